@@ -1,0 +1,52 @@
+import { type Experiment, statusAt } from "../experiment.ts";
+import type { StoredSummary } from "../store/summaries.ts";
+
+/** Epoch milliseconds as JSON has them. */
+export function isoTime(time: number): string {
+  return new Date(time).toISOString();
+}
+
+function isoTimeOrNull(time: number | null): string | null {
+  return time === null ? null : isoTime(time);
+}
+
+export function experimentAnswer(experiment: Experiment, now: number) {
+  return {
+    id: experiment.id,
+    name: experiment.name,
+    environment_key: experiment.environmentKey,
+    feature_name: experiment.featureName,
+    variants: experiment.variants,
+    started_at: isoTimeOrNull(experiment.startedAt),
+    ended_at: isoTimeOrNull(experiment.endedAt),
+    status: statusAt(experiment, now),
+    created_at: isoTime(experiment.createdAt),
+    updated_at: isoTime(experiment.updatedAt),
+  };
+}
+
+/** The exposures answer: a few fields, and the stored payload as it is, neither parsed nor written again. */
+export function exposuresAnswer(experimentId: string, summary: StoredSummary, now: number): string {
+  const head = JSON.stringify({
+    experiment_id: experimentId,
+    status: statusAt(summary, now),
+    as_of: isoTimeOrNull(summary.asOf),
+    computed_at: isoTimeOrNull(summary.computedAt),
+    last_error_at: isoTimeOrNull(summary.lastErrorAt),
+    refresh_requested_at: isoTimeOrNull(summary.refreshRequestedAt),
+    is_final: summary.isFinal,
+  });
+  return `${head.slice(0, -1)},"exposures":${summary.exposures ?? "null"}}`;
+}
+
+/** Changes with whatever the answer shows: the row's version, and the status, which the clock alone can change. */
+export function exposuresETag(summary: StoredSummary, now: number): string {
+  return `"${summary.version}-${statusAt(summary, now)}"`;
+}
+
+/** Whether an `If-None-Match` header names the tag, by the weak comparison of RFC 9110, section 13.1.2. */
+export function matchesETag(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  const tags = ifNoneMatch.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  return tags.includes(etag) || tags.includes("*");
+}

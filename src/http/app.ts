@@ -1,0 +1,52 @@
+import { Hono } from "hono";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { describeBug, type Log } from "../log.ts";
+import type { Coordinators } from "../refresh/coordinators.ts";
+import type { Settings } from "../settings.ts";
+import { type Database, DatabaseUnavailable } from "../store/database.ts";
+import type { Warehouse } from "../warehouse/client.ts";
+import { experimentRoutes } from "./experiments.ts";
+import { exposuresRoutes } from "./exposures.ts";
+import { openApiDocument } from "./openapi.ts";
+import { refuse } from "./problem.ts";
+import { warehouseRoutes } from "./warehouse.ts";
+import { webhookRoutes } from "./webhooks.ts";
+
+/** Everything the app needs of the world. */
+export type AppDeps = {
+  settings: Settings;
+  database: Database;
+  warehouse: Warehouse;
+  coordinators: Coordinators;
+  clock: () => number;
+  log: Log;
+};
+
+/** The HTTP interface of the contract's section 4, on any runtime. */
+export function createApp(deps: AppDeps): Hono {
+  const app = new Hono();
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (_, methods) => refuse({ kind: "method_not_allowed", allow: methods.join(", ") }),
+    }),
+  );
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/openapi.json", (c) => c.json(openApiDocument));
+  app.route("/v1/experiments", exposuresRoutes(deps));
+  app.route("/v1/experiments", experimentRoutes(deps));
+  app.route("/v1/warehouse", warehouseRoutes(deps));
+  app.route("/webhooks", webhookRoutes(deps));
+
+  app.notFound(() => refuse({ kind: "not_found" }));
+  app.onError((error, c) => {
+    const unavailable = error instanceof DatabaseUnavailable;
+    deps.log("error", unavailable ? "database.unavailable" : "request.failed", {
+      method: c.req.method,
+      path: c.req.routePath,
+      error: describeBug(unavailable ? error.cause : error),
+    });
+    return refuse({ kind: unavailable ? "unavailable" : "bug" });
+  });
+  return app;
+}

@@ -1,0 +1,107 @@
+import * as z from "zod";
+import { statuses } from "../experiment.ts";
+
+// What may be sent. The messages complete a sentence that begins with the path: "variants.0.key must not be empty".
+
+const LATEST = Date.UTC(2300, 0);
+
+const text = z
+  .string({ error: "must be text" })
+  .min(1, "must not be empty")
+  .refine((value) => value.isWellFormed(), "must be valid Unicode, without half surrogate pairs");
+
+const TIME_RULE = "must be an ISO 8601 time in UTC, like 2026-06-01T00:00:00.000Z";
+const time = z.iso
+  .datetime({ error: TIME_RULE })
+  .refine((value) => !/\.\d{4,}/.test(value), "must not be finer than milliseconds")
+  .transform((value) => Date.parse(value))
+  .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299")
+  .nullable()
+  .default(null);
+
+export const experimentId = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
+
+const variants = z
+  .array(
+    z.strictObject(
+      { key: text, weight: z.number({ error: "must be a number" }).min(0, "must not be negative") },
+      { error: (issue) => (issue.code === "invalid_type" ? "must be an object with key and weight" : undefined) },
+    ),
+    { error: "must be a list of variants" },
+  )
+  .superRefine((list, context) => {
+    const seen = new Set<string>();
+    for (const [index, { key }] of list.entries()) {
+      if (seen.has(key)) context.addIssue({ code: "custom", path: [index, "key"], message: "must be unique" });
+      seen.add(key);
+    }
+  })
+  .default([]);
+
+export const experimentBody = z
+  .strictObject({
+    name: text.optional(),
+    environment_key: text,
+    feature_name: text,
+    variants,
+    started_at: time,
+    ended_at: time,
+  })
+  .superRefine(({ started_at, ended_at }, context) => {
+    if (ended_at === null) return;
+    const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
+    if (started_at === null || ended_at <= started_at)
+      context.addIssue({ code: "custom", path: ["ended_at"], message });
+  });
+
+const LIMIT_RULE = "must be a whole number from 1 to 200";
+export const listQuery = z.strictObject({
+  environment_key: z.string().optional(),
+  status: z.enum(statuses, { error: `must be one of ${statuses.join(", ")}` }).optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, LIMIT_RULE)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= 200, LIMIT_RULE)
+    .default(50),
+  cursor: experimentId.optional(),
+});
+
+export const refreshHint = z.union(
+  [
+    z.strictObject({ experiment_id: experimentId }),
+    z.strictObject({ environment_key: text, feature_name: text.optional() }),
+  ],
+  { error: "must hold experiment_id, or environment_key with or without feature_name, and nothing else" },
+);
+
+const featureState = z
+  .object({ feature: z.object({ name: text }) })
+  .nullish()
+  .catch(null);
+const flagChange = z.object({ new_state: featureState, previous_state: featureState });
+
+/**
+ * What Flagsmith sends, as what it is about: one feature, the whole environment, or nothing of ours.
+ * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
+ */
+export const flagsmithEvent = z
+  .object({ event_type: z.string({ error: "must be text" }), data: z.unknown() })
+  .transform(({ event_type, data }, context) => {
+    switch (event_type) {
+      case "FLAG_UPDATED":
+      case "FLAG_DELETED": {
+        const change = flagChange.safeParse(data).data;
+        const state = change?.new_state ?? change?.previous_state;
+        if (state) return { about: "feature", featureName: state.feature.name } as const;
+        const message = "must name the feature in new_state.feature.name or previous_state.feature.name";
+        context.addIssue({ code: "custom", path: ["data"], message });
+        return z.NEVER;
+      }
+      case "AUDIT_LOG_CREATED":
+      case "NEW_VERSION_PUBLISHED":
+        return { about: "environment" } as const;
+      default:
+        return { about: "nothing" } as const;
+    }
+  });

@@ -1,0 +1,26 @@
+import { Webhook } from "standardwebhooks";
+
+/** Checks a Standard Webhooks signature, not older or newer than five minutes. */
+export function isSignedStandard(secret: string, headers: Headers, body: string): boolean {
+  const signed = {
+    "webhook-id": headers.get("webhook-id") ?? "",
+    "webhook-timestamp": headers.get("webhook-timestamp") ?? "",
+    "webhook-signature": headers.get("webhook-signature") ?? "",
+  };
+  try {
+    new Webhook(secret).verify(body, signed, { jsonParse: false });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Checks a hex HMAC-SHA256 of the body, in constant time. */
+export async function isSignedHex(secret: string, signature: string, body: string): Promise<boolean> {
+  if (!/^[0-9a-f]{64}$/i.test(signature)) return false;
+  const encoder = new TextEncoder();
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["verify"]);
+  const bytes = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+  return crypto.subtle.verify("HMAC", key, bytes, encoder.encode(body));
+}

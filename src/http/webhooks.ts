@@ -1,0 +1,64 @@
+import { type Context, Hono } from "hono";
+import { askFor } from "../refresh/ask.ts";
+import { type HintScope, noteHint } from "../store/requests.ts";
+import type { AppDeps } from "./app.ts";
+import { limitBody, MIB, parseBody, readText } from "./body.ts";
+import { refuse } from "./problem.ts";
+import { flagsmithEvent, refreshHint } from "./schemas.ts";
+import { isSignedHex, isSignedStandard } from "./signatures.ts";
+
+/** Hints that something has changed. A secret that is not set lets nobody in. */
+export function webhookRoutes(deps: AppDeps): Hono {
+  const { database, settings, clock, log } = deps;
+  const app = new Hono();
+
+  app.post("/refresh", limitBody(MIB), async (c) => {
+    const text = await readText(c);
+    const secret = settings.webhookSecret;
+    if (text === null || secret === null || !isSignedStandard(secret, c.req.raw.headers, text)) {
+      return refuseSignature("Standard-Webhooks");
+    }
+    const body = parseBody(c.req.header("Content-Type"), text, refreshHint);
+    if (!body.ok) return refuse(body.failure);
+    const hint = body.value;
+    const delivery = c.req.header("webhook-id") ?? null;
+    if ("experiment_id" in hint) return take(c, { experimentId: hint.experiment_id }, delivery);
+    const { environment_key: environmentKey, feature_name: featureName } = hint;
+    return take(c, featureName === undefined ? { environmentKey } : { environmentKey, featureName }, delivery);
+  });
+
+  app.post("/flagsmith/:environment_key", limitBody(MIB), async (c) => {
+    const text = await readText(c);
+    const secret = settings.flagsmithWebhookSecret;
+    const signature = c.req.header("X-Flagsmith-Signature") ?? "";
+    if (text === null || secret === null || !(await isSignedHex(secret, signature, text))) {
+      return refuseSignature("X-Flagsmith-Signature");
+    }
+    const body = parseBody(c.req.header("Content-Type"), text, flagsmithEvent);
+    if (!body.ok) return refuse(body.failure);
+    const environmentKey = c.req.param("environment_key");
+    switch (body.value.about) {
+      case "feature":
+        return take(c, { environmentKey, featureName: body.value.featureName }, null);
+      case "environment":
+        return take(c, { environmentKey }, null);
+      case "nothing":
+        return c.json({ accepted: [], skipped: [] }, 202);
+    }
+  });
+
+  async function take(c: Context, scope: HintScope, delivery: string | null): Promise<Response> {
+    const { accepted, skipped } = await noteHint(database, scope, clock(), delivery);
+    await askFor(deps, accepted, "hint");
+    log("info", "webhook.accepted", { accepted: accepted.length, skipped: skipped.length });
+    const reasons = skipped.map(({ experimentId, reason }) => ({ experiment_id: experimentId, reason }));
+    return c.json({ accepted, skipped: reasons }, 202);
+  }
+
+  function refuseSignature(challenge: string): Response {
+    log("warn", "webhook.refused", { scheme: challenge });
+    return refuse({ kind: "unauthorized", detail: "The signature is missing, wrong or too old.", challenge });
+  }
+
+  return app;
+}

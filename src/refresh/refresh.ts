@@ -1,0 +1,83 @@
+import { statusAt } from "../experiment.ts";
+import { serialise, summarise } from "../exposures/summary.ts";
+import type { Log } from "../log.ts";
+import { failed, type Result } from "../result.ts";
+import type { Database } from "../store/database.ts";
+import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/summaries.ts";
+import type { Warehouse } from "../warehouse/client.ts";
+import { countExposures } from "../warehouse/exposures.ts";
+import { adviceFor, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import type { RefreshOutcome } from "./outcome.ts";
+
+export type RefreshDeps = {
+  database: Database;
+  warehouse: Warehouse;
+  settleMs: number;
+  clock: () => number;
+  log: Log;
+};
+
+/** D1 keeps at most 2,000,000 bytes a row; the rest of the row gets the difference. */
+const MOST_BYTES = 1_900_000;
+
+/**
+ * Computes an experiment's whole window anew and stores the summary, or marks that it could not.
+ * @param now the time of whoever asked: numbers are as of then, or of the experiment's end. They never go back behind
+ * what is stored.
+ * @throws DatabaseUnavailable
+ */
+export async function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+  const begunAt = Math.max(now, deps.clock());
+  const basis = await getRefreshBasis(deps.database, id);
+  if (basis === null) return { status: "skipped", reason: "not_found" };
+  if (basis.isFinal) return { status: "skipped", reason: "final" };
+  const { experiment } = basis;
+  const { startedAt, endedAt } = experiment;
+  if (startedAt === null || statusAt(experiment, now) === "draft") return { status: "skipped", reason: "not_started" };
+
+  const asOf = Math.min(Math.max(now, basis.asOf ?? now), endedAt ?? Number.POSITIVE_INFINITY);
+  const exposures = await computeExposures(deps.warehouse, basis, { from: startedAt, to: asOf });
+  const computedAt = Math.max(begunAt, deps.clock());
+  if (!exposures.ok) return fail(deps, basis, exposures.failure, computedAt);
+
+  // Late events count until the settling time is over, so the question must have been put after it.
+  const isFinal = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
+  const saved = await saveSummary(deps.database, basis, { asOf, computedAt, isFinal, exposures: exposures.value });
+  if (!saved) return { status: "skipped", reason: "superseded" };
+  deps.log("info", "refresh.succeeded", { experiment_id: id, duration_ms: computedAt - begunAt, is_final: isFinal });
+  return { status: "refreshed" };
+}
+
+async function computeExposures(
+  warehouse: Warehouse,
+  { experiment }: RefreshBasis,
+  window: { from: number; to: number },
+): Promise<Result<string, WarehouseFailure>> {
+  const counts = await countExposures(warehouse, {
+    environmentKey: experiment.environmentKey,
+    featureName: experiment.featureName,
+    window,
+  });
+  if (!counts.ok) return counts;
+  const configured = experiment.variants.map(({ key }) => key);
+  const exposures = serialise(summarise(counts.value, window, configured));
+  const tooLarge = new TextEncoder().encode(exposures).byteLength > MOST_BYTES;
+  return tooLarge ? failed({ kind: "too_large" }) : { ok: true, value: exposures };
+}
+
+async function fail(
+  deps: RefreshDeps,
+  basis: RefreshBasis,
+  failure: WarehouseFailure,
+  failedAt: number,
+): Promise<RefreshOutcome> {
+  const transient = isTransient(failure.kind);
+  deps.log(transient ? "warn" : "error", "refresh.failed", {
+    experiment_id: basis.experiment.id,
+    ...failure,
+    transient,
+    advice: adviceFor(failure),
+  });
+  await saveFailure(deps.database, basis, failedAt);
+  return { status: "failed", kind: failure.kind, transient };
+}

@@ -1,0 +1,107 @@
+import { Webhook } from "standardwebhooks";
+import { failed, ok, type Result } from "./result.ts";
+
+export type WarehouseSettings = {
+  /** Scheme, host, port and, where a proxy wants one, a path. */
+  url: URL;
+  database: string;
+  user: string;
+  password: string;
+  table: string;
+  queryTimeoutMs: number;
+};
+
+export type Settings = {
+  warehouse: WarehouseSettings;
+  adminToken: string | null;
+  readToken: string | null;
+  publicRead: boolean;
+  webhookSecret: string | null;
+  flagsmithWebhookSecret: string | null;
+  refreshMinIntervalMs: number;
+  settleMs: number;
+  cacheSeconds: number;
+};
+
+/** A setting that can't be used, in words that never repeat its value. */
+export type SettingProblem = { setting: string; message: string };
+
+/**
+ * Reads the settings of the contract's section 6 from a Worker's bindings or a process's environment.
+ * One that is absent or empty is not set. All problems are reported at once.
+ */
+export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Settings, SettingProblem[]> {
+  const problems: SettingProblem[] = [];
+  const reject = (setting: string, message: string) => problems.push({ setting, message });
+
+  function text(setting: string): string | null {
+    const value = env[setting];
+    if (value === undefined || value === null || value === "") return null;
+    if (typeof value === "string") return value;
+    reject(setting, "must be text");
+    return null;
+  }
+
+  function seconds(setting: string, fallback: number, least: number): number {
+    const value = env[setting];
+    if (value === undefined || value === null || value === "") return fallback;
+    const number = typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;
+    if (typeof number === "number" && Number.isSafeInteger(number) && number >= least && number < 1e9) return number;
+    reject(setting, `must be a whole number of seconds, ${least} or more`);
+    return fallback;
+  }
+
+  function flag(setting: string): boolean {
+    const value = env[setting];
+    if (value === undefined || value === null || value === "") return false;
+    if (value === true || value === "true") return true;
+    if (value !== false && value !== "false") reject(setting, "must be true or false");
+    return false;
+  }
+
+  function httpUrl(setting: string, fallback: string): URL {
+    const url = URL.parse(text(setting) ?? fallback);
+    const clean = url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "";
+    if (!clean)
+      reject(setting, "must be an http:// or https:// URL without a query, like https://clickhouse.example:8443");
+    else if (url.username !== "" || url.password !== "")
+      reject(setting, "must not hold credentials: set CLICKHOUSE_USER and the secret CLICKHOUSE_PASSWORD instead");
+    return url ?? new URL(fallback);
+  }
+
+  function standardWebhookSecret(setting: string): string | null {
+    const value = text(setting);
+    if (value === null) return null;
+    try {
+      new Webhook(value);
+    } catch {
+      reject(setting, "must be a Standard Webhooks secret: whsec_ followed by base64");
+    }
+    return value;
+  }
+
+  const settings: Settings = {
+    warehouse: {
+      url: httpUrl("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
+      database: text("CLICKHOUSE_DATABASE") ?? "default",
+      user: text("CLICKHOUSE_USER") ?? "default",
+      password: text("CLICKHOUSE_PASSWORD") ?? "",
+      table: text("EVENTS_TABLE") ?? "events",
+      queryTimeoutMs: seconds("QUERY_TIMEOUT_SECONDS", 120, 1) * 1000,
+    },
+    adminToken: text("ADMIN_TOKEN"),
+    readToken: text("READ_TOKEN"),
+    publicRead: flag("PUBLIC_READ"),
+    webhookSecret: standardWebhookSecret("WEBHOOK_SECRET"),
+    flagsmithWebhookSecret: text("FLAGSMITH_WEBHOOK_SECRET"),
+    refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
+    settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,
+    cacheSeconds: seconds("CACHE_SECONDS", 5, 0),
+  };
+  return problems.length === 0 ? ok(settings) : failed(problems);
+}
+
+/** The one line an operator reads: every bad setting, named. */
+export function describeProblems(problems: readonly SettingProblem[]): string {
+  return problems.map(({ setting, message }) => `${setting} ${message}`).join("; ");
+}

@@ -1,0 +1,131 @@
+import type { Definition, Experiment, Status, Variant } from "../experiment.ts";
+import { failed, ok, type Result } from "../result.ts";
+import { type Database, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";
+
+export type ExperimentInput = Definition & { id: string; name: string };
+
+export const EXPERIMENT_COLUMNS =
+  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at";
+
+/**
+ * Creates or replaces an experiment, and notes a refresh as requested if it has started. Another environment, feature
+ * or start drops the summary; another end, or other variants, keep the numbers until the next refresh, but not as
+ * final.
+ *
+ * Two experiments of one feature must not be open at once: fails with `conflict` and changes nothing.
+ */
+export async function putExperiment(
+  database: Database,
+  input: ExperimentInput,
+  now: number,
+): Promise<Result<{ experiment: Experiment; created: boolean; refreshRequested: boolean }, "conflict">> {
+  const sameNumbers = `environment_key = excluded.environment_key AND feature_name = excluded.feature_name
+      AND started_at IS excluded.started_at`;
+  const sameDefinition = `${sameNumbers} AND ended_at IS excluded.ended_at AND variants = excluded.variants`;
+  const [row] = await primary(database, {
+    sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END
+    WHERE ?7 <= ?8 OR NOT EXISTS (
+      SELECT 1 FROM experiments
+      WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ?8)
+    )
+    ON CONFLICT (id) DO UPDATE SET
+      name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
+      variants = excluded.variants, started_at = excluded.started_at, ended_at = excluded.ended_at,
+      updated_at = excluded.updated_at, version = version + 1,
+      exposures = CASE WHEN ${sameNumbers} THEN exposures END,
+      as_of = CASE WHEN ${sameNumbers} THEN as_of END,
+      computed_at = CASE WHEN ${sameNumbers} THEN computed_at END,
+      last_error_at = CASE WHEN ${sameNumbers} THEN last_error_at END,
+      is_final = is_final AND ${sameDefinition},
+      refresh_requested_at = CASE WHEN NOT (is_final AND ${sameDefinition}) THEN excluded.refresh_requested_at END
+    RETURNING ${EXPERIMENT_COLUMNS}, version, refresh_requested_at`,
+    values: [input.id, input.name, ...definitionValues(input), now],
+  });
+  if (row === undefined) return failed("conflict");
+  return ok({
+    experiment: experimentOf(row),
+    created: row["version"] === 1,
+    refreshRequested: row["refresh_requested_at"] !== null,
+  });
+}
+
+export async function getExperiment(database: Database, id: string): Promise<Experiment | null> {
+  const [row] = await database.read({
+    sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE id = ?`,
+    values: [id],
+  });
+  return row === undefined ? null : experimentOf(row);
+}
+
+/** False if there was none. */
+export async function deleteExperiment(database: Database, id: string): Promise<boolean> {
+  const rows = await primary(database, { sql: "DELETE FROM experiments WHERE id = ? RETURNING id", values: [id] });
+  return rows.length > 0;
+}
+
+export type ExperimentFilter = {
+  environmentKey: string | null;
+  status: Status | null;
+  /** Only ids after this one. */
+  after: string | null;
+  limit: number;
+};
+
+/** A page of experiments in the order of their ids, which stays put while others are added or changed. */
+export async function listExperiments(
+  database: Database,
+  { environmentKey, status, after, limit }: ExperimentFilter,
+  now: number,
+): Promise<Experiment[]> {
+  const conditions = ["id > ?"];
+  const values: (string | number)[] = [after ?? ""];
+  if (environmentKey !== null) {
+    conditions.push("environment_key = ?");
+    values.push(environmentKey);
+  }
+  if (status !== null) {
+    conditions.push(STATUS_AT[status]);
+    values.push(now);
+  }
+  const rows = await database.read({
+    sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE ${conditions.join(" AND ")} ORDER BY id LIMIT ?`,
+    values: [...values, limit],
+  });
+  return rows.map(experimentOf);
+}
+
+/** `statusAt` as conditions, each on one value: now. */
+const STATUS_AT: Readonly<Record<Status, string>> = {
+  draft: "coalesce(started_at > ?, 1)",
+  running: "? BETWEEN started_at AND coalesce(ended_at - 1, 9e15)",
+  completed: "ended_at <= ?",
+};
+
+export function definitionValues(definition: Definition): (string | number | null)[] {
+  const { environmentKey, featureName, variants, startedAt, endedAt } = definition;
+  return [environmentKey, featureName, JSON.stringify(variants), startedAt, endedAt];
+}
+
+export function experimentOf(row: Row): Experiment {
+  return {
+    id: textOf(row, "id"),
+    name: textOf(row, "name"),
+    environmentKey: textOf(row, "environment_key"),
+    featureName: textOf(row, "feature_name"),
+    variants: variantsOf(textOf(row, "variants")),
+    startedAt: numberOrNull(row, "started_at"),
+    endedAt: numberOrNull(row, "ended_at"),
+    createdAt: numberOf(row, "created_at"),
+    updatedAt: numberOf(row, "updated_at"),
+  };
+}
+
+function variantsOf(json: string): Variant[] {
+  const variants: unknown = JSON.parse(json);
+  if (!Array.isArray(variants)) throw new TypeError("variants is not a list");
+  return variants.map(({ key, weight }: Row) => {
+    if (typeof key !== "string" || typeof weight !== "number") throw new TypeError("variants holds no variant");
+    return { key, weight };
+  });
+}

@@ -1,0 +1,29 @@
+import { type Database, type Statement, textOf } from "./database.ts";
+
+export type Migration = { name: string; sql: string };
+
+/**
+ * Applies what is not applied yet, each file in one transaction. Keeps wrangler's own table, so that a database that
+ * either of the two has migrated is understood by the other.
+ * @param split a file's text into statements
+ */
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  split: (sql: string) => string[],
+): Promise<void> {
+  const statement = (sql: string): Statement => ({ sql, values: [] });
+  await database.transact([
+    statement(`CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
+      applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)`),
+  ]);
+  const [rows = []] = await database.transact([statement("SELECT name FROM d1_migrations")]);
+  const applied = new Set(rows.map((row) => textOf(row, "name")));
+  for (const { name, sql } of [...migrations].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (applied.has(name)) continue;
+    await database.transact([
+      ...split(sql).map(statement),
+      { sql: "INSERT INTO d1_migrations (name) VALUES (?)", values: [name] },
+    ]);
+  }
+}

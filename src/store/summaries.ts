@@ -1,0 +1,114 @@
+import type { Definition, Experiment } from "../experiment.ts";
+import { type Database, flagOf, numberOf, numberOrNull, primary, textOf } from "./database.ts";
+import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiments.ts";
+
+/** What a client asks for most: an experiment's summary, still as the text it goes out as. */
+export type StoredSummary = {
+  startedAt: number | null;
+  endedAt: number | null;
+  /** Never the same for two answers that differ: of this row, or of one that was deleted before it. */
+  version: string;
+  asOf: number | null;
+  computedAt: number | null;
+  lastErrorAt: number | null;
+  refreshRequestedAt: number | null;
+  isFinal: boolean;
+  /** The `exposures` object as JSON text. */
+  exposures: string | null;
+};
+
+export async function getSummary(database: Database, experimentId: string): Promise<StoredSummary | null> {
+  const [row] = await database.read({
+    sql: `SELECT started_at, ended_at, created_at, version, as_of, computed_at, last_error_at, refresh_requested_at,
+      is_final, exposures FROM experiments WHERE id = ?`,
+    values: [experimentId],
+  });
+  if (row === undefined) return null;
+  return {
+    startedAt: numberOrNull(row, "started_at"),
+    endedAt: numberOrNull(row, "ended_at"),
+    version: `${numberOf(row, "created_at").toString(36)}-${numberOf(row, "version")}`,
+    asOf: numberOrNull(row, "as_of"),
+    computedAt: numberOrNull(row, "computed_at"),
+    lastErrorAt: numberOrNull(row, "last_error_at"),
+    refreshRequestedAt: numberOrNull(row, "refresh_requested_at"),
+    isFinal: flagOf(row, "is_final"),
+    exposures: row["exposures"] === null ? null : textOf(row, "exposures"),
+  };
+}
+
+/** What a refresh starts from; it gives it back when it stores its outcome, so that nothing newer is undone. */
+export type RefreshBasis = {
+  experiment: Experiment;
+  asOf: number | null;
+  isFinal: boolean;
+  refreshRequestedAt: number | null;
+  calledAt: number | null;
+};
+
+export async function getRefreshBasis(database: Database, experimentId: string): Promise<RefreshBasis | null> {
+  const [row] = await primary(database, {
+    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, is_final, refresh_requested_at, called_at FROM experiments WHERE id = ?`,
+    values: [experimentId],
+  });
+  if (row === undefined) return null;
+  return {
+    experiment: experimentOf(row),
+    asOf: numberOrNull(row, "as_of"),
+    isFinal: flagOf(row, "is_final"),
+    refreshRequestedAt: numberOrNull(row, "refresh_requested_at"),
+    calledAt: numberOrNull(row, "called_at"),
+  };
+}
+
+// The numbered parameters ?1 to ?6 of both writes: this row, and only while it has the definition that was computed.
+const SAME_DEFINITION = `id = ?1 AND environment_key = ?2 AND feature_name = ?3 AND variants = ?4
+  AND started_at IS ?5 AND ended_at IS ?6 AND is_final = 0`;
+
+function definedAs({ id, ...definition }: { id: string } & Definition) {
+  return [id, ...definitionValues(definition)];
+}
+
+export type ComputedSummary = { asOf: number; computedAt: number; isFinal: boolean; exposures: string };
+
+/**
+ * Stores a result in place of the last one, and with it that the request is served and the last error over. False if
+ * it came too late: the experiment is gone or defined otherwise, final, or has a newer result.
+ */
+export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
+  const rows = await primary(database, {
+    sql: `UPDATE experiments SET as_of = ?7, computed_at = ?8, is_final = ?9, exposures = ?10, last_error_at = NULL,
+      refresh_requested_at = CASE WHEN refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
+      version = version + 1
+    WHERE ${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)
+    RETURNING id`,
+    values: [
+      ...definedAs(basis.experiment),
+      summary.asOf,
+      summary.computedAt,
+      summary.isFinal ? 1 : 0,
+      summary.exposures,
+      basis.refreshRequestedAt,
+    ],
+  });
+  return rows.length > 0;
+}
+
+/** Marks that a refresh failed, and nothing else, but that the call which asked for it no longer counts. */
+export async function saveFailure(database: Database, basis: RefreshBasis, failedAt: number): Promise<void> {
+  await primary(database, {
+    sql: `UPDATE experiments SET last_error_at = ?7,
+      called_at = CASE WHEN called_at IS NOT ?8 THEN called_at END, version = version + 1
+    WHERE ${SAME_DEFINITION}`,
+    values: [...definedAs(basis.experiment), failedAt, basis.calledAt],
+  });
+}
+
+/** A page of the experiments that a sweep at `now` must refresh, in the order of their ids. */
+export async function listToSweep(database: Database, now: number, after: string, limit: number): Promise<string[]> {
+  const rows = await primary(database, {
+    sql: "SELECT id FROM experiments WHERE is_final = 0 AND started_at <= ? AND id > ? ORDER BY id LIMIT ?",
+    values: [now, after, limit],
+  });
+  return rows.map((row) => textOf(row, "id"));
+}

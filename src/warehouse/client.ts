@@ -1,0 +1,89 @@
+import { type ClickHouseSettings, createClient, parseError } from "@clickhouse/client-web";
+import { failed, ok, type Result } from "../result.ts";
+import type { WarehouseSettings } from "../settings.ts";
+import { classify, type WarehouseFailure } from "./failure.ts";
+
+export type QueryParameters = Readonly<Record<string, string | number>>;
+
+/** Runs one SELECT and returns its rows, not yet checked. Every value travels in `parameters`, never in `sql`. */
+export type Warehouse = {
+  table: { database: string; table: string };
+  select(sql: string, parameters: QueryParameters): Promise<Result<unknown[], WarehouseFailure>>;
+};
+
+/** A result that would not fit into a stored summary is refused by the server instead of filling our memory. */
+const MOST_ROWS = 100_000;
+
+export function connectWarehouse(settings: WarehouseSettings): Warehouse {
+  const clickhouseSettings: ClickHouseSettings = {
+    // An error after the 200 would come inside the body: let the server answer only when it is done.
+    wait_end_of_query: 1,
+    output_format_json_quote_64bit_integers: 0,
+    max_execution_time: Math.ceil(settings.queryTimeoutMs / 1000),
+    // When our deadline passes, the server stops working too.
+    cancel_http_readonly_queries_on_client_close: 1,
+    max_result_rows: String(MOST_ROWS),
+    result_overflow_mode: "throw",
+  };
+
+  async function select(sql: string, parameters: QueryParameters): Promise<Result<unknown[], WarehouseFailure>> {
+    let status: number | undefined;
+    let exceptionCode: number | undefined;
+    const client = createClient({
+      url: settings.url.origin,
+      pathname: settings.url.pathname,
+      database: settings.database,
+      username: latin1(settings.user),
+      password: latin1(settings.password),
+      request_timeout: settings.queryTimeoutMs,
+      keep_alive: { enabled: false },
+      clickhouse_settings: clickhouseSettings,
+      // The client's errors do not tell the status: see it pass.
+      fetch: async (input, init) => {
+        const response = await fetch(input, { ...init, redirect: "manual" });
+        status = response.status;
+        exceptionCode = Number(response.headers.get("x-clickhouse-exception-code") ?? Number.NaN) || undefined;
+        return response;
+      },
+    });
+
+    // The client's own timeout ends at the headers; this one holds through the last byte of the body.
+    const abort = new AbortController();
+    const { promise: deadline, resolve: pass } = Promise.withResolvers<"deadline">();
+    const timer = setTimeout(() => pass("deadline"), settings.queryTimeoutMs);
+    const answer = client
+      .query({ query: sql, query_params: { ...parameters }, format: "JSON", abort_signal: abort.signal })
+      .then((result) => result.text())
+      .then(readRows)
+      .catch((error: unknown) => failed(classify(error, status, exceptionCode)));
+    const first = await Promise.race([answer, deadline]);
+    clearTimeout(timer);
+    if (first !== "deadline") return first;
+    abort.abort();
+    return failed({ kind: "timeout" });
+  }
+
+  return { table: { database: settings.database, table: settings.table }, select };
+}
+
+/** The rows of a `FORMAT JSON` answer. An exception that came with a 200, inside the body or instead of it, is one too. */
+function readRows(body: string): Result<unknown[], WarehouseFailure> {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(body);
+  } catch {
+    return failed(classify(parseError(body.slice(-EXCEPTION_LENGTH)), 200, undefined));
+  }
+  if (typeof answer !== "object" || answer === null) return failed({ kind: "bad_answer" });
+  if ("exception" in answer) return failed(classify(parseError(String(answer.exception)), 200, undefined));
+  if (!("data" in answer && Array.isArray(answer.data))) return failed({ kind: "bad_answer" });
+  return "rows" in answer && answer.rows === answer.data.length ? ok(answer.data) : failed({ kind: "bad_answer" });
+}
+
+/** How much of the end of a body that is not JSON is searched for an exception. */
+const EXCEPTION_LENGTH = 4096;
+
+/** The client sends credentials through btoa, which takes bytes: UTF-8 ones are what ClickHouse expects. */
+function latin1(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}

@@ -1,0 +1,136 @@
+import { ClickHouseError } from "@clickhouse/client-web";
+
+/**
+ * Why the warehouse gave no numbers. Names and numbers only: an exception's text may quote SQL and its values, so it
+ * never leaves this module.
+ */
+export type WarehouseFailure = {
+  kind: FailureKind;
+  /** ClickHouse's number for the exception, where it named one. */
+  code?: number;
+  /** The HTTP status, where there was an answer that was not a success. */
+  status?: number;
+};
+
+/** Transient ones may pass by themselves and are retried with backoff; the others wait for the next sweep. */
+const TRANSIENT = {
+  unreachable: true,
+  timeout: true,
+  overloaded: true,
+  server_error: true,
+  bad_answer: true,
+  credentials: false,
+  missing_table: false,
+  missing_column: false,
+  settings_refused: false,
+  bad_query: false,
+  bad_rows: false,
+  too_large: false,
+  refused: false,
+} as const;
+export type FailureKind = keyof typeof TRANSIENT;
+
+export function isTransient(kind: FailureKind): boolean {
+  return TRANSIENT[kind];
+}
+
+/** https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
+const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
+  3: "unreachable", // UNEXPECTED_END_OF_FILE
+  10: "missing_column", // NOT_FOUND_COLUMN_IN_BLOCK
+  16: "missing_column", // NO_SUCH_COLUMN_IN_TABLE
+  36: "bad_query", // BAD_ARGUMENTS
+  43: "bad_query", // ILLEGAL_TYPE_OF_ARGUMENT
+  47: "missing_column", // UNKNOWN_IDENTIFIER
+  53: "bad_query", // TYPE_MISMATCH
+  60: "missing_table", // UNKNOWN_TABLE
+  62: "bad_query", // SYNTAX_ERROR
+  81: "missing_table", // UNKNOWN_DATABASE
+  115: "settings_refused", // UNKNOWN_SETTING
+  158: "too_large", // TOO_MANY_ROWS
+  159: "timeout", // TIMEOUT_EXCEEDED
+  160: "timeout", // TOO_SLOW
+  164: "settings_refused", // READONLY
+  192: "credentials", // UNKNOWN_USER
+  193: "credentials", // WRONG_PASSWORD
+  194: "credentials", // REQUIRED_PASSWORD
+  195: "credentials", // IP_ADDRESS_NOT_ALLOWED
+  201: "overloaded", // QUOTA_EXCEEDED
+  202: "overloaded", // TOO_MANY_SIMULTANEOUS_QUERIES
+  203: "overloaded", // NO_FREE_CONNECTION
+  209: "unreachable", // SOCKET_TIMEOUT
+  210: "unreachable", // NETWORK_ERROR
+  241: "overloaded", // MEMORY_LIMIT_EXCEEDED
+  243: "overloaded", // NOT_ENOUGH_SPACE
+  279: "unreachable", // ALL_CONNECTION_TRIES_FAILED
+  291: "credentials", // DATABASE_ACCESS_DENIED
+  307: "too_large", // TOO_MANY_BYTES
+  394: "timeout", // QUERY_WAS_CANCELLED
+  396: "too_large", // TOO_MANY_ROWS_OR_BYTES
+  439: "overloaded", // CANNOT_SCHEDULE_TASK
+  452: "settings_refused", // SETTING_CONSTRAINT_VIOLATION
+  456: "bad_query", // UNKNOWN_QUERY_PARAMETER
+  457: "bad_query", // BAD_QUERY_PARAMETER
+  497: "credentials", // ACCESS_DENIED
+  516: "credentials", // AUTHENTICATION_FAILED
+};
+
+/** An exception that ClickHouse named by its number; one we have no entry for goes by the HTTP status. */
+function byCode(code: number, status: number | undefined): WarehouseFailure {
+  const kind = KIND_BY_CODE[code] ?? byStatus(status ?? 500);
+  return status === undefined || status < 400 ? { kind, code } : { kind, code, status };
+}
+
+function byStatus(status: number): FailureKind {
+  if (status === 401 || status === 403) return "credentials";
+  if (status === 408 || status === 504) return "timeout";
+  if (status === 425 || status === 429 || status === 503) return "overloaded";
+  return status >= 500 ? "server_error" : "refused";
+}
+
+/**
+ * What went wrong while a query was sent and its answer read.
+ * @param status of the answer, if there was one: what failed after a 200 is the answer itself.
+ */
+export function classify(
+  error: unknown,
+  status: number | undefined,
+  exceptionCode: number | undefined,
+): WarehouseFailure {
+  if (error instanceof ClickHouseError) return byCode(Number(error.code), status);
+  if (exceptionCode !== undefined) return byCode(exceptionCode, status);
+  if (status === undefined) return { kind: "unreachable" };
+  return status >= 200 && status < 300 ? { kind: "bad_answer" } : { kind: byStatus(status), status };
+}
+
+/** What the operator should do about it: for logs and for the warehouse check. */
+export function adviceFor({ kind }: WarehouseFailure): string {
+  switch (kind) {
+    case "unreachable":
+      return "ClickHouse can't be reached: check CLICKHOUSE_URL, that the server runs, and that the network lets us in";
+    case "timeout":
+      return "ClickHouse did not answer in time: look at its load, or raise QUERY_TIMEOUT_SECONDS";
+    case "overloaded":
+      return "ClickHouse refuses work for now: raise the user's quota or memory limit, or lower the load";
+    case "server_error":
+      return "ClickHouse, or a proxy before it, answered with a server error: look at its log";
+    case "bad_answer":
+      return "the answer was cut off or is not ClickHouse's: check that CLICKHOUSE_URL is its HTTP interface";
+    case "credentials":
+      return "ClickHouse refuses the user: check CLICKHOUSE_USER, CLICKHOUSE_PASSWORD and that it may SELECT the table";
+    case "missing_table":
+      return "the events table is not there: check CLICKHOUSE_DATABASE and EVENTS_TABLE, or run migrations/clickhouse";
+    case "missing_column":
+      return "the events table lacks a column: compare it with migrations/clickhouse";
+    case "settings_refused":
+      return "ClickHouse refuses the query's settings: give the user readonly = 2, not 1, and no constraint on them";
+    case "bad_query":
+      return "ClickHouse can't run the query: compare the table with migrations/clickhouse, and its version with the README";
+    case "bad_rows":
+      return "ClickHouse's rows are not counts: check that EVENTS_TABLE is the events table";
+    case "too_large":
+      return "the result is too large to keep: the value column holds too many different variants for so long a window";
+    case "refused":
+      return "the server refused the query: check that CLICKHOUSE_URL is ClickHouse's HTTP interface";
+  }
+}

@@ -1,0 +1,61 @@
+import { openD1 } from "./cloudflare/d1.ts";
+import type { Env } from "./cloudflare/env.ts";
+import { createApp } from "./http/app.ts";
+import { refuse } from "./http/problem.ts";
+import { consoleLog } from "./log.ts";
+import type { Coordinators } from "./refresh/coordinators.ts";
+import { sweep } from "./refresh/sweep.ts";
+import { failed, ok } from "./result.ts";
+import { describeProblems, parseSettings } from "./settings.ts";
+import { connectWarehouse } from "./warehouse/client.ts";
+
+export { RefreshCoordinator } from "./cloudflare/coordinator.ts";
+
+function wire(env: Env) {
+  const settings = parseSettings({ ...env });
+  if (!settings.ok) return failed(describeProblems(settings.failure));
+  const database = openD1(env.DB);
+  const coordinators: Coordinators = {
+    refresh: (experimentId, now) => env.COORDINATOR.getByName(experimentId).refresh(experimentId, now),
+    ask: (experimentId, ask) => env.COORDINATOR.getByName(experimentId).ask(experimentId, ask),
+  };
+  const app = createApp({
+    settings: settings.value,
+    database,
+    coordinators,
+    warehouse: connectWarehouse(settings.value.warehouse),
+    clock: Date.now,
+    log: consoleLog,
+  });
+  return ok({ app, database, coordinators });
+}
+
+type Wired = ReturnType<typeof wire>;
+let wired: { env: Env; parts: Wired } | null = null;
+
+/** Wired once for an isolate: its bindings do not change. */
+function partsFor(env: Env): Wired {
+  if (wired?.env !== env) wired = { env, parts: wire(env) };
+  return wired.parts;
+}
+
+export default {
+  fetch(request, env) {
+    const parts = partsFor(env);
+    if (parts.ok) return parts.value.app.fetch(request);
+    consoleLog("error", "settings.invalid", { detail: parts.failure });
+    return refuse({ kind: "misconfigured", detail: parts.failure });
+  },
+
+  /** Fails if any refresh failed, so that the platform shows it; each has been logged by then. */
+  async scheduled(controller, env) {
+    const parts = partsFor(env);
+    if (!parts.ok) {
+      consoleLog("error", "settings.invalid", { detail: parts.failure });
+      throw new Error(parts.failure);
+    }
+    const { database, coordinators } = parts.value;
+    const count = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, controller.scheduledTime);
+    if (count.failed > 0) throw new Error(`${count.failed} refreshes failed`);
+  },
+} satisfies ExportedHandler<Env>;
