@@ -1,3 +1,4 @@
+import type { D1Database, D1DatabaseSession } from "@cloudflare/workers-types";
 import { type Database, DatabaseUnavailable, type Row, type Statement } from "../store/database.ts";
 
 /** D1 through its sessions: reads go to the nearest replica, transactions to the primary. */

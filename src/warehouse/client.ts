@@ -1,4 +1,4 @@
-import { type ClickHouseSettings, createClient, parseError } from "@clickhouse/client-web";
+import { ClickHouseLogLevel, type ClickHouseSettings, createClient, parseError } from "@clickhouse/client-web";
 import { failed, ok, type Result } from "../result.ts";
 import type { WarehouseSettings } from "../settings.ts";
 import { classify, type WarehouseFailure } from "./failure.ts";
@@ -36,7 +36,8 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
       username: latin1(settings.user),
       password: latin1(settings.password),
       request_timeout: settings.queryTimeoutMs,
-      keep_alive: { enabled: false },
+      // It would log statements with their parameters.
+      log: { level: ClickHouseLogLevel.OFF },
       clickhouse_settings: clickhouseSettings,
       // The client's errors do not tell the status: see it pass.
       fetch: async (input, init) => {

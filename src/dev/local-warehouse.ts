@@ -1,0 +1,55 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createClient } from "@clickhouse/client-web";
+import { failed, ok, type Result } from "../result.ts";
+import type { WarehouseSettings } from "../settings.ts";
+import type { WarehouseOrder, WarehouseReport } from "./warehouse-process.ts";
+
+export type LocalWarehouse = { url: URL; stop(): Promise<void> };
+
+/** Starts the embedded warehouse in a process of its own; fails with one line that says why not. */
+export async function startWarehouse(order: WarehouseOrder): Promise<Result<LocalWarehouse, string>> {
+  const child = fork(new URL("./warehouse-process.ts", import.meta.url), {
+    // Its queries run on libuv's threads: without more of them, four at most would run side by side.
+    env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
+  });
+  const exited = once(child, "exit");
+  child.send(order);
+  const report = await Promise.race([
+    once(child, "message").then(([message]: WarehouseReport[]) => message),
+    exited.then(() => undefined),
+  ]);
+  if (report?.kind !== "ready") return failed(report?.reason ?? "the embedded warehouse ended while it started");
+  return ok({
+    url: new URL(`http://127.0.0.1:${report.port}`),
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  });
+}
+
+/** Makes the database and its events table, where they are not there yet. */
+export async function prepareWarehouse(settings: WarehouseSettings): Promise<void> {
+  const server = connectForWriting({ ...settings, database: "default" });
+  await server.command({
+    query: "CREATE DATABASE IF NOT EXISTS {database:Identifier}",
+    query_params: { database: settings.database },
+  });
+  const client = connectForWriting(settings);
+  const folder = "migrations/clickhouse";
+  for (const name of readdirSync(folder).sort()) {
+    await client.command({ query: readFileSync(join(folder, name), "utf8") });
+  }
+  if (settings.table !== "events") {
+    const query = "CREATE TABLE IF NOT EXISTS {table:Identifier} AS events";
+    await client.command({ query, query_params: { table: settings.table } });
+  }
+}
+
+/** The Worker only reads; who fills a warehouse needs a client of their own. */
+export function connectForWriting({ url, database, user, password }: WarehouseSettings) {
+  return createClient({ url: url.origin, pathname: url.pathname, database, username: user, password });
+}

@@ -1,0 +1,70 @@
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
+import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wrangler";
+import { openD1 } from "../cloudflare/d1.ts";
+import { migrate } from "../store/migrations.ts";
+
+export type LocalWorker = {
+  url: URL;
+  /** Fires the Cron Trigger and resolves when the sweep has ended, well or not. */
+  sweep(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+const CONFIG = "wrangler.toml";
+
+/**
+ * The Worker as it is deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. Built by
+ * wrangler, run by bare Miniflare: nothing stands between a caller and the Worker.
+ */
+export async function startWorker(
+  stateDir: string,
+  port: number,
+  bindings: Readonly<Record<string, string>>,
+): Promise<LocalWorker> {
+  const outDir = join(stateDir, "worker");
+  await promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
+  });
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: "127.0.0.1",
+      port,
+      cf: false,
+      log: new NoOpLog(),
+      resourcePersistencePath: stateDir,
+      unsafeTriggerHandlers: true,
+      handleStructuredLogs: ({ level, message }) => console[level === "error" ? "error" : "log"](message),
+      workers: [
+        {
+          ...workerOptions,
+          name: "edge-exposures",
+          modules: [{ type: "ESModule", path: "worker.js", contents: readFileSync(join(outDir, "worker.js"), "utf8") }],
+          bindings,
+        },
+      ],
+    }),
+  );
+  try {
+    await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"), unstable_splitSqlQuery);
+    const url = await miniflare.ready;
+    const trigger = new URL("/cdn-cgi/local/scheduled", url);
+    return {
+      url,
+      sweep: async () => void (await fetch(trigger)).body?.cancel(),
+      stop: () => miniflare.dispose(),
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
+
+function readMigrations(folder: string) {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".sql"));
+  return names.map((name) => ({ name, sql: readFileSync(join(folder, name), "utf8") }));
+}

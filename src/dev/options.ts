@@ -1,0 +1,75 @@
+import { failed, ok, type Result } from "../result.ts";
+import { describeProblems, parseSettings, type Settings } from "../settings.ts";
+
+/** The settings of a local run: section 7 of the contract, and with defaults of their own those of section 6. */
+export type Options = {
+  port: number;
+  warehousePort: number;
+  stateDir: string;
+  demo: boolean;
+  sweepSeconds: number;
+  /** True if the embedded warehouse is to be started. */
+  embedded: boolean;
+  /** What the Worker gets as its vars and secrets. */
+  bindings: Record<string, string>;
+  settings: Settings;
+};
+
+const SETTINGS = [
+  "CLICKHOUSE_URL",
+  "CLICKHOUSE_DATABASE",
+  "CLICKHOUSE_USER",
+  "CLICKHOUSE_PASSWORD",
+  "ADMIN_TOKEN",
+  "READ_TOKEN",
+  "WEBHOOK_SECRET",
+  "FLAGSMITH_WEBHOOK_SECRET",
+  "EVENTS_TABLE",
+  "REFRESH_MIN_INTERVAL_SECONDS",
+  "SETTLE_SECONDS",
+  "QUERY_TIMEOUT_SECONDS",
+  "CACHE_SECONDS",
+  "PUBLIC_READ",
+] as const;
+
+/** Known to everyone, and good enough for a server that only this machine can reach. */
+const LOCAL_DEFAULTS = {
+  ADMIN_TOKEN: "dev-admin",
+  READ_TOKEN: "dev-read",
+  WEBHOOK_SECRET: "whsec_ZGV2LXdlYmhvb2stc2VjcmV0LWZvci1sb2NhbC11c2U=",
+  FLAGSMITH_WEBHOOK_SECRET: "dev-flagsmith",
+};
+
+export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
+  const problems: string[] = [];
+  const wholeNumber = (name: string, fallback: number, most: number): number => {
+    const value = env[name] || String(fallback);
+    if (/^\d{1,9}$/.test(value) && Number(value) <= most) return Number(value);
+    problems.push(`${name} must be a whole number from 0 to ${most}`);
+    return fallback;
+  };
+  const embedded = !env["CLICKHOUSE_URL"];
+  const port = wholeNumber("PORT", 8787, 65_535);
+  const warehousePort = wholeNumber("WAREHOUSE_PORT", 8123, 65_535);
+  const bindings: Record<string, string> = { ...LOCAL_DEFAULTS, CLICKHOUSE_URL: `http://127.0.0.1:${warehousePort}` };
+  for (const name of SETTINGS) {
+    const value = env[name];
+    if (value) bindings[name] = value;
+  }
+  // Nobody's own ClickHouse is written to unasked.
+  const demo = env["DEMO"] ? env["DEMO"] !== "0" : embedded;
+  const sweepSeconds = wholeNumber("SWEEP_SECONDS", 60, 86_400);
+  const settings = parseSettings(bindings);
+  if (!settings.ok) problems.push(describeProblems(settings.failure));
+  if (problems.length > 0 || !settings.ok) return failed(problems.join("; "));
+  return ok({
+    port,
+    warehousePort,
+    stateDir: env["STATE_DIR"] || ".state",
+    demo,
+    sweepSeconds,
+    embedded,
+    bindings,
+    settings: settings.value,
+  });
+}

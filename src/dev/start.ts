@@ -1,0 +1,97 @@
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
+import { connectWarehouse } from "../warehouse/client.ts";
+import { adviceFor } from "../warehouse/failure.ts";
+import { createDemo } from "./demo.ts";
+import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
+import { startWorker } from "./local-worker.ts";
+import { type Options, readOptions } from "./options.ts";
+
+// `npm start`: the whole product on this machine, from the warehouse to the Worker, until SIGINT or SIGTERM.
+
+/** What has been started, to be stopped in the opposite order. */
+const running: { stop(): Promise<void> }[] = [];
+let stopping = false;
+
+async function stop(code: number): Promise<never> {
+  stopping = true;
+  for (const part of running.reverse()) await part.stop();
+  process.exit(code);
+}
+
+/** One clear line instead of a stack, and an end. */
+function giveUp(reason: string): Promise<never> {
+  console.error(`edge-exposures can't start: ${reason}`);
+  return stop(1);
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (!stopping) void stop(0);
+  });
+}
+
+const options = readOptions(process.env);
+if (options.ok) await start(options.value).catch((error: unknown) => giveUp(String(error)));
+else await giveUp(options.failure);
+
+async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedded, bindings, settings }: Options) {
+  const folder = resolve(stateDir);
+  mkdirSync(folder, { recursive: true });
+  if (!(await isFree(port))) return giveUp(`port ${port} is taken: set PORT to another`);
+  const { warehouse } = settings;
+
+  if (embedded) {
+    if (!(await isFree(warehousePort))) return giveUp(`port ${warehousePort} is taken: set WAREHOUSE_PORT to another`);
+    const users = [{ name: warehouse.user, password: warehouse.password, readonly: 0 as const }];
+    const started = await startWarehouse({ folder: resolve(folder, "warehouse"), port: warehousePort, users });
+    if (!started.ok) return giveUp(started.failure);
+    running.push(started.value);
+    await prepareWarehouse(warehouse);
+  } else {
+    const answer = await connectWarehouse(warehouse).select("SELECT 1 AS one", {});
+    if (!answer.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(answer.failure)}`);
+  }
+
+  const worker = await startWorker(folder, port, bindings);
+  running.push(worker);
+  const demonstration = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
+  await demonstration?.addTraffic();
+  await demonstration?.createExperiments();
+  await worker.sweep();
+  printOut(worker.url, bindings, demo);
+
+  while (sweepSeconds > 0 && !stopping) {
+    await new Promise((wake) => setTimeout(wake, sweepSeconds * 1000));
+    await demonstration?.addTraffic();
+    await worker.sweep();
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  probe.listen(port, "127.0.0.1");
+  const outcome = await Promise.race([
+    once(probe, "listening").then(() => true),
+    once(probe, "error").then(() => false),
+  ]).catch(() => false);
+  probe.close();
+  return outcome;
+}
+
+function printOut(url: URL, bindings: Readonly<Record<string, string>>, demo: boolean): void {
+  const path = demo ? "/v1/experiments/checkout-cta/exposures" : "/v1/experiments";
+  console.log(`
+edge-exposures is ready on ${url.origin}
+
+  curl -H 'Authorization: Bearer ${bindings["READ_TOKEN"]}' '${url.origin}${path}'
+
+  ADMIN_TOKEN               ${bindings["ADMIN_TOKEN"]}
+  READ_TOKEN                ${bindings["READ_TOKEN"]}
+  WEBHOOK_SECRET            ${bindings["WEBHOOK_SECRET"]}
+  FLAGSMITH_WEBHOOK_SECRET  ${bindings["FLAGSMITH_WEBHOOK_SECRET"]}
+  ClickHouse                ${bindings["CLICKHOUSE_URL"]}
+`);
+}

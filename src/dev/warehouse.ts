@@ -1,0 +1,108 @@
+import { randomUUID, timingSafeEqual } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type Call, type Engine, engineErrorOf } from "./engine.ts";
+
+export type WarehouseUser = { name: string; password: string; readonly: 0 | 1 | 2 };
+
+/** Parameters of ClickHouse's HTTP interface that are not settings. https://clickhouse.com/docs/interfaces/http */
+const NOT_SETTINGS = new Set(["query", "database", "query_id", "user", "password", "session_id", "wait_end_of_query"]);
+
+/** As ClickHouse maps them; what is not here is a 500. */
+const STATUS_BY_CODE: Readonly<Record<number, number>> = {
+  43: 400,
+  47: 404,
+  53: 400,
+  60: 404,
+  62: 400,
+  81: 404,
+  115: 404,
+  159: 408,
+  456: 400,
+  457: 400,
+  497: 403,
+  516: 403,
+};
+
+/**
+ * ClickHouse's HTTP protocol before the embedded engine, as far as its clients use it: queries, inserts, parameters,
+ * settings, users, and exceptions with their number. Whatever is not about HTTP, the engine does.
+ */
+export function createWarehouse(engine: Engine, users: readonly WarehouseUser[]): Server {
+  return createServer((request, response) => {
+    void answer(request, response).catch((error: unknown) => {
+      console.error(JSON.stringify({ event: "warehouse.bug", error: String(error) }));
+      response.destroy();
+    });
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://localhost");
+    const body = Buffer.concat(await Array.fromAsync<Buffer>(request)).toString();
+    const query = url.searchParams.get("query") ?? "";
+    const statement = query === "" ? body : body === "" ? query : `${query}\n${body}`;
+    if (statement === "") return void response.end("Ok.\n");
+
+    const id = url.searchParams.get("query_id") ?? randomUUID();
+    response.setHeader("X-ClickHouse-Query-Id", id);
+    response.setHeader("Content-Type", "text/plain; charset=UTF-8");
+    const user = authenticate(request, url);
+    if (user === null) {
+      return refuse(response, {
+        code: 516,
+        text: "Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)",
+      });
+    }
+    const call: Call = { ...readCall(url), id, readonly: user.readonly };
+    const cancel = call.settings["cancel_http_readonly_queries_on_client_close"] === "1";
+    response.on("close", () => {
+      if (!response.writableEnded && cancel) void engine.kill(id).catch(() => undefined);
+    });
+    try {
+      response.end(await engine.run(statement, call));
+    } catch (error) {
+      refuse(response, engineErrorOf(error));
+    }
+  }
+
+  function authenticate(request: IncomingMessage, url: URL): WarehouseUser | null {
+    const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? "")?.[1];
+    const decoded = Buffer.from(basic ?? "", "base64").toString();
+    const [name = "", password = ""] =
+      basic === undefined ? [] : [decoded.split(":", 1)[0], decoded.replace(/^[^:]*:/, "")];
+    const givenName = name || url.searchParams.get("user") || header(request, "x-clickhouse-user") || "default";
+    const given = password || url.searchParams.get("password") || header(request, "x-clickhouse-key") || "";
+    const user = users.find((candidate) => candidate.name === givenName);
+    return user !== undefined && isSame(given, user.password) ? user : null;
+  }
+
+  function refuse(response: ServerResponse, { code, text }: { code: number; text: string }): void {
+    response.writeHead(STATUS_BY_CODE[code] ?? 500, { "X-ClickHouse-Exception-Code": code });
+    response.end(`${text} (version ${engine.version})\n`);
+  }
+}
+
+function readCall(url: URL): Pick<Call, "database" | "parameters" | "settings"> {
+  const parameters: Record<string, string> = {};
+  const settings: Record<string, string> = {};
+  for (const [name, value] of url.searchParams) {
+    if (name.startsWith("param_")) parameters[name.slice("param_".length)] = unescapeTsv(value);
+    else if (!NOT_SETTINGS.has(name)) settings[name] = value;
+  }
+  return { database: url.searchParams.get("database") ?? "default", parameters, settings };
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r", b: "\b", f: "\f", "0": "\0" };
+
+/** Parameters travel as in TabSeparated: `it\'s` is it's. */
+function unescapeTsv(value: string): string {
+  return value.replaceAll(/\\(.)/gs, (_, character: string) => ESCAPES[character] ?? character);
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  return request.headers[name]?.toString();
+}
+
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
