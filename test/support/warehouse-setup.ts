@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { startWarehouse } from "../../src/dev/local-warehouse.ts";
+import { users } from "./users.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    warehouseUrl: string;
+  }
+}
+
+/** One real ClickHouse engine for all test files; each makes a database of its own in it. */
+export default async function setup(project: TestProject) {
+  const folder = mkdtempSync(join(tmpdir(), "edge-exposures-"));
+  const warehouse = await startWarehouse({ folder, port: 0, users: Object.values(users) });
+  if (!warehouse.ok) throw new Error(warehouse.failure);
+  project.provide("warehouseUrl", warehouse.value.url.href);
+  return async () => {
+    await warehouse.value.stop();
+    rmSync(folder, { recursive: true });
+  };
+}

@@ -1,0 +1,63 @@
+import { randomUUID } from "node:crypto";
+import { inject } from "vitest";
+import { connectForWriting, prepareWarehouse } from "../../src/dev/local-warehouse.ts";
+import type { WarehouseSettings } from "../../src/settings.ts";
+import { users } from "./users.ts";
+
+/** An exposure event; the fields that rarely matter have defaults. */
+export type Event = {
+  environment_key: string;
+  feature_name: string;
+  event?: string;
+  /** Epoch milliseconds. */
+  timestamp: number;
+  identifier: string;
+  value: string;
+};
+
+/** A database of one's own with an empty events table, in the real engine. */
+export async function createWarehouse() {
+  const settings: WarehouseSettings = {
+    url: new URL(inject("warehouseUrl")),
+    database: `test_${randomUUID().replaceAll("-", "")}`,
+    user: users.owner.name,
+    password: latin1(users.owner.password),
+    table: "events",
+    queryTimeoutMs: 30_000,
+  };
+  await prepareWarehouse(settings);
+  const client = connectForWriting(settings);
+
+  /** In the order given; collected half a second after they happened. */
+  async function insert(events: readonly Event[]): Promise<void> {
+    if (events.length === 0) return;
+    await client.insert({
+      table: settings.table,
+      format: "JSONEachRow",
+      values: events.map((event) => ({
+        event: "$flag_exposure",
+        collected_at: decimal(event.timestamp + 500),
+        traits: "{}",
+        metadata: "{}",
+        sdk_language: "javascript",
+        sdk_version: "1.0.0",
+        ...event,
+        timestamp: decimal(event.timestamp),
+      })),
+    });
+  }
+
+  const command = (query: string) => client.command({ query });
+  return { settings: { ...settings, password: users.owner.password }, insert, command };
+}
+
+export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;
+
+/** DateTime64 takes a number as ticks or seconds by its looks; a decimal is always seconds. */
+function decimal(milliseconds: number): string {
+  return `${Math.floor(milliseconds / 1000)}.${String(milliseconds % 1000).padStart(3, "0")}`;
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}
