@@ -1,0 +1,83 @@
+import fc from "fast-check";
+import type { Event } from "./warehouse.ts";
+
+export const HOUR = 3_600_000;
+
+/** Keys that break careless code, beside plain ones. */
+const hostileKeys = [
+  "__proto__",
+  "constructor",
+  "$multiple",
+  "1",
+  "10",
+  "2",
+  "a'b",
+  'a"b',
+  "a\\b",
+  "a\tb",
+  "a\nb",
+  "\0",
+  " ",
+  "ключ",
+  "🧪",
+  "ltr\u202ertl",
+];
+
+/** A window, its events with duplicates, conflicts and everything that must not count, and the configured variants. */
+export const situation = fc
+  .record({
+    from: fc.integer({ min: Date.UTC(2024, 0), max: Date.UTC(2026, 6) }),
+    length: fc.oneof(
+      fc.constantFrom(1, HOUR - 1, HOUR, 72 * HOUR - 1, 72 * HOUR, 72 * HOUR + 1),
+      fc.integer({ min: 1, max: 80 * HOUR }),
+      fc.integer({ min: 1, max: 40 * 24 * HOUR }),
+    ),
+    configured: fc.uniqueArray(fc.constantFrom("control", "treatment", ...hostileKeys), { maxLength: 4 }),
+    events: fc.array(
+      fc.record({
+        identity: fc.oneof(
+          { weight: 9, arbitrary: fc.integer({ min: 1, max: 12 }) },
+          { weight: 1, arbitrary: fc.constant(0) },
+        ),
+        variant: fc.oneof(
+          { weight: 6, arbitrary: fc.constant("control") },
+          { weight: 3, arbitrary: fc.constant("treatment") },
+          { weight: 3, arbitrary: fc.constantFrom(...hostileKeys) },
+          { weight: 1, arbitrary: fc.constant("") },
+        ),
+        /** Where in the window, and beyond both of its edges. */
+        at: fc.oneof(
+          fc.constantFrom("before", "first", "last", "end", "after"),
+          fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        ),
+        stray: fc.oneof(
+          { weight: 20, arbitrary: fc.constant(null) },
+          fc.constantFrom("environment", "feature", "event"),
+        ),
+        copies: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 3 })),
+      }),
+      { maxLength: 60 },
+    ),
+  })
+  .map(({ from, length, configured, events }) => {
+    const to = from + length;
+    const edges = { before: from - 1, first: from, last: to - 1, end: to, after: to + HOUR };
+    return {
+      from,
+      to,
+      configured,
+      /** For an environment and a feature of one's choice. */
+      eventsOf: (environment_key: string, feature_name: string): Event[] =>
+        events.flatMap(({ identity, variant, at, stray, copies }) => {
+          const event: Event = {
+            environment_key: stray === "environment" ? `${environment_key}-other` : environment_key,
+            feature_name: stray === "feature" ? `${feature_name}-other` : feature_name,
+            event: stray === "event" ? "$flag_evaluation" : "$flag_exposure",
+            identifier: identity === 0 ? "" : `identity-${identity}`,
+            value: variant,
+            timestamp: typeof at === "string" ? edges[at] : from + Math.floor(at * length),
+          };
+          return new Array<Event>(copies).fill(event);
+        }),
+    };
+  });

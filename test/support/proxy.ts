@@ -1,0 +1,143 @@
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { WarehouseSettings } from "../../src/settings.ts";
+
+/** What the proxy does with a query instead of just passing it on. */
+export type Fault = (answer: { body: string; status: number; headers: Headers }, response: ServerResponse) => void;
+
+/** A proxy before the warehouse that watches, holds and spoils its queries. */
+export async function startProxy(warehouse: WarehouseSettings) {
+  let fault: Fault | null = null;
+  let gate: { opened: Promise<void>; open: () => void } | null = null;
+  let underWay = 0;
+  const state = {
+    /** Queries so far, and at most so many at once: in all, and for each feature. */
+    queries: 0,
+    mostAtOnce: 0,
+    mostAtOnceByFeature: new Map<string, number>(),
+    /** How many wait at the closed gate. */
+    waiting: 0,
+  };
+  const underWayByFeature = new Map<string, number>();
+
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url ?? "/", warehouse.url);
+    const feature = url.searchParams.get("param_feature_name") ?? "";
+    const body = Buffer.concat(await Array.fromAsync<Buffer>(request));
+    state.queries += 1;
+    underWay += 1;
+    const own = (underWayByFeature.get(feature) ?? 0) + 1;
+    underWayByFeature.set(feature, own);
+    state.mostAtOnce = Math.max(state.mostAtOnce, underWay);
+    state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own));
+    response.on("close", () => {
+      underWay -= 1;
+      underWayByFeature.set(feature, (underWayByFeature.get(feature) ?? 0) - 1);
+    });
+    if (gate !== null) {
+      state.waiting += 1;
+      await gate.opened;
+      state.waiting -= 1;
+    }
+    const upstream = await fetch(url, {
+      method: "POST",
+      headers: { authorization: request.headers.authorization ?? "" },
+      body,
+    });
+    const answer = { body: await upstream.text(), status: upstream.status, headers: upstream.headers };
+    if (fault !== null) return fault(answer, response);
+    const code = answer.headers.get("x-clickhouse-exception-code");
+    response.writeHead(answer.status, code === null ? {} : { "X-ClickHouse-Exception-Code": code });
+    response.end(answer.body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    settings: { ...warehouse, url: new URL(`http://127.0.0.1:${port}`) },
+    state,
+    spoil(next: Fault | null) {
+      fault = next;
+    },
+    /** Holds every query that comes until the gate is opened. */
+    closeGate() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = { opened: promise, open: resolve };
+    },
+    openGate() {
+      gate?.open();
+      gate = null;
+    },
+    reset() {
+      state.queries = 0;
+      state.mostAtOnce = 0;
+      state.mostAtOnceByFeature.clear();
+    },
+    stop() {
+      gate?.open();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+export type WarehouseProxy = Awaited<ReturnType<typeof startProxy>>;
+
+/** Every way to break an answer that the product must survive. */
+export const faults = {
+  reset: (_, response) => response.destroy(),
+  "hanging before the headers": () => undefined,
+  "hanging inside the body": ({ body }, response) => {
+    response.writeHead(200);
+    response.write(body.slice(0, body.length / 2));
+  },
+  "cut inside the body": ({ body }, response) => {
+    response.writeHead(200, { "Content-Length": body.length + 10 });
+    response.write(body.slice(0, body.length / 2), () => response.destroy());
+  },
+  "truncated JSON": ({ body }, response) => {
+    response.end(body.slice(0, -20));
+  },
+  "status 500": (_, response) => {
+    response.writeHead(500);
+    response.end("Internal Server Error");
+  },
+  "HTML from a proxy, as a 502": (_, response) => {
+    response.writeHead(502, { "Content-Type": "text/html" });
+    response.end("<html><body>Bad Gateway</body></html>");
+  },
+  "HTML from a proxy, as a 200": (_, response) => {
+    response.writeHead(200, { "Content-Type": "text/html" });
+    response.end("<html><body>Please sign in</body></html>");
+  },
+  "too many queries": (_, response) => {
+    response.writeHead(500, { "X-ClickHouse-Exception-Code": "202" });
+    response.end("Code: 202. DB::Exception: Too many simultaneous queries. (TOO_MANY_SIMULTANEOUS_QUERIES)");
+  },
+  "an exception inside a 200, as a key": (_, response) => {
+    response.end(
+      '{"meta":[],"data":[],"rows":0,"exception":"Code: 241. DB::Exception: Memory. (MEMORY_LIMIT_EXCEEDED)"}',
+    );
+  },
+  "an exception inside a 200, after the data": ({ body }, response) => {
+    response.end(`${body.slice(0, -30)}\nCode: 60. DB::Exception: Unknown table. (UNKNOWN_TABLE) (version 26.7)`);
+  },
+  "a negative count": withIdentities(-1),
+  "an unsafe count": withIdentities(2 ** 53),
+  "a count as text": withIdentities('"7"'),
+  "a bucket outside the window": (_, response) => {
+    response.end('{"data":[{"multiple":0,"variant_key":"a","bucket":3600000,"identities":1}],"rows":1}');
+  },
+  "rows of another shape": (_, response) => {
+    response.end('{"data":[{"one":1}],"rows":1}');
+  },
+  "fewer rows than it says": (_, response) => {
+    response.end('{"data":[],"rows":1}');
+  },
+} satisfies Record<string, Fault>;
+
+function withIdentities(identities: number | string): Fault {
+  return (_, response) => {
+    response.end(`{"data":[{"multiple":1,"variant_key":"","bucket":0,"identities":${identities}}],"rows":1}`);
+  };
+}

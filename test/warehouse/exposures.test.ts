@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { serialise, summarise } from "../../src/exposures/summary.ts";
+import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/exposures.ts";
+import { HOUR, situation } from "../support/arbitrary.ts";
+import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
+
+const FEATURE = 'it\'s \\a "feature"\n';
+const from = Date.UTC(2026, 5, 1);
+
+let warehouse: TestWarehouse;
+let connection: Warehouse;
+beforeAll(async () => {
+  warehouse = await createWarehouse();
+  connection = connectWarehouse(warehouse.settings);
+});
+
+/** The exposures of a window as the text that is stored. */
+async function exposuresOf(environmentKey: string, window: { from: number; to: number }, configured: string[]) {
+  const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
+  if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
+  return serialise(summarise(counts.value, window, configured));
+}
+
+describe("countExposures, against the real engine", () => {
+  it("equals a count by brute force, whatever the events, their order and their number", async () => {
+    await fc.assert(
+      fc.asyncProperty(situation, fc.infiniteStream(fc.nat()), async ({ from, to, configured, eventsOf }, dice) => {
+        const environments = [randomUUID(), randomUUID(), randomUUID()] as const;
+        const shuffled = (events: Event[]) =>
+          events.map((event) => ({ event, order: dice.next().value })).sort((a, b) => a.order - b.order);
+        await warehouse.insert([
+          ...eventsOf(environments[0], FEATURE),
+          ...shuffled(eventsOf(environments[1], FEATURE)).map(({ event }) => event),
+          ...eventsOf(environments[2], FEATURE),
+        ]);
+        await warehouse.insert(eventsOf(environments[2], FEATURE));
+
+        const [inOrder, shuffledText, twice] = await Promise.all(
+          environments.map((environment) => exposuresOf(environment, { from, to }, configured)),
+        );
+        expect(shuffledText).toBe(inOrder);
+        expect(twice).toBe(inOrder);
+        const question = { environment_key: environments[0], feature_name: FEATURE, variants: configured, from, to };
+        const expected = countByBruteForce(eventsOf(environments[0], FEATURE), question);
+        expect(withMaps(JSON.parse(inOrder ?? ""))).toEqual(expected);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("keeps to UTC, whatever the server's time zone", async () => {
+    const environmentKey = randomUUID();
+    const event = { environment_key: environmentKey, feature_name: FEATURE, value: "control" };
+    await warehouse.insert([
+      { ...event, identifier: "early", timestamp: from },
+      { ...event, identifier: "late", timestamp: from + 24 * HOUR - 1 },
+      { ...event, identifier: "next day", timestamp: from + 24 * HOUR },
+    ]);
+    const window = { from, to: from + 96 * HOUR };
+    const inUtc = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
+    expect(inUtc).toMatchObject({ ok: true, value: { length: 2 } });
+    for (const zone of ["America/New_York", "Asia/Kathmandu", "Pacific/Chatham"]) {
+      const elsewhere: Warehouse = {
+        ...connection,
+        select: (sql, parameters) => connection.select(`${sql} SETTINGS session_timezone = '${zone}'`, parameters),
+      };
+      const there = await countExposures(elsewhere, { environmentKey, featureName: FEATURE, window });
+      expect(there.ok && new Set(there.value), zone).toEqual(inUtc.ok && new Set(inUtc.value));
+    }
+  });
+
+  it("takes an event at started_at and leaves one at as_of", async () => {
+    const environmentKey = randomUUID();
+    const event = { environment_key: environmentKey, feature_name: FEATURE, value: "control" };
+    const to = from + HOUR;
+    await warehouse.insert([
+      { ...event, identifier: "just before", timestamp: from - 1 },
+      { ...event, identifier: "at the start", timestamp: from },
+      { ...event, identifier: "just in time", timestamp: to - 1 },
+      { ...event, identifier: "at the end", timestamp: to },
+    ]);
+    const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window: { from, to } });
+    expect(counts).toEqual({ ok: true, value: [{ multiple: false, variant: "control", bucket: from, identities: 2 }] });
+  });
+
+  it("binds what it is asked for: injections find nothing and break nothing", async () => {
+    const injections = ["' OR 1 = 1 --", "env'); DROP TABLE events; --", "{table:Identifier}", "\\", "\\'", "%", "\0"];
+    for (const injection of injections) {
+      const question = { environmentKey: injection, featureName: injection, window: { from, to: from + HOUR } };
+      expect(await countExposures(connection, question), injection).toEqual({ ok: true, value: [] });
+      const event = { environment_key: injection, feature_name: injection, value: injection, identifier: injection };
+      await warehouse.insert([{ ...event, timestamp: from }]);
+      const found = [{ multiple: false, variant: injection, bucket: from, identities: 1 }];
+      expect(await countExposures(connection, question), injection).toEqual({ ok: true, value: found });
+    }
+    const hostileTable = connectWarehouse({ ...warehouse.settings, table: "events WHERE 1; DROP TABLE events" });
+    const question = { environmentKey: "env", featureName: "button", window: { from, to: from + HOUR } };
+    expect(await countExposures(hostileTable, question)).toMatchObject({ failure: { kind: "missing_table" } });
+    expect(await countExposures(connection, question)).toMatchObject({ ok: true });
+  });
+});

@@ -1,0 +1,123 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connectWarehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/exposures.ts";
+import { type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
+import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { users } from "../support/users.ts";
+import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+
+const from = Date.UTC(2026, 5, 1);
+const question = { environmentKey: "env", featureName: "button", window: { from, to: from + 3_600_000 } };
+
+let warehouse: TestWarehouse;
+let proxy: WarehouseProxy;
+beforeAll(async () => {
+  warehouse = await createWarehouse();
+  proxy = await startProxy(warehouse.settings);
+  const event = { environment_key: "env", feature_name: "button", timestamp: from };
+  await warehouse.insert([
+    { ...event, identifier: "ann", value: "control" },
+    { ...event, identifier: "bob", value: "treatment" },
+  ]);
+});
+afterAll(() => proxy.stop());
+
+describe("countExposures names each kind of failure", () => {
+  const spoiled: [keyof typeof faults, FailureKind, "transient" | "permanent"][] = [
+    ["reset", "unreachable", "transient"],
+    ["hanging before the headers", "timeout", "transient"],
+    ["hanging inside the body", "timeout", "transient"],
+    ["cut inside the body", "bad_answer", "transient"],
+    ["truncated JSON", "bad_answer", "transient"],
+    ["status 500", "server_error", "transient"],
+    ["HTML from a proxy, as a 502", "server_error", "transient"],
+    ["HTML from a proxy, as a 200", "bad_answer", "transient"],
+    ["too many queries", "overloaded", "transient"],
+    ["an exception inside a 200, as a key", "overloaded", "transient"],
+    ["an exception inside a 200, after the data", "missing_table", "permanent"],
+    ["a negative count", "bad_rows", "permanent"],
+    ["an unsafe count", "bad_rows", "permanent"],
+    ["a count as text", "bad_rows", "permanent"],
+    ["a bucket outside the window", "bad_rows", "permanent"],
+    ["rows of another shape", "bad_rows", "permanent"],
+    ["fewer rows than it says", "bad_answer", "transient"],
+  ];
+  it.each(spoiled)("%s is %s, %s", async (fault, kind, lasting) => {
+    proxy.spoil(faults[fault]);
+    const answer = await countExposures(connectWarehouse({ ...proxy.settings, queryTimeoutMs: 1000 }), question);
+    expect(answer).toMatchObject({ ok: false, failure: { kind } });
+    expect(isTransient(kind)).toBe(lasting === "transient");
+  });
+
+  const refused: [string, () => Parameters<typeof connectWarehouse>[0], FailureKind][] = [
+    ["a refused connection", () => ({ ...warehouse.settings, url: new URL("http://127.0.0.1:1") }), "unreachable"],
+    [
+      "a host without an address",
+      () => ({ ...warehouse.settings, url: new URL("http://nowhere.invalid") }),
+      "unreachable",
+    ],
+    ["a wrong password", () => ({ ...warehouse.settings, password: "wrong" }), "credentials"],
+    ["an unknown user", () => ({ ...warehouse.settings, user: "nobody" }), "credentials"],
+    ["a missing table", () => ({ ...warehouse.settings, table: "nothing" }), "missing_table"],
+    ["a missing database", () => ({ ...warehouse.settings, database: "nothing" }), "missing_table"],
+    [
+      "a user with readonly = 1",
+      () => ({ ...warehouse.settings, user: users.readonly1.name, password: users.readonly1.password }),
+      "settings_refused",
+    ],
+  ];
+  it.each(refused)("%s", async (_, settings, kind) => {
+    const answer = await countExposures(connectWarehouse(settings()), question);
+    expect(answer).toMatchObject({ ok: false, failure: { kind } });
+  });
+
+  it("a missing column", async () => {
+    await warehouse.command("CREATE TABLE other (environment_key String) ENGINE = MergeTree ORDER BY ()");
+    const answer = await countExposures(connectWarehouse({ ...warehouse.settings, table: "other" }), question);
+    expect(answer).toMatchObject({ ok: false, failure: { kind: "missing_column", code: 47, status: 404 } });
+  });
+
+  it("a redirect is not followed, so that credentials go nowhere else", async () => {
+    proxy.spoil((_, response) => {
+      response.writeHead(307, { Location: warehouse.settings.url.href });
+      response.end();
+    });
+    const answer = await countExposures(connectWarehouse(proxy.settings), question);
+    expect(answer).toEqual({ ok: false, failure: { kind: "refused", status: 307 } });
+  });
+
+  it("none, for a user with readonly = 2", async () => {
+    const { name: user, password } = users.reader;
+    const answer = await countExposures(connectWarehouse({ ...warehouse.settings, user, password }), question);
+    expect(answer).toMatchObject({ ok: true, value: [{ identities: 1 }, { identities: 1 }] });
+  });
+});
+
+describe("connectWarehouse", () => {
+  it("stops the query on the server when its deadline passes", async () => {
+    const endless = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1";
+    const answer = await connectWarehouse({ ...warehouse.settings, queryTimeoutMs: 500 }).select(endless, {});
+    expect(answer).toEqual({ ok: false, failure: { kind: "timeout" } });
+    const running =
+      "SELECT count() AS n FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%' AND query NOT LIKE '%processes%'";
+    await expect
+      .poll(() => connectWarehouse(warehouse.settings).select(running, {}), { timeout: 5000 })
+      .toEqual({ ok: true, value: [{ n: 0 }] });
+  });
+
+  it("reaches ClickHouse behind a path", async () => {
+    const paths: string[] = [];
+    const server = createServer((request, response) => {
+      paths.push(new URL(request.url ?? "", "http://localhost").pathname);
+      response.end('{"data":[],"rows":0}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, resolve));
+    const { port } = server.address() as AddressInfo;
+    const url = new URL(`http://127.0.0.1:${port}/clickhouse`);
+    await connectWarehouse({ ...warehouse.settings, url }).select("SELECT 1", {});
+    server.close();
+    expect(paths).toEqual(["/clickhouse"]);
+  });
+});
