@@ -7,7 +7,8 @@ export type Fault = (answer: { body: string; status: number; headers: Headers },
 
 /** A proxy before the warehouse that watches, holds and spoils its queries. */
 export async function startProxy(warehouse: WarehouseSettings) {
-  let fault: Fault | null = null;
+  /** By feature, or for all under the empty text. */
+  const spoiled = new Map<string, Fault>();
   let gate: { opened: Promise<void>; open: () => void } | null = null;
   let underWay = 0;
   const state = {
@@ -45,7 +46,8 @@ export async function startProxy(warehouse: WarehouseSettings) {
       body,
     });
     const answer = { body: await upstream.text(), status: upstream.status, headers: upstream.headers };
-    if (fault !== null) return fault(answer, response);
+    const fault = spoiled.get(feature) ?? spoiled.get("");
+    if (fault !== undefined) return fault(answer, response);
     const code = answer.headers.get("x-clickhouse-exception-code");
     response.writeHead(answer.status, code === null ? {} : { "X-ClickHouse-Exception-Code": code });
     response.end(answer.body);
@@ -56,8 +58,10 @@ export async function startProxy(warehouse: WarehouseSettings) {
   return {
     settings: { ...warehouse, url: new URL(`http://127.0.0.1:${port}`) },
     state,
-    spoil(next: Fault | null) {
-      fault = next;
+    /** From now on answers like this; null: as they are. */
+    spoil(fault: Fault | null, feature = "") {
+      if (fault === null) spoiled.delete(feature);
+      else spoiled.set(feature, fault);
     },
     /** Holds every query that comes until the gate is opened. */
     closeGate() {

@@ -81,13 +81,14 @@ function parseLine(message: string): LogLine[] {
 export async function until<Value>(
   ask: () => Promise<Value> | Value,
   condition: (value: Value) => boolean,
-  { seconds = 20 } = {},
+  { seconds = 40 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const value = await ask();
     if (condition(value)) return value;
-    if (Date.now() > end) throw new Error(`still waiting after ${seconds} s; last: ${JSON.stringify(value)}`);
+    if (Date.now() > end)
+      throw new Error(`still waiting after ${seconds} s; last: ${JSON.stringify(value)?.slice(0, 500)}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
