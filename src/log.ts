@@ -10,7 +10,9 @@ export const consoleLog: Log = (level, event, fields) => {
   console[level](JSON.stringify({ event, level, ...fields }));
 };
 
-/** The whole of an unexpected error, for the log only. */
+/** The whole of an unexpected error and of what caused it, for the log only. */
 export function describeBug(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const own = error.stack ?? String(error);
+  return error.cause === undefined ? own : `${own}\ncaused by ${describeBug(error.cause)}`;
 }

@@ -12,6 +12,9 @@ import { connectWarehouse } from "./warehouse/client.ts";
 export { RefreshCoordinator } from "./cloudflare/coordinator.ts";
 
 function wire(env: Env) {
+  for (const binding of ["DB", "COORDINATOR"] as const) {
+    if (!(binding in env)) return failed(`${binding} is not bound: see wrangler.toml`);
+  }
   const settings = parseSettings({ ...env });
   if (!settings.ok) return failed(describeProblems(settings.failure));
   const database = openD1(env.DB);

@@ -7,7 +7,12 @@ import { failed, ok, type Result } from "../result.ts";
 import type { WarehouseSettings } from "../settings.ts";
 import type { WarehouseOrder, WarehouseReport } from "./warehouse-process.ts";
 
-export type LocalWarehouse = { url: URL; stop(): Promise<void> };
+export type LocalWarehouse = {
+  url: URL;
+  stop(): Promise<void>;
+  /** Resolves when its process has ended, asked to or not. */
+  ended: Promise<unknown>;
+};
 
 /** Starts the embedded warehouse in a process of its own; fails with one line that says why not. */
 export async function startWarehouse(order: WarehouseOrder): Promise<Result<LocalWarehouse, string>> {
@@ -21,9 +26,13 @@ export async function startWarehouse(order: WarehouseOrder): Promise<Result<Loca
     once(child, "message").then(([message]: WarehouseReport[]) => message),
     exited.then(() => undefined),
   ]);
-  if (report?.kind !== "ready") return failed(report?.reason ?? "the embedded warehouse ended while it started");
+  if (report?.kind !== "ready") {
+    child.kill("SIGTERM");
+    return failed(report?.reason ?? "the embedded warehouse ended while it started");
+  }
   return ok({
     url: new URL(`http://127.0.0.1:${report.port}`),
+    ended: exited,
     async stop() {
       child.kill("SIGTERM");
       await exited;

@@ -11,24 +11,30 @@ export type LocalWorker = {
   url: URL;
   /** Fires the Cron Trigger and resolves when the sweep has ended, well or not. */
   sweep(): Promise<void>;
-  stop(): Promise<void>;
 };
+
+/** A process that must not outlive this one. */
+export type Stoppable = { stop(): Promise<void> };
 
 const CONFIG = "wrangler.toml";
 
 /**
  * The Worker as it is deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. Built by
  * wrangler, run by bare Miniflare: nothing stands between a caller and the Worker.
+ * @param onStarted hears of each process as soon as it runs
  */
 export async function startWorker(
   stateDir: string,
   port: number,
   bindings: Readonly<Record<string, string>>,
+  onStarted: (part: Stoppable) => void,
 ): Promise<LocalWorker> {
   const outDir = join(stateDir, "worker");
-  await promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
+  const building = promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
     env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
   });
+  onStarted({ stop: async () => void building.child.kill() });
+  await building;
   const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
@@ -49,19 +55,11 @@ export async function startWorker(
       ],
     }),
   );
-  try {
-    await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"), unstable_splitSqlQuery);
-    const url = await miniflare.ready;
-    const trigger = new URL("/cdn-cgi/local/scheduled", url);
-    return {
-      url,
-      sweep: async () => void (await fetch(trigger)).body?.cancel(),
-      stop: () => miniflare.dispose(),
-    };
-  } catch (error) {
-    await miniflare.dispose();
-    throw error;
-  }
+  onStarted({ stop: () => miniflare.dispose() });
+  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"), unstable_splitSqlQuery);
+  const url = await miniflare.ready;
+  const trigger = new URL("/cdn-cgi/local/scheduled", url);
+  return { url, sweep: async () => void (await fetch(trigger)).body?.cancel() };
 }
 
 function readMigrations(folder: string) {

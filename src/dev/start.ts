@@ -2,36 +2,35 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { consoleLog, describeBug } from "../log.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { adviceFor } from "../warehouse/failure.ts";
 import { createDemo } from "./demo.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
-import { startWorker } from "./local-worker.ts";
+import { type Stoppable, startWorker } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
 
 // `npm start`: the whole product on this machine, from the warehouse to the Worker, until SIGINT or SIGTERM.
 
 /** What has been started, to be stopped in the opposite order. */
-const running: { stop(): Promise<void> }[] = [];
+const running: Stoppable[] = [];
+let ready = false;
 let stopping = false;
 
-async function stop(code: number): Promise<never> {
+async function stop(code: number): Promise<void> {
+  if (stopping) return;
   stopping = true;
   for (const part of running.reverse()) await part.stop();
   process.exit(code);
 }
 
 /** One clear line instead of a stack, and an end. */
-function giveUp(reason: string): Promise<never> {
-  console.error(`edge-exposures can't start: ${reason}`);
+function giveUp(reason: string): Promise<void> {
+  if (!stopping) console.error(`edge-exposures can't ${ready ? "go on" : "start"}: ${reason}`);
   return stop(1);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    if (!stopping) void stop(0);
-  });
-}
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop(0));
 
 const options = readOptions(process.env);
 if (options.ok) await start(options.value).catch((error: unknown) => giveUp(String(error)));
@@ -49,23 +48,26 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     const started = await startWarehouse({ folder: resolve(folder, "warehouse"), port: warehousePort, users });
     if (!started.ok) return giveUp(started.failure);
     running.push(started.value);
+    void started.value.ended.then(() => giveUp("the embedded warehouse has ended"));
     await prepareWarehouse(warehouse);
   } else {
     const answer = await connectWarehouse(warehouse).select("SELECT 1 AS one", {});
     if (!answer.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(answer.failure)}`);
   }
 
-  const worker = await startWorker(folder, port, bindings);
-  running.push(worker);
+  const worker = await startWorker(folder, port, bindings, (part) => running.push(part));
   const demonstration = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
   await demonstration?.addTraffic();
   await demonstration?.createExperiments();
   await worker.sweep();
+  ready = true;
   printOut(worker.url, bindings, demo);
 
   while (sweepSeconds > 0 && !stopping) {
     await new Promise((wake) => setTimeout(wake, sweepSeconds * 1000));
-    await demonstration?.addTraffic();
+    await demonstration?.addTraffic().catch((error: unknown) => {
+      consoleLog("error", "demo.failed", { error: describeBug(error) });
+    });
     await worker.sweep();
   }
 }

@@ -11,6 +11,9 @@ export type WarehouseOrder = { folder: string; port: number; users: WarehouseUse
 export type WarehouseReport = { kind: "ready"; port: number; version: string } | { kind: "failed"; reason: string };
 
 const report = (message: WarehouseReport) => process.send?.(message);
+let stop = async (): Promise<void> => process.exit(0);
+process.once("disconnect", () => void stop());
+process.once("SIGTERM", () => void stop());
 // Ctrl-C reaches the whole process group: the parent decides when this one ends.
 process.on("SIGINT", () => undefined);
 
@@ -18,27 +21,21 @@ const [order] = (await once(process, "message")) as [WarehouseOrder];
 const engine = await openEngine(order.folder);
 if (typeof engine === "string") {
   report({ kind: "failed", reason: engine });
-  process.disconnect();
 } else {
   const { createWarehouse } = await import("./warehouse.ts");
   const server = createWarehouse(engine, order.users);
-  server.once("error", (error) => {
-    report({ kind: "failed", reason: error.message });
-    process.disconnect();
-  });
+  server.once("error", (error) => report({ kind: "failed", reason: error.message }));
   server.listen(order.port, "127.0.0.1", () => {
     const address = server.address();
     const port = typeof address === "object" && address !== null ? address.port : order.port;
     report({ kind: "ready", port, version: engine.version });
   });
-  const stop = async () => {
-    server.closeAllConnections();
+  stop = async () => {
     server.close();
+    server.closeAllConnections();
     await engine.close();
     process.exit(0);
   };
-  process.once("disconnect", stop);
-  process.once("SIGTERM", stop);
 }
 
 /** The engine, or why there is none. */

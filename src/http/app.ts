@@ -44,7 +44,7 @@ export function createApp(deps: AppDeps): Hono {
     deps.log("error", unavailable ? "database.unavailable" : "request.failed", {
       method: c.req.method,
       path: c.req.routePath,
-      error: describeBug(unavailable ? error.cause : error),
+      error: describeBug(error),
     });
     return refuse({ kind: unavailable ? "unavailable" : "bug" });
   });
