@@ -48,6 +48,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let following: { now: number; outcome: Promise<RefreshOutcome> } | null = null;
   /** Counts asks, so that a refresh knows whether one came after it began. */
   let asks = 0;
+  /** Read once; whoever changes it writes it at once. */
+  let memory: Promise<Memory> | null = null;
 
   function refresh(now: number): Promise<RefreshOutcome> {
     if (underWay === null) {
@@ -70,45 +72,52 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   async function attempt(now: number): Promise<RefreshOutcome> {
     const asksBefore = asks;
     const outcome = await deps.refresh(now).catch(unexpected);
-    await settle(outcome, asks !== asksBefore).catch(unexpected);
+    await settle(outcome, asksBefore).catch(unexpected);
     return outcome;
   }
 
-  /** Sets or clears the alarm. One that was set for an ask during the refresh stays: that ask is not served yet. */
-  async function settle(outcome: RefreshOutcome, askedMeanwhile: boolean): Promise<void> {
+  async function settle(outcome: RefreshOutcome, asksBefore: number): Promise<void> {
     const over = outcome.status === "skipped" && (outcome.reason === "not_found" || outcome.reason === "final");
-    if (over && !askedMeanwhile) {
+    if (over && asks === asksBefore) {
+      memory = null;
       await deps.alarm.clear();
       return deps.memory.clear();
     }
-    const memory = await recall();
-    const failures = outcome.status === "failed" && outcome.transient ? memory.failures + 1 : 0;
+    const remembered = await recall();
+    const failures = outcome.status === "failed" && outcome.transient ? remembered.failures + 1 : 0;
     const delay = failures === 0 ? null : retryDelay(failures, deps.random());
-    if (delay !== null) {
-      await deps.memory.save({ ...memory, failures });
-      await wakeBy(deps.clock() + delay);
-    } else if (askedMeanwhile) {
-      await deps.memory.save({ ...memory, failures: 0 });
-    } else {
+    // After the last retry the count starts anew: the next sweep is a new beginning.
+    remembered.failures = delay === null ? 0 : failures;
+    if (delay === null && asks === asksBefore && remembered.lastAskedAt !== null) {
       // A hint that was put off has been served early: the interval starts now, and not when it was due.
-      const lastAskedAt = memory.lastAskedAt === null ? null : Math.min(memory.lastAskedAt, deps.clock());
-      await deps.memory.save({ failures: 0, lastAskedAt });
-      await deps.alarm.clear();
+      remembered.lastAskedAt = Math.min(remembered.lastAskedAt, deps.clock());
     }
+    await deps.memory.save(remembered);
+    if (delay !== null) await wakeBy(deps.clock() + delay);
+    // An alarm that was set for an ask since the refresh began stays: that ask is not served yet.
+    else if (asks === asksBefore) await deps.alarm.clear();
   }
 
   async function ask(ask: Ask): Promise<void> {
     asks += 1;
+    const remembered = await recall();
     const now = deps.clock();
-    const memory = await recall();
-    const earliest = ask === "hint" && memory.lastAskedAt !== null ? memory.lastAskedAt + deps.minIntervalMs : now;
-    const due = Math.max(now, earliest);
+    const distance =
+      ask === "hint" && remembered.lastAskedAt !== null ? remembered.lastAskedAt + deps.minIntervalMs : now;
+    const due = Math.max(now, distance);
     const set = await wakeBy(due);
-    if (ask === "call" || (ask === "hint" && set)) await deps.memory.save({ ...memory, lastAskedAt: due });
+    if (ask === "edit" || (ask === "hint" && !set)) return;
+    remembered.lastAskedAt = due;
+    await deps.memory.save(remembered);
   }
 
-  async function recall(): Promise<Memory> {
-    return (await deps.memory.load()) ?? { failures: 0, lastAskedAt: null };
+  function recall(): Promise<Memory> {
+    const load = async () => (await deps.memory.load()) ?? { failures: 0, lastAskedAt: null };
+    memory ??= load().catch((error: unknown) => {
+      memory = null;
+      throw error;
+    });
+    return memory;
   }
 
   /** True if the alarm had to be set for it, false if it will go off by then anyway. */
