@@ -103,7 +103,9 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     const remembered = await recall();
     const now = deps.clock();
     const distance =
-      ask === "hint" && remembered.lastAskedAt !== null ? remembered.lastAskedAt + deps.minIntervalMs : now;
+      ask === "hint" && remembered.lastAskedAt !== null
+        ? Math.min(remembered.lastAskedAt, now) + deps.minIntervalMs
+        : now;
     const due = Math.max(now, distance);
     const set = await wakeBy(due);
     if (ask === "edit" || (ask === "hint" && !set)) return;
