@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createClient } from "@clickhouse/client-web";
 import { failed, ok, type Result } from "../result.ts";
 import type { WarehouseSettings } from "../settings.ts";
+import { connectionOptions } from "../warehouse/client.ts";
 import type { WarehouseOrder, WarehouseReport } from "./warehouse-process.ts";
 
 export type LocalWarehouse = {
@@ -59,6 +60,6 @@ export async function prepareWarehouse(settings: WarehouseSettings): Promise<voi
 }
 
 /** The Worker only reads; who fills a warehouse needs a client of their own. */
-export function connectForWriting({ url, database, user, password }: WarehouseSettings) {
-  return createClient({ url: url.origin, pathname: url.pathname, database, username: user, password });
+export function connectForWriting(settings: WarehouseSettings) {
+  return createClient(connectionOptions(settings));
 }

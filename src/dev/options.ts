@@ -42,15 +42,16 @@ const LOCAL_DEFAULTS = {
 
 export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
   const problems: string[] = [];
-  const wholeNumber = (name: string, fallback: number, most: number): number => {
+  const wholeNumber = (name: string, fallback: number, least: number, most: number): number => {
     const value = env[name] || String(fallback);
-    if (/^\d{1,9}$/.test(value) && Number(value) <= most) return Number(value);
-    problems.push(`${name} must be a whole number from 0 to ${most}`);
+    if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    problems.push(`${name} must be a whole number from ${least} to ${most}`);
     return fallback;
   };
   const embedded = !env["CLICKHOUSE_URL"];
-  const port = wholeNumber("PORT", 8787, 65_535);
-  const warehousePort = wholeNumber("WAREHOUSE_PORT", 8123, 65_535);
+  const port = wholeNumber("PORT", 8787, 1, 65_535);
+  const warehousePort = wholeNumber("WAREHOUSE_PORT", 8123, 1, 65_535);
+  if (embedded && port === warehousePort) problems.push("PORT and WAREHOUSE_PORT must differ");
   const bindings: Record<string, string> = { ...LOCAL_DEFAULTS, CLICKHOUSE_URL: `http://127.0.0.1:${warehousePort}` };
   for (const name of SETTINGS) {
     const value = env[name];
@@ -58,7 +59,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
   }
   // Nobody's own ClickHouse is written to unasked.
   const demo = env["DEMO"] ? env["DEMO"] !== "0" : embedded;
-  const sweepSeconds = wholeNumber("SWEEP_SECONDS", 60, 86_400);
+  const sweepSeconds = wholeNumber("SWEEP_SECONDS", 60, 0, 86_400);
   const settings = parseSettings(bindings);
   if (!settings.ok) problems.push(describeProblems(settings.failure));
   if (problems.length > 0 || !settings.ok) return failed(problems.join("; "));

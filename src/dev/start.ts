@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { consoleLog, describeBug } from "../log.ts";
+import { failed, ok, type Result } from "../result.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { adviceFor } from "../warehouse/failure.ts";
 import { createDemo } from "./demo.ts";
@@ -20,7 +22,7 @@ let stopping = false;
 async function stop(code: number): Promise<void> {
   if (stopping) return;
   stopping = true;
-  for (const part of running.reverse()) await part.stop();
+  for (const part of running.reverse()) await part.stop().catch(() => undefined);
   process.exit(code);
 }
 
@@ -38,7 +40,9 @@ else await giveUp(options.failure);
 
 async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedded, bindings, settings }: Options) {
   const folder = resolve(stateDir);
-  mkdirSync(folder, { recursive: true });
+  const reserved = reserve(folder);
+  if (!reserved.ok) return giveUp(reserved.failure);
+  running.push(reserved.value);
   if (!(await isFree(port))) return giveUp(`port ${port} is taken: set PORT to another`);
   const { warehouse } = settings;
 
@@ -69,6 +73,20 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
       consoleLog("error", "demo.failed", { error: describeBug(error) });
     });
     await worker.sweep();
+  }
+}
+
+/** Takes the folder for this process, for as long as it lives: the lock of a SQLite file falls with its holder. */
+function reserve(folder: string): Result<Stoppable, string> {
+  try {
+    mkdirSync(folder, { recursive: true });
+    const lock = new DatabaseSync(resolve(folder, "lock"));
+    lock.exec("BEGIN EXCLUSIVE");
+    return ok({ stop: async () => lock.close() });
+  } catch (error) {
+    const locked = error instanceof Error && error.message === "database is locked";
+    const reason = locked ? "is in use by another run" : `can't be used: ${String(error)}`;
+    return failed(`STATE_DIR ${folder} ${reason}; set STATE_DIR to another folder`);
   }
 }
 

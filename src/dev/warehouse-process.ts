@@ -10,7 +10,8 @@ import type { WarehouseUser } from "./warehouse.ts";
 export type WarehouseOrder = { folder: string; port: number; users: WarehouseUser[] };
 export type WarehouseReport = { kind: "ready"; port: number; version: string } | { kind: "failed"; reason: string };
 
-const report = (message: WarehouseReport) => process.send?.(message);
+/** To nobody, if the parent is gone by now. */
+const report = (message: WarehouseReport) => process.send?.(message, undefined, {}, () => undefined);
 let stop = async (): Promise<void> => process.exit(0);
 process.once("disconnect", () => void stop());
 process.once("SIGTERM", () => void stop());
@@ -49,6 +50,6 @@ async function openEngine(folder: string): Promise<Engine | string> {
     const missing = /chdb/.test(text) && /Cannot find|could not|not found|unsupported/i.test(text);
     return missing
       ? `the ClickHouse engine (npm's chdb) is not installed for ${process.platform}-${process.arch}: run npm install, or set CLICKHOUSE_URL to a ClickHouse of your own`
-      : `the ClickHouse engine does not start on ${folder}: is another one running there? (${text.split("\n")[0]})`;
+      : `the ClickHouse engine does not start on ${folder}: ${text.split("\n")[0]}`;
   }
 }

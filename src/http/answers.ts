@@ -47,6 +47,7 @@ export function exposuresETag(summary: StoredSummary, now: number): string {
 /** Whether an `If-None-Match` header names the tag, by the weak comparison of RFC 9110, section 13.1.2. */
 export function matchesETag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
-  const tags = ifNoneMatch.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  return tags.includes(etag) || tags.includes("*");
+  if (ifNoneMatch.trim() === "*") return true;
+  const tags = ifNoneMatch.matchAll(/(?:^|,)\s*(?:W\/)?("[^"]*")(?=\s*(?:,|$))/g);
+  return tags.some(([, tag]) => tag === etag);
 }

@@ -64,8 +64,16 @@ const anyone: JsonObject[] = [];
 
 const schemas: JsonObject = {
   Problem: {
-    ...object({ type: { type: "string" }, title: { type: "string" }, status: count, detail: { type: "string" } }),
-    description: "RFC 9457",
+    description: "RFC 9457; errors comes with bad input",
+    type: "object",
+    required: ["type", "title", "status", "detail"],
+    properties: {
+      type: { type: "string" },
+      title: { type: "string" },
+      status: count,
+      detail: { type: "string" },
+      errors: list(object({ path: { type: "string" }, message: { type: "string" } })),
+    },
   },
   ExperimentInput: schemaOf(experimentBody),
   Experiment: object({

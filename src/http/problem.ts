@@ -39,7 +39,12 @@ function problemOf(refusal: Refusal): Problem {
         errors: refusal.errors,
       };
     case "malformed_json":
-      return { status: 400, title: "Malformed JSON", detail: "The body must be one JSON value in UTF-8.", errors: [] };
+      return {
+        status: 400,
+        title: "Malformed JSON",
+        detail: "The body does not parse.",
+        errors: [{ path: "", message: "must be one JSON value in UTF-8" }],
+      };
     case "body_too_large":
       return { status: 413, title: "Body too large", detail: `The body may have at most ${refusal.limit} bytes.` };
     case "unsupported_media_type":

@@ -30,11 +30,7 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     let status: number | undefined;
     let exceptionCode: number | undefined;
     const client = createClient({
-      url: settings.url.origin,
-      pathname: settings.url.pathname,
-      database: settings.database,
-      username: latin1(settings.user),
-      password: latin1(settings.password),
+      ...connectionOptions(settings),
       request_timeout: settings.queryTimeoutMs,
       // It would log statements with their parameters.
       log: { level: ClickHouseLogLevel.OFF },
@@ -83,6 +79,11 @@ function readRows(body: string): Result<unknown[], WarehouseFailure> {
 
 /** How much of the end of a body that is not JSON is searched for an exception. */
 const EXCEPTION_LENGTH = 4096;
+
+/** Where and as whom, in the client's own words. */
+export function connectionOptions({ url, database, user, password }: WarehouseSettings) {
+  return { url: url.origin, pathname: url.pathname, database, username: latin1(user), password: latin1(password) };
+}
 
 /** The client sends credentials through btoa, which takes bytes: UTF-8 ones are what ClickHouse expects. */
 function latin1(text: string): string {

@@ -21,7 +21,7 @@ export async function createWarehouse() {
     url: new URL(inject("warehouseUrl")),
     database: `test_${randomUUID().replaceAll("-", "")}`,
     user: users.owner.name,
-    password: latin1(users.owner.password),
+    password: users.owner.password,
     table: "events",
     queryTimeoutMs: 30_000,
   };
@@ -48,7 +48,7 @@ export async function createWarehouse() {
   }
 
   const command = (query: string) => client.command({ query });
-  return { settings: { ...settings, password: users.owner.password }, insert, command };
+  return { settings, insert, command };
 }
 
 export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;
@@ -56,8 +56,4 @@ export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;
 /** DateTime64 takes a number as ticks or seconds by its looks; a decimal is always seconds. */
 function decimal(milliseconds: number): string {
   return `${Math.floor(milliseconds / 1000)}.${String(milliseconds % 1000).padStart(3, "0")}`;
-}
-
-function latin1(text: string): string {
-  return Buffer.from(text).toString("latin1");
 }
