@@ -1,0 +1,295 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
+import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+
+const FROM = Date.UTC(2026, 5, 1);
+
+type Exposures = {
+  total_identities: number;
+  excluded_identities: number;
+  variants: Record<string, number>;
+  timeseries: {
+    granularity: string;
+    points: {
+      bucket: string;
+      new_identities: Record<string, number>;
+      cumulative_identities: Record<string, number>;
+    }[];
+  };
+};
+
+function answer(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
+  return serialise(summarise(counts, window, configured));
+}
+
+function read(json: string): Exposures {
+  return JSON.parse(json);
+}
+
+/** What an object of the answer holds; a Map, because its keys may be any text. */
+const entries = (object: Record<string, number>) => new Map(Object.entries(object));
+const sum = (object: Record<string, number>) => Object.values(object).reduce((total, number) => total + number, 0);
+
+function counted(variant: string, hour: number, identities: number): ExposureCount {
+  return { multiple: false, variant, bucket: FROM + hour * HOUR, identities };
+}
+
+/** Keys that an object literal, a sort or a JSON writer written carelessly would lose, reorder or break. */
+const AWKWARD = [
+  "__proto__",
+  "constructor",
+  "toString",
+  "hasOwnProperty",
+  "1",
+  "0",
+  "-1",
+  "01",
+  "$multiple",
+  'say "hi"',
+  "it's",
+  "back\\slash",
+  "new\nline",
+  "\u0000",
+  "\u2028",
+  "\ud800",
+  "🧪",
+  "é",
+  "e\u0301",
+  " ",
+  "a,b",
+  "null",
+];
+
+const anyKey = fc.oneof(fc.constantFrom(...AWKWARD), fc.string({ unit: "binary", minLength: 1, maxLength: 8 }));
+
+/** A window, the configured keys, and counts that lie inside its buckets. */
+const anyInput = fc
+  .record({
+    from: fc.integer({ min: Date.UTC(2020, 0), max: Date.UTC(2040, 0) }),
+    length: fc.oneof(fc.integer({ min: 1, max: 72 * HOUR }), fc.integer({ min: 72 * HOUR + 1, max: 60 * DAY })),
+    configured: fc.uniqueArray(anyKey, { maxLength: 4 }),
+  })
+  .chain(({ from, length, configured }) => {
+    const window = { from, to: from + length };
+    const { first, size, count } = bucketsOf(window);
+    const identities = fc.integer({ min: 1, max: 1_000_000 });
+    const key = configured.length === 0 ? anyKey : fc.oneof(fc.constantFrom(...configured), anyKey);
+    const counts = fc.array(
+      fc.oneof(
+        { weight: 1, arbitrary: fc.record({ multiple: fc.constant(true as const), identities }) },
+        {
+          weight: 9,
+          arbitrary: fc.record({
+            multiple: fc.constant(false as const),
+            variant: key,
+            bucket: fc.integer({ min: 0, max: count - 1 }).map((index) => first + index * size),
+            identities,
+          }),
+        },
+      ),
+      { maxLength: 40 },
+    );
+    return fc.record({ window: fc.constant(window), configured: fc.constant(configured), counts });
+  });
+
+describe("an exposures summary", () => {
+  it("has the shape of the contract, with new and cumulative identities in each bucket", () => {
+    const counts = [
+      counted("control", 0, 9),
+      counted("treatment", 0, 11),
+      counted("control", 2, 1),
+      { multiple: true, identities: 7 } as const,
+    ];
+    const json = answer(counts, { from: FROM, to: FROM + 3 * HOUR }, ["control", "treatment"]);
+    expect(JSON.parse(json)).toEqual({
+      total_identities: 21,
+      excluded_identities: 7,
+      variants: { control: 10, treatment: 11 },
+      timeseries: {
+        granularity: "hour",
+        points: [
+          {
+            bucket: "2026-06-01T00:00:00.000Z",
+            new_identities: { control: 9, treatment: 11 },
+            cumulative_identities: { control: 9, treatment: 11 },
+          },
+          {
+            bucket: "2026-06-01T01:00:00.000Z",
+            new_identities: { control: 0, treatment: 0 },
+            cumulative_identities: { control: 9, treatment: 11 },
+          },
+          {
+            bucket: "2026-06-01T02:00:00.000Z",
+            new_identities: { control: 1, treatment: 0 },
+            cumulative_identities: { control: 10, treatment: 11 },
+          },
+        ],
+      },
+    });
+  });
+
+  it("puts its keys in the contract's order", () => {
+    const json = answer([], { from: FROM, to: FROM + HOUR }, ["a"]);
+    expect(json).toBe(
+      '{"total_identities":0,"excluded_identities":0,"variants":{"a":0},"timeseries":{"granularity":"hour",' +
+        '"points":[{"bucket":"2026-06-01T00:00:00.000Z","new_identities":{"a":0},"cumulative_identities":{"a":0}}]}}',
+    );
+  });
+
+  it("counts identities of several variants as excluded and nowhere else", () => {
+    const excluded: ExposureCount[] = [
+      { multiple: true, identities: 3 },
+      { multiple: true, identities: 4 },
+    ];
+    const exposures = read(answer(excluded, { from: FROM, to: FROM + HOUR }, ["a"]));
+    expect(exposures).toMatchObject({ total_identities: 0, excluded_identities: 7, variants: { a: 0 } });
+    expect(exposures.timeseries.points.map((point) => point.cumulative_identities)).toEqual([{ a: 0 }]);
+  });
+
+  it("keeps a variant that is really called $multiple apart from the excluded", () => {
+    const counts = [counted("$multiple", 0, 5), { multiple: true, identities: 2 } as const];
+    const exposures = read(answer(counts, { from: FROM, to: FROM + HOUR }, []));
+    expect(exposures).toMatchObject({ total_identities: 5, excluded_identities: 2, variants: { $multiple: 5 } });
+  });
+
+  it("gives configured variants without identities zeros in every bucket", () => {
+    const exposures = read(answer([counted("a", 1, 2)], { from: FROM, to: FROM + 2 * HOUR }, ["a", "idle"]));
+    expect(exposures.variants).toEqual({ a: 2, idle: 0 });
+    expect(exposures.timeseries.points.map((point) => point.new_identities["idle"])).toEqual([0, 0]);
+    expect(exposures.timeseries.points.map((point) => point.cumulative_identities["idle"])).toEqual([0, 0]);
+  });
+
+  it("gives every bucket of an empty warehouse its zeros", () => {
+    const exposures = read(answer([], { from: FROM, to: FROM + 10 * DAY }, ["a", "b"]));
+    expect(exposures.timeseries.granularity).toBe("day");
+    expect(exposures.timeseries.points).toHaveLength(10);
+    for (const point of exposures.timeseries.points) expect(point.new_identities).toEqual({ a: 0, b: 0 });
+  });
+
+  it("has buckets without variants when none is configured or seen", () => {
+    const exposures = read(answer([], { from: FROM, to: FROM + HOUR }, []));
+    expect(exposures.variants).toEqual({});
+    expect(exposures.timeseries.points).toEqual([
+      { bucket: "2026-06-01T00:00:00.000Z", new_identities: {}, cumulative_identities: {} },
+    ]);
+  });
+
+  it("has no points, and still every configured variant, for an empty window", () => {
+    const exposures = read(answer([], { from: FROM, to: FROM }, ["a"]));
+    expect(exposures).toMatchObject({ total_identities: 0, variants: { a: 0 }, timeseries: { points: [] } });
+  });
+
+  it("keeps configured variants in their order and appends those seen besides them, sorted", () => {
+    const counts = ["b", "zebra", "Ärger", "a", "10", "9"].map((variant) => counted(variant, 0, 1));
+    const json = answer(counts, { from: FROM, to: FROM + HOUR }, ["b", "9", "idle"]);
+    const written = '{"b":1,"9":1,"idle":0,"10":1,"a":1,"zebra":1,"Ärger":1}';
+    expect(json).toContain(`"variants":${written},"timeseries"`);
+    expect(json).toContain(`"new_identities":${written},"cumulative_identities":${written}`);
+  });
+
+  it("adds up several counts of one variant and bucket", () => {
+    const counts = [counted("a", 0, 1), counted("a", 0, 2), counted("a", 1, 4)];
+    const exposures = read(answer(counts, { from: FROM, to: FROM + 2 * HOUR }, []));
+    expect(exposures.timeseries.points.map((point) => point.new_identities)).toEqual([{ a: 3 }, { a: 4 }]);
+    expect(exposures.total_identities).toBe(7);
+  });
+
+  it("takes the first bucket from where the window's first hour begins, not from started_at itself", () => {
+    const exposures = read(answer([counted("a", 0, 1)], { from: FROM + 59 * 60_000, to: FROM + 61 * 60_000 }, []));
+    expect(exposures.timeseries.points.map(({ bucket, new_identities }) => [bucket, new_identities])).toEqual([
+      ["2026-06-01T00:00:00.000Z", { a: 1 }],
+      ["2026-06-01T01:00:00.000Z", { a: 0 }],
+    ]);
+  });
+
+  it("leaves the counts and the configured keys it was given as they are", () => {
+    const counts = Object.freeze([Object.freeze(counted("b", 0, 1)), Object.freeze(counted("a", 0, 1))]);
+    expect(() => answer(counts, { from: FROM, to: FROM + HOUR }, Object.freeze(["z"]))).not.toThrow();
+  });
+
+  it("never disagrees with itself: the total, the sum of variants and the last cumulative point are one number", () => {
+    fc.assert(
+      fc.property(anyInput, ({ window, configured, counts }) => {
+        const exposures = read(answer(counts, window, configured));
+        const { points } = exposures.timeseries;
+        const identities = (multiple: boolean) =>
+          counts.filter((count) => count.multiple === multiple).reduce((total, count) => total + count.identities, 0);
+        expect(exposures.total_identities).toBe(identities(false));
+        expect(exposures.excluded_identities).toBe(identities(true));
+        expect(sum(exposures.variants)).toBe(exposures.total_identities);
+        const last = points.at(-1);
+        expect(last && entries(last.cumulative_identities)).toEqual(entries(exposures.variants));
+        expect(points.reduce((total, point) => total + sum(point.new_identities), 0)).toBe(exposures.total_identities);
+      }),
+    );
+  });
+
+  it("is gap-free: every bucket follows the one before and has every variant, cumulative counts carried forward", () => {
+    fc.assert(
+      fc.property(anyInput, ({ window, configured, counts }) => {
+        const { variants, timeseries } = read(answer(counts, window, configured));
+        const keys = new Set(Object.keys(variants));
+        const seen = counts.flatMap((count) => (count.multiple ? [] : [count.variant]));
+        expect(keys).toEqual(new Set([...configured, ...seen]));
+        const { first, size, count } = bucketsOf(window);
+        expect(timeseries.points).toHaveLength(count);
+        const before = new Map([...keys].map((key) => [key, 0]));
+        timeseries.points.forEach(({ bucket, new_identities, cumulative_identities }, index) => {
+          expect(Date.parse(bucket)).toBe(first + index * size);
+          const added = entries(new_identities);
+          for (const key of keys) before.set(key, (before.get(key) ?? 0) + (added.get(key) ?? Number.NaN));
+          expect(entries(cumulative_identities)).toEqual(before);
+        });
+      }),
+    );
+  });
+
+  it("is the same, byte by byte, in whatever order the same counts come", () => {
+    const shuffled = anyInput.chain(({ window, configured, counts }) =>
+      fc.record({
+        window: fc.constant(window),
+        configured: fc.constant(configured),
+        counts: fc.constant(counts),
+        reordered: fc.shuffledSubarray(counts, { minLength: counts.length, maxLength: counts.length }),
+      }),
+    );
+    fc.assert(
+      fc.property(shuffled, ({ window, configured, counts, reordered }) => {
+        expect(answer(reordered, window, configured)).toBe(answer(counts, window, configured));
+      }),
+    );
+  });
+});
+
+describe("a variant's key", () => {
+  const window = { from: FROM, to: FROM + 2 * HOUR };
+
+  it.each(AWKWARD.map((key) => ({ key, name: JSON.stringify(key) })))("may be $name", ({ key }) => {
+    for (const configured of [[key, "other"], []]) {
+      const exposures = read(answer([counted(key, 1, 3)], window, configured));
+      const rest = configured.length === 0 ? [] : [["other", 0] as const];
+      expect(entries(exposures.variants)).toEqual(new Map([[key, 3], ...rest]));
+      const [first, second] = exposures.timeseries.points;
+      expect(first && entries(first.new_identities)).toEqual(new Map([[key, 0], ...rest]));
+      expect(second && entries(second.new_identities)).toEqual(new Map([[key, 3], ...rest]));
+      expect(second && entries(second.cumulative_identities)).toEqual(new Map([[key, 3], ...rest]));
+    }
+  });
+
+  it("may be any of these at once", () => {
+    const counts = AWKWARD.map((key, index) => counted(key, index % 2, index + 1));
+    const exposures = read(answer(counts, window, AWKWARD.slice(0, 5)));
+    expect(entries(exposures.variants)).toEqual(new Map(AWKWARD.map((key, index) => [key, index + 1])));
+  });
+
+  it("may be any text: what is written reads back as it was", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(anyKey, { maxLength: 12 }), (keys) => {
+        const counts = keys.map((key, index) => counted(key, 0, index + 1));
+        const exposures = read(answer(counts, window, keys.slice(0, 3)));
+        expect(entries(exposures.variants)).toEqual(new Map(keys.map((key, index) => [key, index + 1])));
+      }),
+    );
+  });
+});

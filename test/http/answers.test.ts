@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import { exposuresAnswer, exposuresETag, matchesETag } from "../../src/http/answers.ts";
+import type { StoredSummary } from "../../src/store/summaries.ts";
+
+const START = Date.UTC(2026, 5, 1);
+const END = Date.UTC(2026, 5, 15);
+
+const stored: StoredSummary = {
+  startedAt: START,
+  endedAt: END,
+  version: "m1x-3",
+  asOf: START + 3_600_000,
+  computedAt: START + 3_601_412,
+  lastErrorAt: START + 1,
+  refreshRequestedAt: START + 2,
+  isFinal: false,
+  exposures: '{"total_identities":1,"variants":{"2":0,"__proto__":1,"1":0}}',
+};
+const fresh: StoredSummary = {
+  ...stored,
+  asOf: null,
+  computedAt: null,
+  lastErrorAt: null,
+  refreshRequestedAt: null,
+  exposures: null,
+};
+
+const KEYS = [
+  "experiment_id",
+  "status",
+  "as_of",
+  "computed_at",
+  "last_error_at",
+  "refresh_requested_at",
+  "is_final",
+  "exposures",
+];
+
+describe("the exposures answer", () => {
+  it("is JSON with the contract's keys in their order, and times in UTC with milliseconds", () => {
+    const answer = JSON.parse(exposuresAnswer("checkout-cta", stored, START));
+    expect(Object.keys(answer)).toEqual(KEYS);
+    expect(answer).toMatchObject({
+      experiment_id: "checkout-cta",
+      status: "running",
+      as_of: "2026-06-01T01:00:00.000Z",
+      computed_at: "2026-06-01T01:00:01.412Z",
+      last_error_at: "2026-06-01T00:00:00.001Z",
+      refresh_requested_at: "2026-06-01T00:00:00.002Z",
+      is_final: false,
+    });
+  });
+
+  it("has null exposures, as_of and computed_at until the first refresh succeeds", () => {
+    const answer = JSON.parse(exposuresAnswer("checkout-cta", fresh, START));
+    expect(Object.keys(answer)).toEqual(KEYS);
+    expect(answer).toEqual({
+      experiment_id: "checkout-cta",
+      status: "running",
+      as_of: null,
+      computed_at: null,
+      last_error_at: null,
+      refresh_requested_at: null,
+      is_final: false,
+      exposures: null,
+    });
+  });
+
+  it("passes the stored payload on byte by byte", () => {
+    expect(exposuresAnswer("checkout-cta", stored, START)).toMatch(/^\{"experiment_id":"checkout-cta",/);
+    expect(exposuresAnswer("checkout-cta", stored, START).endsWith(`,"exposures":${stored.exposures}}`)).toBe(true);
+  });
+
+  it("takes the status from the clock", () => {
+    const status = (now: number) => JSON.parse(exposuresAnswer("x", stored, now)).status;
+    expect([status(START - 1), status(START), status(END)]).toEqual(["draft", "running", "completed"]);
+  });
+});
+
+describe("the exposures ETag", () => {
+  it("is one strong tag in quotes", () => {
+    expect(exposuresETag(stored, START)).toMatch(/^"[\x21\x23-\x7e]+"$/);
+  });
+
+  it("changes with the row's version and with the status, and with nothing else", () => {
+    const tags = [
+      exposuresETag(stored, START - 1),
+      exposuresETag(stored, START),
+      exposuresETag(stored, END),
+      exposuresETag({ ...stored, version: "m1x-4" }, START),
+    ];
+    expect(new Set(tags).size).toBe(tags.length);
+    expect(exposuresETag(stored, START)).toBe(exposuresETag(stored, END - 1));
+  });
+});
+
+describe("If-None-Match", () => {
+  const etag = '"m1x-3-running"';
+
+  it.each([
+    { header: etag },
+    { header: `W/${etag}` },
+    { header: `  ${etag}  ` },
+    { header: `"other", ${etag}` },
+    { header: `"other",W/${etag},"third"` },
+    { header: `"other" , ${etag}` },
+    { header: `,, ${etag} ,` },
+    { header: "*" },
+    { header: " * " },
+  ])("names the tag as $header", ({ header }) => {
+    expect(matchesETag(header, etag)).toBe(true);
+  });
+
+  it.each([
+    { header: undefined },
+    { header: "" },
+    { header: "," },
+    { header: '"*"' },
+    { header: '"a,*,b"' },
+    { header: `"a, ${etag.slice(1)}` },
+    { header: '"other"' },
+    { header: '"m1x-3-runnin"' },
+    { header: '"m1x-3-runningg"' },
+    { header: "m1x-3-running" },
+    { header: etag.toUpperCase() },
+    { header: `w/${etag}` },
+    { header: `W/W/${etag}` },
+  ])("does not name the tag as $header", ({ header }) => {
+    expect(matchesETag(header, etag)).toBe(false);
+  });
+});

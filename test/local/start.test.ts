@@ -1,0 +1,557 @@
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Webhook } from "standardwebhooks";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { prepareWarehouse } from "../../src/dev/local-warehouse.ts";
+import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
+import type { WarehouseSettings } from "../../src/settings.ts";
+import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { users } from "../support/users.ts";
+import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+import { until } from "../support/worker.ts";
+
+// The local run as its users have it: `npm start` in a process group of its own, spoken to over HTTP.
+
+/** What this machine may have set for a local run of its own, and what a test runner tells its children. */
+const NOT_INHERITED =
+  /^(CLICKHOUSE_|PORT$|STATE_DIR$|DEMO$|EVENTS_TABLE$|PUBLIC_READ$|VITEST|TEST$|NODE_ENV$|NODE_OPTIONS$)|_(PORT|TOKEN|SECRET|SECONDS)$/;
+
+const started: { kill(): void; gone(): Promise<unknown> }[] = [];
+const folders: string[] = [];
+const toStop: (() => unknown)[] = [];
+
+afterAll(async () => {
+  for (const run of started) run.kill();
+  for (const stop of toStop) await stop();
+  await Promise.all(started.map((run) => run.gone()));
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "edge-exposures-start-"));
+  folders.push(folder);
+  return folder;
+}
+
+const temporary = newFolder();
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (typeof address !== "object" || address === null) throw new Error("no port is free");
+  return address.port;
+}
+
+type Process = {
+  pid: number;
+  parent: number;
+  session: number;
+  command: string;
+  /** Unlike the pid, never used again. */
+  key: string;
+};
+
+/** Every process of this machine that is more than an entry in the table. */
+function processes(): Process[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const [state = "", parent, , session] = fields;
+      if (state === "Z" || state === "X") return [];
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      const key = `${pid}@${fields[19]}`;
+      return [{ pid: Number(pid), parent: Number(parent), session: Number(session), command, key }];
+    } catch {
+      return []; // It ended while we looked.
+    }
+  });
+}
+
+type Environment = Record<string, string | number>;
+
+/** Free ports, a folder of its own and no sweeps, unless the environment says otherwise. */
+async function prepare(env: Environment): Promise<Environment> {
+  return {
+    STATE_DIR: newFolder(),
+    SWEEP_SECONDS: 0,
+    PORT: await freePort(),
+    WAREHOUSE_PORT: await freePort(),
+    ...env,
+  };
+}
+
+const start = async (env: Environment): Promise<Run> => launch(await prepare(env));
+
+function launch(env: Environment) {
+  const origin = `http://127.0.0.1:${env["PORT"]}`;
+  const child = spawn("npm", ["start"], {
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_INHERITED.test(name))),
+      // Who is killed leaves temporary files behind.
+      TMPDIR: temporary,
+      ...texts(env),
+    },
+  });
+  const npm = child.pid ?? Number.NaN;
+  const written = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].on("data", (data: Buffer) => {
+      written[stream] += data;
+    });
+  }
+  /** npm and what was seen below it at some time: it counts though it leaves the session. */
+  const seen = new Set(processes().flatMap(({ pid, key }) => (pid === npm ? [key] : [])));
+
+  /** All its processes that have not ended: those of its session, and those that descend from npm. */
+  function living(): Process[] {
+    const all = new Map(processes().map((one) => [one.pid, one]));
+    for (let before = -1; before < seen.size; ) {
+      before = seen.size;
+      for (const { key, parent } of all.values()) {
+        if (seen.has(all.get(parent)?.key ?? "")) seen.add(key);
+      }
+    }
+    return [...all.values()].filter(({ key, session }) => session === npm || seen.has(key));
+  }
+
+  /** Waits until it is ready to serve, or has ended with an exit code. */
+  function settled(): Promise<"ready" | number | null> {
+    const state = () => (written.stdout.includes("is ready on") ? "ready" : child.exitCode);
+    return until(state, (value) => value !== null);
+  }
+
+  async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+    const response = await fetch(`${origin}${path}`, {
+      method,
+      headers: {
+        Authorization: `Bearer ${env["ADMIN_TOKEN"] ?? "dev-admin"}`,
+        "Content-Type": "application/json",
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, json: text.startsWith("{") ? JSON.parse(text) : undefined };
+  }
+
+  const run = {
+    env,
+    origin,
+    written,
+    living,
+    settled,
+    call,
+    exposures: async (id: string) => (await call("GET", `/v1/experiments/${id}/exposures`)).json,
+    experiments: async () => (await call("GET", "/v1/experiments")).json.experiments,
+    async ready() {
+      if ((await settled()) !== "ready") throw new Error(`it did not start:\n${written.stdout}\n${written.stderr}`);
+      return run;
+    },
+    signal(signal: NodeJS.Signals, to: "npm" | "the whole group"): void {
+      living();
+      process.kill(to === "npm" ? npm : -npm, signal);
+    },
+    /** Until nothing of it is left. */
+    gone: () => until(living, (left) => left.length === 0, { seconds: 15 }),
+    kill(): void {
+      for (const { pid } of living()) {
+        try {
+          process.kill(pid, "SIGKILL");
+        } catch {
+          // It has just ended by itself.
+        }
+      }
+    },
+    /** What it wrote to stderr, without what npm itself has to say. */
+    errorLines: () => written.stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("npm ")),
+    /** The lines of its log, wherever they were written. */
+    logLines: () => `${written.stdout}\n${written.stderr}`.split("\n").filter((line) => /^\s*[{[]/.test(line)),
+    /** Sends the signed webhook of whoever knows the printed secret. */
+    hint(experimentId: string) {
+      const secret = /WEBHOOK_SECRET +(whsec_\S+)/.exec(written.stdout)?.[1] ?? "";
+      const body = { experiment_id: experimentId };
+      const [id, now] = [`msg_${randomUUID()}`, new Date()];
+      return call("POST", "/webhooks/refresh", body, {
+        "webhook-id": id,
+        "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
+        "webhook-signature": new Webhook(secret).sign(id, now, JSON.stringify(body)),
+      });
+    },
+    /** How many events the embedded warehouse has before a time. */
+    async countEvents(before: number): Promise<number> {
+      const query = `SELECT count() FROM events WHERE timestamp < fromUnixTimestamp64Milli(${before})`;
+      const answer = await fetch(`http://127.0.0.1:${env["WAREHOUSE_PORT"]}/`, { method: "POST", body: query });
+      return Number(await answer.text());
+    },
+  };
+  started.push(run);
+  return run;
+}
+
+type Run = ReturnType<typeof launch>;
+
+function texts(env: Environment): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
+}
+
+/** The settings for a run on the warehouse of the tests, through a proxy that can hold its queries. */
+function onWarehouse({ settings }: { settings: WarehouseSettings }) {
+  return {
+    CLICKHOUSE_URL: settings.url.href,
+    CLICKHOUSE_DATABASE: settings.database,
+    CLICKHOUSE_USER: users.owner.name,
+    CLICKHOUSE_PASSWORD: users.owner.password,
+  };
+}
+
+const experiment = { environment_key: "env", feature_name: "button", started_at: "2026-06-01T00:00:00.000Z" };
+
+const DAY = 86_400_000;
+let warehouse: TestWarehouse;
+let proxy: WarehouseProxy;
+let launchedAt: number;
+/** With the demo and all defaults but ports and folder. */
+let demo: Run;
+/** Without the demo, sweeping, with settings of its own. */
+let bare: Run;
+/** On a warehouse that it did not start. */
+let external: Run;
+const TOKENS = { ADMIN_TOKEN: "admin-token-of-the-test", READ_TOKEN: "read-token-of-the-test" };
+
+beforeAll(async () => {
+  warehouse = await createWarehouse();
+  proxy = await startProxy(warehouse.settings);
+  toStop.push(() => proxy.stop());
+  launchedAt = Date.now();
+  demo = await start({});
+  bare = await start({ DEMO: 0, SWEEP_SECONDS: 2, ...TOKENS });
+  external = await start({ REFRESH_MIN_INTERVAL_SECONDS: 3, ...onWarehouse(proxy) });
+  await Promise.all([demo, bare, external].map((run) => run.ready()));
+});
+
+describe("npm start", () => {
+  it("prints one line with the URL, and serves there", async () => {
+    const lines = demo.written.stdout.split("\n").filter((line) => line.includes("is ready on"));
+    expect(lines).toEqual([expect.stringMatching(new RegExp(`is ready on ${demo.origin}$`))]);
+    expect(await demo.call("GET", "/healthz")).toEqual({ status: 200, json: { status: "ok" } });
+  });
+
+  it("writes nothing to stderr when all is well", () => {
+    for (const run of [demo, bare, external]) expect(run.errorLines()).toEqual([]);
+  });
+
+  it("prints a curl that works as it is", async () => {
+    const [, name = "", value = "", url = ""] = /^ *curl -H '(\S+): (.*)' '(.*)'$/m.exec(demo.written.stdout) ?? [];
+    const answer = await fetch(url, { headers: { [name]: value } });
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ exposures: { total_identities: expect.any(Number) } });
+  });
+
+  it.each([
+    { id: "checkout-cta", granularity: "hour", variants: ["control", "treatment"], excluded: expect.any(Number) },
+    { id: "onboarding-flow", granularity: "day", variants: ["three", "four", "five"], excluded: 0 },
+    { id: "pricing-page", granularity: "day", variants: ["control", "yearly", "legacy"], excluded: expect.any(Number) },
+  ])("has the demo experiment $id, with exposures by the $granularity", async ({ id, ...expected }) => {
+    expect((await demo.call("GET", `/v1/experiments/${id}`)).json).toMatchObject({ id, status: "running" });
+    const { exposures, last_error_at } = await demo.exposures(id);
+    expect(last_error_at).toBeNull();
+    expect(exposures.timeseries.granularity).toBe(expected.granularity);
+    expect(Object.keys(exposures.variants)).toEqual(expected.variants);
+    for (const identities of Object.values(exposures.variants)) expect(identities).toBeGreaterThan(0);
+    expect(exposures.excluded_identities).toEqual(expected.excluded);
+  });
+
+  it("has a demo experiment whose identities switch variants", async () => {
+    expect((await demo.exposures("pricing-page")).exposures.excluded_identities).toBeGreaterThan(100);
+  });
+
+  it("fires the Cron Trigger at /cdn-cgi/local/scheduled", async () => {
+    const before = await demo.exposures("onboarding-flow");
+    const answer = await fetch(`${demo.origin}/cdn-cgi/local/scheduled`);
+    expect(answer.status).toBe(200);
+    await answer.body?.cancel();
+    const after = await demo.exposures("onboarding-flow");
+    expect(Date.parse(after.as_of)).toBeGreaterThan(Date.parse(before.as_of));
+    expect(after.exposures.total_identities).toBeGreaterThanOrEqual(before.exposures.total_identities);
+  });
+
+  it("has no experiments with DEMO=0", async () => {
+    expect((await bare.call("GET", "/v1/experiments")).json).toEqual({ experiments: [], next_cursor: null });
+  });
+
+  it("takes the tokens of the environment instead of its own", async () => {
+    const status = async (token: string) =>
+      (await bare.call("GET", "/v1/experiments", undefined, { Authorization: `Bearer ${token}` })).status;
+    expect(await status(TOKENS.ADMIN_TOKEN)).toBe(200);
+    expect(await status(TOKENS.READ_TOKEN)).toBe(200);
+    expect(await status("dev-admin")).toBe(401);
+    expect(await status("dev-read")).toBe(401);
+  });
+
+  it("sweeps every SWEEP_SECONDS", async () => {
+    expect((await bare.call("PUT", "/v1/experiments/swept", experiment)).status).toBe(201);
+    const first = await until(
+      () => bare.exposures("swept"),
+      ({ as_of }) => as_of !== null,
+    );
+    const sweeps = () => bare.logLines().filter((line) => line.includes('"sweep.finished"')).length;
+    const before = sweeps();
+    await until(sweeps, (count) => count >= before + 2);
+    const { as_of } = await bare.exposures("swept");
+    expect(Date.parse(as_of) - Date.parse(first.as_of)).toBeGreaterThan(1000);
+  });
+
+  it("starts a warehouse of its own only without CLICKHOUSE_URL, and writes nothing to one that it has not", async () => {
+    const warehouses = (run: Run) => run.living().filter(({ command }) => command.includes("warehouse-process"));
+    expect(warehouses(demo)).toHaveLength(1);
+    expect(warehouses(external)).toEqual([]);
+    expect(await external.experiments()).toEqual([]);
+    expect((await external.call("GET", "/v1/warehouse/check")).status).toBe(200);
+  });
+
+  it("logs one JSON object with an event a line, and no token or secret in any", async () => {
+    await demo.call("GET", "/v1/experiments", undefined, { Authorization: "Bearer wrong-token-of-the-test" });
+    await demo.call("POST", "/webhooks/refresh", {}, { "webhook-signature": "v1,wrong-signature-of-the-test" });
+    await demo.hint("checkout-cta");
+    await until(
+      () => demo.logLines(),
+      (lines) => lines.some((line) => line.includes('"webhook.accepted"')),
+    );
+    const secrets = ["dev-admin", "dev-read", "dev-flagsmith", "whsec_", "of-the-test", users.owner.password];
+    for (const line of [demo, bare, external].flatMap((run) => run.logLines())) {
+      expect(JSON.parse(line)).toMatchObject({ event: expect.any(String), level: expect.any(String) });
+      for (const secret of secrets) expect(line).not.toContain(secret);
+    }
+  });
+});
+
+describe.concurrent("npm start that can't, says why in one line and ends", () => {
+  /** A port that is not free because a run serves on it. */
+  const taken = () => demo.env;
+  const cases: { because: string; env: () => Environment | Promise<Environment>; names: RegExp }[] = [
+    { because: "PORT is taken", env: () => ({ PORT: taken()["PORT"] ?? "" }), names: /\bPORT\b/ },
+    {
+      because: "WAREHOUSE_PORT is taken",
+      env: () => ({ WAREHOUSE_PORT: taken()["WAREHOUSE_PORT"] ?? "" }),
+      names: /\bWAREHOUSE_PORT\b/,
+    },
+    { because: "WAREHOUSE_PORT is 0", env: () => ({ WAREHOUSE_PORT: 0, DEMO: 0 }), names: /\bWAREHOUSE_PORT\b/ },
+    {
+      because: "several settings are malformed",
+      env: () => ({
+        PORT: 65_536,
+        SWEEP_SECONDS: "often",
+        CACHE_SECONDS: "-1",
+        WEBHOOK_SECRET: "whsec_!secret-of-the-test",
+      }),
+      names: /(?=.*\bPORT\b)(?=.*\bSWEEP_SECONDS\b)(?=.*\bCACHE_SECONDS\b)(?=.*\bWEBHOOK_SECRET\b)/,
+    },
+    {
+      because: "CLICKHOUSE_URL can't be reached",
+      env: () => ({ CLICKHOUSE_URL: "http://127.0.0.1:1" }),
+      names: /\bCLICKHOUSE_URL\b/,
+    },
+    {
+      because: "CLICKHOUSE_PASSWORD is wrong",
+      env: () => ({ ...onWarehouse(warehouse), CLICKHOUSE_PASSWORD: "wrong-password-of-the-test" }),
+      names: /\bCLICKHOUSE_PASSWORD\b/,
+    },
+    {
+      because: "STATE_DIR is in use",
+      env: () => ({ STATE_DIR: taken()["STATE_DIR"] ?? "" }),
+      names: /\brunning\b|\bin use\b/,
+    },
+    {
+      because: "STATE_DIR is in use, by a run on the same CLICKHOUSE_URL",
+      env: () => ({ ...onWarehouse(warehouse), STATE_DIR: external.env["STATE_DIR"] ?? "" }),
+      names: /\brunning\b|\bin use\b/,
+    },
+    {
+      because: "STATE_DIR is a file",
+      env: () => {
+        const file = join(newFolder(), "file");
+        writeFileSync(file, "");
+        return { STATE_DIR: file };
+      },
+      names: /\bSTATE_DIR\b/,
+    },
+    {
+      because: "PORT and WAREHOUSE_PORT are the same",
+      env: async () => {
+        const port = await freePort();
+        return { PORT: port, WAREHOUSE_PORT: port };
+      },
+      names: /\bWAREHOUSE_PORT\b/,
+    },
+  ];
+
+  it.for(cases)("because $because", async ({ env, names }, { onTestFinished }) => {
+    const run = await start(await env());
+    onTestFinished(() => run.kill());
+    expect(await run.settled(), "an exit code").toBeTypeOf("number");
+    await run.gone();
+    expect(await run.settled()).not.toBe(0);
+    expect(run.errorLines()).toEqual([expect.stringMatching(/^edge-exposures can't start: /)]);
+    expect(run.written.stderr).toMatch(names);
+    expect(run.written.stdout + run.written.stderr).not.toContain("of-the-test");
+  });
+});
+
+describe("a signal ends every process that npm start has started", () => {
+  it("SIGINT to npm", async () => {
+    expect(bare.living().length).toBeGreaterThanOrEqual(4);
+    bare.signal("SIGINT", "npm");
+    await bare.gone();
+    expect(bare.errorLines()).toEqual([]);
+  });
+
+  const moments = [
+    { moment: "while the warehouse starts", process: "warehouse-process", signal: "SIGTERM", to: "npm", own: true },
+    { moment: "while the Worker is built", process: "wrangler", signal: "SIGTERM", to: "npm", own: false },
+    { moment: "while the Worker is built", process: "wrangler", signal: "SIGINT", to: "the whole group", own: false },
+    { moment: "while the Worker starts", process: "workerd", signal: "SIGTERM", to: "npm", own: false },
+  ] as const;
+  it.concurrent.for(moments)("$signal to $to, $moment", async ({ process, signal, to, own }, { onTestFinished }) => {
+    const run = await start(own ? {} : onWarehouse(warehouse));
+    onTestFinished(() => run.kill());
+    await until(
+      () => run.living(),
+      (living) => living.some(({ command }) => command.includes(process)),
+    );
+    run.signal(signal, to);
+    await run.gone();
+    expect(run.errorLines()).toEqual([]);
+    expect(run.written.stdout).not.toContain("is ready on");
+  });
+});
+
+describe("accepted means done, though every process is killed", () => {
+  it("what was accepted is refreshed after the next start, which keeps experiments and traffic", async () => {
+    const kept = await demo.experiments();
+    const before = await demo.exposures("onboarding-flow");
+    const events = await demo.countEvents(launchedAt);
+    expect(events).toBeGreaterThan(1000);
+
+    const call = await demo.call("POST", "/v1/experiments/checkout-cta/exposures/refresh");
+    expect(call.status).toBe(202);
+    const hint = await demo.hint("checkout-cta");
+    expect(hint).toEqual({ status: 202, json: { accepted: ["checkout-cta"], skipped: [] } });
+    expect((await demo.exposures("checkout-cta")).refresh_requested_at, "put off").not.toBeNull();
+    demo.signal("SIGKILL", "the whole group");
+    await demo.gone();
+
+    const again = await launch(demo.env).ready();
+    const served = await until(
+      () => again.exposures("checkout-cta"),
+      ({ refresh_requested_at }) => refresh_requested_at === null,
+    );
+    expect(Date.parse(served.as_of)).toBeGreaterThan(Date.parse(call.json.refresh_requested_at));
+
+    expect(await again.experiments(), "as they were created").toEqual(kept);
+    expect(await again.countEvents(launchedAt), "no event came twice").toBe(events);
+    const after = await again.exposures("onboarding-flow");
+    const past = ({ exposures }: { exposures: { timeseries: { points: { bucket: string }[] } } }) =>
+      exposures.timeseries.points.filter(({ bucket }) => Date.parse(bucket) + DAY <= launchedAt);
+    expect(past(before).length).toBeGreaterThan(20);
+    expect(past(after)).toEqual(past(before));
+
+    again.signal("SIGTERM", "npm");
+    await again.gone();
+    expect(again.errorLines()).toEqual([]);
+  });
+
+  /** The Worker on a killed run's state, with nothing that would sweep: what refreshes now is an object's alarm. */
+  async function startWithoutSweep({ env }: Run) {
+    const parts: Stoppable[] = [];
+    const stop = async () => {
+      for (const part of parts.splice(0)) await part.stop();
+    };
+    toStop.push(stop);
+    const bindings = { ...texts(env), ADMIN_TOKEN: "dev-admin" };
+    const { url } = await startWorker(String(env["STATE_DIR"]), 0, bindings, (part) => parts.push(part));
+    const headers = { Authorization: "Bearer dev-admin" };
+    const exposures = async (id: string) =>
+      (await fetch(new URL(`/v1/experiments/${id}/exposures`, url), { headers })).json();
+    return { exposures, stop };
+  }
+
+  it("the Durable Object's alarm alone does it: for a call under way and for hints that were put off", async () => {
+    for (const id of ["called", "hinted"]) {
+      const put = await external.call("PUT", `/v1/experiments/${id}`, { ...experiment, feature_name: id });
+      expect(put.status).toBe(201);
+      await until(
+        () => external.exposures(id),
+        ({ as_of, refresh_requested_at }) => as_of !== null && refresh_requested_at === null,
+      );
+    }
+    // One is put off to the end of the interval that a first hint began; the other is stuck inside its query.
+    const firstHintAt = Date.now();
+    await external.hint("hinted");
+    await until(
+      () => external.exposures("hinted"),
+      ({ refresh_requested_at }) => refresh_requested_at === null,
+    );
+    expect((await external.hint("hinted")).json.accepted).toEqual(["hinted"]);
+    proxy.closeGate();
+    expect((await external.call("POST", "/v1/experiments/called/exposures/refresh")).status).toBe(202);
+    await until(
+      () => proxy.state.waiting,
+      (waiting) => waiting > 0,
+    );
+    const requested = {
+      called: (await external.exposures("called")).refresh_requested_at,
+      hinted: (await external.exposures("hinted")).refresh_requested_at,
+    };
+    expect(requested).toEqual({ called: expect.any(String), hinted: expect.any(String) });
+    external.signal("SIGKILL", "the whole group");
+    await external.gone();
+    proxy.openGate();
+
+    const log = vi.spyOn(console, "log").mockReturnValue();
+    const { exposures, stop } = await startWithoutSweep(external);
+    const served = async (id: string) =>
+      until(
+        () => exposures(id),
+        ({ refresh_requested_at }) => refresh_requested_at === null,
+      );
+    const [called, hinted] = [await served("called"), await served("hinted")];
+    expect(Date.parse(called.as_of)).toBeGreaterThan(Date.parse(requested.called));
+    expect(Date.parse(hinted.as_of), "the interval's end").toBeGreaterThanOrEqual(firstHintAt + 3000);
+    await stop();
+    const lines = log.mock.calls.join("\n");
+    log.mockRestore();
+    expect(lines.match(/"refresh\.succeeded"/g)?.length).toBeGreaterThanOrEqual(2);
+    expect(lines).not.toContain("sweep.finished");
+  });
+
+  it("a signal during a sweep ends the run without complaint", async () => {
+    const run = await launch({ ...external.env, SWEEP_SECONDS: 1 }).ready();
+    proxy.closeGate();
+    await until(
+      () => proxy.state.waiting,
+      (waiting) => waiting > 0,
+    );
+    run.signal("SIGINT", "the whole group");
+    await run.gone();
+    proxy.openGate();
+    expect(run.errorLines()).toEqual([]);
+  });
+});
+
+describe("the local warehouse", () => {
+  it("is prepared for a user whose password is any text", async () => {
+    await prepareWarehouse({ ...warehouse.settings, password: users.owner.password });
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { retryDelay } from "../../src/refresh/backoff.ts";
+
+/** The delays of all retries in a row, until there are no more. */
+function delays(random: number): number[] {
+  const all: number[] = [];
+  for (let failures = 1; failures < 100; failures++) {
+    const delay = retryDelay(failures, random);
+    if (delay === null) break;
+    all.push(delay);
+  }
+  return all;
+}
+
+describe("the delay before a retry", () => {
+  it("goes from seconds to minutes, and ends after a handful of retries", () => {
+    expect(delays(0)).toEqual([5_000, 15_000, 45_000, 135_000, 300_000]);
+  });
+
+  it("never ends before the last retry by chance", () => {
+    for (const random of [0, 0.25, 0.5, 0.999_999]) expect(delays(random)).toHaveLength(5);
+  });
+
+  it("is shortened at random by up to half", () => {
+    const longest = delays(0);
+    const middle = delays(0.5);
+    const shortest = delays(1 - Number.EPSILON);
+    longest.forEach((delay, index) => {
+      expect(middle[index]).toBe(delay * 0.75);
+      expect(shortest[index]).toBe(delay / 2);
+    });
+  });
+
+  it("is a whole number of milliseconds, longer with each failure", () => {
+    for (const random of [0, 1 / 3, 0.777, 0.999]) {
+      const all = delays(random);
+      expect(all.every(Number.isInteger)).toBe(true);
+      expect(all).toEqual([...all].sort((a, b) => a - b));
+      expect(new Set(all).size).toBe(all.length);
+    }
+  });
+
+  it.each([6, 7, 1_000_000])("is none after %i failures in a row", (failures) => {
+    expect(retryDelay(failures, 0)).toBeNull();
+  });
+});

@@ -1,0 +1,212 @@
+import { describe, expect, it } from "vitest";
+import { describeProblems, parseSettings, type SettingProblem, type Settings } from "../src/settings.ts";
+
+const WEBHOOK_SECRET = "whsec_c3RhbmRhcmQgd2ViaG9vayBzZWNyZXQ=";
+
+function settingsOf(env: Record<string, unknown>): Settings {
+  const settings = parseSettings(env);
+  if (!settings.ok) throw new Error(describeProblems(settings.failure));
+  return settings.value;
+}
+
+function problemsOf(env: Record<string, unknown>): SettingProblem[] {
+  const settings = parseSettings(env);
+  return settings.ok ? [] : settings.failure;
+}
+
+const DEFAULTS: Settings = {
+  warehouse: {
+    url: new URL("http://127.0.0.1:8123"),
+    database: "default",
+    user: "default",
+    password: "",
+    table: "events",
+    queryTimeoutMs: 120_000,
+  },
+  adminToken: null,
+  readToken: null,
+  publicRead: false,
+  webhookSecret: null,
+  flagsmithWebhookSecret: null,
+  refreshMinIntervalMs: 300_000,
+  settleMs: 3_600_000,
+  cacheSeconds: 5,
+};
+
+const TEXTS = ["CLICKHOUSE_DATABASE", "CLICKHOUSE_USER", "EVENTS_TABLE"];
+const SECRETS = ["CLICKHOUSE_PASSWORD", "ADMIN_TOKEN", "READ_TOKEN", "WEBHOOK_SECRET", "FLAGSMITH_WEBHOOK_SECRET"];
+const SECONDS = ["REFRESH_MIN_INTERVAL_SECONDS", "SETTLE_SECONDS", "QUERY_TIMEOUT_SECONDS", "CACHE_SECONDS"];
+const ALL = ["CLICKHOUSE_URL", ...TEXTS, ...SECRETS, ...SECONDS, "PUBLIC_READ"];
+
+describe("settings", () => {
+  it("have the contract's defaults when none is set", () => {
+    expect(settingsOf({})).toEqual(DEFAULTS);
+  });
+
+  it.each([
+    { unset: "empty", value: "" },
+    { unset: "undefined", value: undefined },
+    { unset: "null", value: null },
+  ])("that are $unset are not set", ({ value }) => {
+    expect(settingsOf(Object.fromEntries(ALL.map((name) => [name, value])))).toEqual(DEFAULTS);
+  });
+
+  it("are read from text, as a process's environment has them", () => {
+    const settings = settingsOf({
+      CLICKHOUSE_URL: "https://clickhouse.example:8443/proxy",
+      CLICKHOUSE_DATABASE: "flags",
+      CLICKHOUSE_USER: "reader",
+      CLICKHOUSE_PASSWORD: "pässword ☃",
+      ADMIN_TOKEN: "admin",
+      READ_TOKEN: "read",
+      WEBHOOK_SECRET,
+      FLAGSMITH_WEBHOOK_SECRET: "flagsmith",
+      EVENTS_TABLE: "events_distributed",
+      REFRESH_MIN_INTERVAL_SECONDS: "10",
+      SETTLE_SECONDS: "0",
+      QUERY_TIMEOUT_SECONDS: "1",
+      CACHE_SECONDS: "60",
+      PUBLIC_READ: "true",
+    });
+    expect(settings).toEqual({
+      warehouse: {
+        url: new URL("https://clickhouse.example:8443/proxy"),
+        database: "flags",
+        user: "reader",
+        password: "pässword ☃",
+        table: "events_distributed",
+        queryTimeoutMs: 1000,
+      },
+      adminToken: "admin",
+      readToken: "read",
+      publicRead: true,
+      webhookSecret: WEBHOOK_SECRET,
+      flagsmithWebhookSecret: "flagsmith",
+      refreshMinIntervalMs: 10_000,
+      settleMs: 0,
+      cacheSeconds: 60,
+    });
+  });
+
+  it("are read from numbers and flags, as a Worker's vars have them", () => {
+    const settings = settingsOf({
+      REFRESH_MIN_INTERVAL_SECONDS: 0,
+      SETTLE_SECONDS: 7200,
+      QUERY_TIMEOUT_SECONDS: 30,
+      CACHE_SECONDS: 0,
+      PUBLIC_READ: true,
+    });
+    expect(settings).toMatchObject({ refreshMinIntervalMs: 0, settleMs: 7_200_000, cacheSeconds: 0, publicRead: true });
+    expect(settings.warehouse.queryTimeoutMs).toBe(30_000);
+    expect(settingsOf({ PUBLIC_READ: false }).publicRead).toBe(false);
+    expect(settingsOf({ PUBLIC_READ: "false" }).publicRead).toBe(false);
+  });
+
+  it("leave other bindings alone", () => {
+    expect(settingsOf({ DB: {}, COORDINATOR: {}, PATH: "/bin", CACHE_SECOND: "x" })).toEqual(DEFAULTS);
+  });
+});
+
+describe("a malformed setting is named", () => {
+  const malformed: [setting: string, values: unknown[]][] = [
+    [
+      "CLICKHOUSE_URL",
+      [
+        "clickhouse.example:8443",
+        "//clickhouse.example",
+        "not a url",
+        "http://",
+        "ftp://clickhouse.example",
+        "clickhouse://clickhouse.example:9000",
+        "http://clickhouse.example/?database=x",
+        "http://clickhouse.example/#fragment",
+        8123,
+        true,
+        {},
+      ],
+    ],
+    ...[...TEXTS, ...SECRETS].map((setting): [string, unknown[]] => [setting, [17, true, {}, ["x"]]]),
+    ["WEBHOOK_SECRET", ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"]],
+    ...SECONDS.map((setting): [string, unknown[]] => [
+      setting,
+      ["-1", "1.5", "1e3", "0x10", " 5", "5s", "five", "9999999999", -1, 1.5, Number.NaN, Infinity, 1e12, true, {}],
+    ]),
+    ["QUERY_TIMEOUT_SECONDS", ["0", 0]],
+    ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
+  ];
+  const cases = malformed.flatMap(([setting, values]) =>
+    values.map((value) => ({ setting, value, written: typeof value === "string" ? `"${value}"` : String(value) })),
+  );
+
+  it.each(cases)("$setting as $written", ({ setting, value }) => {
+    const problems = problemsOf({ [setting]: value });
+    expect(problems.map((problem) => problem.setting)).toEqual([setting]);
+    const line = describeProblems(problems);
+    expect(line).toMatch(new RegExp(`^${setting} must [^\\n]+$`));
+  });
+});
+
+describe("problems with settings", () => {
+  const bad: Record<string, unknown> = {
+    CLICKHOUSE_URL: "hxxp://url-of-the-test",
+    CLICKHOUSE_DATABASE: 101,
+    CLICKHOUSE_USER: 102,
+    CLICKHOUSE_PASSWORD: 103,
+    ADMIN_TOKEN: 104,
+    READ_TOKEN: 105,
+    WEBHOOK_SECRET: "whsec_!secret-of-the-test!",
+    FLAGSMITH_WEBHOOK_SECRET: 106,
+    EVENTS_TABLE: 107,
+    REFRESH_MIN_INTERVAL_SECONDS: "interval-of-the-test",
+    SETTLE_SECONDS: "settle-of-the-test",
+    QUERY_TIMEOUT_SECONDS: "timeout-of-the-test",
+    CACHE_SECONDS: "cache-of-the-test",
+    PUBLIC_READ: "flag-of-the-test",
+  };
+
+  it("are told all at once, each once, in one line", () => {
+    const problems = problemsOf(bad);
+    expect(problems.map(({ setting }) => setting).sort()).toEqual([...ALL].sort());
+    const line = describeProblems(problems);
+    expect(line).not.toContain("\n");
+    for (const setting of ALL) expect(line).toContain(`${setting} must`);
+  });
+
+  it("never repeat a value", () => {
+    const line = describeProblems(problemsOf(bad));
+    for (const value of Object.values(bad)) expect(line).not.toContain(String(value));
+    expect(line).not.toContain("of-the-test");
+  });
+
+  it("never repeat the value of a setting that is right", () => {
+    const right = { CLICKHOUSE_PASSWORD: "password-1", ADMIN_TOKEN: "token-1", READ_TOKEN: "token-2", WEBHOOK_SECRET };
+    const line = describeProblems(problemsOf({ ...right, CACHE_SECONDS: "x" }));
+    for (const value of Object.values(right)) expect(line).not.toContain(value);
+  });
+});
+
+describe("CLICKHOUSE_URL", () => {
+  it.each([
+    { holds: "a user and a password", url: "https://alice:s3cret@clickhouse.example:8443" },
+    { holds: "only a user", url: "https://alice@clickhouse.example:8443" },
+    { holds: "only a password", url: "https://:s3cret@clickhouse.example:8443" },
+    { holds: "credentials and a query", url: "https://alice:s3cret@clickhouse.example/?x=1" },
+  ])("is refused when it holds $holds, and neither is repeated", ({ url }) => {
+    const line = describeProblems(problemsOf({ CLICKHOUSE_URL: url }));
+    expect(line).toMatch(/^CLICKHOUSE_URL must/);
+    expect(line).not.toMatch(/alice|s3cret/);
+  });
+
+  it("tells whoever puts credentials into it where they belong", () => {
+    const line = describeProblems(problemsOf({ CLICKHOUSE_URL: "https://alice:s3cret@clickhouse.example:8443" }));
+    expect(line).toContain("CLICKHOUSE_USER");
+    expect(line).toContain("CLICKHOUSE_PASSWORD");
+  });
+
+  it.each(["http://127.0.0.1:8123", "http://127.0.0.1:8123/", "https://[::1]:8443/a/b", "HTTPS://ch.example"])(
+    "may be %s",
+    (url) => {
+      expect(settingsOf({ CLICKHOUSE_URL: url }).warehouse.url.href).toBe(new URL(url).href);
+    },
+  );
+});

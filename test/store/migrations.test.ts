@@ -1,0 +1,124 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { beforeEach, describe, expect, it } from "vitest";
+import { unstable_splitSqlQuery as split } from "wrangler";
+import type { Database, Row, Statement } from "../../src/store/database.ts";
+import { type Migration, migrate } from "../../src/store/migrations.ts";
+
+const FOLDER = "migrations/d1";
+const shipped: Migration[] = readdirSync(FOLDER)
+  .sort()
+  .map((name) => ({ name, sql: readFileSync(`${FOLDER}/${name}`, "utf8") }));
+
+let sqlite: DatabaseSync;
+let database: Database;
+beforeEach(() => {
+  sqlite = new DatabaseSync(":memory:");
+  database = openSqlite(sqlite);
+});
+
+/** SQLite in this process, as the product sees a database. */
+function openSqlite(sqlite: DatabaseSync): Database {
+  const run = ({ sql, values }: Statement): Row[] => sqlite.prepare(sql).all(...values);
+  return {
+    read: async (statement) => run(statement),
+    async transact(statements) {
+      sqlite.exec("BEGIN IMMEDIATE");
+      try {
+        const rows = statements.map(run);
+        sqlite.exec("COMMIT");
+        return rows;
+      } catch (error) {
+        sqlite.exec("ROLLBACK");
+        throw error;
+      }
+    },
+  };
+}
+
+const schema = () => sqlite.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name").all();
+const record = () => sqlite.prepare("SELECT * FROM d1_migrations ORDER BY id").all();
+const applied = () => record().map((row) => row["name"]);
+
+describe("migrating D1", () => {
+  it("applies every shipped migration, in the order of their names", async () => {
+    await migrate(database, [...shipped].reverse(), split);
+    expect(shipped.length).toBeGreaterThan(0);
+    expect(applied()).toEqual(shipped.map(({ name }) => name));
+    const tables = schema().flatMap(({ type, name }) => (type === "table" ? [name] : []));
+    expect(tables).toEqual(expect.arrayContaining(["experiments", "webhook_deliveries"]));
+  });
+
+  it("changes nothing the second time, and keeps what is stored", async () => {
+    await migrate(database, shipped, split);
+    sqlite.exec("INSERT INTO webhook_deliveries (id, received_at, receipt) VALUES ('w', 1, 'r')");
+    const before = [schema(), record()];
+    await migrate(database, shipped, split);
+    expect([schema(), record()]).toEqual(before);
+    expect(sqlite.prepare("SELECT id FROM webhook_deliveries").all()).toEqual([{ id: "w" }]);
+  });
+
+  it("applies only what has been added since, after what was there", async () => {
+    await migrate(database, shipped, split);
+    const added = { name: "9999_added.sql", sql: "CREATE TABLE added (id TEXT);" };
+    await migrate(database, [added, ...shipped], split);
+    expect(applied()).toEqual([...shipped.map(({ name }) => name), added.name]);
+  });
+
+  it("applies one of two in a row before the other, because the second builds on the first", async () => {
+    const first = { name: "0001_a.sql", sql: "CREATE TABLE a (id TEXT);" };
+    const second = { name: "0002_b.sql", sql: "ALTER TABLE a ADD COLUMN name TEXT;" };
+    await migrate(database, [second, first], split);
+    expect(applied()).toEqual([first.name, second.name]);
+  });
+
+  it("leaves nothing of a migration that fails halfway, and applies it when it has been put right", async () => {
+    const bad = { name: "0001_bad.sql", sql: "CREATE TABLE half (id TEXT); CREATE TABLE half (id TEXT);" };
+    await expect(migrate(database, [bad], split)).rejects.toThrow("half");
+    expect(applied()).toEqual([]);
+    expect(schema().map(({ name }) => name)).not.toContain("half");
+    await migrate(database, [{ ...bad, sql: "CREATE TABLE half (id TEXT);" }], split);
+    expect(applied()).toEqual([bad.name]);
+  });
+
+  it("takes a semicolon inside a text for what it is", async () => {
+    const sql = "CREATE TABLE notes (note TEXT); INSERT INTO notes VALUES ('one; two'); -- three; four\n";
+    await migrate(database, [{ name: "0001_notes.sql", sql }], split);
+    expect(sqlite.prepare("SELECT note FROM notes").all()).toEqual([{ note: "one; two" }]);
+  });
+});
+
+describe("wrangler's table d1_migrations", () => {
+  // As `wrangler d1 migrations apply` makes and fills it.
+  const WRANGLERS = `CREATE TABLE IF NOT EXISTS d1_migrations(
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    name       TEXT UNIQUE,
+    applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
+  )`;
+
+  it("is kept as wrangler left it: what it has applied is not applied again", async () => {
+    sqlite.exec(WRANGLERS);
+    for (const { name, sql } of shipped) {
+      sqlite.exec(sql);
+      sqlite.prepare("INSERT INTO d1_migrations (name) VALUES (?)").run(name);
+    }
+    const before = [schema(), record()];
+    await migrate(database, shipped, split);
+    expect([schema(), record()]).toEqual(before);
+  });
+
+  it("is made with wrangler's columns, so that wrangler understands it", async () => {
+    await migrate(database, shipped, split);
+    const columns = (of: DatabaseSync) => of.prepare("PRAGMA table_info(d1_migrations)").all();
+    const wranglers = new DatabaseSync(":memory:");
+    wranglers.exec(WRANGLERS);
+    expect(columns(sqlite)).toEqual(columns(wranglers));
+    expect(record()).toEqual(
+      shipped.map(({ name }, index) => ({
+        id: index + 1,
+        name,
+        applied_at: expect.stringMatching(/^\d{4}-\d\d-\d\d /),
+      })),
+    );
+  });
+});
