@@ -47,7 +47,7 @@ async function openEngine(folder: string): Promise<Engine | string> {
     return openEngine(folder);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const missing = /chdb/.test(text) && /Cannot find|could not|not found|unsupported/i.test(text);
+    const missing = /chdb/.test(text) && /Cannot find|no native binding/i.test(text);
     return missing
       ? `the ClickHouse engine (npm's chdb) is not installed for ${process.platform}-${process.arch}: run npm install, or set CLICKHOUSE_URL to a ClickHouse of your own`
       : `the ClickHouse engine does not start on ${folder}: ${text.split("\n")[0]}`;
