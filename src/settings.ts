@@ -23,8 +23,27 @@ export type Settings = {
   cacheSeconds: number;
 };
 
+/** Everything that `parseSettings` reads. */
+export const settingNames = [
+  "CLICKHOUSE_URL",
+  "CLICKHOUSE_DATABASE",
+  "CLICKHOUSE_USER",
+  "CLICKHOUSE_PASSWORD",
+  "ADMIN_TOKEN",
+  "READ_TOKEN",
+  "WEBHOOK_SECRET",
+  "FLAGSMITH_WEBHOOK_SECRET",
+  "EVENTS_TABLE",
+  "REFRESH_MIN_INTERVAL_SECONDS",
+  "SETTLE_SECONDS",
+  "QUERY_TIMEOUT_SECONDS",
+  "CACHE_SECONDS",
+  "PUBLIC_READ",
+] as const;
+type SettingName = (typeof settingNames)[number];
+
 /** A setting that can't be used, in words that never repeat its value. */
-export type SettingProblem = { setting: string; message: string };
+export type SettingProblem = { setting: SettingName; message: string };
 
 /**
  * Reads the settings of the contract's section 6 from a Worker's bindings or a process's environment.
@@ -32,9 +51,9 @@ export type SettingProblem = { setting: string; message: string };
  */
 export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Settings, SettingProblem[]> {
   const problems: SettingProblem[] = [];
-  const reject = (setting: string, message: string) => problems.push({ setting, message });
+  const reject = (setting: SettingName, message: string) => problems.push({ setting, message });
 
-  function text(setting: string): string | null {
+  function text(setting: SettingName): string | null {
     const value = env[setting];
     if (value === undefined || value === null || value === "") return null;
     if (typeof value === "string") return value;
@@ -42,7 +61,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return null;
   }
 
-  function seconds(setting: string, fallback: number, least: number): number {
+  function seconds(setting: SettingName, fallback: number, least: number): number {
     const value = env[setting];
     if (value === undefined || value === null || value === "") return fallback;
     const number = typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;
@@ -51,7 +70,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return fallback;
   }
 
-  function flag(setting: string): boolean {
+  function flag(setting: SettingName): boolean {
     const value = env[setting];
     if (value === undefined || value === null || value === "") return false;
     if (value === true || value === "true") return true;
@@ -59,7 +78,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return false;
   }
 
-  function httpUrl(setting: string, fallback: string): URL {
+  function httpUrl(setting: SettingName, fallback: string): URL {
     const url = URL.parse(text(setting) ?? fallback);
     const clean = url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "";
     if (!clean)
@@ -69,7 +88,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return url ?? new URL(fallback);
   }
 
-  function standardWebhookSecret(setting: string): string | null {
+  function standardWebhookSecret(setting: SettingName): string | null {
     const value = text(setting);
     if (value === null) return null;
     try {

@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
-import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wrangler";
+import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import { openD1 } from "../cloudflare/d1.ts";
+import { readMigrations } from "../deno/read-migrations.ts";
 import { migrate } from "../store/migrations.ts";
 
 export type LocalWorker = {
@@ -56,13 +57,8 @@ export async function startWorker(
     }),
   );
   onStarted({ stop: () => miniflare.dispose() });
-  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"), unstable_splitSqlQuery);
+  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"));
   const url = await miniflare.ready;
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return { url, sweep: async () => void (await fetch(trigger)).body?.cancel() };
-}
-
-function readMigrations(folder: string) {
-  const names = readdirSync(folder).filter((name) => name.endsWith(".sql"));
-  return names.map((name) => ({ name, sql: readFileSync(join(folder, name), "utf8") }));
 }

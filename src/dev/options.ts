@@ -1,5 +1,5 @@
 import { failed, ok, type Result } from "../result.ts";
-import { describeProblems, parseSettings, type Settings } from "../settings.ts";
+import { describeProblems, parseSettings, type Settings, settingNames } from "../settings.ts";
 
 /** The settings of a local run: section 7 of the contract, and with defaults of their own those of section 6. */
 export type Options = {
@@ -14,23 +14,6 @@ export type Options = {
   bindings: Record<string, string>;
   settings: Settings;
 };
-
-const SETTINGS = [
-  "CLICKHOUSE_URL",
-  "CLICKHOUSE_DATABASE",
-  "CLICKHOUSE_USER",
-  "CLICKHOUSE_PASSWORD",
-  "ADMIN_TOKEN",
-  "READ_TOKEN",
-  "WEBHOOK_SECRET",
-  "FLAGSMITH_WEBHOOK_SECRET",
-  "EVENTS_TABLE",
-  "REFRESH_MIN_INTERVAL_SECONDS",
-  "SETTLE_SECONDS",
-  "QUERY_TIMEOUT_SECONDS",
-  "CACHE_SECONDS",
-  "PUBLIC_READ",
-] as const;
 
 /** Known to everyone, and good enough for a server that only this machine can reach. */
 const LOCAL_DEFAULTS = {
@@ -53,7 +36,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
   const warehousePort = wholeNumber("WAREHOUSE_PORT", 8123, 1, 65_535);
   if (embedded && port === warehousePort) problems.push("PORT and WAREHOUSE_PORT must differ");
   const bindings: Record<string, string> = { ...LOCAL_DEFAULTS, CLICKHOUSE_URL: `http://127.0.0.1:${warehousePort}` };
-  for (const name of SETTINGS) {
+  for (const name of settingNames) {
     const value = env[name];
     if (value) bindings[name] = value;
   }

@@ -8,11 +8,13 @@ import { failed, ok, type Result } from "../result.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { adviceFor } from "../warehouse/failure.ts";
 import { createDemo } from "./demo.ts";
+import { startDeno } from "./local-deno.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
 import { type Stoppable, startWorker } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
 
-// `npm start`: the whole product on this machine, from the warehouse to the Worker, until SIGINT or SIGTERM.
+// `npm start` and `npm run start:deno`: the whole product on this machine, from the warehouse to the Worker (or the same
+// app under Deno), until SIGINT or SIGTERM.
 
 /** What has been started, to be stopped in the opposite order. */
 const running: Stoppable[] = [];
@@ -59,7 +61,8 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     if (!answer.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(answer.failure)}`);
   }
 
-  const worker = await startWorker(folder, port, bindings, (part) => running.push(part));
+  const startRuntime = process.argv[2] === "deno" ? startDeno : startWorker;
+  const worker = await startRuntime(folder, port, bindings, (part) => running.push(part));
   const demonstration = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
   await demonstration?.addTraffic();
   await demonstration?.createExperiments();

@@ -2,8 +2,7 @@ import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
 import type { Ask } from "./coordinator.ts";
 import type { Coordinators } from "./coordinators.ts";
-
-const SIDE_BY_SIDE = 6;
+import { SIDE_BY_SIDE } from "./sweep.ts";
 
 /**
  * Passes requests that are noted in the database on to their coordinators. One that can't be reached is logged and no

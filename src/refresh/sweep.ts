@@ -13,8 +13,11 @@ export type SweepDeps = {
 
 export type SweepCount = { refreshed: number; skipped: number; failed: number };
 
+/** When a sweep is due, as in wrangler.toml. */
+export const SWEEP_SCHEDULE = "*/15 * * * *";
+
 /** So many experiments are refreshed side by side: a Worker has six connections, and the warehouse other work. */
-const SIDE_BY_SIDE = 6;
+export const SIDE_BY_SIDE = 6;
 const PAGE = 500;
 /** Senders of webhooks stop trying a delivery after a day or so. */
 const DELIVERIES_KEPT_MS = 3 * 86_400_000;

@@ -5,13 +5,9 @@ export type Migration = { name: string; sql: string };
 /**
  * Applies what is not applied yet, each file in one transaction. Keeps wrangler's own table, so that a database that
  * either of the two has migrated is understood by the other.
- * @param split a file's text into statements
+ * In them, every statement ends with a semicolon at the end of a line, and nothing else does.
  */
-export async function migrate(
-  database: Database,
-  migrations: readonly Migration[],
-  split: (sql: string) => string[],
-): Promise<void> {
+export async function migrate(database: Database, migrations: readonly Migration[]): Promise<void> {
   const statement = (sql: string): Statement => ({ sql, values: [] });
   await database.transact([
     statement(`CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
@@ -22,8 +18,12 @@ export async function migrate(
   for (const { name, sql } of [...migrations].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (applied.has(name)) continue;
     await database.transact([
-      ...split(sql).map(statement),
+      ...statementsOf(sql).map(statement),
       { sql: "INSERT INTO d1_migrations (name) VALUES (?)", values: [name] },
     ]);
   }
+}
+
+function statementsOf(sql: string): string[] {
+  return sql.split(/;[^\S\n]*(?=\n|$)/).filter((text) => text.replaceAll(/--.*/g, "").trim() !== "");
 }

@@ -91,6 +91,12 @@ export async function noteHint(
   return { accepted: [...accepted].sort(), skipped };
 }
 
+/** The experiments for which a refresh was asked for and none has served it yet. */
+export async function listUnserved(database: Database): Promise<string[]> {
+  const sql = "SELECT id FROM experiments WHERE refresh_requested_at IS NOT NULL ORDER BY id";
+  return (await primary(database, { sql, values: [] })).map((row) => textOf(row, "id"));
+}
+
 /** Forgets webhooks that came before `before`: their senders have long stopped trying. */
 export async function forgetDeliveries(database: Database, before: number): Promise<void> {
   await primary(database, { sql: "DELETE FROM webhook_deliveries WHERE received_at < ?", values: [before] });

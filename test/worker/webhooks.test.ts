@@ -184,7 +184,12 @@ describe("POST /webhooks/refresh", () => {
   });
 
   describe("refuses with 401", () => {
-    const body = JSON.stringify({ experiment_id: "open" });
+    let id: string;
+    let body: string;
+    beforeAll(async () => {
+      id = await running();
+      body = JSON.stringify({ experiment_id: id });
+    });
     const good = () => signStandard(body);
     const without = (name: string) => Object.fromEntries(Object.entries(good()).filter(([key]) => key !== name));
 
@@ -219,14 +224,13 @@ describe("POST /webhooks/refresh", () => {
       ["a timestamp in milliseconds", () => ({ ...good(), "webhook-timestamp": String(Date.now()) })],
       ["a timestamp that is none", () => ({ ...good(), "webhook-timestamp": "now" })],
     ])("%s, and changes nothing", async (_, headers) => {
-      await untilComputed("open");
-      const before = await seenOf("open");
+      const before = await seenOf(id);
       expectRefused(await post("/webhooks/refresh", body, headers()), 401);
-      expect(await seenOf("open")).toEqual(before);
+      expect(await seenOf(id)).toEqual(before);
     });
 
     it("a body that was changed under way", async () => {
-      expectRefused(await post("/webhooks/refresh", body.replace("open", "ended"), good()), 401);
+      expectRefused(await post("/webhooks/refresh", body.replace(id, "open"), good()), 401);
     });
 
     it("before it looks at the body", async () => {
@@ -234,12 +238,10 @@ describe("POST /webhooks/refresh", () => {
     });
 
     it("without using up the webhook's id", async () => {
-      const id = await running();
-      const text = JSON.stringify({ experiment_id: id });
       const delivery = randomUUID();
-      const forged = signStandard(text, { id: delivery, secret: `whsec_${btoa("another secret")}` });
-      expectRefused(await post("/webhooks/refresh", text, forged), 401);
-      expect(receiptOf(await hint(text, { id: delivery }))).toEqual({ accepted: [id], skipped: [] });
+      const forged = signStandard(body, { id: delivery, secret: `whsec_${btoa("another secret")}` });
+      expectRefused(await post("/webhooks/refresh", body, forged), 401);
+      expect(receiptOf(await hint(body, { id: delivery }))).toEqual({ accepted: [id], skipped: [] });
     });
   });
 

@@ -1,0 +1,82 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createApp } from "../http/app.ts";
+import { refuse } from "../http/problem.ts";
+import { consoleLog, describeBug } from "../log.ts";
+import { sweep } from "../refresh/sweep.ts";
+import { failed, ok, type Result } from "../result.ts";
+import { describeProblems, parseSettings } from "../settings.ts";
+import { migrate } from "../store/migrations.ts";
+import { listUnserved } from "../store/requests.ts";
+import { connectWarehouse } from "../warehouse/client.ts";
+import { createCoordinators } from "./coordinators.ts";
+import { readMigrations } from "./read-migrations.ts";
+import { openSqlite } from "./sqlite.ts";
+
+export type Service = {
+  fetch(request: Request): Promise<Response>;
+  /** One sweep; resolves to false if any refresh failed. While one is under way, another shares its end. */
+  sweep(now: number): Promise<boolean>;
+  /** Takes no more requests, lets what is under way end, and closes the database. */
+  stop(): Promise<void>;
+};
+
+/**
+ * The whole product in one process: the app, the coordinators and a SQLite file in `stateDir`. What the last process
+ * had accepted and not done is taken up at once.
+ */
+export async function openService(
+  env: Readonly<Record<string, string | undefined>>,
+  stateDir: string,
+): Promise<Result<Service, string>> {
+  const parsed = parseSettings(env);
+  if (!parsed.ok) return failed(describeProblems(parsed.failure));
+  const settings = parsed.value;
+  mkdirSync(stateDir, { recursive: true });
+  const database = openSqlite(join(stateDir, "edge-exposures.sqlite"));
+  await migrate(database, readMigrations("migrations/d1"));
+  const warehouse = connectWarehouse(settings.warehouse);
+  const shared = { database, warehouse, clock: Date.now, log: consoleLog };
+  const { settleMs, refreshMinIntervalMs: minIntervalMs } = settings;
+  const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, random: Math.random });
+  const app = createApp({ ...shared, settings, coordinators });
+
+  const answering = new Set<Promise<Response>>();
+  let sweeping: Promise<boolean> | null = null;
+  let stopped = false;
+
+  async function fetch(request: Request): Promise<Response> {
+    if (stopped) return refuse({ kind: "unavailable" });
+    const answer = Promise.resolve(app.fetch(request));
+    answering.add(answer);
+    return answer.finally(() => answering.delete(answer));
+  }
+
+  async function sweepOnce(now: number): Promise<boolean> {
+    try {
+      const { failed: failures } = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now);
+      return failures === 0;
+    } catch (error) {
+      consoleLog("error", "sweep.failed", { error: describeBug(error) });
+      return false;
+    }
+  }
+
+  for (const experimentId of await listUnserved(database)) await coordinators.ask(experimentId, "edit");
+  return ok({
+    fetch,
+    sweep(now) {
+      sweeping ??= sweepOnce(now).finally(() => {
+        sweeping = null;
+      });
+      return sweeping;
+    },
+    async stop() {
+      stopped = true;
+      while (answering.size > 0) await Promise.allSettled(answering);
+      await coordinators.stop();
+      await sweeping;
+      database.close();
+    },
+  });
+}

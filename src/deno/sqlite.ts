@@ -1,0 +1,46 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { type Database, DatabaseUnavailable, type Row, type Statement } from "../store/database.ts";
+
+/**
+ * One SQLite file behind the interface that D1 has elsewhere: the same statements, the same migrations. The connection
+ * is the only writer, and a transaction runs from begin to commit without giving way to anything.
+ */
+export function openSqlite(path: string): Database & { close(): void } {
+  const sqlite = new DatabaseSync(path);
+  sqlite.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
+    PRAGMA foreign_keys = ON`);
+  const prepared = new Map<string, StatementSync>();
+
+  function run({ sql, values }: Statement): Row[] {
+    let statement = prepared.get(sql);
+    if (statement === undefined) {
+      statement = sqlite.prepare(sql);
+      prepared.set(sql, statement);
+    }
+    return statement.all(...(values as readonly SQLInputValue[]));
+  }
+
+  async function transact(statements: readonly Statement[]): Promise<Row[][]> {
+    try {
+      sqlite.exec("BEGIN IMMEDIATE");
+      const rows = statements.map(run);
+      sqlite.exec("COMMIT");
+      return rows;
+    } catch (error) {
+      if (sqlite.isTransaction) sqlite.exec("ROLLBACK");
+      throw new DatabaseUnavailable("SQLite did not take a transaction", { cause: error });
+    }
+  }
+
+  return {
+    async read(statement) {
+      try {
+        return run(statement);
+      } catch (error) {
+        throw new DatabaseUnavailable("SQLite did not answer a read", { cause: error });
+      }
+    },
+    transact,
+    close: () => sqlite.close(),
+  };
+}

@@ -1,0 +1,17 @@
+import { runService } from "../deno/run.ts";
+
+// The Deno entry of a local run: as src/deno.ts, but sweeps when it is told to, at the address where workerd listens for
+// that too.
+
+const TRIGGER = "/cdn-cgi/local/scheduled";
+
+const service = await runService();
+
+export default {
+  async fetch(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname !== TRIGGER) return service.fetch(request);
+    const done = await service.sweep(Number(url.searchParams.get("time") ?? Date.now()));
+    return done ? new Response("ok") : new Response("exception", { status: 500 });
+  },
+};
