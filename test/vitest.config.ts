@@ -1,12 +1,19 @@
 import { defineConfig } from "vitest/config";
 
+const shared = {
+  root: ".",
+  globalSetup: "test/support/warehouse-setup.ts",
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+};
+
 export default defineConfig({
   test: {
-    root: ".",
-    include: ["test/**/*.test.ts"],
-    globalSetup: "test/support/warehouse-setup.ts",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
     maxWorkers: 2,
+    // What is in test/app runs twice, once in each runtime; the rest where it belongs.
+    projects: [
+      { test: { ...shared, name: "workerd", include: ["test/**/*.test.ts"], provide: { runtime: "workerd" } } },
+      { test: { ...shared, name: "deno", include: ["test/app/*.test.ts"], provide: { runtime: "deno" } } },
+    ],
   },
 });

@@ -3,15 +3,19 @@ import { once } from "node:events";
 import { settingNames } from "../settings.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
 
-/** Just what the service needs: its port, the warehouse, its folder, the migrations, and the settings. */
-export function denoRights(stateDir: string, port: number, warehouse: URL): string[] {
+/** What starts the service, with the rights to just what it needs: port, warehouse, folder, migrations, settings. */
+export function denoCommand(stateDir: string, port: number, warehouse: URL): [command: string, args: string[]] {
   const warehousePort = warehouse.port || (warehouse.protocol === "https:" ? "443" : "80");
-  return [
+  const rights = [
     "--no-prompt",
     `--allow-net=127.0.0.1:${port},${warehouse.hostname}:${warehousePort}`,
     `--allow-read=migrations/d1,${stateDir}`,
     `--allow-write=${stateDir}`,
     `--allow-env=${[...settingNames, "STATE_DIR"].join(",")}`,
+  ];
+  return [
+    "deno",
+    ["serve", "--quiet", "--host", "127.0.0.1", "--port", String(port), ...rights, "src/dev/deno-entry.ts"],
   ];
 }
 
@@ -22,9 +26,8 @@ export async function startDeno(
   bindings: Readonly<Record<string, string>>,
   onStarted: (part: Stoppable) => void,
 ): Promise<LocalWorker> {
-  const rights = denoRights(stateDir, port, new URL(bindings["CLICKHOUSE_URL"] ?? ""));
-  const address = ["--quiet", "--host", "127.0.0.1", "--port", String(port)];
-  const child = spawn("deno", ["serve", ...rights, ...address, "src/dev/deno-entry.ts"], {
+  const [command, args] = denoCommand(stateDir, port, new URL(bindings["CLICKHOUSE_URL"] ?? ""));
+  const child = spawn(command, args, {
     env: { ...process.env, ...bindings, STATE_DIR: stateDir },
     stdio: ["ignore", "inherit", "inherit"],
   });

@@ -10,6 +10,9 @@ const text = z
   .min(1, "must not be empty")
   .refine((value) => value.isWellFormed(), "must be valid Unicode, without half surrogate pairs");
 
+/** Text that SQLite also keeps as it is, on every runtime. */
+const name = text.refine((value) => !value.includes("\0"), "must not hold a NUL character");
+
 const TIME_RULE = "must be an ISO 8601 time in UTC, like 2026-06-01T00:00:00.000Z";
 const time = z.iso
   .datetime({ error: TIME_RULE })
@@ -40,15 +43,16 @@ const variants = z
 
 export const experimentBody = z
   .strictObject({
-    name: text.optional(),
-    environment_key: text,
-    feature_name: text,
+    name: name.optional(),
+    environment_key: name,
+    feature_name: name,
     variants,
     started_at: time,
     ended_at: time,
   })
   .superRefine(({ started_at, ended_at }, context) => {
-    if (ended_at === null) return;
+    // This runs even if a time is none: then its own message says enough.
+    if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
     const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
     if (started_at === null || ended_at <= started_at)
       context.addIssue({ code: "custom", path: ["ended_at"], message });
@@ -86,7 +90,7 @@ const flagChange = z.object({ new_state: featureState, previous_state: featureSt
  * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
  */
 export const flagsmithEvent = z
-  .object({ event_type: z.string({ error: "must be text" }), data: z.unknown() })
+  .object({ event_type: z.string({ error: "must be text" }), data: z.unknown().optional() })
   .transform(({ event_type, data }, context) => {
     switch (event_type) {
       case "FLAG_UPDATED":

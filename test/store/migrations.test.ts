@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, it } from "vitest";
-import { unstable_splitSqlQuery as split } from "wrangler";
 import type { Database, Row, Statement } from "../../src/store/database.ts";
 import { type Migration, migrate } from "../../src/store/migrations.ts";
 
@@ -36,54 +35,63 @@ function openSqlite(sqlite: DatabaseSync): Database {
   };
 }
 
-const schema = () => sqlite.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name").all();
+const schema = (of = sqlite) => of.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name").all();
 const record = () => sqlite.prepare("SELECT * FROM d1_migrations ORDER BY id").all();
 const applied = () => record().map((row) => row["name"]);
 
 describe("migrating D1", () => {
   it("applies every shipped migration, in the order of their names", async () => {
-    await migrate(database, [...shipped].reverse(), split);
+    await migrate(database, [...shipped].reverse());
     expect(shipped.length).toBeGreaterThan(0);
     expect(applied()).toEqual(shipped.map(({ name }) => name));
     const tables = schema().flatMap(({ type, name }) => (type === "table" ? [name] : []));
     expect(tables).toEqual(expect.arrayContaining(["experiments", "webhook_deliveries"]));
   });
 
+  it("makes of the shipped files what SQLite itself makes of each as a whole", async () => {
+    await migrate(database, shipped);
+    const whole = new DatabaseSync(":memory:");
+    for (const { sql } of shipped) whole.exec(sql);
+    const wranglers = /d1_migrations|sqlite_sequence/;
+    const objects = (of: DatabaseSync) => schema(of).filter(({ name }) => !wranglers.test(String(name)));
+    expect(objects(sqlite)).toEqual(objects(whole));
+  });
+
   it("changes nothing the second time, and keeps what is stored", async () => {
-    await migrate(database, shipped, split);
+    await migrate(database, shipped);
     sqlite.exec("INSERT INTO webhook_deliveries (id, received_at, receipt) VALUES ('w', 1, 'r')");
     const before = [schema(), record()];
-    await migrate(database, shipped, split);
+    await migrate(database, shipped);
     expect([schema(), record()]).toEqual(before);
     expect(sqlite.prepare("SELECT id FROM webhook_deliveries").all()).toEqual([{ id: "w" }]);
   });
 
   it("applies only what has been added since, after what was there", async () => {
-    await migrate(database, shipped, split);
+    await migrate(database, shipped);
     const added = { name: "9999_added.sql", sql: "CREATE TABLE added (id TEXT);" };
-    await migrate(database, [added, ...shipped], split);
+    await migrate(database, [added, ...shipped]);
     expect(applied()).toEqual([...shipped.map(({ name }) => name), added.name]);
   });
 
   it("applies one of two in a row before the other, because the second builds on the first", async () => {
     const first = { name: "0001_a.sql", sql: "CREATE TABLE a (id TEXT);" };
     const second = { name: "0002_b.sql", sql: "ALTER TABLE a ADD COLUMN name TEXT;" };
-    await migrate(database, [second, first], split);
+    await migrate(database, [second, first]);
     expect(applied()).toEqual([first.name, second.name]);
   });
 
   it("leaves nothing of a migration that fails halfway, and applies it when it has been put right", async () => {
-    const bad = { name: "0001_bad.sql", sql: "CREATE TABLE half (id TEXT); CREATE TABLE half (id TEXT);" };
-    await expect(migrate(database, [bad], split)).rejects.toThrow("half");
+    const bad = { name: "0001_bad.sql", sql: "CREATE TABLE half (id TEXT);\nCREATE TABLE half (id TEXT);\n" };
+    await expect(migrate(database, [bad])).rejects.toThrow("half");
     expect(applied()).toEqual([]);
     expect(schema().map(({ name }) => name)).not.toContain("half");
-    await migrate(database, [{ ...bad, sql: "CREATE TABLE half (id TEXT);" }], split);
+    await migrate(database, [{ ...bad, sql: "CREATE TABLE half (id TEXT);" }]);
     expect(applied()).toEqual([bad.name]);
   });
 
-  it("takes a semicolon inside a text for what it is", async () => {
-    const sql = "CREATE TABLE notes (note TEXT); INSERT INTO notes VALUES ('one; two'); -- three; four\n";
-    await migrate(database, [{ name: "0001_notes.sql", sql }], split);
+  it("takes a semicolon inside a text or a comment for what it is", async () => {
+    const sql = "CREATE TABLE notes (note TEXT); \n\nINSERT INTO notes\n  VALUES ('one; two');\n-- three; four\n";
+    await migrate(database, [{ name: "0001_notes.sql", sql }]);
     expect(sqlite.prepare("SELECT note FROM notes").all()).toEqual([{ note: "one; two" }]);
   });
 });
@@ -103,12 +111,12 @@ describe("wrangler's table d1_migrations", () => {
       sqlite.prepare("INSERT INTO d1_migrations (name) VALUES (?)").run(name);
     }
     const before = [schema(), record()];
-    await migrate(database, shipped, split);
+    await migrate(database, shipped);
     expect([schema(), record()]).toEqual(before);
   });
 
   it("is made with wrangler's columns, so that wrangler understands it", async () => {
-    await migrate(database, shipped, split);
+    await migrate(database, shipped);
     const columns = (of: DatabaseSync) => of.prepare("PRAGMA table_info(d1_migrations)").all();
     const wranglers = new DatabaseSync(":memory:");
     wranglers.exec(WRANGLERS);

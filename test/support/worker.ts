@@ -1,46 +1,51 @@
-import type { D1Database, DurableObjectNamespace } from "@cloudflare/workers-types";
-import { createTestHarness } from "wrangler";
+import { inject } from "vitest";
 import type { WarehouseSettings } from "../../src/settings.ts";
+import { startDeno } from "./deno.ts";
+import { startWorkerd } from "./workerd.ts";
+
+export { startWorkerd };
+
+declare module "vitest" {
+  interface ProvidedContext {
+    runtime: "workerd" | "deno";
+  }
+}
 
 export const ADMIN = "admin-token-of-the-tests";
 export const READER = "read-token-of-the-tests";
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("standard webhook secret").toString("base64")}`;
 export const FLAGSMITH_SECRET = "flagsmith secret";
 
-type Env = { DB: D1Database; COORDINATOR: DurableObjectNamespace };
-
 export type LogLine = { event: string; level: string; [field: string]: unknown };
 
-/** The real Worker in workerd, with an empty D1, on that warehouse. */
+/** Everything that a runtime needs to know, for that warehouse. */
+export function varsFor(
+  warehouse: WarehouseSettings,
+  vars: Record<string, string | number | boolean> = {},
+): Record<string, string> {
+  const all = {
+    CLICKHOUSE_URL: warehouse.url.href,
+    CLICKHOUSE_DATABASE: warehouse.database,
+    CLICKHOUSE_USER: warehouse.user,
+    CLICKHOUSE_PASSWORD: warehouse.password,
+    EVENTS_TABLE: warehouse.table,
+    ADMIN_TOKEN: ADMIN,
+    READ_TOKEN: READER,
+    WEBHOOK_SECRET,
+    FLAGSMITH_WEBHOOK_SECRET: FLAGSMITH_SECRET,
+    ...vars,
+  };
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
+}
+
+/** The product, with an empty database, on that warehouse, in the runtime that this run of the tests is for. */
 export async function startWorker(warehouse: WarehouseSettings, vars: Record<string, string | number | boolean> = {}) {
-  const harness = createTestHarness({
-    workers: [
-      {
-        configPath: "wrangler.toml",
-        vars: {
-          CLICKHOUSE_URL: warehouse.url.href,
-          CLICKHOUSE_DATABASE: warehouse.database,
-          CLICKHOUSE_USER: warehouse.user,
-          EVENTS_TABLE: warehouse.table,
-          ...vars,
-        },
-        secrets: {
-          CLICKHOUSE_PASSWORD: warehouse.password,
-          ADMIN_TOKEN: ADMIN,
-          READ_TOKEN: READER,
-          WEBHOOK_SECRET,
-          FLAGSMITH_WEBHOOK_SECRET: FLAGSMITH_SECRET,
-        },
-      },
-    ],
-  });
-  await harness.listen();
-  const worker = harness.getWorker<Env>();
-  await worker.applyD1Migrations("DB");
+  const start = inject("runtime") === "deno" ? startDeno : startWorkerd;
+  const runtime = await start(varsFor(warehouse, vars));
 
   /** One call of the API, by default as the admin; a body is sent as JSON. */
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-    const response = await harness.fetch(path, {
+    const response = await runtime.fetch(path, {
       method,
       headers: {
         Authorization: `Bearer ${ADMIN}`,
@@ -55,15 +60,12 @@ export async function startWorker(warehouse: WarehouseSettings, vars: Record<str
   }
 
   return {
-    harness,
-    worker,
+    ...runtime,
     call,
-    fetch: harness.fetch,
-    /** Fires the Cron Trigger for a time. */
-    sweep: (at = Date.now()) => worker.scheduled({ scheduledTime: new Date(at) }),
+    /** Fires the Cron Trigger for a time; true if no refresh failed. */
+    sweep: (at = Date.now()) => runtime.trigger(at),
     exposures: async (id: string) => (await call("GET", `/v1/experiments/${id}/exposures`)).json,
-    logs: (): LogLine[] => harness.getLogs().flatMap(({ message }) => parseLine(message)),
-    stop: () => harness.close(),
+    logs: (): LogLine[] => runtime.lines().flatMap(parseLine),
   };
 }
 

@@ -386,7 +386,7 @@ describe("what is stored", () => {
     ["right-to-left text with an override", "שלום \u202eabc"],
     ["characters beyond the BMP", "🧪👩‍🔬"],
     ["combining marks, not composed", "e\u0301"],
-    ["control characters", "tab\tline\nreturn\rNUL\0end"],
+    ["control characters", "tab\tline\nreturn\rbell\x07end"],
     ["backslashes and braces", "\\' {x: String} ?1"],
     ["spaces around", " a "],
     ["markup", "<script>alert(1)</script>&amp;"],
@@ -406,6 +406,20 @@ describe("what is stored", () => {
     expect(json).toMatchObject(body);
     const list = await worker.call("GET", `/v1/experiments?environment_key=${encodeURIComponent(text)}`);
     expect(list.json).toEqual({ experiments: [json], next_cursor: null });
+  });
+});
+
+describe("a NUL character", () => {
+  const body = { environment_key: "nul", feature_name: "nul" };
+
+  it.each(["name", "environment_key", "feature_name"])("is refused in %s", async (path) => {
+    const answer = await put(fresh().id, { ...body, [path]: "a\0b" });
+    expect(answer.json).toMatchObject({ status: 400, errors: [{ path, message: "must not hold a NUL character" }] });
+  });
+
+  it("is kept in a variant's key, which may be any text", async () => {
+    const variants = [{ key: "a\0b", weight: 1 }];
+    expect((await put(fresh().id, { ...body, variants })).json.variants).toEqual(variants);
   });
 });
 

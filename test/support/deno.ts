@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { denoCommand } from "../../src/dev/local-deno.ts";
+
+/** The same app under Deno, with the rights of a real run and an empty SQLite file. */
+export async function startDeno(vars: Record<string, string>) {
+  const folder = mkdtempSync(join(tmpdir(), "edge-exposures-deno-"));
+  const port = await freePort();
+  const url = new URL(`http://127.0.0.1:${port}`);
+  let lines: string[] = [];
+  let child = await run();
+
+  async function run(): Promise<ChildProcess> {
+    const [command, args] = denoCommand(folder, port, new URL(vars["CLICKHOUSE_URL"] ?? ""));
+    const started = spawn(command, args, {
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, STATE_DIR: folder },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [started.stdout, started.stderr])
+      createInterface(stream).on("line", (line) => lines.push(line));
+    for (;;) {
+      const answer = await fetch(new URL("/healthz", url)).catch(() => null);
+      if (answer?.ok) return started;
+      if (started.exitCode !== null) throw new Error(`Deno ended while it started: ${lines.join("\n")}`);
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    const exited = once(child, "exit");
+    child.kill(signal);
+    await exited;
+  }
+
+  return {
+    fetch: (path: string, init: RequestInit & { duplex?: "half" }) => fetch(new URL(path, url), init),
+    trigger: async (at: number) => (await fetch(new URL(`/cdn-cgi/local/scheduled?time=${at}`, url))).ok,
+    lines: () => lines,
+    clearLines: () => {
+      lines = [];
+    },
+    /** The whole process is killed, and started again on what it has left behind. */
+    async crash(_experimentId: string) {
+      await end("SIGKILL");
+      child = await run();
+    },
+    async stop() {
+      await end("SIGTERM");
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

@@ -1,0 +1,23 @@
+import type { D1Database, DurableObjectNamespace } from "@cloudflare/workers-types";
+import { createTestHarness } from "wrangler";
+
+type Env = { DB: D1Database; COORDINATOR: DurableObjectNamespace };
+
+/** The real Worker in workerd, with an empty D1. */
+export async function startWorkerd(vars: Record<string, string>) {
+  const harness = createTestHarness({ workers: [{ configPath: "wrangler.toml", vars }] });
+  await harness.listen();
+  const worker = harness.getWorker<Env>();
+  await worker.applyD1Migrations("DB");
+  return {
+    worker,
+    fetch: (path: string, init: RequestInit & { duplex?: "half" }) =>
+      harness.fetch(path, init as Parameters<typeof harness.fetch>[1]),
+    trigger: async (at: number) => (await worker.scheduled({ scheduledTime: new Date(at) })).outcome === "ok",
+    lines: () => harness.getLogs().map(({ message }) => message),
+    clearLines: () => harness.clearLogs(),
+    /** The coordinator of an experiment loses its memory, and what it was doing. */
+    crash: (experimentId: string) => worker.evictDurableObject("COORDINATOR", { name: experimentId }),
+    stop: () => harness.close(),
+  };
+}
