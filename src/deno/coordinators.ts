@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import { type Coordinator, createCoordinator, type Memory } from "../refresh/coordinator.ts";
+import { type Coordinator, type CoordinatorDeps, createCoordinator, type Memory } from "../refresh/coordinator.ts";
 import type { Coordinators } from "../refresh/coordinators.ts";
 import { type RefreshDeps, refreshExperiment } from "../refresh/refresh.ts";
 import { SIDE_BY_SIDE } from "../refresh/sweep.ts";
@@ -12,6 +12,7 @@ export type ProcessCoordinators = Coordinators & {
 
 type Lane = {
   coordinator: Coordinator;
+  alarm: CoordinatorDeps["alarm"];
   /** True once its experiment is gone or final and nobody waits for it. */
   isOver: () => boolean;
 };
@@ -34,13 +35,15 @@ export function createCoordinators(
     if (known !== undefined) return known;
     let memory: Memory | null = null;
     let isKept = true;
+    const timer = createTimerAlarm(deps.clock, () => void track(experimentId, (lane) => lane.coordinator.wake()));
+    const alarm = { ...timer, set: async (at: number) => (stopped ? undefined : timer.set(at)) };
     const coordinator = createCoordinator({
       experimentId,
       refresh: (now) =>
         limit(() =>
           stopped ? { status: "skipped", reason: "superseded" } : refreshExperiment(deps, experimentId, now),
         ),
-      alarm: createTimerAlarm(deps.clock, () => void track(experimentId, (lane) => lane.coordinator.wake())),
+      alarm,
       memory: {
         load: async () => memory,
         save: async (changed) => {
@@ -57,7 +60,7 @@ export function createCoordinators(
       random: deps.random,
       log: deps.log,
     });
-    const lane: Lane = { coordinator, isOver: () => !isKept && coordinator.isIdle() };
+    const lane: Lane = { coordinator, alarm, isOver: () => !isKept && coordinator.isIdle() };
     lanes.set(experimentId, lane);
     return lane;
   }
@@ -80,6 +83,7 @@ export function createCoordinators(
     ask: (experimentId, ask) => track(experimentId, (lane) => lane.coordinator.ask(ask)),
     async stop() {
       stopped = true;
+      for (const { alarm } of lanes.values()) await alarm.clear();
       while (underWay.size > 0) await Promise.allSettled(underWay);
     },
   };

@@ -5,7 +5,7 @@ import { runService } from "../deno/run.ts";
 
 const TRIGGER = "/cdn-cgi/local/scheduled";
 
-const service = await runService();
+const { service } = await runService();
 
 export default {
   async fetch(request: Request): Promise<Response> {

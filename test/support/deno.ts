@@ -13,31 +13,37 @@ export async function startDeno(vars: Record<string, string>) {
   const port = await freePort();
   const url = new URL(`http://127.0.0.1:${port}`);
   let lines: string[] = [];
-  let child = await run();
+  let child: ChildProcess;
+  await run();
 
-  async function run(): Promise<ChildProcess> {
+  async function run(): Promise<void> {
     const [command, args] = denoCommand(folder, port, new URL(vars["CLICKHOUSE_URL"] ?? ""));
     const started = spawn(command, args, {
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, STATE_DIR: folder },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    child = started;
     for (const stream of [started.stdout, started.stderr])
       createInterface(stream).on("line", (line) => lines.push(line));
     for (;;) {
       const answer = await fetch(new URL("/healthz", url)).catch(() => null);
-      if (answer?.ok) return started;
+      if (answer?.ok) return;
       if (started.exitCode !== null) throw new Error(`Deno ended while it started: ${lines.join("\n")}`);
       await new Promise((wake) => setTimeout(wake, 20));
     }
   }
 
-  async function end(signal: NodeJS.Signals): Promise<void> {
+  /** Resolves with its exit code. */
+  async function end(signal: NodeJS.Signals): Promise<number | null> {
     const exited = once(child, "exit");
     child.kill(signal);
-    await exited;
+    const [code] = await exited;
+    return code;
   }
 
   return {
+    run,
+    end,
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) => fetch(new URL(path, url), init),
     trigger: async (at: number) => (await fetch(new URL(`/cdn-cgi/local/scheduled?time=${at}`, url))).ok,
     lines: () => lines,
@@ -47,7 +53,7 @@ export async function startDeno(vars: Record<string, string>) {
     /** The whole process is killed, and started again on what it has left behind. */
     async crash(_experimentId: string) {
       await end("SIGKILL");
-      child = await run();
+      await run();
     },
     async stop() {
       await end("SIGTERM");

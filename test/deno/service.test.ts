@@ -1,0 +1,143 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SWEEP_SCHEDULE } from "../../src/refresh/sweep.ts";
+import { startDeno } from "../support/deno.ts";
+import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+import { ADMIN, until, varsFor } from "../support/worker.ts";
+
+const STARTED = "2026-06-01T00:00:00.000Z";
+const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/json" };
+
+let proxy: WarehouseProxy;
+beforeAll(async () => {
+  proxy = await startProxy((await createWarehouse()).settings);
+});
+afterAll(() => proxy.stop());
+
+const held = () =>
+  until(
+    () => proxy.state.waiting,
+    (waiting) => waiting === 1,
+  );
+
+/** Asks a service for an experiment's exposures. */
+async function exposuresOf(service: Awaited<ReturnType<typeof startDeno>>, id: string) {
+  return (await service.fetch(`/v1/experiments/${id}/exposures`, { headers })).json();
+}
+
+function put(service: Awaited<ReturnType<typeof startDeno>>, id: string) {
+  const body = JSON.stringify({ environment_key: id, feature_name: id, started_at: STARTED });
+  return service.fetch(`/v1/experiments/${id}`, { method: "PUT", headers, body });
+}
+
+describe("the service under Deno", () => {
+  it("lets requests and the refresh under way end before it stops, and keeps the result", async () => {
+    const service = await startDeno(varsFor(proxy.settings));
+    proxy.closeGate();
+    await put(service, "stopped");
+    await held();
+    const check = service.fetch("/v1/warehouse/check", { headers });
+    await until(
+      () => proxy.state.waiting,
+      (waiting) => waiting === 2,
+    );
+    const stopped = service.end("SIGTERM");
+    const status = () => service.fetch("/healthz", {}).then((answer) => answer.status);
+    await until(
+      () => status().catch(() => "refused"),
+      (answer) => answer !== 200,
+    );
+    proxy.openGate();
+    expect((await check).status).toBe(200);
+    expect(await stopped).toBe(0);
+
+    const { queries } = proxy.state;
+    await service.run();
+    expect(await exposuresOf(service, "stopped")).toMatchObject({ last_error_at: null, refresh_requested_at: null });
+    expect((await exposuresOf(service, "stopped")).exposures).not.toBeNull();
+    expect(proxy.state.queries).toBe(queries);
+    await service.stop();
+  });
+
+  it("takes up again at its start what it had accepted and not done", async () => {
+    const service = await startDeno(varsFor(proxy.settings));
+    proxy.closeGate();
+    await put(service, "killed");
+    await held();
+    await service.end("SIGKILL");
+    proxy.openGate();
+    await service.run();
+    await until(
+      () => exposuresOf(service, "killed"),
+      ({ exposures, refresh_requested_at }) => exposures !== null && refresh_requested_at === null,
+    );
+    await service.stop();
+  });
+
+  it("lets one sweep end before another begins", async () => {
+    const service = await startDeno(varsFor(proxy.settings));
+    await put(service, "swept");
+    await until(
+      () => exposuresOf(service, "swept"),
+      ({ refresh_requested_at, exposures }) => exposures !== null && refresh_requested_at === null,
+    );
+    proxy.reset();
+    proxy.closeGate();
+    const sweeps = [service.trigger(Date.now()), service.trigger(Date.now())];
+    await held();
+    sweeps.push(service.trigger(Date.now()));
+    await service.fetch("/healthz", {});
+    proxy.openGate();
+    expect(await Promise.all(sweeps)).toEqual([true, true, true]);
+    expect(proxy.state.queries).toBe(1);
+    await service.stop();
+  });
+});
+
+describe("the entry for deno serve", () => {
+  it("sweeps by the schedule of wrangler.toml", () => {
+    expect(readFileSync("wrangler.toml", "utf8")).toContain(`crons = ["${SWEEP_SCHEDULE}"]`);
+  });
+
+  it.each([
+    ["with Deno.cron", ["--unstable-cron"]],
+    ["without it", []],
+  ])("starts and stops %s, with no more rights than the README lists", async (_, flags) => {
+    const folder = mkdtempSync(join(tmpdir(), "edge-exposures-deno-"));
+    const vars = varsFor(proxy.settings);
+    const command = /^deno serve [^`]*?src\/deno\.ts$/m.exec(readFileSync("README.md", "utf8"))?.[0] ?? "";
+    const args = command
+      .replaceAll(/\\\n/g, " ")
+      .replace("--unstable-cron", "")
+      .replaceAll("0.0.0.0:8787", "127.0.0.1:0")
+      .replace("--host 0.0.0.0", "--host 127.0.0.1")
+      .replace("--port 8787", "--port 0")
+      .replace("clickhouse.example:8443", proxy.settings.url.host)
+      .replaceAll("/var/lib/edge-exposures", folder)
+      .split(/\s+/)
+      .slice(1);
+    const child = spawn("deno", [...args.slice(0, 1), ...flags, "--no-prompt", ...args.slice(1)], {
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, STATE_DIR: folder },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data));
+    const exited = once(child, "exit");
+    const [, origin = ""] = await until(
+      () => /(http:\/\/127\.0\.0\.1:\d+)/.exec(output) ?? [],
+      (found) => found.length > 0 || child.exitCode !== null,
+    );
+    expect(output).not.toMatch(/denied|error/i);
+    expect((await fetch(`${origin}/healthz`)).status).toBe(200);
+    expect((await fetch(`${origin}/v1/warehouse/check`, { headers })).status).toBe(200);
+    expect((await fetch(`${origin}/cdn-cgi/local/scheduled`)).status).toBe(404);
+    child.kill("SIGTERM");
+    expect((await exited)[0]).toBe(0);
+    rmSync(folder, { recursive: true });
+  });
+});
