@@ -100,6 +100,13 @@ describe("the service under Deno", () => {
 });
 
 describe("the entry for deno serve", () => {
+  it("takes the same versions of the packages as npm does", () => {
+    const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+    const { imports } = JSON.parse(readFileSync("src/deno/deno.json", "utf8"));
+    for (const [name, version] of Object.entries(dependencies)) expect(imports[name]).toBe(`npm:${name}@${version}`);
+    expect(imports["hono/"]).toBe(`npm:/hono@${dependencies.hono}/`);
+  });
+
   it("sweeps by the schedule of wrangler.toml", () => {
     expect(readFileSync("wrangler.toml", "utf8")).toContain(`crons = ["${SWEEP_SCHEDULE}"]`);
   });
@@ -114,6 +121,8 @@ describe("the entry for deno serve", () => {
     const args = command
       .replaceAll(/\\\n/g, " ")
       .replace("--unstable-cron", "")
+      // Here the packages come from node_modules instead of Deno's cache.
+      .replace("--config src/deno/deno.json --frozen", "")
       .replaceAll("0.0.0.0:8787", "127.0.0.1:0")
       .replace("--host 0.0.0.0", "--host 127.0.0.1")
       .replace("--port 8787", "--port 0")
