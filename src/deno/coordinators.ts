@@ -13,7 +13,9 @@ export type ProcessCoordinators = Coordinators & {
 type Lane = {
   coordinator: Coordinator;
   alarm: CoordinatorDeps["alarm"];
-  /** True once its experiment is gone or final and nobody waits for it. */
+  /** How many are at it: while there is one, the lane must not be forgotten. */
+  working: number;
+  /** True once its experiment is gone or final. */
   isOver: () => boolean;
 };
 
@@ -60,7 +62,7 @@ export function createCoordinators(
       random: deps.random,
       log: deps.log,
     });
-    const lane: Lane = { coordinator, alarm, isOver: () => !isKept && coordinator.isIdle() };
+    const lane: Lane = { coordinator, alarm, working: 0, isOver: () => !isKept };
     lanes.set(experimentId, lane);
     return lane;
   }
@@ -68,13 +70,15 @@ export function createCoordinators(
   /** Lets a lane work, and forgets it if that was its last work. */
   async function track<Value>(experimentId: string, work: (lane: Lane) => Promise<Value>): Promise<Value> {
     const lane = laneOf(experimentId);
+    lane.working += 1;
     const working = work(lane);
     underWay.add(working);
     try {
       return await working;
     } finally {
       underWay.delete(working);
-      if (lane.isOver()) lanes.delete(experimentId);
+      lane.working -= 1;
+      if (lane.working === 0 && lane.isOver()) lanes.delete(experimentId);
     }
   }
 

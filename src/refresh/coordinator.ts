@@ -37,8 +37,6 @@ export type Coordinator = {
   ask(ask: Ask): Promise<void>;
   /** To be called when the alarm goes off. */
   wake(): Promise<void>;
-  /** True while nothing is under way and nobody waits. */
-  isIdle(): boolean;
 };
 
 /**
@@ -147,5 +145,5 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     return { status: "failed", kind, transient: true };
   }
 
-  return { refresh, ask, wake, isIdle: () => underWay === null && following === null };
+  return { refresh, ask, wake };
 }

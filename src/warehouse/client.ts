@@ -35,12 +35,13 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
       // It would log statements with their parameters.
       log: { level: ClickHouseLogLevel.OFF },
       clickhouse_settings: clickhouseSettings,
-      // The client's errors do not tell the status: see it pass.
+      // The client's errors do not tell the status: see it pass. And read the body here, where the signal ends it:
+      // once the client reads it, Deno would leave the connection of a hanging answer open for good.
       fetch: async (input, init) => {
         const response = await fetch(input, { ...init, redirect: "manual" });
         status = response.status;
         exceptionCode = Number(response.headers.get("x-clickhouse-exception-code") ?? Number.NaN) || undefined;
-        return response;
+        return response.body === null ? response : new Response(await response.arrayBuffer(), response);
       },
     });
 

@@ -23,6 +23,7 @@ export async function startDeno(vars: Record<string, string>) {
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = started;
+    process.once("exit", () => started.kill("SIGKILL"));
     for (const stream of [started.stdout, started.stderr])
       createInterface(stream).on("line", (line) => lines.push(line));
     for (;;) {

@@ -10,10 +10,10 @@ export async function startProxy(warehouse: WarehouseSettings) {
   /** By feature, or for all under the empty text. */
   const spoiled = new Map<string, Fault>();
   let gate: { opened: Promise<void>; open: () => void } | null = null;
-  let underWay = 0;
   const state = {
-    /** Queries so far, and at most so many at once: in all, and for each feature. */
+    /** Queries so far, now, and at most so many at once: in all, and for each feature. */
     queries: 0,
+    underWay: 0,
     mostAtOnce: 0,
     mostAtOnceByFeature: new Map<string, number>(),
     /** How many wait at the closed gate. */
@@ -26,13 +26,13 @@ export async function startProxy(warehouse: WarehouseSettings) {
     const feature = url.searchParams.get("param_feature_name") ?? "";
     const body = Buffer.concat(await Array.fromAsync<Buffer>(request));
     state.queries += 1;
-    underWay += 1;
+    state.underWay += 1;
     const own = (underWayByFeature.get(feature) ?? 0) + 1;
     underWayByFeature.set(feature, own);
-    state.mostAtOnce = Math.max(state.mostAtOnce, underWay);
+    state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
     state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own));
     response.on("close", () => {
-      underWay -= 1;
+      state.underWay -= 1;
       underWayByFeature.set(feature, (underWayByFeature.get(feature) ?? 0) - 1);
     });
     if (gate !== null) {

@@ -49,6 +49,8 @@ describe("countExposures names each kind of failure", () => {
     const answer = await countExposures(connectWarehouse({ ...proxy.settings, queryTimeoutMs: 1000 }), question);
     expect(answer).toMatchObject({ ok: false, failure: { kind } });
     expect(isTransient(kind)).toBe(lasting === "transient");
+    // A hanging answer's connection is closed.
+    await expect.poll(() => proxy.state.underWay).toBe(0);
   });
 
   const refused: [string, () => Parameters<typeof connectWarehouse>[0], FailureKind][] = [
