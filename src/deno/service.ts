@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
-import { consoleLog, describeBug } from "../log.ts";
+import { consoleLog } from "../log.ts";
 import { sweep } from "../refresh/sweep.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
@@ -52,21 +52,11 @@ export async function openService(
     return answer.finally(() => answering.delete(answer));
   }
 
-  async function sweepOnce(now: number): Promise<boolean> {
-    try {
-      const { failed: failures } = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now);
-      return failures === 0;
-    } catch (error) {
-      consoleLog("error", "sweep.failed", { error: describeBug(error) });
-      return false;
-    }
-  }
-
   for (const experimentId of await listUnserved(database)) await coordinators.ask(experimentId, "edit");
   return ok({
     fetch,
     sweep(now) {
-      sweeping ??= sweepOnce(now).finally(() => {
+      sweeping ??= sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now).finally(() => {
         sweeping = null;
       });
       return sweeping;

@@ -18,8 +18,9 @@ export type LocalWarehouse = {
 /** Starts the embedded warehouse in a process of its own; fails with one line that says why not. */
 export async function startWarehouse(order: WarehouseOrder): Promise<Result<LocalWarehouse, string>> {
   const child = fork(new URL("./warehouse-process.ts", import.meta.url), {
-    // Its queries run on libuv's threads: without more of them, four at most would run side by side.
-    env: { ...process.env, UV_THREADPOOL_SIZE: "16" },
+    // Times without a zone are UTC, whatever this machine's zone. And queries run on libuv's threads: without more of
+    // them, four at most would run side by side.
+    env: { ...process.env, TZ: "UTC", UV_THREADPOOL_SIZE: "16" },
   });
   const exited = once(child, "exit");
   child.send(order);

@@ -28,7 +28,8 @@ const STATUS_BY_CODE: Readonly<Record<number, number>> = {
  * settings, users, and exceptions with their number. Whatever is not about HTTP, the engine does.
  */
 export function createWarehouse(engine: Engine, users: readonly WarehouseUser[]): Server {
-  return createServer((request, response) => {
+  // Parameters travel in the URL, for which ClickHouse allows as much.
+  return createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
     void answer(request, response).catch((error: unknown) => {
       console.error(JSON.stringify({ event: "warehouse.bug", error: String(error) }));
       response.destroy();

@@ -11,8 +11,6 @@ export type SweepDeps = {
   log: Log;
 };
 
-export type SweepCount = { refreshed: number; skipped: number; failed: number };
-
 /** When a sweep is due, as in wrangler.toml. */
 export const SWEEP_SCHEDULE = "*/15 * * * *";
 
@@ -23,11 +21,12 @@ const PAGE = 500;
 const DELIVERIES_KEPT_MS = 3 * 86_400_000;
 
 /**
- * Refreshes every started experiment that is not final, through its coordinator. One that fails stops no other.
+ * Refreshes every started experiment that is not final, through its coordinator. One that fails stops no other. True if
+ * none did; what failed is in the log by then, so that an entry need only tell its platform.
  * @param now the time the sweep was scheduled for; all its numbers are as of then
  */
-export async function sweep(deps: SweepDeps, now: number): Promise<SweepCount> {
-  const count: SweepCount = { refreshed: 0, skipped: 0, failed: 0 };
+export async function sweep(deps: SweepDeps, now: number): Promise<boolean> {
+  const count = { refreshed: 0, skipped: 0, failed: 0 };
   const limit = pLimit(SIDE_BY_SIDE);
 
   async function refresh(experimentId: string): Promise<void> {
@@ -41,14 +40,19 @@ export async function sweep(deps: SweepDeps, now: number): Promise<SweepCount> {
     }
   }
 
-  for (let after = ""; ; ) {
-    const ids = await listToSweep(deps.database, now, after, PAGE);
-    await limit.map(ids, refresh);
-    const last = ids.at(-1);
-    if (last === undefined || ids.length < PAGE) break;
-    after = last;
+  try {
+    for (let after = ""; ; ) {
+      const ids = await listToSweep(deps.database, now, after, PAGE);
+      await limit.map(ids, refresh);
+      const last = ids.at(-1);
+      if (last === undefined || ids.length < PAGE) break;
+      after = last;
+    }
+    await forgetDeliveries(deps.database, now - DELIVERIES_KEPT_MS);
+  } catch (error) {
+    deps.log("error", "sweep.failed", { ...count, error: describeBug(error) });
+    return false;
   }
-  await forgetDeliveries(deps.database, now - DELIVERIES_KEPT_MS);
   deps.log(count.failed === 0 ? "info" : "error", "sweep.finished", count);
-  return count;
+  return count.failed === 0;
 }

@@ -87,6 +87,14 @@ describe("countExposures, against the real engine", () => {
     expect(counts).toEqual({ ok: true, value: [{ multiple: false, variant: "control", bucket: from, identities: 2 }] });
   });
 
+  it("takes the longest name that the API lets in", async () => {
+    const longest = "ü".repeat(30_000);
+    const question = { environmentKey: longest, featureName: "button", window: { from, to: from + HOUR } };
+    const event = { environment_key: longest, feature_name: "button", value: "control", identifier: "ann" };
+    await warehouse.insert([{ ...event, timestamp: from }]);
+    expect(await countExposures(connection, question)).toMatchObject({ ok: true, value: [{ identities: 1 }] });
+  });
+
   it("binds what it is asked for: injections find nothing and break nothing", async () => {
     const injections = ["' OR 1 = 1 --", "env'); DROP TABLE events; --", "{table:Identifier}", "\\", "\\'", "%", "\0"];
     for (const injection of injections) {
