@@ -45,6 +45,9 @@ type SettingName = (typeof settingNames)[number];
 /** A setting that can't be used, in words that never repeat its value. */
 export type SettingProblem = { setting: SettingName; message: string };
 
+/** No Cron Trigger lasts longer than 15 minutes. */
+const LONGEST_QUERY_SECONDS = 900;
+
 /**
  * Reads the settings of the contract's section 6 from a Worker's bindings or a process's environment.
  * One that is absent or empty is not set. All problems are reported at once.
@@ -61,12 +64,12 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return null;
   }
 
-  function seconds(setting: SettingName, fallback: number, least: number): number {
+  function seconds(setting: SettingName, fallback: number, least: number, most = 999_999_999): number {
     const value = env[setting];
     if (value === undefined || value === null || value === "") return fallback;
     const number = typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;
-    if (typeof number === "number" && Number.isSafeInteger(number) && number >= least && number < 1e9) return number;
-    reject(setting, `must be a whole number of seconds, ${least} or more`);
+    if (typeof number === "number" && Number.isSafeInteger(number) && number >= least && number <= most) return number;
+    reject(setting, `must be a whole number of seconds, from ${least} to ${most}`);
     return fallback;
   }
 
@@ -106,7 +109,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
       user: text("CLICKHOUSE_USER") ?? "default",
       password: text("CLICKHOUSE_PASSWORD") ?? "",
       table: text("EVENTS_TABLE") ?? "events",
-      queryTimeoutMs: seconds("QUERY_TIMEOUT_SECONDS", 120, 1) * 1000,
+      queryTimeoutMs: seconds("QUERY_TIMEOUT_SECONDS", 120, 1, LONGEST_QUERY_SECONDS) * 1000,
     },
     adminToken: text("ADMIN_TOKEN"),
     readToken: text("READ_TOKEN"),

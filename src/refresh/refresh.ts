@@ -1,7 +1,7 @@
 import { statusAt } from "../experiment.ts";
 import { serialise, summarise } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
-import { failed, type Result } from "../result.ts";
+import { failed, ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/summaries.ts";
 import type { Warehouse } from "../warehouse/client.ts";
@@ -62,7 +62,7 @@ async function computeExposures(
   const configured = experiment.variants.map(({ key }) => key);
   const exposures = serialise(summarise(counts.value, window, configured));
   const tooLarge = new TextEncoder().encode(exposures).byteLength > MOST_BYTES;
-  return tooLarge ? failed({ kind: "too_large" }) : { ok: true, value: exposures };
+  return tooLarge ? failed({ kind: "too_large" }) : ok(exposures);
 }
 
 async function fail(

@@ -31,7 +31,8 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     let exceptionCode: number | undefined;
     const client = createClient({
       ...connectionOptions(settings),
-      request_timeout: settings.queryTimeoutMs,
+      // Ours, below, comes first and is told apart from other failures.
+      request_timeout: 2 * settings.queryTimeoutMs,
       // It would log statements with their parameters.
       log: { level: ClickHouseLogLevel.OFF },
       clickhouse_settings: clickhouseSettings,
@@ -45,7 +46,6 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
       },
     });
 
-    // The client's own timeout ends at the headers; this one holds through the last byte of the body.
     const abort = new AbortController();
     const { promise: deadline, resolve: pass } = Promise.withResolvers<"deadline">();
     const timer = setTimeout(() => pass("deadline"), settings.queryTimeoutMs);
