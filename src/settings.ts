@@ -49,7 +49,7 @@ export type SettingProblem = { setting: SettingName; message: string };
 const LONGEST_QUERY_SECONDS = 900;
 
 /**
- * Reads the settings of the contract's section 6 from a Worker's bindings or a process's environment.
+ * Reads the settings that the README lists from a Worker's bindings or a process's environment.
  * One that is absent or empty is not set. All problems are reported at once.
  */
 export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Settings, SettingProblem[]> {

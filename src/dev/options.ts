@@ -1,7 +1,7 @@
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings, type Settings, settingNames } from "../settings.ts";
 
-/** The settings of a local run: section 7 of the contract, and with defaults of their own those of section 6. */
+/** The settings of a local run, and with defaults of their own those of the Worker. */
 export type Options = {
   port: number;
   warehousePort: number;

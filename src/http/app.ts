@@ -22,7 +22,7 @@ export type AppDeps = {
   log: Log;
 };
 
-/** The HTTP interface of the contract's section 4, on any runtime. */
+/** The HTTP interface, on any runtime. */
 export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
   app.use(

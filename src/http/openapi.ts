@@ -1,33 +1,7 @@
-import * as z from "zod";
-import { statuses } from "../experiment.ts";
-import { experimentBody, experimentId, listQuery, refreshHint } from "./schemas.ts";
+import { type JsonObject, json, list, object, reference, schemaOf, schemas, time } from "./openapi-schemas.ts";
+import { experimentId, listQuery, refreshHint } from "./schemas.ts";
 
-// The OpenAPI 3.1 document of the contract's section 4. What may be sent comes from the schemas that check it; a test
-// holds the paths to the routes that are served.
-
-type JsonObject = { [key: string]: unknown };
-
-function schemaOf(schema: z.ZodType): JsonObject {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-  return rest;
-}
-
-const time: JsonObject = { type: "string", format: "date-time", examples: ["2026-06-01T00:00:00.000Z"] };
-const timeOrNull: JsonObject = { ...time, type: ["string", "null"] };
-const count: JsonObject = { type: "integer", minimum: 0 };
-const countByVariant: JsonObject = { type: "object", additionalProperties: count };
-
-/** An object whose properties are always all there. */
-function object(properties: JsonObject): JsonObject {
-  return { type: "object", required: Object.keys(properties), properties };
-}
-
-function list(items: JsonObject): JsonObject {
-  return { type: "array", items };
-}
-
-const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
-const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
+// The OpenAPI 3.1 document of the HTTP interface. A test holds its paths to the routes that are served.
 
 const problems: Readonly<Record<number, string>> = {
   400: "Invalid input: errors lists what to correct",
@@ -62,75 +36,21 @@ const read: JsonObject[] = [{ bearer: [] }, {}];
 const write: JsonObject[] = [{ bearer: [] }];
 const anyone: JsonObject[] = [];
 
-const schemas: JsonObject = {
-  Problem: {
-    description: "RFC 9457; errors comes with bad input",
-    type: "object",
-    required: ["type", "title", "status", "detail"],
-    properties: {
-      type: { type: "string" },
-      title: { type: "string" },
-      status: count,
-      detail: { type: "string" },
-      errors: list(object({ path: { type: "string" }, message: { type: "string" } })),
-    },
-  },
-  ExperimentInput: schemaOf(experimentBody),
-  Experiment: object({
-    id: schemaOf(experimentId),
-    name: { type: "string" },
-    environment_key: { type: "string" },
-    feature_name: { type: "string" },
-    variants: list(object({ key: { type: "string" }, weight: { type: "number", minimum: 0 } })),
-    started_at: timeOrNull,
-    ended_at: timeOrNull,
-    status: { enum: statuses },
-    created_at: time,
-    updated_at: time,
-  }),
-  Exposures: object({
-    experiment_id: { type: "string" },
-    status: { enum: statuses },
-    as_of: timeOrNull,
-    computed_at: timeOrNull,
-    last_error_at: timeOrNull,
-    refresh_requested_at: timeOrNull,
-    is_final: { type: "boolean" },
-    exposures: {
-      description: "Null until the first refresh succeeds.",
-      oneOf: [
-        { type: "null" },
-        object({
-          total_identities: count,
-          excluded_identities: count,
-          variants: countByVariant,
-          timeseries: object({
-            granularity: { enum: ["hour", "day"] },
-            points: list(
-              object({ bucket: time, new_identities: countByVariant, cumulative_identities: countByVariant }),
-            ),
-          }),
-        }),
-      ],
-    },
-  }),
-  HintReceipt: object({
-    accepted: list({ type: "string" }),
-    skipped: list(
-      object({
-        experiment_id: { type: "string" },
-        reason: { enum: ["not_found", "not_started", "final", "repeated"] },
-      }),
-    ),
-  }),
-};
-
 const listParameters = Object.entries(listQuery.shape).map(([name, schema]) => ({
   name,
   in: "query",
   required: false,
   schema: schemaOf(schema),
 }));
+
+const hintAnswers = answers(
+  { 202: { description: "What will be refreshed", content: json(reference("HintReceipt")) } },
+  400,
+  401,
+  413,
+  415,
+  503,
+);
 
 const paths: JsonObject = {
   "/healthz": {
@@ -263,14 +183,7 @@ const paths: JsonObject = {
       security: anyone,
       parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header),
       requestBody: { required: true, content: json(schemaOf(refreshHint)) },
-      responses: answers(
-        { 202: { description: "What will be refreshed", content: json(reference("HintReceipt")) } },
-        400,
-        401,
-        413,
-        415,
-        503,
-      ),
+      responses: hintAnswers,
     },
   },
   "/webhooks/flagsmith/{environment_key}": {
@@ -280,14 +193,7 @@ const paths: JsonObject = {
       security: anyone,
       parameters: [header("X-Flagsmith-Signature")],
       requestBody: { required: true, content: json(object({ event_type: { type: "string" }, data: {} })) },
-      responses: answers(
-        { 202: { description: "What will be refreshed", content: json(reference("HintReceipt")) } },
-        400,
-        401,
-        413,
-        415,
-        503,
-      ),
+      responses: hintAnswers,
     },
   },
 };

@@ -29,7 +29,7 @@ const started = {
 };
 const doomed = { environment_key: "env", feature_name: "doomed" };
 
-/** The contract's section 4, with the answer to who may. A bearer token is no signature, so none may call a webhook. */
+/** Every call of the HTTP interface, with the answer to who may. A bearer token is no signature, so none may call a webhook. */
 const routes: Route[] = [
   { method: "GET", path: "/healthz", right: "anyone", answer: 200 },
   { method: "GET", path: "/openapi.json", right: "anyone", answer: 200 },

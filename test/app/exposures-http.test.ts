@@ -101,7 +101,7 @@ describe("GET /v1/experiments/{id}/exposures", () => {
     });
   });
 
-  it("answers the numbers of a started experiment, with all that the contract lists", async () => {
+  it("answers the numbers of a started experiment, with every key that clients rely on", async () => {
     const id = await create(worker, {});
     await expose(id, "ann");
     const times = { started_at: fromNow(-2 * HOUR), ended_at: fromNow(-HOUR) };

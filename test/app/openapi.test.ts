@@ -104,7 +104,7 @@ function documented(): string[] {
   );
 }
 
-const contract = {
+const promised = {
   anyone: ["GET /healthz", "GET /openapi.json"],
   read: ["GET /v1/experiments", "GET /v1/experiments/{id}", "GET /v1/experiments/{id}/exposures"],
   write: [
@@ -143,17 +143,17 @@ describe("the document at /openapi.json", () => {
     expect(documented().sort()).toEqual([...new Set(served)].sort());
   });
 
-  it.each(Object.values(contract).flat())("has the contract's %s", (call) => {
+  it.each(Object.values(promised).flat())("has %s", (call) => {
     expect(documented()).toContain(call);
   });
 
   it("says who may do what", () => {
     const bearer = { bearer: [] };
     const securityOf = (call: string) => operationOf(call).security;
-    for (const call of [...contract.anyone, ...contract.signature].filter((call) => documented().includes(call)))
+    for (const call of [...promised.anyone, ...promised.signature].filter((call) => documented().includes(call)))
       expect(securityOf(call), call).toEqual([]);
-    for (const call of contract.write) expect(securityOf(call), call).toEqual([bearer]);
-    for (const call of contract.read) expect(securityOf(call), call).toContainEqual(bearer);
+    for (const call of promised.write) expect(securityOf(call), call).toEqual([bearer]);
+    for (const call of promised.read) expect(securityOf(call), call).toContainEqual(bearer);
     expect(document.components.securitySchemes).toEqual({ bearer: expect.objectContaining({ scheme: "bearer" }) });
   });
 

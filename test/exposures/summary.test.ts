@@ -94,7 +94,7 @@ const anyInput = fc
   });
 
 describe("an exposures summary", () => {
-  it("has the shape of the contract, with new and cumulative identities in each bucket", () => {
+  it("has the documented shape, with new and cumulative identities in each bucket", () => {
     const counts = [
       counted("control", 0, 9),
       counted("treatment", 0, 11),
@@ -129,7 +129,7 @@ describe("an exposures summary", () => {
     });
   });
 
-  it("puts its keys in the contract's order", () => {
+  it("puts its keys in the documented order", () => {
     const json = answer([], { from: FROM, to: FROM + HOUR }, ["a"]);
     expect(json).toBe(
       '{"total_identities":0,"excluded_identities":0,"variants":{"a":0},"timeseries":{"granularity":"hour",' +

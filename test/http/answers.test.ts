@@ -37,7 +37,7 @@ const KEYS = [
 ];
 
 describe("the exposures answer", () => {
-  it("is JSON with the contract's keys in their order, and times in UTC with milliseconds", () => {
+  it("is JSON with its keys in the documented order, and times in UTC with milliseconds", () => {
     const answer = JSON.parse(exposuresAnswer("checkout-cta", stored, START));
     expect(Object.keys(answer)).toEqual(KEYS);
     expect(answer).toMatchObject({

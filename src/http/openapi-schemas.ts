@@ -1,0 +1,92 @@
+import * as z from "zod";
+import { statuses } from "../experiment.ts";
+import { experimentBody, experimentId } from "./schemas.ts";
+
+// The parts of the OpenAPI document: what travels, as JSON Schema. What may be sent comes from the schemas that check it.
+
+export type JsonObject = { [key: string]: unknown };
+
+export function schemaOf(schema: z.ZodType): JsonObject {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+  return rest;
+}
+
+export const time: JsonObject = { type: "string", format: "date-time", examples: ["2026-06-01T00:00:00.000Z"] };
+const timeOrNull: JsonObject = { ...time, type: ["string", "null"] };
+export const count: JsonObject = { type: "integer", minimum: 0 };
+const countByVariant: JsonObject = { type: "object", additionalProperties: count };
+
+/** An object whose properties are always all there. */
+export function object(properties: JsonObject): JsonObject {
+  return { type: "object", required: Object.keys(properties), properties };
+}
+
+export function list(items: JsonObject): JsonObject {
+  return { type: "array", items };
+}
+
+export const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
+export const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
+
+export const schemas: JsonObject = {
+  Problem: {
+    description: "RFC 9457; errors comes with bad input",
+    type: "object",
+    required: ["type", "title", "status", "detail"],
+    properties: {
+      type: { type: "string" },
+      title: { type: "string" },
+      status: count,
+      detail: { type: "string" },
+      errors: list(object({ path: { type: "string" }, message: { type: "string" } })),
+    },
+  },
+  ExperimentInput: schemaOf(experimentBody),
+  Experiment: object({
+    id: schemaOf(experimentId),
+    name: { type: "string" },
+    environment_key: { type: "string" },
+    feature_name: { type: "string" },
+    variants: list(object({ key: { type: "string" }, weight: { type: "number", minimum: 0 } })),
+    started_at: timeOrNull,
+    ended_at: timeOrNull,
+    status: { enum: statuses },
+    created_at: time,
+    updated_at: time,
+  }),
+  Exposures: object({
+    experiment_id: { type: "string" },
+    status: { enum: statuses },
+    as_of: timeOrNull,
+    computed_at: timeOrNull,
+    last_error_at: timeOrNull,
+    refresh_requested_at: timeOrNull,
+    is_final: { type: "boolean" },
+    exposures: {
+      description: "Null until the first refresh succeeds.",
+      oneOf: [
+        { type: "null" },
+        object({
+          total_identities: count,
+          excluded_identities: count,
+          variants: countByVariant,
+          timeseries: object({
+            granularity: { enum: ["hour", "day"] },
+            points: list(
+              object({ bucket: time, new_identities: countByVariant, cumulative_identities: countByVariant }),
+            ),
+          }),
+        }),
+      ],
+    },
+  }),
+  HintReceipt: object({
+    accepted: list({ type: "string" }),
+    skipped: list(
+      object({
+        experiment_id: { type: "string" },
+        reason: { enum: ["not_found", "not_started", "final", "repeated"] },
+      }),
+    ),
+  }),
+};
