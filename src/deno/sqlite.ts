@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Database, DatabaseUnavailable, type Row, type Statement } from "../store/database.ts";
 
 /**
@@ -17,7 +17,7 @@ export function openSqlite(path: string): Database & { close(): void } {
       statement = sqlite.prepare(sql);
       prepared.set(sql, statement);
     }
-    return statement.all(...(values as readonly SQLInputValue[]));
+    return statement.all(...values);
   }
 
   async function transact(statements: readonly Statement[]): Promise<Row[][]> {

@@ -5,6 +5,8 @@ export type Call = {
   /** Names the call in the engine's list of processes. */
   id: string;
   database: string;
+  /** Of the answer to a statement that names none. */
+  format: string;
   /** Values of `{name: Type}` placeholders, as text. */
   parameters: Record<string, string>;
   settings: Record<string, string>;
@@ -31,10 +33,9 @@ export function openEngine(folder: string) {
         await session.queryAsync(`SET ${name.replaceAll(/\W/g, "_")} = ${quote(value)}`);
       }
       const bound = Object.keys(call.parameters).length > 0;
-      const format = call.settings["default_format"] ?? "TabSeparated";
       const result = bound
-        ? await session.queryBindAsync(statement, call.parameters, { format })
-        : await session.queryAsync(statement, { format });
+        ? await session.queryBindAsync(statement, call.parameters, { format: call.format })
+        : await session.queryAsync(statement, { format: call.format });
       return result.bytes();
     } finally {
       session.close();

@@ -5,7 +5,10 @@ import { type Call, type Engine, engineErrorOf } from "./engine.ts";
 export type WarehouseUser = { name: string; password: string; readonly: 0 | 1 | 2 };
 
 /** Parameters of ClickHouse's HTTP interface that are not settings. https://clickhouse.com/docs/interfaces/http */
-const NOT_SETTINGS = new Set(["query", "database", "query_id", "user", "password", "session_id", "wait_end_of_query"]);
+const NOT_SETTINGS = new Set([
+  ...["query", "query_id", "database", "default_format", "user", "password", "role", "quota_key", "stacktrace"],
+  ...["session_id", "session_check", "session_timeout", "wait_end_of_query", "buffer_size", "compress", "decompress"],
+]);
 
 /** As ClickHouse maps them; what is not here is a 500. */
 const STATUS_BY_CODE: Readonly<Record<number, number>> = {
@@ -82,14 +85,16 @@ export function createWarehouse(engine: Engine, users: readonly WarehouseUser[])
   }
 }
 
-function readCall(url: URL): Pick<Call, "database" | "parameters" | "settings"> {
+function readCall(url: URL): Omit<Call, "id" | "readonly"> {
   const parameters: Record<string, string> = {};
   const settings: Record<string, string> = {};
   for (const [name, value] of url.searchParams) {
     if (name.startsWith("param_")) parameters[name.slice("param_".length)] = unescapeTsv(value);
     else if (!NOT_SETTINGS.has(name)) settings[name] = value;
   }
-  return { database: url.searchParams.get("database") ?? "default", parameters, settings };
+  const database = url.searchParams.get("database") ?? "default";
+  const format = url.searchParams.get("default_format") ?? "TabSeparated";
+  return { database, format, parameters, settings };
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r", b: "\b", f: "\f", "0": "\0" };
