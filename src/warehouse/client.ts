@@ -19,8 +19,9 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     // An error after the 200 would come inside the body: let the server answer only when it is done.
     wait_end_of_query: 1,
     output_format_json_quote_64bit_integers: 0,
-    max_execution_time: Math.ceil(settings.queryTimeoutMs / 1000),
-    // When our deadline passes, the server stops working too.
+    // The server gives up before our deadline, so that no query goes on there while the next one begins; where it
+    // can't tell us, it notices that we are gone.
+    max_execution_time: Math.max(1, Math.floor((0.9 * settings.queryTimeoutMs) / 1000)),
     cancel_http_readonly_queries_on_client_close: 1,
     max_result_rows: String(MOST_ROWS),
     result_overflow_mode: "throw",
