@@ -32,8 +32,9 @@ export async function openService(
   const parsed = parseSettings(env);
   if (!parsed.ok) return failed(describeProblems(parsed.failure));
   const settings = parsed.value;
-  mkdirSync(stateDir, { recursive: true });
-  const database = openSqlite(join(stateDir, "edge-exposures.sqlite"));
+  const opened = openDatabase(stateDir);
+  if (!opened.ok) return opened;
+  const database = opened.value;
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
@@ -69,4 +70,13 @@ export async function openService(
       database.close();
     },
   });
+}
+
+function openDatabase(stateDir: string): Result<ReturnType<typeof openSqlite>, string> {
+  try {
+    mkdirSync(stateDir, { recursive: true });
+    return ok(openSqlite(join(stateDir, "edge-exposures.sqlite")));
+  } catch (error) {
+    return failed(`STATE_DIR ${stateDir} can't be used: ${String(error)}`);
+  }
 }

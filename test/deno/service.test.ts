@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openService } from "../../src/deno/service.ts";
 import { SWEEP_SCHEDULE } from "../../src/refresh/sweep.ts";
 import { startDeno } from "../support/deno.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
@@ -96,6 +97,18 @@ describe("the service under Deno", () => {
     expect(await Promise.all(sweeps)).toEqual([true, true, true]);
     expect(proxy.state.queries).toBe(1);
     await service.stop();
+  });
+});
+
+describe("openService", () => {
+  it("names STATE_DIR when it can't be used, and any bad setting", async () => {
+    const unusable = await openService({}, "package.json/state");
+    expect(unusable).toEqual({
+      ok: false,
+      failure: expect.stringMatching(/^STATE_DIR package\.json\/state can't be used: /),
+    });
+    const malformed = await openService({ QUERY_TIMEOUT_SECONDS: "soon" }, "package.json/state");
+    expect(malformed).toEqual({ ok: false, failure: expect.stringMatching(/^QUERY_TIMEOUT_SECONDS /) });
   });
 });
 
