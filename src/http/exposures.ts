@@ -34,6 +34,8 @@ export function exposuresRoutes(deps: AppDeps): Hono {
         await askFor(deps, [id], "call");
         return c.json({ experiment_id: id, refresh_requested_at: isoTime(now) }, 202);
       case "too_soon":
+        // The answer to the call before may have been lost, and with it the way to the coordinator.
+        if (outcome.unserved) await askFor(deps, [id], "hint");
         return refuse({ kind: "too_soon", retryAfterSeconds: Math.max(1, Math.ceil((outcome.nextAt - now) / 1000)) });
       default:
         return refuse(outcome);

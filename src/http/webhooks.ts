@@ -48,8 +48,9 @@ export function webhookRoutes(deps: AppDeps): Hono {
   });
 
   async function take(c: Context, scope: HintScope, delivery: string | null): Promise<Response> {
-    const { accepted, skipped } = await noteHint(database, scope, clock(), delivery);
-    await askFor(deps, accepted, "hint");
+    const { accepted, skipped, unserved } = await noteHint(database, scope, clock(), delivery);
+    // Also what a delivery before this one has noted: it is sent again because it was not answered.
+    await askFor(deps, unserved, "hint");
     log("info", "webhook.accepted", { accepted: accepted.length, skipped: skipped.length });
     const reasons = skipped.map(({ experimentId, reason }) => ({ experiment_id: experimentId, reason }));
     return c.json({ accepted, skipped: reasons }, 202);

@@ -10,7 +10,8 @@ export type CallOutcome =
   | { kind: "not_found" }
   | { kind: "not_started" }
   | { kind: "final" }
-  | { kind: "too_soon"; nextAt: number };
+  /** `unserved`: the call before this one, or a hint since, still waits for its refresh. */
+  | { kind: "too_soon"; nextAt: number; unserved: boolean };
 
 /**
  * Notes a call for a refresh, unless one was noted less than `minIntervalMs` ago: decided and noted in one
@@ -29,15 +30,18 @@ export async function noteCall(
       RETURNING id`,
       values: [now, experimentId, minIntervalMs],
     },
-    { sql: "SELECT started_at, is_final, called_at FROM experiments WHERE id = ?", values: [experimentId] },
+    {
+      sql: "SELECT started_at, is_final, called_at, refresh_requested_at FROM experiments WHERE id = ?",
+      values: [experimentId],
+    },
   ]);
   if (noted?.[0] !== undefined) return { kind: "accepted" };
   const row = found?.[0];
   if (row === undefined) return { kind: "not_found" };
   const refused = refusalOf(row, now);
-  return refused === null
-    ? { kind: "too_soon", nextAt: (numberOrNull(row, "called_at") ?? now) + minIntervalMs }
-    : { kind: refused };
+  if (refused !== null) return { kind: refused };
+  const nextAt = (numberOrNull(row, "called_at") ?? now) + minIntervalMs;
+  return { kind: "too_soon", nextAt, unserved: row["refresh_requested_at"] !== null };
 }
 
 /** Which experiments a webhook speaks of. */
@@ -48,6 +52,13 @@ export type HintScope =
 
 export type Skipped = { experimentId: string; reason: "not_found" | "not_started" | "final" | "repeated" };
 
+export type HintOutcome = {
+  accepted: string[];
+  skipped: Skipped[];
+  /** The experiments in the scope that wait for a refresh: those accepted, and those of a delivery before it. */
+  unserved: string[];
+};
+
 /**
  * Notes a refresh for every started experiment in the scope that is not final.
  * @param delivery the id of a signed webhook: one that was noted before changes nothing.
@@ -57,7 +68,7 @@ export async function noteHint(
   scope: HintScope,
   now: number,
   delivery: string | null,
-): Promise<{ accepted: string[]; skipped: Skipped[] }> {
+): Promise<HintOutcome> {
   const receipt = crypto.randomUUID();
   const [inScope, values] = scopeSql(scope);
   const first = delivery === null ? "1" : "EXISTS (SELECT 1 FROM webhook_deliveries WHERE receipt = ?2)";
@@ -68,7 +79,7 @@ export async function noteHint(
       values: [now, receipt, ...values],
     },
     {
-      sql: `SELECT id, started_at, is_final FROM experiments WHERE ${inScope} ORDER BY id`,
+      sql: `SELECT id, started_at, is_final, refresh_requested_at FROM experiments WHERE ${inScope} ORDER BY id`,
       values: [now, receipt, ...values],
     },
   ];
@@ -82,13 +93,15 @@ export async function noteHint(
   const accepted = new Set((results.at(-2) ?? []).map((row) => textOf(row, "id")));
   const found = results.at(-1) ?? [];
   if (found.length === 0 && "experimentId" in scope)
-    return { accepted: [], skipped: [{ experimentId: scope.experimentId, reason: "not_found" }] };
+    return { accepted: [], skipped: [{ experimentId: scope.experimentId, reason: "not_found" }], unserved: [] };
   const skipped: Skipped[] = [];
+  const unserved: string[] = [];
   for (const row of found) {
     const id = textOf(row, "id");
+    if (row["refresh_requested_at"] !== null) unserved.push(id);
     if (!accepted.has(id)) skipped.push({ experimentId: id, reason: refusalOf(row, now) ?? "repeated" });
   }
-  return { accepted: [...accepted].sort(), skipped };
+  return { accepted: [...accepted].sort(), skipped, unserved };
 }
 
 /** The experiments for which a refresh was asked for and none has served it yet. */
