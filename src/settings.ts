@@ -21,6 +21,10 @@ export type Settings = {
   refreshMinIntervalMs: number;
   settleMs: number;
   cacheSeconds: number;
+  /** Whose pages may read: `*` for all. */
+  corsOrigins: string[];
+  /** The header in which a proxy names the address of whoever it forwards; null: there is no proxy. */
+  clientAddressHeader: string | null;
 };
 
 /** Everything that `parseSettings` reads. */
@@ -39,6 +43,8 @@ export const settingNames = [
   "QUERY_TIMEOUT_SECONDS",
   "CACHE_SECONDS",
   "PUBLIC_READ",
+  "CORS_ORIGINS",
+  "CLIENT_ADDRESS_HEADER",
 ] as const;
 type SettingName = (typeof settingNames)[number];
 
@@ -91,6 +97,21 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return url ?? new URL(fallback);
   }
 
+  function origins(setting: SettingName): string[] {
+    const list = (text(setting) ?? "").split(",").flatMap((origin) => origin.trim() || []);
+    const isOrigin = (text: string) => !text.includes("*") && URL.parse(text)?.origin === text;
+    if (!list.every((origin) => origin === "*" || isOrigin(origin)))
+      reject(setting, "must be origins with commas between them, like https://app.example, or *");
+    return list;
+  }
+
+  function headerName(setting: SettingName): string | null {
+    const value = text(setting);
+    if (value !== null && !/^[A-Za-z0-9-]+$/.test(value))
+      reject(setting, "must be the name of a header, like X-Real-IP");
+    return value;
+  }
+
   function standardWebhookSecret(setting: SettingName): string | null {
     const value = text(setting);
     if (value === null) return null;
@@ -119,6 +140,8 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
     settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,
     cacheSeconds: seconds("CACHE_SECONDS", 5, 0),
+    corsOrigins: origins("CORS_ORIGINS"),
+    clientAddressHeader: headerName("CLIENT_ADDRESS_HEADER"),
   };
   return problems.length === 0 ? ok(settings) : failed(problems);
 }

@@ -1,5 +1,6 @@
 import { openD1 } from "./cloudflare/d1.ts";
 import type { Env } from "./cloudflare/env.ts";
+import { openLimiter } from "./cloudflare/limiter.ts";
 import { createApp } from "./http/app.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog } from "./log.ts";
@@ -12,7 +13,7 @@ import { connectWarehouse } from "./warehouse/client.ts";
 export { RefreshCoordinator } from "./cloudflare/coordinator.ts";
 
 function wire(env: Env) {
-  for (const binding of ["DB", "COORDINATOR"] as const) {
+  for (const binding of ["DB", "COORDINATOR", "FAILED_ATTEMPTS"] as const) {
     if (!(binding in env)) return failed(`${binding} is not bound: see wrangler.toml`);
   }
   const settings = parseSettings({ ...env });
@@ -27,6 +28,7 @@ function wire(env: Env) {
     database,
     coordinators,
     warehouse: connectWarehouse(settings.value.warehouse),
+    limiter: openLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
     log: consoleLog,
   });
@@ -45,7 +47,8 @@ function partsFor(env: Env): Wired {
 export default {
   fetch(request, env) {
     const parts = partsFor(env);
-    if (parts.ok) return parts.value.app.fetch(request);
+    if (parts.ok)
+      return parts.value.app.fetch(request, { address: request.headers.get("CF-Connecting-IP") ?? undefined });
     consoleLog("error", "settings.invalid", { detail: parts.failure });
     return refuse({ kind: "misconfigured", detail: parts.failure });
   },

@@ -31,12 +31,22 @@ const DEFAULTS: Settings = {
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,
   cacheSeconds: 5,
+  corsOrigins: [],
+  clientAddressHeader: null,
 };
 
 const TEXTS = ["CLICKHOUSE_DATABASE", "CLICKHOUSE_USER", "EVENTS_TABLE"];
 const SECRETS = ["CLICKHOUSE_PASSWORD", "ADMIN_TOKEN", "READ_TOKEN", "WEBHOOK_SECRET", "FLAGSMITH_WEBHOOK_SECRET"];
 const SECONDS = ["REFRESH_MIN_INTERVAL_SECONDS", "SETTLE_SECONDS", "QUERY_TIMEOUT_SECONDS", "CACHE_SECONDS"];
-const ALL = ["CLICKHOUSE_URL", ...TEXTS, ...SECRETS, ...SECONDS, "PUBLIC_READ"];
+const ALL = [
+  "CLICKHOUSE_URL",
+  ...TEXTS,
+  ...SECRETS,
+  ...SECONDS,
+  "PUBLIC_READ",
+  "CORS_ORIGINS",
+  "CLIENT_ADDRESS_HEADER",
+];
 
 describe("settings", () => {
   it("have the documented defaults when none is set", () => {
@@ -67,6 +77,8 @@ describe("settings", () => {
       QUERY_TIMEOUT_SECONDS: "1",
       CACHE_SECONDS: "60",
       PUBLIC_READ: "true",
+      CORS_ORIGINS: "https://app.example, http://127.0.0.1:3000",
+      CLIENT_ADDRESS_HEADER: "X-Real-IP",
     });
     expect(settings).toEqual({
       warehouse: {
@@ -85,6 +97,8 @@ describe("settings", () => {
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       cacheSeconds: 60,
+      corsOrigins: ["https://app.example", "http://127.0.0.1:3000"],
+      clientAddressHeader: "X-Real-IP",
     });
   });
 
@@ -133,6 +147,23 @@ describe("a malformed setting is named", () => {
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
+    [
+      "CORS_ORIGINS",
+      [
+        "app.example",
+        "https://app.example/",
+        "https://app.example/page",
+        "https://APP.example",
+        "https://*.app.example",
+        "https://a.example https://b.example",
+        "https://a.example;https://b.example",
+        "null",
+        "file:///page.html",
+        true,
+        {},
+      ],
+    ],
+    ["CLIENT_ADDRESS_HEADER", ["X Real IP", "X-Real-IP: 1", "x_real_ip", " X-Real-IP", 1, {}]],
   ];
   const cases = malformed.flatMap(([setting, values]) =>
     values.map((value) => ({ setting, value, written: typeof value === "string" ? `"${value}"` : String(value) })),
@@ -162,6 +193,8 @@ describe("problems with settings", () => {
     QUERY_TIMEOUT_SECONDS: "timeout-of-the-test",
     CACHE_SECONDS: "cache-of-the-test",
     PUBLIC_READ: "flag-of-the-test",
+    CORS_ORIGINS: "origin-of-the-test",
+    CLIENT_ADDRESS_HEADER: "header of-the-test",
   };
 
   it("are told all at once, each once, in one line", () => {

@@ -1,8 +1,9 @@
-import type { D1Database, DurableObjectNamespace } from "@cloudflare/workers-types";
+import type { D1Database, DurableObjectNamespace, RateLimit } from "@cloudflare/workers-types";
 import type { RefreshCoordinator } from "./coordinator.ts";
 
 /** The bindings of wrangler.toml. Vars and secrets are read by `parseSettings`, which trusts none of them. */
 export type Env = {
   DB: D1Database;
+  FAILED_ATTEMPTS: RateLimit;
   COORDINATOR: DurableObjectNamespace<RefreshCoordinator>;
 };

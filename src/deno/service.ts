@@ -10,11 +10,13 @@ import { migrate } from "../store/migrations.ts";
 import { listUnserved } from "../store/requests.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { createCoordinators } from "./coordinators.ts";
+import { createLimiter } from "./limiter.ts";
 import { readMigrations } from "./read-migrations.ts";
 import { openSqlite } from "./sqlite.ts";
 
 export type Service = {
-  fetch(request: Request): Promise<Response>;
+  /** @param connection what Deno tells about it */
+  fetch(request: Request, connection: { remoteAddr: object }): Promise<Response>;
   /** One sweep; resolves to false if any refresh failed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean>;
   /** Takes no more requests, lets what is under way end, and closes the database. */
@@ -40,15 +42,16 @@ export async function openService(
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
   const { settleMs, refreshMinIntervalMs: minIntervalMs } = settings;
   const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, random: Math.random });
-  const app = createApp({ ...shared, settings, coordinators });
+  const app = createApp({ ...shared, settings, coordinators, limiter: createLimiter(Date.now) });
 
   const answering = new Set<Promise<Response>>();
   let sweeping: Promise<boolean> | null = null;
   let stopped = false;
 
-  async function fetch(request: Request): Promise<Response> {
+  async function fetch(request: Request, { remoteAddr }: { remoteAddr: object }): Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
-    const answer = Promise.resolve(app.fetch(request));
+    const address = "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
+    const answer = Promise.resolve(app.fetch(request, { address }));
     answering.add(answer);
     return answer.finally(() => answering.delete(answer));
   }

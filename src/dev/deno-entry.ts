@@ -8,9 +8,9 @@ const TRIGGER = "/cdn-cgi/local/scheduled";
 const { service } = await runService();
 
 export default {
-  async fetch(request: Request): Promise<Response> {
+  async fetch(request: Request, connection: { remoteAddr: object }): Promise<Response> {
     const url = new URL(request.url);
-    if (url.pathname !== TRIGGER) return service.fetch(request);
+    if (url.pathname !== TRIGGER) return service.fetch(request, connection);
     const done = await service.sweep(Number(url.searchParams.get("time") ?? Date.now()));
     return done ? new Response("ok") : new Response("exception", { status: 500 });
   },

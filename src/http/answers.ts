@@ -1,4 +1,5 @@
 import { type Experiment, statusAt } from "../experiment.ts";
+import type { ApiKey } from "../store/api-keys.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
 /** Epoch milliseconds as JSON has them. */
@@ -22,6 +23,17 @@ export function experimentAnswer(experiment: Experiment, now: number) {
     status: statusAt(experiment, now),
     created_at: isoTime(experiment.createdAt),
     updated_at: isoTime(experiment.updatedAt),
+  };
+}
+
+export function apiKeyAnswer({ id, name, environmentKey, role, createdAt, expiresAt }: ApiKey) {
+  return {
+    id,
+    name,
+    environment_key: environmentKey,
+    role,
+    created_at: isoTime(createdAt),
+    expires_at: isoTimeOrNull(expiresAt),
   };
 }
 

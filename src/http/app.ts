@@ -5,10 +5,15 @@ import type { Coordinators } from "../refresh/coordinators.ts";
 import type { Settings } from "../settings.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
 import type { Warehouse } from "../warehouse/client.ts";
+import { apiKeyRoutes } from "./api-keys.ts";
+import { allowReadsFrom } from "./cors.ts";
 import { experimentRoutes } from "./experiments.ts";
 import { exposuresRoutes } from "./exposures.ts";
+import type { Limiter } from "./guard.ts";
 import { openApiDocument } from "./openapi.ts";
 import { refuse } from "./problem.ts";
+import { type AppEnv, traceRequests } from "./request.ts";
+import { createSignIn } from "./sign-in.ts";
 import { warehouseRoutes } from "./warehouse.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
@@ -18,13 +23,19 @@ export type AppDeps = {
   database: Database;
   warehouse: Warehouse;
   coordinators: Coordinators;
+  /** Of failed attempts, by address. */
+  limiter: Limiter;
   clock: () => number;
   log: Log;
 };
 
 /** The HTTP interface, on any runtime. */
-export function createApp(deps: AppDeps): Hono {
-  const app = new Hono();
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  const signIn = createSignIn(deps);
+  const { corsOrigins, clientAddressHeader } = deps.settings;
+  app.use(traceRequests(deps.log, clientAddressHeader));
+  if (corsOrigins.length > 0) app.use(allowReadsFrom(corsOrigins));
   app.use(
     methodNotAllowed({
       app,
@@ -33,15 +44,16 @@ export function createApp(deps: AppDeps): Hono {
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/openapi.json", (c) => c.json(openApiDocument));
-  app.route("/v1/experiments", exposuresRoutes(deps));
-  app.route("/v1/experiments", experimentRoutes(deps));
-  app.route("/v1/warehouse", warehouseRoutes(deps));
+  app.route("/v1/experiments", exposuresRoutes(deps, signIn));
+  app.route("/v1/experiments", experimentRoutes(deps, signIn));
+  app.route("/v1/api-keys", apiKeyRoutes(deps, signIn));
+  app.route("/v1/warehouse", warehouseRoutes(deps, signIn));
   app.route("/webhooks", webhookRoutes(deps));
 
   app.notFound(() => refuse({ kind: "not_found" }));
   app.onError((error, c) => {
     const unavailable = error instanceof DatabaseUnavailable;
-    deps.log("error", unavailable ? "database.unavailable" : "request.failed", {
+    c.var.log("error", unavailable ? "database.unavailable" : "request.failed", {
       method: c.req.method,
       path: c.req.routePath,
       error: describeBug(error),

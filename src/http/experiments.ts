@@ -3,16 +3,17 @@ import { askFor } from "../refresh/ask.ts";
 import { deleteExperiment, getExperiment, listExperiments, putExperiment } from "../store/experiments.ts";
 import { experimentAnswer } from "./answers.ts";
 import type { AppDeps } from "./app.ts";
-import { requireRight } from "./auth.ts";
 import { KIB, limitBody, parseBody, parseInput, readText } from "./body.ts";
 import { refuse } from "./problem.ts";
+import type { AppEnv } from "./request.ts";
 import { experimentBody, experimentId, listQuery } from "./schemas.ts";
+import type { SignIn } from "./sign-in.ts";
 
-export function experimentRoutes(deps: AppDeps): Hono {
-  const { database, settings, clock, log } = deps;
-  const app = new Hono();
-  const read = requireRight(settings, "read");
-  const write = requireRight(settings, "write");
+export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
+  const { database, clock } = deps;
+  const app = new Hono<AppEnv>();
+  const read = signIn.require("read");
+  const write = signIn.require("write");
 
   app.put("/:id", write, limitBody(64 * KIB), async (c) => {
     const body = parseBody(c.req.header("Content-Type"), await readText(c), experimentBody);
@@ -34,11 +35,15 @@ export function experimentRoutes(deps: AppDeps): Hono {
       endedAt: ended_at,
     };
     const now = clock();
-    const saved = await putExperiment(database, input, now);
-    if (!saved.ok) return refuse({ kind: "feature_taken" });
+    const { caller, log } = c.var;
+    const saved = await putExperiment(database, input, caller.environmentKey, now);
+    if (!saved.ok) {
+      if (saved.failure !== "forbidden") return refuse({ kind: saved.failure });
+      return refuse({ kind: "forbidden", detail: "This key is bound to another environment." });
+    }
     const { experiment, created, refreshRequested } = saved.value;
-    log("info", "experiment.saved", { experiment_id: experiment.id, created });
-    if (refreshRequested) await askFor(deps, [experiment.id], "edit");
+    log("info", "experiment.saved", { experiment_id: experiment.id, created, by: caller.name });
+    if (refreshRequested) await askFor(deps.coordinators, log, [experiment.id], "edit");
     return c.json(experimentAnswer(experiment, now), created ? 201 : 200);
   });
 
@@ -47,8 +52,14 @@ export function experimentRoutes(deps: AppDeps): Hono {
     if (!query.ok) return refuse(query.failure);
     const { environment_key, status, limit, cursor } = query.value;
     const now = clock();
-    const filter = { environmentKey: environment_key ?? null, status: status ?? null, after: cursor ?? null };
-    const page = await listExperiments(database, { ...filter, limit: limit + 1 }, now);
+    const filter = {
+      scope: c.var.caller.environmentKey,
+      environmentKey: environment_key ?? null,
+      status: status ?? null,
+      after: cursor ?? null,
+      limit: limit + 1,
+    };
+    const page = await listExperiments(database, filter, now);
     const shown = page.slice(0, limit);
     return c.json({
       experiments: shown.map((experiment) => experimentAnswer(experiment, now)),
@@ -57,14 +68,15 @@ export function experimentRoutes(deps: AppDeps): Hono {
   });
 
   app.get("/:id", read, async (c) => {
-    const experiment = await getExperiment(database, c.req.param("id"));
+    const experiment = await getExperiment(database, c.req.param("id"), c.var.caller.environmentKey);
     return experiment === null ? refuse({ kind: "not_found" }) : c.json(experimentAnswer(experiment, clock()));
   });
 
   app.delete("/:id", write, async (c) => {
     const id = c.req.param("id");
-    if (!(await deleteExperiment(database, id))) return refuse({ kind: "not_found" });
-    log("info", "experiment.deleted", { experiment_id: id });
+    const { caller, log } = c.var;
+    if (!(await deleteExperiment(database, id, caller.environmentKey))) return refuse({ kind: "not_found" });
+    log("info", "experiment.deleted", { experiment_id: id, by: caller.name });
     return c.body(null, 204);
   });
 

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
+import { roles } from "../store/api-keys.ts";
 import { experimentBody, experimentId } from "./schemas.ts";
 
 // The parts of the OpenAPI document: what travels, as JSON Schema. What may be sent comes from the schemas that check it.
@@ -27,6 +28,15 @@ export function list(items: JsonObject): JsonObject {
 
 export const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
 export const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
+
+export const apiKey: JsonObject = {
+  id: { type: "string" },
+  name: { type: "string" },
+  environment_key: { description: "The one environment that it opens; null: all", type: ["string", "null"] },
+  role: { enum: roles },
+  created_at: time,
+  expires_at: timeOrNull,
+};
 
 export const schemas: JsonObject = {
   Problem: {
@@ -80,6 +90,7 @@ export const schemas: JsonObject = {
       ],
     },
   }),
+  ApiKey: object(apiKey),
   HintReceipt: object({
     accepted: list({ type: "string" }),
     skipped: list(

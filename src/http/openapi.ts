@@ -1,23 +1,25 @@
-import { type JsonObject, json, list, object, reference, schemaOf, schemas, time } from "./openapi-schemas.ts";
-import { experimentId, listQuery, refreshHint } from "./schemas.ts";
+import { apiKey, type JsonObject, json, list, object, reference, schemaOf, schemas, time } from "./openapi-schemas.ts";
+import { apiKeyBody, experimentId, listQuery, pageQuery, refreshHint } from "./schemas.ts";
 
 // The OpenAPI 3.1 document of the HTTP interface. A test holds its paths to the routes that are served.
 
 const problems: Readonly<Record<number, string>> = {
   400: "Invalid input: errors lists what to correct",
   401: "No credentials, or unknown ones",
-  403: "The token may only read",
-  404: "No such experiment",
+  403: "The token lacks the right",
+  404: "There is none, or none for this token",
   409: "The experiment's state does not allow it",
   413: "The body is too large",
   415: "The body is not JSON",
-  429: "Too soon after the last call: see Retry-After",
+  429: "Too soon after the last call, or too many failed attempts from this address: see Retry-After",
   502: "The warehouse is not ready: detail says what is missing",
   503: "The database did not answer: see Retry-After",
 };
 
 function answers(success: JsonObject, ...refusals: number[]): JsonObject {
   const content = { "application/problem+json": { schema: reference("Problem") } };
+  // Whatever can be refused for its credentials can be refused for too many bad ones.
+  if (refusals.includes(401) && !refusals.includes(429)) refusals.push(429);
   return {
     ...success,
     ...Object.fromEntries(refusals.map((status) => [status, { description: problems[status], content }])),
@@ -34,14 +36,16 @@ const environmentKey: JsonObject = {
 const header = (name: string): JsonObject => ({ name, in: "header", required: true, schema: { type: "string" } });
 const read: JsonObject[] = [{ bearer: [] }, {}];
 const write: JsonObject[] = [{ bearer: [] }];
+const admin: JsonObject[] = [{ bearer: ["admin"] }];
 const anyone: JsonObject[] = [];
 
-const listParameters = Object.entries(listQuery.shape).map(([name, schema]) => ({
-  name,
-  in: "query",
-  required: false,
-  schema: schemaOf(schema),
-}));
+const inQuery = (query: typeof pageQuery | typeof listQuery): JsonObject[] =>
+  Object.entries(query.shape).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: false,
+    schema: schemaOf(schema),
+  }));
 
 const hintAnswers = answers(
   { 202: { description: "What will be refreshed", content: json(reference("HintReceipt")) } },
@@ -71,7 +75,7 @@ const paths: JsonObject = {
     get: {
       summary: "List experiments in the order of their ids",
       security: read,
-      parameters: listParameters,
+      parameters: inQuery(listQuery),
       responses: answers(
         {
           200: {
@@ -163,6 +167,47 @@ const paths: JsonObject = {
         429,
         503,
       ),
+    },
+  },
+  "/v1/api-keys": {
+    get: {
+      summary: "List API keys in the order of their ids",
+      security: admin,
+      parameters: inQuery(pageQuery),
+      responses: answers(
+        {
+          200: {
+            description: "A page",
+            content: json(object({ api_keys: list(reference("ApiKey")), next_cursor: { type: ["string", "null"] } })),
+          },
+        },
+        400,
+        401,
+        403,
+        503,
+      ),
+    },
+    post: {
+      summary: "Make an API key; this answer alone shows it",
+      security: admin,
+      requestBody: { required: true, content: json(schemaOf(apiKeyBody)) },
+      responses: answers(
+        { 201: { description: "The key", content: json(object({ ...apiKey, key: { type: "string" } })) } },
+        400,
+        401,
+        403,
+        413,
+        415,
+        503,
+      ),
+    },
+  },
+  "/v1/api-keys/{id}": {
+    parameters: [id],
+    delete: {
+      summary: "Revoke an API key; it stops everywhere within a minute",
+      security: admin,
+      responses: answers({ 204: { description: "Revoked" } }, 401, 403, 404, 503),
     },
   },
   "/v1/warehouse/check": {

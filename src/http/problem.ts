@@ -8,7 +8,8 @@ export type Refusal =
   | { kind: "body_too_large"; limit: number }
   | { kind: "unsupported_media_type" }
   | { kind: "unauthorized"; detail: string; challenge: string }
-  | { kind: "forbidden" }
+  | { kind: "forbidden"; detail: string }
+  | { kind: "shut_out"; retryAfterSeconds: number }
   | { kind: "not_found" }
   | { kind: "method_not_allowed"; allow: string }
   | { kind: "feature_taken" }
@@ -61,7 +62,14 @@ function problemOf(refusal: Refusal): Problem {
         headers: { "WWW-Authenticate": refusal.challenge },
       };
     case "forbidden":
-      return { status: 403, title: "Forbidden", detail: "This token may only read." };
+      return { status: 403, title: "Forbidden", detail: refusal.detail };
+    case "shut_out":
+      return {
+        status: 429,
+        title: "Too many failed attempts",
+        detail: `Too many attempts from this address have failed. Try again in ${refusal.retryAfterSeconds} s.`,
+        headers: { "Retry-After": String(refusal.retryAfterSeconds) },
+      };
     case "not_found":
       return { status: 404, title: "Not found", detail: "There is nothing at this address." };
     case "method_not_allowed":

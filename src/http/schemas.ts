@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
+import { roles } from "../store/api-keys.ts";
 
 // What may be sent. The messages complete a sentence that begins with the path: "variants.0.key must not be empty".
 
@@ -58,10 +59,15 @@ export const experimentBody = z
       context.addIssue({ code: "custom", path: ["ended_at"], message });
   });
 
+export const apiKeyBody = z.strictObject({
+  name,
+  environment_key: name.nullable().default(null),
+  role: z.enum(roles, { error: `must be one of ${roles.join(", ")}` }),
+  expires_at: time,
+});
+
 const LIMIT_RULE = "must be a whole number from 1 to 200";
-export const listQuery = z.strictObject({
-  environment_key: z.string().optional(),
-  status: z.enum(statuses, { error: `must be one of ${statuses.join(", ")}` }).optional(),
+export const pageQuery = z.strictObject({
   limit: z
     .string()
     .regex(/^\d{1,3}$/, LIMIT_RULE)
@@ -69,6 +75,12 @@ export const listQuery = z.strictObject({
     .refine((value) => value >= 1 && value <= 200, LIMIT_RULE)
     .default(50),
   cursor: experimentId.optional(),
+});
+
+export const listQuery = z.strictObject({
+  environment_key: z.string().optional(),
+  status: z.enum(statuses, { error: `must be one of ${statuses.join(", ")}` }).optional(),
+  ...pageQuery.shape,
 });
 
 export const refreshHint = z.union(

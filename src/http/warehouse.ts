@@ -1,12 +1,13 @@
 import { Hono } from "hono";
 import { checkWarehouse } from "../warehouse/check.ts";
 import type { AppDeps } from "./app.ts";
-import { requireRight } from "./auth.ts";
 import { refuse } from "./problem.ts";
+import type { AppEnv } from "./request.ts";
+import type { SignIn } from "./sign-in.ts";
 
-export function warehouseRoutes({ settings, warehouse }: AppDeps): Hono {
-  const app = new Hono();
-  app.get("/check", requireRight(settings, "write"), async (c) => {
+export function warehouseRoutes({ warehouse }: AppDeps, signIn: SignIn): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.get("/check", signIn.require("write"), async (c) => {
     const checked = await checkWarehouse(warehouse);
     return checked.ok ? c.json({ status: "ok" }) : refuse({ kind: "warehouse", detail: checked.failure });
   });

@@ -3,20 +3,23 @@ import { askFor } from "../refresh/ask.ts";
 import { type HintScope, noteHint } from "../store/requests.ts";
 import type { AppDeps } from "./app.ts";
 import { limitBody, MIB, parseBody, readText } from "./body.ts";
+import { createGuard, SHUT_OUT_SECONDS } from "./guard.ts";
 import { refuse } from "./problem.ts";
+import type { AppEnv } from "./request.ts";
 import { flagsmithEvent, refreshHint } from "./schemas.ts";
 import { isSignedHex, isSignedStandard } from "./signatures.ts";
 
 /** Hints that something has changed. A secret that is not set lets nobody in. */
-export function webhookRoutes(deps: AppDeps): Hono {
-  const { database, settings, clock, log } = deps;
-  const app = new Hono();
+export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
+  const { database, settings, clock, coordinators } = deps;
+  const app = new Hono<AppEnv>();
+  const guard = createGuard("signature", deps.limiter, clock, deps.log);
 
   app.post("/refresh", limitBody(MIB), async (c) => {
     const text = await readText(c);
     const secret = settings.webhookSecret;
     if (text === null || secret === null || !isSignedStandard(secret, c.req.raw.headers, text)) {
-      return refuseSignature("Standard-Webhooks");
+      return refuseSignature(c, "Standard-Webhooks");
     }
     const body = parseBody(c.req.header("Content-Type"), text, refreshHint);
     if (!body.ok) return refuse(body.failure);
@@ -32,7 +35,7 @@ export function webhookRoutes(deps: AppDeps): Hono {
     const secret = settings.flagsmithWebhookSecret;
     const signature = c.req.header("X-Flagsmith-Signature") ?? "";
     if (text === null || secret === null || !(await isSignedHex(secret, signature, text))) {
-      return refuseSignature("X-Flagsmith-Signature");
+      return refuseSignature(c, "X-Flagsmith-Signature");
     }
     const body = parseBody(c.req.header("Content-Type"), text, flagsmithEvent);
     if (!body.ok) return refuse(body.failure);
@@ -47,17 +50,19 @@ export function webhookRoutes(deps: AppDeps): Hono {
     }
   });
 
-  async function take(c: Context, scope: HintScope, delivery: string | null): Promise<Response> {
+  async function take(c: Context<AppEnv>, scope: HintScope, delivery: string | null): Promise<Response> {
     const { accepted, skipped, unserved } = await noteHint(database, scope, clock(), delivery);
     // Also what a delivery before this one has noted: it is sent again because it was not answered.
-    await askFor(deps, unserved, "hint");
-    log("info", "webhook.accepted", { accepted: accepted.length, skipped: skipped.length });
+    await askFor(coordinators, c.var.log, unserved, "hint");
+    c.var.log("info", "webhook.accepted", { accepted: accepted.length, skipped: skipped.length });
     const reasons = skipped.map(({ experimentId, reason }) => ({ experiment_id: experimentId, reason }));
     return c.json({ accepted, skipped: reasons }, 202);
   }
 
-  function refuseSignature(challenge: string): Response {
-    log("warn", "webhook.refused", { scheme: challenge });
+  /** A good signature is always let in: several environments may call from one address, and one of them be wrong. */
+  async function refuseSignature(c: Context<AppEnv>, challenge: string): Promise<Response> {
+    if (!(await guard.fail(c.var.address))) return refuse({ kind: "shut_out", retryAfterSeconds: SHUT_OUT_SECONDS });
+    c.var.log("warn", "webhook.refused", { scheme: challenge });
     return refuse({ kind: "unauthorized", detail: "The signature is missing, wrong or too old.", challenge });
   }
 

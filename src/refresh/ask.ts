@@ -9,7 +9,8 @@ import { SIDE_BY_SIDE } from "./sweep.ts";
  * more: the note stands, and the next sweep serves it.
  */
 export async function askFor(
-  { coordinators, log }: { coordinators: Coordinators; log: Log },
+  coordinators: Coordinators,
+  log: Log,
   experimentIds: readonly string[],
   ask: Ask,
 ): Promise<void> {

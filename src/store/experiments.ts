@@ -1,34 +1,44 @@
 import type { Definition, Experiment, Status, Variant } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { type Database, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";
+import { type Database, numberOf, numberOrNull, primary, type Row, type Statement, textOf } from "./database.ts";
+
+export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 
 export type ExperimentInput = Definition & { id: string; name: string };
 
 export const EXPERIMENT_COLUMNS =
   "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at";
 
+/** The one environment whose experiments exist for whoever asks; null: all. */
+export type Scope = string | null;
+
+/** As a condition, on a parameter. */
+export const within = (parameter: string) => `(${parameter} IS NULL OR environment_key = ${parameter})`;
+
 /**
  * Creates or replaces an experiment, and notes a refresh as requested if it has started. Another environment, feature
  * or start drops the summary; another end, or other variants, keep the numbers until the next refresh, but not as
  * final.
  *
- * Two experiments of one feature must not be open at once: fails with `conflict` and changes nothing.
+ * Two experiments of one feature must not be open at once: fails with `feature_taken` and changes nothing. So it does
+ * with `not_found` if the id is another environment's, and with `forbidden` if the experiment would become one.
  */
 export async function putExperiment(
   database: Database,
   input: ExperimentInput,
+  scope: Scope,
   now: number,
-): Promise<Result<{ experiment: Experiment; created: boolean; refreshRequested: boolean }, "conflict">> {
+): Promise<Result<SavedExperiment, "feature_taken" | "not_found" | "forbidden">> {
   const sameNumbers = `environment_key = excluded.environment_key AND feature_name = excluded.feature_name
       AND started_at IS excluded.started_at`;
   const sameDefinition = `${sameNumbers} AND ended_at IS excluded.ended_at AND variants = excluded.variants`;
-  const [row] = await primary(database, {
+  const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END
-    WHERE ?7 <= ?8 OR NOT EXISTS (
+    WHERE (?9 IS NULL OR ?3 = ?9) AND (?7 <= ?8 OR NOT EXISTS (
       SELECT 1 FROM experiments
       WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ?8)
-    )
+    ))
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
       variants = excluded.variants, started_at = excluded.started_at, ended_at = excluded.ended_at,
@@ -39,10 +49,20 @@ export async function putExperiment(
       last_error_at = CASE WHEN ${sameNumbers} THEN last_error_at END,
       is_final = is_final AND ${sameDefinition},
       refresh_requested_at = CASE WHEN NOT (is_final AND ${sameDefinition}) THEN excluded.refresh_requested_at END
+    WHERE ${within("?9")}
     RETURNING ${EXPERIMENT_COLUMNS}, version, refresh_requested_at`,
-    values: [input.id, input.name, ...definitionValues(input), now],
-  });
-  if (row === undefined) return failed("conflict");
+    values: [input.id, input.name, ...definitionValues(input), now, scope],
+  };
+  const [saved, found] = await database.transact([
+    upsert,
+    { sql: "SELECT environment_key FROM experiments WHERE id = ?", values: [input.id] },
+  ]);
+  const row = saved?.[0];
+  if (row === undefined) {
+    const current = found?.[0];
+    if (scope !== null && current !== undefined && current["environment_key"] !== scope) return failed("not_found");
+    return failed(scope !== null && input.environmentKey !== scope ? "forbidden" : "feature_taken");
+  }
   return ok({
     experiment: experimentOf(row),
     created: row["version"] === 1,
@@ -50,21 +70,25 @@ export async function putExperiment(
   });
 }
 
-export async function getExperiment(database: Database, id: string): Promise<Experiment | null> {
+export async function getExperiment(database: Database, id: string, scope: Scope): Promise<Experiment | null> {
   const [row] = await database.read({
-    sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE id = ?`,
-    values: [id],
+    sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE id = ?1 AND ${within("?2")}`,
+    values: [id, scope],
   });
   return row === undefined ? null : experimentOf(row);
 }
 
 /** False if there was none. */
-export async function deleteExperiment(database: Database, id: string): Promise<boolean> {
-  const rows = await primary(database, { sql: "DELETE FROM experiments WHERE id = ? RETURNING id", values: [id] });
+export async function deleteExperiment(database: Database, id: string, scope: Scope): Promise<boolean> {
+  const rows = await primary(database, {
+    sql: `DELETE FROM experiments WHERE id = ?1 AND ${within("?2")} RETURNING id`,
+    values: [id, scope],
+  });
   return rows.length > 0;
 }
 
 export type ExperimentFilter = {
+  scope: Scope;
   environmentKey: string | null;
   status: Status | null;
   /** Only ids after this one. */
@@ -75,14 +99,15 @@ export type ExperimentFilter = {
 /** A page of experiments in the order of their ids, which stays put while others are added or changed. */
 export async function listExperiments(
   database: Database,
-  { environmentKey, status, after, limit }: ExperimentFilter,
+  { scope, environmentKey, status, after, limit }: ExperimentFilter,
   now: number,
 ): Promise<Experiment[]> {
   const conditions = ["id > ?"];
   const values: (string | number)[] = [after ?? ""];
-  if (environmentKey !== null) {
+  for (const key of [scope, environmentKey]) {
+    if (key === null) continue;
     conditions.push("environment_key = ?");
-    values.push(environmentKey);
+    values.push(key);
   }
   if (status !== null) {
     conditions.push(STATUS_AT[status]);

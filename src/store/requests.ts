@@ -1,4 +1,5 @@
 import { type Database, flagOf, numberOrNull, primary, type Row, type Statement, textOf } from "./database.ts";
+import { type Scope, within } from "./experiments.ts";
 
 // A refresh that was asked for is first written down here, so that no crash can forget it: what nobody else takes up,
 // the next sweep does.
@@ -20,19 +21,21 @@ export type CallOutcome =
 export async function noteCall(
   database: Database,
   experimentId: string,
+  scope: Scope,
   now: number,
   minIntervalMs: number,
 ): Promise<CallOutcome> {
   const [noted, found] = await database.transact([
     {
       sql: `UPDATE experiments SET refresh_requested_at = ?1, called_at = ?1, version = version + 1
-      WHERE id = ?2 AND ${STARTED_NOT_FINAL} AND (called_at IS NULL OR called_at <= ?1 - ?3 OR called_at > ?1)
+      WHERE id = ?2 AND ${within("?4")} AND ${STARTED_NOT_FINAL} AND (called_at IS NULL OR called_at <= ?1 - ?3 OR called_at > ?1)
       RETURNING id`,
-      values: [now, experimentId, minIntervalMs],
+      values: [now, experimentId, minIntervalMs, scope],
     },
     {
-      sql: "SELECT started_at, is_final, called_at, refresh_requested_at FROM experiments WHERE id = ?",
-      values: [experimentId],
+      sql: `SELECT started_at, is_final, called_at, refresh_requested_at FROM experiments
+      WHERE id = ?1 AND ${within("?2")}`,
+      values: [experimentId, scope],
     },
   ]);
   if (noted?.[0] !== undefined) return { kind: "accepted" };

@@ -1,9 +1,11 @@
 import type { Definition, Experiment } from "../experiment.ts";
-import { type Database, flagOf, numberOf, numberOrNull, primary, textOf } from "./database.ts";
+import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
+import { type Database, flagOf, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiments.ts";
 
 /** What a client asks for most: an experiment's summary, still as the text it goes out as. */
 export type StoredSummary = {
+  environmentKey: string;
   startedAt: number | null;
   endedAt: number | null;
   /** Never the same for two answers that differ: of this row, or of one that was deleted before it. */
@@ -17,14 +19,38 @@ export type StoredSummary = {
   exposures: string | null;
 };
 
+const SUMMARY_COLUMNS = `experiments.environment_key, started_at, ended_at, experiments.created_at, version, as_of,
+  computed_at, last_error_at, refresh_requested_at, is_final, exposures`;
+
 export async function getSummary(database: Database, experimentId: string): Promise<StoredSummary | null> {
   const [row] = await database.read({
-    sql: `SELECT started_at, ended_at, created_at, version, as_of, computed_at, last_error_at, refresh_requested_at,
-      is_final, exposures FROM experiments WHERE id = ?`,
+    sql: `SELECT ${SUMMARY_COLUMNS} FROM experiments WHERE id = ?`,
     values: [experimentId],
   });
-  if (row === undefined) return null;
+  return row === undefined ? null : summaryOf(row);
+}
+
+/** The same together with the API key of whoever asks, in one statement: `null` for what there is not. */
+export async function getSummaryWithApiKey(
+  database: Database,
+  experimentId: string,
+  sha256: string,
+): Promise<{ summary: StoredSummary | null; apiKey: ApiKey | null }> {
+  const [row] = await primary(database, {
+    sql: `SELECT ${SUMMARY_COLUMNS}, ${API_KEY_COLUMNS.map((column) => `api_keys.${column} AS key_${column}`)}
+    FROM (SELECT 1) LEFT JOIN api_keys ON api_keys.sha256 = ? LEFT JOIN experiments ON experiments.id = ?`,
+    values: [sha256, experimentId],
+  });
+  if (row === undefined) return { summary: null, apiKey: null };
   return {
+    summary: row["version"] === null ? null : summaryOf(row),
+    apiKey: row["key_id"] === null ? null : apiKeyOf(row, "key_"),
+  };
+}
+
+function summaryOf(row: Row): StoredSummary {
+  return {
+    environmentKey: textOf(row, "environment_key"),
     startedAt: numberOrNull(row, "started_at"),
     endedAt: numberOrNull(row, "ended_at"),
     version: `${numberOf(row, "created_at").toString(36)}-${numberOf(row, "version")}`,

@@ -19,7 +19,7 @@ beforeAll(async () => {
   warehouse = await createWarehouse();
 });
 
-type Right = "anyone" | "read" | "write" | "signature";
+type Right = "anyone" | "read" | "write" | "admin" | "signature";
 type Route = { method: string; path: string; right: Right; answer: number; body?: unknown };
 
 const started = {
@@ -40,6 +40,9 @@ const routes: Route[] = [
   { method: "DELETE", path: "/v1/experiments/doomed", right: "write", answer: 204 },
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", answer: 202 },
   { method: "GET", path: "/v1/warehouse/check", right: "write", answer: 200 },
+  { method: "GET", path: "/v1/api-keys", right: "admin", answer: 200 },
+  { method: "POST", path: "/v1/api-keys", right: "admin", answer: 201, body: { name: "CI", role: "read" } },
+  { method: "DELETE", path: "/v1/api-keys/nothing-here", right: "admin", answer: 404 },
   { method: "POST", path: "/webhooks/refresh", right: "signature", answer: 202, body: { environment_key: "env" } },
   { method: "POST", path: "/webhooks/flagsmith/env", right: "signature", answer: 202, body: { event_type: "X" } },
 ];
@@ -49,7 +52,11 @@ const callers = [
   { who: "a wrong token", authorization: "Bearer wrong-token" },
   { who: "the read token", authorization: `Bearer ${READER}` },
   { who: "the admin token", authorization: `Bearer ${ADMIN}` },
+  { who: "a key that reads", authorization: "read" },
+  { who: "a key that writes", authorization: "write" },
 ] as const;
+const strangers: readonly Who[] = ["no token", "a wrong token"];
+const writers: readonly Who[] = ["the admin token", "a key that writes"];
 type Who = (typeof callers)[number]["who"];
 
 function expectedAnswer({ right, answer }: Route, who: Who, publicRead: boolean): number {
@@ -59,9 +66,11 @@ function expectedAnswer({ right, answer }: Route, who: Who, publicRead: boolean)
     case "signature":
       return 401;
     case "read":
-      return publicRead || who === "the read token" || who === "the admin token" ? answer : 401;
+      return publicRead || !strangers.includes(who) ? answer : 401;
     case "write":
-      return who === "the admin token" ? answer : who === "the read token" ? 403 : 401;
+      return strangers.includes(who) ? 401 : writers.includes(who) ? answer : 403;
+    case "admin":
+      return strangers.includes(who) ? 401 : who === "the admin token" ? answer : 403;
   }
 }
 
@@ -77,14 +86,20 @@ describe.each([
   { name: "with PUBLIC_READ", vars: { PUBLIC_READ: true }, publicRead: true },
 ])("who may do what, $name", ({ vars, publicRead }) => {
   let worker: TestWorker;
+  const keys = new Map<string, string>();
   beforeAll(async () => {
-    worker = await startWithExperiments(vars);
+    worker = await startWithExperiments({ ...vars, REFRESH_MIN_INTERVAL_SECONDS: 0 });
+    for (const role of ["read", "write"])
+      keys.set(role, (await worker.call("POST", "/v1/api-keys", { name: role, role })).json.key);
   });
   afterAll(() => worker.stop());
 
   const cases = routes.flatMap((route) => callers.map((caller) => ({ ...route, ...caller, route })));
   it.each(cases)("$method $path with $who", async ({ method, path, body, authorization, who, route }) => {
-    const answer = await worker.call(method, path, body, { Authorization: authorization });
+    const key = keys.get(authorization);
+    const headers = { Authorization: key === undefined ? authorization : `Bearer ${key}` };
+    if (method === "DELETE") await worker.call("PUT", "/v1/experiments/doomed", doomed);
+    const answer = await worker.call(method, path, body, headers);
     const status = expectedAnswer(route, who, publicRead);
     expect(answer.status).toBe(status);
     expect(answer.headers.has("WWW-Authenticate")).toBe(status === 401);
@@ -226,6 +241,7 @@ describe("a token or secret that is not set", () => {
       database: { read: async () => [], transact: async () => [[], [], []] },
       warehouse: { table: { database: "", table: "" }, select: async () => ({ ok: true, value: [] }) },
       coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+      limiter: async () => true,
       clock: Date.now,
       log: () => undefined,
     });
@@ -239,18 +255,22 @@ describe("a token or secret that is not set", () => {
     for (const app of [appWith({}), appWith(empty)]) {
       for (const token of ["", "null", "undefined", '""', ADMIN]) {
         for (const signature of signatures) {
-          const answer = await app.request(path, {
-            method,
-            headers: {
-              Authorization: `Bearer ${token}`,
-              "Content-Type": "application/json",
-              "X-Flagsmith-Signature": signature,
-              "webhook-id": "1",
-              "webhook-timestamp": String(Math.floor(Date.now() / 1000)),
-              "webhook-signature": `v1,${signature}`,
+          const answer = await app.request(
+            path,
+            {
+              method,
+              headers: {
+                Authorization: `Bearer ${token}`,
+                "Content-Type": "application/json",
+                "X-Flagsmith-Signature": signature,
+                "webhook-id": "1",
+                "webhook-timestamp": String(Math.floor(Date.now() / 1000)),
+                "webhook-signature": `v1,${signature}`,
+              },
+              ...(method === "GET" ? {} : { body: text }),
             },
-            ...(method === "GET" ? {} : { body: text }),
-          });
+            {},
+          );
           expect(answer.status).toBe(401);
           expect(answer.headers.has("WWW-Authenticate")).toBe(true);
         }
@@ -260,7 +280,7 @@ describe("a token or secret that is not set", () => {
 
   it("does not close what the other one opens", async () => {
     const statusWith = async (env: Record<string, string>, path: string) =>
-      (await appWith(env).request(path, { headers: { Authorization: "Bearer one" } })).status;
+      (await appWith(env).request(path, { headers: { Authorization: "Bearer one" } }, {})).status;
     expect(await statusWith({ ADMIN_TOKEN: "one" }, "/v1/experiments")).toBe(200);
     expect(await statusWith({ READ_TOKEN: "one" }, "/v1/experiments")).toBe(200);
     expect(await statusWith({ READ_TOKEN: "one" }, "/v1/warehouse/check")).toBe(403);

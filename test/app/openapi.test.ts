@@ -113,6 +113,7 @@ const promised = {
     "POST /v1/experiments/{id}/exposures/refresh",
     "GET /v1/warehouse/check",
   ],
+  admin: ["POST /v1/api-keys", "GET /v1/api-keys", "DELETE /v1/api-keys/{id}"],
   signature: ["POST /webhooks/refresh", "POST /webhooks/flagsmith/{environment_key}"],
 };
 
@@ -134,6 +135,7 @@ describe("the document at /openapi.json", () => {
       database: { read: async () => [], transact: async () => [] },
       warehouse: { table: { database: "", table: "" }, select: async () => ({ ok: true, value: [] }) },
       coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+      limiter: async () => true,
       clock: Date.now,
       log: () => undefined,
     });
@@ -153,6 +155,7 @@ describe("the document at /openapi.json", () => {
     for (const call of [...promised.anyone, ...promised.signature].filter((call) => documented().includes(call)))
       expect(securityOf(call), call).toEqual([]);
     for (const call of promised.write) expect(securityOf(call), call).toEqual([bearer]);
+    for (const call of promised.admin) expect(securityOf(call), call).toEqual([{ bearer: ["admin"] }]);
     for (const call of promised.read) expect(securityOf(call), call).toContainEqual(bearer);
     expect(document.components.securitySchemes).toEqual({ bearer: expect.objectContaining({ scheme: "bearer" }) });
   });
@@ -335,6 +338,18 @@ describe("what the Worker answers is documented", () => {
       at: "/webhooks/flagsmith/env",
       body: {},
     },
+    {
+      what: "a key",
+      status: 201,
+      method: "POST",
+      path: "/v1/api-keys",
+      at: "/v1/api-keys",
+      body: { name: "CI", role: "write", environment_key: "env", expires_at: fromNow(HOUR) },
+    },
+    { what: "no key", status: 400, method: "POST", path: "/v1/api-keys", at: "/v1/api-keys", body: { role: "admin" } },
+    { what: "all", status: 200, method: "GET", path: "/v1/api-keys", at: "/v1/api-keys" },
+    { what: "no right", status: 403, method: "GET", path: "/v1/api-keys", at: "/v1/api-keys", headers: reader },
+    { what: "none", status: 404, method: "DELETE", path: "/v1/api-keys/{id}", at: "/v1/api-keys/nothing-here" },
     { what: "gone", status: 204, method: "DELETE", path: one, at: "/v1/experiments/doomed" },
     { what: "none", status: 404, method: "DELETE", path: one, at: "/v1/experiments/nothing-here" },
   ];

@@ -6,6 +6,7 @@ const START = Date.UTC(2026, 5, 1);
 const END = Date.UTC(2026, 5, 15);
 
 const stored: StoredSummary = {
+  environmentKey: "env",
   startedAt: START,
   endedAt: END,
   version: "m1x-3",

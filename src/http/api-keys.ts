@@ -1,0 +1,54 @@
+import { Hono } from "hono";
+import { type ApiKey, addApiKey, deleteApiKey, listApiKeys } from "../store/api-keys.ts";
+import { apiKeyAnswer } from "./answers.ts";
+import { apiKeyId, generateApiKey, sha256Hex } from "./api-key.ts";
+import type { AppDeps } from "./app.ts";
+import { KIB, limitBody, parseBody, parseInput, readText } from "./body.ts";
+import { refuse } from "./problem.ts";
+import type { AppEnv } from "./request.ts";
+import { apiKeyBody, pageQuery } from "./schemas.ts";
+import type { SignIn } from "./sign-in.ts";
+
+export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  const admin = signIn.require("admin");
+
+  app.post("/", admin, limitBody(64 * KIB), async (c) => {
+    const now = clock();
+    const body = parseBody(c.req.header("Content-Type"), await readText(c), apiKeyBody);
+    if (!body.ok) return refuse(body.failure);
+    const { name, environment_key: environmentKey, role, expires_at: expiresAt } = body.value;
+    if (expiresAt !== null && expiresAt <= now) {
+      return refuse({ kind: "invalid_input", errors: [{ path: "expires_at", message: "must be in the future" }] });
+    }
+    const key = await generateApiKey();
+    const sha256 = await sha256Hex(key);
+    const entry: ApiKey = { id: apiKeyId(sha256), name, environmentKey, role, createdAt: now, expiresAt };
+    await addApiKey(database, entry, sha256);
+    c.var.log("info", "api_key.created", { api_key_id: entry.id, role, environment_key: environmentKey });
+    return c.json({ ...apiKeyAnswer(entry), key }, 201, { "Cache-Control": "no-store" });
+  });
+
+  app.get("/", admin, async (c) => {
+    const query = parseInput(pageQuery, c.req.query());
+    if (!query.ok) return refuse(query.failure);
+    const { limit, cursor } = query.value;
+    const page = await listApiKeys(database, cursor ?? null, limit + 1);
+    const shown = page.slice(0, limit);
+    return c.json({
+      api_keys: shown.map(apiKeyAnswer),
+      next_cursor: page.length > limit ? (shown.at(-1)?.id ?? null) : null,
+    });
+  });
+
+  app.delete("/:id", admin, async (c) => {
+    const id = c.req.param("id");
+    const sha256 = await deleteApiKey(database, id);
+    if (sha256 === null) return refuse({ kind: "not_found" });
+    signIn.forget(sha256);
+    c.var.log("info", "api_key.revoked", { api_key_id: id });
+    return c.body(null, 204);
+  });
+
+  return app;
+}

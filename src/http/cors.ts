@@ -1,0 +1,17 @@
+import { cors } from "hono/cors";
+import { createMiddleware } from "hono/factory";
+import type { AppEnv } from "./request.ts";
+
+/** Lets pages of these origins read, and nothing else. */
+export function allowReadsFrom(origins: readonly string[]) {
+  const allow = cors({
+    origin: origins.includes("*") ? "*" : [...origins],
+    allowMethods: ["GET", "HEAD"],
+    allowHeaders: ["Authorization", "If-None-Match", "X-Request-Id"],
+    exposeHeaders: ["ETag", "Retry-After", "X-Request-Id"],
+    maxAge: 3600,
+  });
+  return createMiddleware<AppEnv>((c, next) =>
+    ["GET", "HEAD", "OPTIONS"].includes(c.req.method) ? allow(c, next) : next(),
+  );
+}

@@ -1,0 +1,135 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
+import { timingSafeEqual } from "hono/utils/buffer";
+import { failed, ok, type Result } from "../result.ts";
+import { type ApiKey, findApiKey } from "../store/api-keys.ts";
+import { inspectApiKey, sha256Hex } from "./api-key.ts";
+import type { AppDeps } from "./app.ts";
+import { createGuard, SHUT_OUT_SECONDS } from "./guard.ts";
+import { type Refusal, refuse } from "./problem.ts";
+import type { AppEnv } from "./request.ts";
+import { createShortMemory } from "./short-memory.ts";
+
+/** Each includes those before it. */
+export type Right = "read" | "write" | "admin";
+const RIGHTS: readonly Right[] = ["read", "write", "admin"];
+
+/** Who asks, and what they may do. */
+export type Caller = {
+  /** For the log: the name of a token, or a key's id. */
+  name: string;
+  right: Right;
+  /** The one environment whose experiments exist for them; null: all. */
+  environmentKey: string | null;
+};
+
+type FindKey = (sha256: string) => Promise<ApiKey | null>;
+
+export type SignIn = {
+  /** Lets through who has the right, as `c.var.caller`. */
+  require(right: Right): MiddlewareHandler<AppEnv>;
+  /** Who asks, if they have the right. A key that is not remembered is looked up by `find`. */
+  identify(c: Context<AppEnv>, right: Right, find?: FindKey): Promise<Result<Caller, Refusal>>;
+  /** A key is gone: remember it no longer. */
+  forget(sha256: string): void;
+};
+
+type Accepted = { caller: Caller; expiresAt: number | null };
+
+/** How long another isolate may let in a key after it was revoked. */
+const REMEMBERED_MS = 30_000;
+const MOST_REMEMBERED = 1_000;
+
+const ANYONE: Caller = { name: "anyone", right: "read", environmentKey: null };
+
+/**
+ * ADMIN_TOKEN may do everything, READ_TOKEN read everything, and an API key what it was made for. A token that is not
+ * set opens nothing.
+ *
+ * Credentials that were good are remembered for a while: so a key costs no statement most of the time, and those who
+ * are in stay in while others at their address fail and fail.
+ */
+export function createSignIn({ settings, database, limiter, clock, log }: AppDeps): SignIn {
+  const accepted = createShortMemory<Accepted>(REMEMBERED_MS, MOST_REMEMBERED, clock);
+  const guard = createGuard("sign_in", limiter, clock, log);
+  const tokens: { token: string | null; caller: Caller }[] = [
+    { token: settings.adminToken, caller: { name: "ADMIN_TOKEN", right: "admin", environmentKey: null } },
+    { token: settings.readToken, caller: { name: "READ_TOKEN", right: "read", environmentKey: null } },
+  ];
+
+  async function identify(
+    c: Context<AppEnv>,
+    right: Right,
+    find: FindKey = (sha256) => findApiKey(database, sha256),
+  ): Promise<Result<Caller, Refusal>> {
+    if (right === "read" && settings.publicRead) return ok(ANYONE);
+    const token = /^Bearer +(\S+)$/i.exec(c.req.header("Authorization") ?? "")?.[1];
+    if (token === undefined) return failed(unauthorized("Send Authorization: Bearer and a token.", "Bearer"));
+    const sha256 = await sha256Hex(token);
+    const known = accepted.get(sha256) ?? (await check(c, token, sha256, find));
+    if ("kind" in known) return failed(known);
+    if (known.expiresAt !== null && known.expiresAt <= clock()) return failed(unknown("This key has expired."));
+    const { caller } = known;
+    return RIGHTS.indexOf(caller.right) >= RIGHTS.indexOf(right)
+      ? ok(caller)
+      : failed({
+          kind: "forbidden",
+          detail: right === "admin" ? "Only ADMIN_TOKEN may." : "This token may only read.",
+        });
+  }
+
+  async function check(c: Context<AppEnv>, token: string, sha256: string, find: FindKey): Promise<Accepted | Refusal> {
+    const { address } = c.var;
+    if (guard.isShutOut(address)) return shutOut();
+    const found = await lookUp(token, sha256, find);
+    if (typeof found !== "string") {
+      accepted.set(sha256, found);
+      return found;
+    }
+    return (await guard.fail(address)) ? unknown(found) : shutOut();
+  }
+
+  /** Or why it is not known. */
+  async function lookUp(token: string, sha256: string, find: FindKey): Promise<Accepted | string> {
+    for (const { token: expected, caller } of tokens) {
+      // In constant time, whatever the two have in common.
+      if (expected !== null && (await timingSafeEqual(token, expected))) return { caller, expiresAt: null };
+    }
+    switch (await inspectApiKey(token)) {
+      case "mistyped":
+        return "This key is mistyped: its checksum does not fit. Copy it once more.";
+      case "none":
+        return "This token is not known here.";
+      case "well_formed": {
+        const key = await find(sha256);
+        if (key === null) return "This key is not known here, or has been revoked.";
+        const { id, role, environmentKey, expiresAt } = key;
+        return { caller: { name: id, right: role, environmentKey }, expiresAt };
+      }
+    }
+  }
+
+  return {
+    require: (right) =>
+      createMiddleware<AppEnv>(async (c, next) => {
+        const caller = await identify(c, right);
+        if (!caller.ok) return refuse(caller.failure);
+        c.set("caller", caller.value);
+        return next();
+      }),
+    identify,
+    forget: (sha256) => accepted.delete(sha256),
+  };
+}
+
+function unauthorized(detail: string, challenge: string): Refusal {
+  return { kind: "unauthorized", detail, challenge };
+}
+
+function unknown(detail: string): Refusal {
+  return unauthorized(detail, 'Bearer error="invalid_token"');
+}
+
+function shutOut(): Refusal {
+  return { kind: "shut_out", retryAfterSeconds: SHUT_OUT_SECONDS };
+}

@@ -1,0 +1,65 @@
+import { type Database, numberOf, numberOrNull, primary, type Row, textOf, textOrNull } from "./database.ts";
+
+export type Role = "read" | "write";
+export const roles = ["read", "write"] as const satisfies readonly Role[];
+
+export type ApiKey = {
+  id: string;
+  name: string;
+  /** The one environment that it opens; null: all of them. */
+  environmentKey: string | null;
+  role: Role;
+  createdAt: number;
+  /** Epoch milliseconds; null: never. */
+  expiresAt: number | null;
+};
+
+export const API_KEY_COLUMNS = ["id", "name", "environment_key", "role", "created_at", "expires_at"] as const;
+const COLUMNS = API_KEY_COLUMNS.join(", ");
+
+/** @param sha256 of the key, in hexadecimal: all that is ever stored of it */
+export async function addApiKey(database: Database, key: ApiKey, sha256: string): Promise<void> {
+  const { id, name, environmentKey, role, createdAt, expiresAt } = key;
+  await primary(database, {
+    sql: `INSERT INTO api_keys (${COLUMNS}, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    values: [id, name, environmentKey, role, createdAt, expiresAt, sha256],
+  });
+}
+
+/** From the copy that takes writes, so that a key that was revoked is not found on a copy that lags behind. */
+export async function findApiKey(database: Database, sha256: string): Promise<ApiKey | null> {
+  const [row] = await primary(database, {
+    sql: `SELECT ${COLUMNS} FROM api_keys WHERE sha256 = ?`,
+    values: [sha256],
+  });
+  return row === undefined ? null : apiKeyOf(row);
+}
+
+/** A page of keys in the order of their ids. */
+export async function listApiKeys(database: Database, after: string | null, limit: number): Promise<ApiKey[]> {
+  const rows = await primary(database, {
+    sql: `SELECT ${COLUMNS} FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`,
+    values: [after ?? "", limit],
+  });
+  return rows.map((row) => apiKeyOf(row));
+}
+
+/** The SHA-256 of the key that is gone now, or null if there was none. */
+export async function deleteApiKey(database: Database, id: string): Promise<string | null> {
+  const [row] = await primary(database, { sql: "DELETE FROM api_keys WHERE id = ? RETURNING sha256", values: [id] });
+  return row === undefined ? null : textOf(row, "sha256");
+}
+
+/** @param prefix of the columns' names */
+export function apiKeyOf(row: Row, prefix = ""): ApiKey {
+  const role = roles.find((known) => known === row[`${prefix}role`]);
+  if (role === undefined) throw new TypeError("role is none");
+  return {
+    id: textOf(row, `${prefix}id`),
+    name: textOf(row, `${prefix}name`),
+    environmentKey: textOrNull(row, `${prefix}environment_key`),
+    role,
+    createdAt: numberOf(row, `${prefix}created_at`),
+    expiresAt: numberOrNull(row, `${prefix}expires_at`),
+  };
+}
