@@ -1,5 +1,6 @@
 import { type Experiment, statusAt } from "../experiment.ts";
 import type { ApiKey } from "../store/api-keys.ts";
+import type { Backup } from "../store/backup.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
 /** Epoch milliseconds as JSON has them. */
@@ -24,6 +25,19 @@ export function experimentAnswer(experiment: Experiment, now: number) {
     created_at: isoTime(experiment.createdAt),
     updated_at: isoTime(experiment.updatedAt),
   };
+}
+
+/** A line of an export: an experiment, and with it its numbers as they are stored. */
+export function exportLine({ experiment, exposures, ...summary }: Backup): string {
+  const { status: _, ...definition } = experimentAnswer(experiment, 0);
+  const head = JSON.stringify({
+    ...definition,
+    as_of: isoTimeOrNull(summary.asOf),
+    computed_at: isoTimeOrNull(summary.computedAt),
+    last_error_at: isoTimeOrNull(summary.lastErrorAt),
+    is_final: summary.isFinal,
+  });
+  return `${head.slice(0, -1)},"exposures":${exposures ?? "null"}}\n`;
 }
 
 export function apiKeyAnswer({ id, name, environmentKey, role, createdAt, expiresAt }: ApiKey) {

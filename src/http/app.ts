@@ -6,6 +6,7 @@ import type { Settings } from "../settings.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { apiKeyRoutes } from "./api-keys.ts";
+import { backupRoutes } from "./backup.ts";
 import { allowReadsFrom } from "./cors.ts";
 import { experimentRoutes } from "./experiments.ts";
 import { exposuresRoutes } from "./exposures.ts";
@@ -47,6 +48,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route("/v1/experiments", exposuresRoutes(deps, signIn));
   app.route("/v1/experiments", experimentRoutes(deps, signIn));
   app.route("/v1/api-keys", apiKeyRoutes(deps, signIn));
+  app.route("/v1", backupRoutes(deps, signIn));
   app.route("/v1/warehouse", warehouseRoutes(deps, signIn));
   app.route("/webhooks", webhookRoutes(deps));
 

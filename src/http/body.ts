@@ -28,7 +28,8 @@ export function parseBody<Schema extends z.ZodType>(
   body: string | null,
   schema: Schema,
 ): Result<z.output<Schema>, Refusal> {
-  if (!/^application\/json *(;|$)/i.test(contentType ?? "")) return failed({ kind: "unsupported_media_type" });
+  if (!isOfType(contentType, "application/json"))
+    return failed({ kind: "unsupported_media_type", type: "application/json" });
   if (body === null) return failed({ kind: "malformed_json" });
   let value: unknown;
   try {
@@ -39,11 +40,16 @@ export function parseBody<Schema extends z.ZodType>(
   return parseInput(schema, value);
 }
 
+/** Whether a Content-Type is that one, with or without parameters. */
+export function isOfType(contentType: string | undefined, type: string): boolean {
+  return contentType?.split(";")[0]?.trim().toLowerCase() === type;
+}
+
 /** A value of the schema, or the list of what is wrong with it. */
 export function parseInput<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
-): Result<z.output<Schema>, Refusal> {
+): Result<z.output<Schema>, Extract<Refusal, { kind: "invalid_input" }>> {
   const parsed = schema.safeParse(value);
   return parsed.success ? ok(parsed.data) : failed({ kind: "invalid_input", errors: errorsOf(parsed.error) });
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
 import { roles } from "../store/api-keys.ts";
-import { experimentBody, experimentId } from "./schemas.ts";
+import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
 
 // The parts of the OpenAPI document: what travels, as JSON Schema. What may be sent comes from the schemas that check it.
 
@@ -89,6 +89,11 @@ export const schemas: JsonObject = {
         }),
       ],
     },
+  }),
+  ExportedExperiment: schemaOf(exportedExperiment),
+  ImportReceipt: object({
+    imported: list({ type: "string" }),
+    skipped: list(object({ experiment_id: { type: "string" }, reason: { enum: ["exists", "feature_taken"] } })),
   }),
   ApiKey: object(apiKey),
   HintReceipt: object({

@@ -10,7 +10,7 @@ const problems: Readonly<Record<number, string>> = {
   404: "There is none, or none for this token",
   409: "The experiment's state does not allow it",
   413: "The body is too large",
-  415: "The body is not JSON",
+  415: "The body is of another type than this",
   429: "Too soon after the last call, or too many failed attempts from this address: see Retry-After",
   502: "The warehouse is not ready: detail says what is missing",
   503: "The database did not answer: see Retry-After",
@@ -46,6 +46,8 @@ const inQuery = (query: typeof pageQuery | typeof listQuery): JsonObject[] =>
     required: false,
     schema: schemaOf(schema),
   }));
+
+const exportedLines: JsonObject = { "application/jsonl": { schema: reference("ExportedExperiment") } };
 
 const hintAnswers = answers(
   { 202: { description: "What will be refreshed", content: json(reference("HintReceipt")) } },
@@ -208,6 +210,29 @@ const paths: JsonObject = {
       summary: "Revoke an API key; it stops everywhere within a minute",
       security: admin,
       responses: answers({ 204: { description: "Revoked" } }, 401, 403, 404, 503),
+    },
+  },
+  "/v1/export": {
+    get: {
+      summary: "All experiments with their numbers, one a line",
+      security: admin,
+      responses: answers({ 200: { description: "JSON Lines", content: exportedLines } }, 401, 403, 503),
+    },
+  },
+  "/v1/import": {
+    post: {
+      summary: "Add the experiments of an export that are not there; none that is there changes",
+      security: admin,
+      requestBody: { required: true, content: exportedLines },
+      responses: answers(
+        { 200: { description: "What was added", content: json(reference("ImportReceipt")) } },
+        400,
+        401,
+        403,
+        413,
+        415,
+        503,
+      ),
     },
   },
   "/v1/warehouse/check": {

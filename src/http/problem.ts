@@ -6,7 +6,7 @@ export type Refusal =
   | { kind: "invalid_input"; errors: InputError[] }
   | { kind: "malformed_json" }
   | { kind: "body_too_large"; limit: number }
-  | { kind: "unsupported_media_type" }
+  | { kind: "unsupported_media_type"; type: string }
   | { kind: "unauthorized"; detail: string; challenge: string }
   | { kind: "forbidden"; detail: string }
   | { kind: "shut_out"; retryAfterSeconds: number }
@@ -52,7 +52,7 @@ function problemOf(refusal: Refusal): Problem {
       return {
         status: 415,
         title: "Unsupported media type",
-        detail: "Send the body as JSON, with Content-Type: application/json.",
+        detail: `Send the body with Content-Type: ${refusal.type}.`,
       };
     case "unauthorized":
       return {

@@ -15,13 +15,12 @@ const text = z
 const name = text.refine((value) => !value.includes("\0"), "must not hold a NUL character");
 
 const TIME_RULE = "must be an ISO 8601 time in UTC, like 2026-06-01T00:00:00.000Z";
-const time = z.iso
+const instant = z.iso
   .datetime({ error: TIME_RULE })
   .refine((value) => !/\.\d{4,}/.test(value), "must not be finer than milliseconds")
   .transform((value) => Date.parse(value))
-  .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299")
-  .nullable()
-  .default(null);
+  .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299");
+const time = instant.nullable().default(null);
 
 export const experimentId = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
 
@@ -42,22 +41,41 @@ const variants = z
   })
   .default([]);
 
-export const experimentBody = z
+const definition = {
+  name: name.optional(),
+  environment_key: name,
+  feature_name: name,
+  variants,
+  started_at: time,
+  ended_at: time,
+};
+
+function endsAfterStart(
+  { started_at, ended_at }: { started_at: number | null; ended_at: number | null },
+  context: z.RefinementCtx,
+): void {
+  // This runs even if a time is none: then its own message says enough.
+  if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
+  const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
+  if (started_at === null || ended_at <= started_at) context.addIssue({ code: "custom", path: ["ended_at"], message });
+}
+
+export const experimentBody = z.strictObject(definition).superRefine(endsAfterStart);
+
+/** A line of an export. Whether the numbers add up is for `restore` to say. */
+export const exportedExperiment = z
   .strictObject({
-    name: name.optional(),
-    environment_key: name,
-    feature_name: name,
-    variants,
-    started_at: time,
-    ended_at: time,
+    id: experimentId,
+    ...definition,
+    created_at: instant,
+    updated_at: instant,
+    as_of: time,
+    computed_at: time,
+    last_error_at: time,
+    is_final: z.boolean({ error: "must be true or false" }),
+    exposures: z.unknown(),
   })
-  .superRefine(({ started_at, ended_at }, context) => {
-    // This runs even if a time is none: then its own message says enough.
-    if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
-    const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
-    if (started_at === null || ended_at <= started_at)
-      context.addIssue({ code: "custom", path: ["ended_at"], message });
-  });
+  .superRefine(endsAfterStart);
 
 export const apiKeyBody = z.strictObject({
   name,

@@ -42,6 +42,8 @@ const routes: Route[] = [
   { method: "GET", path: "/v1/warehouse/check", right: "write", answer: 200 },
   { method: "GET", path: "/v1/api-keys", right: "admin", answer: 200 },
   { method: "POST", path: "/v1/api-keys", right: "admin", answer: 201, body: { name: "CI", role: "read" } },
+  { method: "GET", path: "/v1/export", right: "admin", answer: 200 },
+  { method: "POST", path: "/v1/import", right: "admin", answer: 415, body: {} },
   { method: "DELETE", path: "/v1/api-keys/nothing-here", right: "admin", answer: 404 },
   { method: "POST", path: "/webhooks/refresh", right: "signature", answer: 202, body: { environment_key: "env" } },
   { method: "POST", path: "/webhooks/flagsmith/env", right: "signature", answer: 202, body: { event_type: "X" } },

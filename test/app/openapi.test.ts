@@ -113,7 +113,7 @@ const promised = {
     "POST /v1/experiments/{id}/exposures/refresh",
     "GET /v1/warehouse/check",
   ],
-  admin: ["POST /v1/api-keys", "GET /v1/api-keys", "DELETE /v1/api-keys/{id}"],
+  admin: ["POST /v1/api-keys", "GET /v1/api-keys", "DELETE /v1/api-keys/{id}", "GET /v1/export", "POST /v1/import"],
   signature: ["POST /webhooks/refresh", "POST /webhooks/flagsmith/{environment_key}"],
 };
 
@@ -346,6 +346,25 @@ describe("what the Worker answers is documented", () => {
       at: "/v1/api-keys",
       body: { name: "CI", role: "write", environment_key: "env", expires_at: fromNow(HOUR) },
     },
+    {
+      what: "nothing",
+      status: 200,
+      method: "POST",
+      path: "/v1/import",
+      at: "/v1/import",
+      body: "",
+      headers: { "Content-Type": "application/jsonl" },
+    },
+    { what: "no JSON Lines", status: 415, method: "POST", path: "/v1/import", at: "/v1/import", body: "" },
+    {
+      what: "a broken line",
+      status: 400,
+      method: "POST",
+      path: "/v1/import",
+      at: "/v1/import",
+      body: "{",
+      headers: { "Content-Type": "application/jsonl" },
+    },
     { what: "no key", status: 400, method: "POST", path: "/v1/api-keys", at: "/v1/api-keys", body: { role: "admin" } },
     { what: "all", status: 200, method: "GET", path: "/v1/api-keys", at: "/v1/api-keys" },
     { what: "no right", status: 403, method: "GET", path: "/v1/api-keys", at: "/v1/api-keys", headers: reader },
@@ -365,6 +384,14 @@ describe("what the Worker answers is documented", () => {
     expect(complaints(media.schema, answer.json)).toEqual([]);
     const closed = strict(media.schema);
     if (isObject(closed)) expect(complaints(closed, answer.json), "has nothing undocumented").toEqual([]);
+  });
+
+  it("200 to GET /v1/export, line by line", async () => {
+    const { text } = await worker.call("GET", "/v1/export");
+    const media = operationOf("GET /v1/export").responses["200"]?.content?.["application/jsonl"];
+    const lines = text.trim().split("\n");
+    expect(lines.length).toBeGreaterThan(3);
+    for (const line of lines) expect(complaints(media?.schema ?? { not: {} }, JSON.parse(line))).toEqual([]);
   });
 
   it("202 to POST /webhooks/refresh", async () => {

@@ -1,0 +1,45 @@
+import { bucketsOf, type Window } from "./buckets.ts";
+import { type ExposureCount, serialise, summarise } from "./summary.ts";
+
+/**
+ * The text that `serialise` once wrote, from what JSON made of it. The numbers are counted again from each bucket's
+ * new identities: null if they do not add up, or are not those of the window.
+ * @param configured the variants' keys in their order, because JSON loses it for keys like `2`
+ */
+export function restore(exposures: unknown, window: Window, configured: readonly string[]): string | null {
+  const points = property(property(exposures, "timeseries"), "points");
+  const excluded = property(exposures, "excluded_identities");
+  if (!Array.isArray(points) || points.length !== bucketsOf(window).count || !isCount(excluded)) return null;
+
+  const counts: ExposureCount[] = [{ multiple: true, identities: excluded }];
+  for (const point of points) {
+    const bucket = Date.parse(String(property(point, "bucket")));
+    for (const [variant, identities] of Object.entries(Object(property(point, "new_identities")))) {
+      if (!isCount(identities)) return null;
+      counts.push({ multiple: false, variant, bucket, identities });
+    }
+  }
+  const inFile = Object.keys(Object(property(exposures, "variants")));
+  const keys = new Set([...configured.filter((key) => inFile.includes(key)), ...inFile]);
+  const text = serialise(summarise(counts, window, keys));
+  return isSame(JSON.parse(text), exposures) ? text : null;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function property(value: unknown, name: string): unknown {
+  return Object.entries(Object(value)).find(([key]) => key === name)?.[1];
+}
+
+/** Whether two JSON values are the same, whatever the order of their keys. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return one === other;
+  const [theirs, ours] = [new Map(Object.entries(other)), Object.entries(one)];
+  return (
+    Array.isArray(one) === Array.isArray(other) &&
+    ours.length === theirs.size &&
+    ours.every(([key, value]) => theirs.has(key) && isSame(value, theirs.get(key)))
+  );
+}
