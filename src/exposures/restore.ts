@@ -4,7 +4,7 @@ import { type ExposureCount, serialise, summarise } from "./summary.ts";
 /**
  * The text that `serialise` once wrote, from what JSON made of it. The numbers are counted again from each bucket's
  * new identities: null if they do not add up, or are not those of the window.
- * @param configured the variants' keys in their order, because JSON loses it for keys like `2`
+ * @param configured the variants' keys: JSON loses the order of keys like `2`, so they get that of a refresh
  */
 export function restore(exposures: unknown, window: Window, configured: readonly string[]): string | null {
   const points = property(property(exposures, "timeseries"), "points");
@@ -20,7 +20,7 @@ export function restore(exposures: unknown, window: Window, configured: readonly
     }
   }
   const inFile = Object.keys(Object(property(exposures, "variants")));
-  const keys = new Set([...configured.filter((key) => inFile.includes(key)), ...inFile]);
+  const keys = new Set([...configured.filter((key) => inFile.includes(key)), ...inFile.sort()]);
   const text = serialise(summarise(counts, window, keys));
   return isSame(JSON.parse(text), exposures) ? text : null;
 }

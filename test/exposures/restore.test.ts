@@ -1,0 +1,112 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
+import { restore } from "../../src/exposures/restore.ts";
+import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+
+const START = Date.UTC(2026, 0, 1, 10, 30);
+const KEYS = ["control", "treatment", "10", "2", "__proto__", "constructor", "toString", "$multiple", "ключ", 'a"b'];
+
+/** A window, its counts and the configured variants, as a refresh has them. */
+const computed = fc
+  .record({
+    length: fc.oneof(fc.constantFrom(1, HOUR, 72 * HOUR, 72 * HOUR + 1), fc.integer({ min: 1, max: 9 * DAY })),
+    configured: fc.uniqueArray(fc.constantFrom(...KEYS), { maxLength: 4 }),
+    excluded: fc.nat(50),
+    counts: fc.array(
+      fc.record({
+        variant: fc.constantFrom(...KEYS),
+        at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        identities: fc.nat(1000),
+      }),
+      { maxLength: 30 },
+    ),
+  })
+  .map(({ length, configured, excluded, counts }) => {
+    const window = { from: START, to: START + length };
+    const { first, size, count } = bucketsOf(window);
+    const rows: ExposureCount[] = counts.map(({ variant, at, identities }) => {
+      return { multiple: false, variant, bucket: first + Math.floor(at * count) * size, identities };
+    });
+    rows.push({ multiple: true, identities: excluded });
+    return { window, configured, text: serialise(summarise(rows, window, configured)) };
+  });
+
+describe("restore", () => {
+  it("gives the very text back that became JSON", () => {
+    fc.assert(
+      fc.property(computed, ({ window, configured, text }) => {
+        expect(restore(JSON.parse(text), window, configured)).toBe(text);
+      }),
+    );
+  });
+
+  it("keeps the variants of a time when others were configured, in the order of a refresh", () => {
+    const window = { from: START, to: START + HOUR };
+    const text = serialise(summarise([], window, ["b", "c", "a"]));
+    const restored = (configured: string[]) => restore(JSON.parse(text), window, configured);
+    expect(restored(["new", "c"])).toBe(serialise(summarise([], window, ["c", "a", "b"])));
+    expect(restored([])).toBe(serialise(summarise([], window, ["a", "b", "c"])));
+  });
+
+  it("takes JSON in any order of its keys", () => {
+    const window = { from: START, to: START + HOUR };
+    const text = serialise(summarise([{ multiple: true, identities: 3 }], window, ["a"]));
+    const { timeseries, ...rest } = JSON.parse(text);
+    expect(restore({ timeseries, ...rest }, window, ["a"])).toBe(text);
+  });
+
+  it("notices any number that is another", () => {
+    fc.assert(
+      fc.property(computed, fc.nat(), fc.constantFrom(-1, 1, 0.5), ({ window, configured, text }, which, by) => {
+        const numbers = [...text.matchAll(/(?<=[:])\d+(?=[,}])/g)];
+        const number = numbers[which % numbers.length];
+        if (number === undefined) return;
+        // The excluded identities stand for themselves: any count is as good as another.
+        const isExcluded = text.slice(0, number.index).endsWith('"excluded_identities":');
+        if (isExcluded && Number.isInteger(by) && Number(number[0]) + by >= 0) return;
+        const other = `${text.slice(0, number.index)}${Number(number[0]) + by}${text.slice(number.index + number[0].length)}`;
+        expect(restore(JSON.parse(other), window, configured)).toBeNull();
+      }),
+    );
+  });
+
+  const window = { from: START, to: START + 2 * HOUR };
+  const good = () => JSON.parse(serialise(summarise([], window, ["a"])));
+  it.each([
+    { what: "null", broken: null },
+    { what: "text", broken: "exposures" },
+    { what: "a list", broken: [] },
+    { what: "an empty object", broken: {} },
+    { what: "points that are no list", broken: { ...good(), timeseries: { granularity: "hour", points: "many" } } },
+    {
+      what: "a point too few",
+      broken: { ...good(), timeseries: { ...good().timeseries, points: good().timeseries.points.slice(1) } },
+    },
+    { what: "a point that is none", broken: { ...good(), timeseries: { ...good().timeseries, points: [1, 2, 3] } } },
+    { what: "another granularity", broken: { ...good(), timeseries: { ...good().timeseries, granularity: "day" } } },
+    { what: "a field more", broken: { ...good(), more: 1 } },
+    { what: "a field more in a point", broken: { ...good(), timeseries: { ...good().timeseries, more: 1 } } },
+    { what: "negative identities that add up", broken: negative() },
+    { what: "excluded identities below zero", broken: { ...good(), excluded_identities: -1 } },
+    { what: "excluded identities beyond what is exact", broken: { ...good(), excluded_identities: 2 ** 53 } },
+    { what: "lists in place of objects", broken: { ...good(), variants: [0] } },
+  ])("refuses $what", ({ broken }) => {
+    expect(restore(good(), window, ["a"])).not.toBeNull();
+    expect(restore(broken, window, ["a"])).toBeNull();
+  });
+
+  it("refuses the numbers of another window", () => {
+    for (const to of [START + 3 * HOUR, START + 5 * DAY, START])
+      expect(restore(good(), { from: START, to }, ["a"])).toBeNull();
+    expect(restore(good(), { from: START + DAY, to: START + DAY + 2 * HOUR }, ["a"])).toBeNull();
+  });
+
+  function negative() {
+    const { first, size } = bucketsOf(window);
+    const counts = [-1, 1].map((identities, index): ExposureCount => {
+      return { multiple: false, variant: "a", bucket: first + index * size, identities };
+    });
+    return JSON.parse(serialise(summarise(counts, window, ["a"])));
+  }
+});

@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readMigrations } from "../../src/deno/read-migrations.ts";
+import { openSqlite } from "../../src/deno/sqlite.ts";
+import { type Backup, importBackups, listBackups } from "../../src/store/backup.ts";
+import { migrate } from "../../src/store/migrations.ts";
+
+const NOW = Date.UTC(2026, 5, 1);
+
+let folder: string;
+let sqlite: ReturnType<typeof openSqlite>;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "edge-exposures-backup-"));
+  sqlite = openSqlite(join(folder, "test.sqlite"));
+  await migrate(sqlite, readMigrations("migrations/d1"));
+});
+afterAll(() => {
+  sqlite.close();
+  rmSync(folder, { recursive: true });
+});
+
+const backupOf = (id: string, exposures: string | null): Backup => ({
+  experiment: {
+    id,
+    name: id,
+    environmentKey: "env",
+    featureName: id,
+    variants: [{ key: "a", weight: 1 }],
+    startedAt: NOW - 1000,
+    endedAt: null,
+    createdAt: NOW - 5000,
+    updatedAt: NOW - 4000,
+  },
+  asOf: exposures === null ? null : NOW,
+  computedAt: exposures === null ? null : NOW,
+  lastErrorAt: null,
+  isFinal: false,
+  exposures,
+});
+
+describe("listBackups", () => {
+  it("gives everything in pages that a Worker's memory can hold", async () => {
+    const sizes = [0, 10, 1_900_000, 1_900_000, 1_900_000, 5, 900_000, 900_000, 900_000, 900_000];
+    const big = sizes.map((size, index) => backupOf(`big-${index}`, size === 0 ? null : "x".repeat(size)));
+    const small = Array.from({ length: 230 }, (_, index) => backupOf(`small-${1000 + index}`, "{}"));
+    const all = [...big, ...small];
+    expect((await importBackups(sqlite, all, NOW)).imported).toHaveLength(all.length);
+
+    const found: Backup[] = [];
+    for (;;) {
+      const page = await listBackups(sqlite, found.at(-1)?.experiment.id ?? "");
+      if (page.length === 0) break;
+      const bytes = page.reduce((sum, { exposures }) => sum + (exposures?.length ?? 0), 0);
+      expect(bytes).toBeLessThan(4_000_000);
+      expect(page.length).toBeLessThanOrEqual(100);
+      found.push(...page);
+    }
+    expect(found).toEqual(all);
+  });
+});
