@@ -116,6 +116,10 @@ describe("settings", () => {
     expect(settingsOf({ PUBLIC_READ: "false" }).publicRead).toBe(false);
   });
 
+  it("may be as long as the longest query that a Cron Trigger has time for", () => {
+    expect(settingsOf({ QUERY_TIMEOUT_SECONDS: "900" }).warehouse.queryTimeoutMs).toBe(900_000);
+  });
+
   it("leave other bindings alone", () => {
     expect(settingsOf({ DB: {}, COORDINATOR: {}, PATH: "/bin", CACHE_SECOND: "x" })).toEqual(DEFAULTS);
   });
@@ -131,6 +135,7 @@ describe("a malformed setting is named", () => {
         "not a url",
         "http://",
         "ftp://clickhouse.example",
+        "xhttp://clickhouse.example",
         "clickhouse://clickhouse.example:9000",
         "http://clickhouse.example/?database=x",
         "http://clickhouse.example/#fragment",
@@ -143,7 +148,24 @@ describe("a malformed setting is named", () => {
     ["WEBHOOK_SECRET", ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"]],
     ...SECONDS.map((setting): [string, unknown[]] => [
       setting,
-      ["-1", "1.5", "1e3", "0x10", " 5", "5s", "five", "9999999999", -1, 1.5, Number.NaN, Infinity, 1e12, true, {}],
+      [
+        "-1",
+        "1.5",
+        "1e3",
+        "0x10",
+        " 5",
+        "5s",
+        "five",
+        "9999999999",
+        -1,
+        1.5,
+        Number.NaN,
+        Infinity,
+        1e12,
+        true,
+        {},
+        ["5"],
+      ],
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
@@ -202,6 +224,7 @@ describe("problems with settings", () => {
     expect(problems.map(({ setting }) => setting).sort()).toEqual([...ALL].sort());
     const line = describeProblems(problems);
     expect(line).not.toContain("\n");
+    expect(line.split("; ")).toEqual(problems.map(({ setting, message }) => `${setting} ${message}`));
     for (const setting of ALL) expect(line).toContain(`${setting} must`);
   });
 

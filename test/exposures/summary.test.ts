@@ -160,6 +160,14 @@ describe("an exposures summary", () => {
     expect(exposures.timeseries.points.map((point) => point.cumulative_identities["idle"])).toEqual([0, 0]);
   });
 
+  it("is one number a bucket for each variant, as data, too", () => {
+    const { variants } = summarise([counted("seen", 1, 2)], { from: FROM, to: FROM + 3 * HOUR }, ["idle"]);
+    expect([...variants]).toEqual([
+      ["idle", { total: 0, added: [0, 0, 0] }],
+      ["seen", { total: 2, added: [0, 2, 0] }],
+    ]);
+  });
+
   it("gives every bucket of an empty warehouse its zeros", () => {
     const exposures = read(answer([], { from: FROM, to: FROM + 10 * DAY }, ["a", "b"]));
     expect(exposures.timeseries.granularity).toBe("day");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { exposuresAnswer, exposuresETag, matchesETag } from "../../src/http/answers.ts";
+import type { Experiment } from "../../src/experiment.ts";
+import { experimentAnswer, exposuresAnswer, exposuresETag, matchesETag } from "../../src/http/answers.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
 
 const START = Date.UTC(2026, 5, 1);
@@ -36,6 +37,40 @@ const KEYS = [
   "is_final",
   "exposures",
 ];
+
+describe("the experiment answer", () => {
+  const experiment: Experiment = {
+    id: "checkout-cta",
+    name: "Checkout CTA",
+    environmentKey: "env_abc",
+    featureName: "checkout_button",
+    variants: [{ key: "control", weight: 50 }],
+    startedAt: START,
+    endedAt: END,
+    createdAt: START - 2,
+    updatedAt: START - 1,
+  };
+
+  it("has the documented keys, times in UTC with milliseconds, and the status at now", () => {
+    expect(experimentAnswer(experiment, START)).toEqual({
+      id: "checkout-cta",
+      name: "Checkout CTA",
+      environment_key: "env_abc",
+      feature_name: "checkout_button",
+      variants: [{ key: "control", weight: 50 }],
+      started_at: "2026-06-01T00:00:00.000Z",
+      ended_at: "2026-06-15T00:00:00.000Z",
+      status: "running",
+      created_at: "2026-05-31T23:59:59.998Z",
+      updated_at: "2026-05-31T23:59:59.999Z",
+    });
+  });
+
+  it("has null for a time that is not planned", () => {
+    const draft = experimentAnswer({ ...experiment, startedAt: null, endedAt: null }, START);
+    expect(draft).toMatchObject({ started_at: null, ended_at: null, status: "draft" });
+  });
+});
 
 describe("the exposures answer", () => {
   it("is JSON with its keys in the documented order, and times in UTC with milliseconds", () => {

@@ -491,6 +491,65 @@ describe("asking for a refresh", () => {
     expect(world.alarmIn()).toBe(INTERVAL - 50 * SECOND);
   });
 
+  it("starts the interval anew when a hint that was put off is served early, by the retry of a sweep", async () => {
+    const world = await afterACall();
+    await world.ask("hint");
+    await world.pass(100 * SECOND);
+    void world.refresh(world.state.time);
+    await world.run().end(TRANSIENT);
+    await world.pass(5 * SECOND);
+    await world.run().end(REFRESHED);
+    await world.ask("hint");
+    expect(world.alarmIn()).toBe(INTERVAL);
+  });
+
+  it("counts the interval from when hints were due, however many they were and though it took a retry", async () => {
+    const world = await afterACall();
+    await world.ask("hint");
+    await world.pass(100 * SECOND);
+    await world.ask("hint");
+    await world.pass(INTERVAL - 100 * SECOND);
+    await world.run().end(TRANSIENT);
+    await world.pass(5 * SECOND);
+    await world.run().end(REFRESHED);
+    await world.ask("hint");
+    expect(world.alarmIn()).toBe(INTERVAL - 5 * SECOND);
+  });
+
+  it("counts the interval from when a hint that came during a refresh was due, not from that refresh", async () => {
+    const world = createWorld();
+    await world.ask("call");
+    await world.pass(0);
+    await world.ask("hint");
+    await world.run().end(REFRESHED);
+    await world.pass(INTERVAL);
+    await world.run().end(REFRESHED);
+    await world.ask("hint");
+    expect(world.alarmIn()).toBe(INTERVAL);
+  });
+
+  it.each(["superseded", "not_started"] as const)(
+    "keeps the interval after a call that was skipped: %s",
+    async (reason) => {
+      const world = createWorld();
+      await world.ask("call");
+      await world.pass(0);
+      await world.run().end(skipped(reason));
+      await world.ask("hint");
+      expect(world.alarmIn()).toBe(INTERVAL);
+    },
+  );
+
+  it("starts the interval with a call though an edit has set the alarm already", async () => {
+    const world = createWorld();
+    await world.ask("edit");
+    await world.ask("call");
+    await world.pass(0);
+    await world.run().end(REFRESHED);
+    await world.ask("hint");
+    expect(world.alarmIn()).toBe(INTERVAL);
+  });
+
   it("does not put a call off", async () => {
     const world = await afterACall();
     await world.pass(SECOND);
