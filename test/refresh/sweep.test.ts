@@ -110,6 +110,26 @@ describe("a sweep", () => {
     expect(mostAtOnce).toBe(6);
   });
 
+  it("refreshes experiments of every id that there may be", async () => {
+    const ids = ["-", ".", "0", "A", "Z".repeat(64), "_", "a", "z".repeat(64)];
+    for (const id of ids) await put(id, NOW);
+    expect((await sweepWith()).ids).toEqual(ids);
+  });
+
+  it("takes two statements beside its refreshes while all fit on a page: each costs on D1", async () => {
+    for (const id of ["a", "b", "c"]) await put(id, NOW);
+    let statements = 0;
+    const counting: Database = {
+      ...database,
+      transact: (list) => {
+        statements += list.length;
+        return database.transact(list);
+      },
+    };
+    await sweepWith(undefined, counting);
+    expect(statements).toBe(2);
+  });
+
   it.each([499, 500, 501, 1001])("refreshes each of %i experiments, once", async (count) => {
     const id = (index: number) => `experiment-${String(index).padStart(4, "0")}`;
     const expected = Array.from({ length: count }, (_, index) => id(index));

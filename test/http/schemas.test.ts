@@ -1,0 +1,241 @@
+import { describe, expect, it } from "vitest";
+import type * as z from "zod";
+import { parseInput } from "../../src/http/body.ts";
+import type { InputError } from "../../src/http/problem.ts";
+import { experimentBody, experimentId, flagsmithEvent, listQuery, refreshHint } from "../../src/http/schemas.ts";
+
+function accepted<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = parseInput(schema, value);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
+  return parsed.value;
+}
+
+/** What the sender is told, each a sentence that begins with the path. */
+function refused(schema: z.ZodType, value: unknown): InputError[] {
+  const parsed = parseInput(schema, value);
+  if (parsed.ok || parsed.failure.kind !== "invalid_input") throw new Error("it was accepted");
+  for (const { message } of parsed.failure.errors) expect(message).toMatch(/^(must|needs|is) [^\n]{4,}$/);
+  return parsed.failure.errors;
+}
+
+const HALF_A_PAIR = "half \ud83e";
+const valid = { environment_key: "env", feature_name: "button" };
+const at = (time: unknown) => ({ ...valid, started_at: time });
+const variants = (...list: unknown[]) => ({ ...valid, variants: list });
+
+describe("an experiment's body", () => {
+  it("needs only environment and feature; variants are then none, and times open", () => {
+    expect(accepted(experimentBody, valid)).toEqual({ ...valid, variants: [], started_at: null, ended_at: null });
+  });
+
+  it("is taken as it is, with times as epoch milliseconds", () => {
+    const body = {
+      ...valid,
+      name: "Checkout 🧪",
+      variants: [
+        { key: "control", weight: 0 },
+        { key: "treatment", weight: 0.5 },
+      ],
+    };
+    const times = { started_at: "2026-06-01T00:00:00Z", ended_at: "2026-06-01T00:00:00.001Z" };
+    const start = Date.UTC(2026, 5, 1);
+    expect(accepted(experimentBody, { ...body, ...times })).toEqual({
+      ...body,
+      started_at: start,
+      ended_at: start + 1,
+    });
+  });
+
+  it("may have null times", () => {
+    const open = accepted(experimentBody, { ...valid, started_at: null, ended_at: null });
+    expect(open).toMatchObject({ started_at: null, ended_at: null });
+  });
+
+  it.each([
+    ["1970-01-01T00:00:00Z", 0],
+    ["2026-06-01T00:00:00.1Z", Date.UTC(2026, 5, 1) + 100],
+    ["2026-06-01T00:00:00.120Z", Date.UTC(2026, 5, 1) + 120],
+    ["2299-12-31T23:59:59.999Z", Date.UTC(2300, 0) - 1],
+  ])("may start at %s", (time, expected) => {
+    expect(accepted(experimentBody, at(time)).started_at).toBe(expected);
+  });
+
+  it.each<[what: string, body: unknown, path: string, message: RegExp]>([
+    ["no environment", { feature_name: "f" }, "environment_key", /text/],
+    ["an empty feature", { ...valid, feature_name: "" }, "feature_name", /empty/],
+    ["a number as name", { ...valid, name: 1 }, "name", /text/],
+    ["null as name", { ...valid, name: null }, "name", /text/],
+    ["an empty name", { ...valid, name: "" }, "name", /empty/],
+    ["half a surrogate pair", { ...valid, name: HALF_A_PAIR }, "name", /surrogate/],
+    ["a NUL, which SQLite would cut", { ...valid, environment_key: "a\0b" }, "environment_key", /NUL/],
+    ["an unknown key", { ...valid, colour: "red" }, "colour", /not known/],
+    ["variants that are no list", { ...valid, variants: {} }, "variants", /list/],
+    ["null as variants", { ...valid, variants: null }, "variants", /list/],
+    ["a variant that is text", variants("a"), "variants.0", /object with key and weight/],
+    ["a variant that is null", variants(null), "variants.0", /object with key and weight/],
+    ["a variant without key", variants({ weight: 1 }), "variants.0.key", /text/],
+    ["a variant with an empty key", variants({ key: "", weight: 1 }), "variants.0.key", /empty/],
+    ["a key that is half a pair", variants({ key: HALF_A_PAIR, weight: 1 }), "variants.0.key", /surrogate/],
+    ["a weight as text", variants({ key: "a", weight: "1" }), "variants.0.weight", /number/],
+    ["an infinite weight", variants({ key: "a", weight: Infinity }), "variants.0.weight", /number/],
+    ["a negative weight", variants({ key: "a", weight: -0.1 }), "variants.0.weight", /negative/],
+    ["an unknown key in a variant", variants({ key: "a", weight: 1, name: "A" }), "variants.0.name", /not known/],
+    ["a time with an offset", at("2026-06-01T02:00:00+02:00"), "started_at", /UTC/],
+    ["a time without a zone", at("2026-06-01T00:00:00"), "started_at", /UTC/],
+    ["a date", at("2026-06-01"), "started_at", /ISO 8601/],
+    ["a day that does not exist", at("2026-02-29T00:00:00Z"), "started_at", /ISO 8601/],
+    ["a number as time", at(0), "started_at", /ISO 8601/],
+    ["a time finer than milliseconds", at("2026-06-01T00:00:00.0001Z"), "started_at", /milliseconds/],
+    ["a time before 1970", at("1969-12-31T23:59:59.999Z"), "started_at", /1970/],
+    ["a time after 2299", at("2300-01-01T00:00:00Z"), "started_at", /2299/],
+    ["an end without a start", { ...valid, ended_at: "2026-06-01T00:00:00Z" }, "ended_at", /started_at before it/],
+    [
+      "an end at the start",
+      { ...at("2026-06-01T00:00:00Z"), ended_at: "2026-06-01T00:00:00Z" },
+      "ended_at",
+      /after started_at/,
+    ],
+    [
+      "an end before the start",
+      { ...at("2026-06-02T00:00:00Z"), ended_at: "2026-06-01T00:00:00Z" },
+      "ended_at",
+      /after started_at/,
+    ],
+    ["a bad start with a good end", { ...at("soon"), ended_at: "2026-06-01T00:00:00Z" }, "started_at", /ISO 8601/],
+    [
+      "epoch milliseconds as text, later than the end",
+      { ...at("9999999999999"), ended_at: "2026-06-01T00:00:00Z" },
+      "started_at",
+      /ISO 8601/,
+    ],
+    ["a bad end with a good start", { ...at("2026-06-01T00:00:00Z"), ended_at: "late" }, "ended_at", /ISO 8601/],
+    ["a bad end without a start", { ...valid, ended_at: "late" }, "ended_at", /ISO 8601/],
+  ])("is refused for one thing and in these words: %s", (_, body, path, message) => {
+    expect(refused(experimentBody, body)).toEqual([{ path, message: expect.stringMatching(message) }]);
+  });
+
+  it("names every variant whose key was there before", () => {
+    const list = ["a", "b", "a", "b", "a", "c"].map((key) => ({ key, weight: 1 }));
+    expect(refused(experimentBody, variants(...list))).toEqual(
+      [2, 3, 4].map((index) => ({ path: `variants.${index}.key`, message: "must be unique" })),
+    );
+  });
+});
+
+describe("an experiment's id", () => {
+  it.each(["a", "Z", "0", ".", "_", "-", "checkout-CTA_2.0", "a".repeat(64)])("may be %s", (id) => {
+    expect(accepted(experimentId, id)).toBe(id);
+  });
+
+  it.each(["", "a".repeat(65), "a b", " a", "a ", "a/b", "é", "a\n", "\na", "a:b"])("is not %j", (id) => {
+    expect(refused(experimentId, id)).toEqual([{ path: "", message: expect.stringContaining("1 to 64") }]);
+  });
+});
+
+describe("the query of a list", () => {
+  it("may be empty, and then asks for 50 of all", () => {
+    expect(accepted(listQuery, {})).toEqual({ limit: 50 });
+  });
+
+  it.each(["1", "9", "10", "200", "007"])("may ask for %s", (limit) => {
+    expect(accepted(listQuery, { limit }).limit).toBe(Number(limit));
+  });
+
+  it.each(["draft", "running", "completed"])(
+    "may ask for the status %s, of one environment, from a cursor",
+    (status) => {
+      const query = { environment_key: "env", status, cursor: "checkout-cta" };
+      expect(accepted(listQuery, query)).toEqual({ ...query, limit: 50 });
+    },
+  );
+
+  it.each<[query: Record<string, string>, path: string, message: RegExp]>([
+    [{ limit: "0" }, "limit", /1 to 200/],
+    [{ limit: "201" }, "limit", /1 to 200/],
+    [{ limit: "1000" }, "limit", /1 to 200/],
+    [{ limit: "" }, "limit", /1 to 200/],
+    [{ limit: " 5" }, "limit", /1 to 200/],
+    [{ limit: "5 " }, "limit", /1 to 200/],
+    [{ limit: "1.5" }, "limit", /1 to 200/],
+    [{ limit: "-1" }, "limit", /1 to 200/],
+    [{ status: "paused" }, "status", /draft, running, completed/],
+    [{ cursor: "a b" }, "cursor", /1 to 64/],
+    [{ page: "2" }, "page", /not known/],
+  ])("is refused: %j", (query, path, message) => {
+    const errors = refused(listQuery, query);
+    expect(new Set(errors.map((error) => error.path))).toEqual(new Set([path]));
+    for (const error of errors) expect(error.message).toMatch(message);
+  });
+});
+
+describe("a hint", () => {
+  it.each([{ experiment_id: "checkout-cta" }, { environment_key: "env" }, valid])("may be %j", (hint) => {
+    expect(accepted(refreshHint, hint)).toEqual(hint);
+  });
+
+  it.each([
+    {},
+    { experiment_id: "a", environment_key: "env" },
+    { feature_name: "button" },
+    { environment_key: 7 },
+    { environment_key: "env", feature_name: null },
+    ["checkout-cta"],
+    null,
+  ])("is not %j, and says what it may be", (hint) => {
+    expect(refused(refreshHint, hint)).toEqual([{ path: "", message: expect.stringContaining("experiment_id, or") }]);
+  });
+
+  it.each<[hint: object, path: string, message: RegExp]>([
+    [{ experiment_id: "a b" }, "experiment_id", /1 to 64/],
+    [{ environment_key: "" }, "environment_key", /empty/],
+    [{ environment_key: "env", feature_name: "" }, "feature_name", /empty/],
+    [{ environment_key: HALF_A_PAIR }, "environment_key", /surrogate/],
+    [{ ...valid, more: 1 }, "more", /not known/],
+    [{ experiment_id: "a", more: 1 }, "more", /not known/],
+  ])("that is almost one says what is wrong with it: %j", (hint, path, message) => {
+    expect(refused(refreshHint, hint)).toEqual([{ path, message: expect.stringMatching(message) }]);
+  });
+});
+
+describe("a Flagsmith event", () => {
+  const named = (name: unknown) => ({ feature: { name, id: 7 }, enabled: true });
+  const changed = (data: unknown, event_type = "FLAG_UPDATED") => ({ event_type, data });
+
+  it.each(["FLAG_UPDATED", "FLAG_DELETED"])("is about a feature: %s", (event_type) => {
+    const event = { event_type, data: { new_state: named("new"), previous_state: named("old") } };
+    expect(accepted(flagsmithEvent, event)).toEqual({ about: "feature", featureName: "new" });
+  });
+
+  it.each([
+    { what: "is left out", data: { previous_state: named("old") } },
+    { what: "is null", data: { new_state: null, previous_state: named("old") } },
+    { what: "is of another shape", data: { new_state: "deleted", previous_state: named("old") } },
+    { what: "names nothing", data: { new_state: named(""), previous_state: named("old") } },
+  ])("takes the feature of the previous state when the new one $what", ({ data }) => {
+    expect(accepted(flagsmithEvent, changed(data, "FLAG_DELETED"))).toEqual({ about: "feature", featureName: "old" });
+  });
+
+  it.each([undefined, null, "text", {}, { new_state: null, previous_state: null }, { new_state: named(7) }])(
+    "of a flag must name its feature: %j",
+    (data) => {
+      expect(refused(flagsmithEvent, changed(data))).toEqual([
+        { path: "data", message: expect.stringContaining("new_state.feature.name") },
+      ]);
+    },
+  );
+
+  it.each(["AUDIT_LOG_CREATED", "NEW_VERSION_PUBLISHED"])("is about its environment: %s", (event_type) => {
+    expect(accepted(flagsmithEvent, { event_type, data: { log: "x" } })).toEqual({ about: "environment" });
+    expect(accepted(flagsmithEvent, { event_type })).toEqual({ about: "environment" });
+  });
+
+  it.each(["", "SEGMENT_UPDATED", "flag_updated"])("is about nothing of ours: %j", (event_type) => {
+    expect(accepted(flagsmithEvent, changed({}, event_type))).toEqual({ about: "nothing" });
+  });
+
+  it("must have a type", () => {
+    const error = { path: "event_type", message: expect.stringContaining("text") };
+    expect(refused(flagsmithEvent, {})).toEqual([error]);
+    expect(refused(flagsmithEvent, { event_type: 1 })).toEqual([error]);
+  });
+});
