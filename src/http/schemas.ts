@@ -28,7 +28,7 @@ const variants = z
   .array(
     z.strictObject(
       { key: text, weight: z.number({ error: "must be a number" }).min(0, "must not be negative") },
-      { error: (issue) => (issue.code === "invalid_type" ? "must be an object with key and weight" : undefined) },
+      { error: "must be an object with key and weight" },
     ),
     { error: "must be a list of variants" },
   )
