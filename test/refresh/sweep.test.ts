@@ -23,7 +23,7 @@ afterEach(() => database.close());
 
 async function put(id: string, startedAt: number | null, endedAt: number | null = null): Promise<void> {
   const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], startedAt, endedAt };
-  expect(await putExperiment(database, input, NOW)).toMatchObject({ ok: true });
+  expect(await putExperiment(database, input, null, NOW)).toMatchObject({ ok: true });
 }
 
 /** One sweep whose refreshes end as told, or as refreshed. */

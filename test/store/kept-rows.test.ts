@@ -1,0 +1,83 @@
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { afterEach, describe, expect, it } from "vitest";
+import { openD1 } from "../../src/cloudflare/d1.ts";
+import { readMigrations } from "../../src/deno/read-migrations.ts";
+import { openSqlite } from "../../src/deno/sqlite.ts";
+import { type Database, primary, type Row } from "../../src/store/database.ts";
+import { migrate } from "../../src/store/migrations.ts";
+
+const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));
+
+/** Rows that each version of the database may hold, by the migration after which they may. Whoever adds one adds here. */
+const rowsAfter: Record<string, string[]> = {
+  "0001_experiments.sql": [
+    `INSERT INTO experiments (id, name, environment_key, feature_name, variants, started_at, ended_at, created_at,
+      updated_at, version, as_of, computed_at, is_final, last_error_at, refresh_requested_at, called_at, exposures)
+    VALUES ('full', 'Full: ☃ ''x''', 'env', 'button', '[{"key":"a","weight":0.5}]', 1, 2, 3, 4, 5, 6, 7, 1, 8, 9, 10, '{"a":1}')`,
+    `INSERT INTO experiments (id, name, environment_key, feature_name, variants, created_at, updated_at)
+    VALUES ('bare', 'bare', 'env', 'other', '[]', 1, 1)`,
+    "INSERT INTO webhook_deliveries (id, received_at, receipt) VALUES ('delivery', 1, 'receipt')",
+  ],
+  "0002_api_keys.sql": [
+    `INSERT INTO api_keys (id, sha256, name, environment_key, role, created_at, expires_at)
+    VALUES ('k1', 'aa', 'CI', 'env', 'write', 1, 2), ('k2', 'bb', 'all', NULL, 'read', 1, NULL)`,
+  ],
+};
+
+const databases = [
+  {
+    name: "SQLite",
+    open: async () => {
+      const sqlite = openSqlite(":memory:");
+      return { database: sqlite, close: async () => sqlite.close() };
+    },
+  },
+  {
+    name: "D1",
+    open: async () => {
+      const script = "export default { fetch: () => new Response() }";
+      const miniflare = new Miniflare(
+        convertV4MiniflareOptions({ cf: false, modules: true, script, d1Databases: ["DB"] }),
+      );
+      return { database: openD1(await miniflare.getD1Database("DB")), close: () => miniflare.dispose() };
+    },
+  },
+];
+
+let close = async () => {};
+afterEach(() => close());
+
+async function tablesOf(database: Database): Promise<string[]> {
+  const sql =
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_cf_*' AND name NOT GLOB 'sqlite_*'";
+  const names = (await primary(database, { sql, values: [] })).map(({ name }) => String(name));
+  return names.filter((name) => name !== "d1_migrations").sort();
+}
+
+async function contentOf(database: Database): Promise<Map<string, Row[]>> {
+  const content = new Map<string, Row[]>();
+  for (const table of await tablesOf(database))
+    content.set(table, await primary(database, { sql: `SELECT * FROM ${table} ORDER BY 1`, values: [] }));
+  return content;
+}
+
+describe.each(databases)("a filled database of an earlier version, $name", ({ open }) => {
+  it.each(shipped.map(({ name }, index) => ({ name, version: index + 1 })))(
+    "keeps every row and value when all that follows $name is applied",
+    async ({ version }) => {
+      const opened = await open();
+      close = opened.close;
+      const { database } = opened;
+      await migrate(database, shipped.slice(0, version));
+      for (const { name } of shipped.slice(0, version))
+        for (const sql of rowsAfter[name] ?? []) await primary(database, { sql, values: [] });
+      const before = await contentOf(database);
+      for (const [table, rows] of before) expect(rows.length, `${table} is filled`).toBeGreaterThan(0);
+
+      await migrate(database, shipped);
+      const after = await contentOf(database);
+      for (const [table, rows] of before)
+        expect(after.get(table)).toEqual(rows.map((row) => expect.objectContaining(row)));
+    },
+  );
+});
