@@ -9,8 +9,9 @@ const { service } = await runService();
 
 export default {
   async fetch(request: Request, connection: { remoteAddr: object }): Promise<Response> {
-    const url = new URL(request.url);
-    if (url.pathname !== TRIGGER) return service.fetch(request, connection);
+    // A Host header may make the URL one that does not parse.
+    const url = URL.parse(request.url);
+    if (url?.pathname !== TRIGGER) return service.fetch(request, connection);
     const done = await service.sweep(Number(url.searchParams.get("time") ?? Date.now()));
     return done ? new Response("ok") : new Response("exception", { status: 500 });
   },

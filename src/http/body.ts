@@ -1,4 +1,4 @@
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type * as z from "zod";
 import { failed, ok, type Result } from "../result.ts";
@@ -7,9 +7,18 @@ import { type InputError, type Refusal, refuse } from "./problem.ts";
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-/** Refuses a longer body, declared or sent. */
-export function limitBody(limit: number) {
-  return bodyLimit({ maxSize: limit, onError: () => refuse({ kind: "body_too_large", limit }) });
+/** Refuses a longer body, declared or sent, and one that breaks off: the caller is gone then, or sends no HTTP. */
+export function limitBody(limit: number): MiddlewareHandler {
+  const measure = bodyLimit({ maxSize: limit, onError: () => refuse({ kind: "body_too_large", limit }) });
+  return async (c, next) => {
+    try {
+      const refused = await measure(c, async () => void (await c.req.arrayBuffer()));
+      if (refused !== undefined) return refused;
+    } catch {
+      return refuse({ kind: "incomplete_body" });
+    }
+    return next();
+  };
 }
 
 /** The body as text, or null if it is not UTF-8. Byte for byte: encoding it again gives what was sent. */

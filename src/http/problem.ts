@@ -5,6 +5,7 @@ export type InputError = { path: string; message: string };
 export type Refusal =
   | { kind: "invalid_input"; errors: InputError[] }
   | { kind: "malformed_json" }
+  | { kind: "incomplete_body" }
   | { kind: "body_too_large"; limit: number }
   | { kind: "unsupported_media_type"; type: string }
   | { kind: "unauthorized"; detail: string; challenge: string }
@@ -45,6 +46,13 @@ function problemOf(refusal: Refusal): Problem {
         title: "Malformed JSON",
         detail: "The body does not parse.",
         errors: [{ path: "", message: "must be one JSON value in UTF-8" }],
+      };
+    case "incomplete_body":
+      return {
+        status: 400,
+        title: "Incomplete body",
+        detail: "The body broke off before its end.",
+        errors: [{ path: "", message: "must arrive whole" }],
       };
     case "body_too_large":
       return { status: 413, title: "Body too large", detail: `The body may have at most ${refusal.limit} bytes.` };
