@@ -5,7 +5,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { denoCommand } from "../../src/dev/local-deno.ts";
+import type { Row } from "../../src/store/database.ts";
 
 /** The same app under Deno, with the rights of a real run and an empty SQLite file. */
 export async function startDeno(vars: Record<string, string>) {
@@ -43,6 +45,16 @@ export async function startDeno(vars: Record<string, string>) {
   }
 
   return {
+    url,
+    /** What a SELECT finds in its database. */
+    async select(sql: string): Promise<Row[]> {
+      const sqlite = new DatabaseSync(join(folder, "edge-exposures.sqlite"), { readOnly: true });
+      try {
+        return sqlite.prepare(sql).all();
+      } finally {
+        sqlite.close();
+      }
+    },
     run,
     end,
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) => fetch(new URL(path, url), init),

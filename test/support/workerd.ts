@@ -1,16 +1,20 @@
 import type { D1Database, DurableObjectNamespace } from "@cloudflare/workers-types";
 import { createTestHarness } from "wrangler";
+import type { Row } from "../../src/store/database.ts";
 
 type Env = { DB: D1Database; COORDINATOR: DurableObjectNamespace };
 
 /** The real Worker in workerd, with an empty D1. */
 export async function startWorkerd(vars: Record<string, string>) {
   const harness = createTestHarness({ workers: [{ configPath: "wrangler.toml", vars }] });
-  await harness.listen();
+  const { url } = await harness.listen();
   const worker = harness.getWorker<Env>();
   await worker.applyD1Migrations("DB");
   return {
     worker,
+    url,
+    /** What a SELECT finds in its database. */
+    select: async (sql: string): Promise<Row[]> => (await (await worker.getEnv()).DB.prepare(sql).all<Row>()).results,
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) =>
       harness.fetch(path, init as Parameters<typeof harness.fetch>[1]),
     trigger: async (at: number) => (await worker.scheduled({ scheduledTime: new Date(at) })).outcome === "ok",

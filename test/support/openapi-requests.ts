@@ -1,0 +1,209 @@
+import fc from "fast-check";
+import { almostValid, hostileText, isObject, type Schema, valid } from "./json-schema.ts";
+import type { SignatureHeader } from "./sign.ts";
+import { ADMIN, READER } from "./worker.ts";
+
+// Requests for whatever an OpenAPI document lists, right, nearly right and wild.
+
+export type GeneratedRequest = {
+  method: string;
+  /** With its query; percent-encoded, well or not. */
+  path: string;
+  headers: Record<string, string>;
+  body: string | Uint8Array | null;
+  /** To be signed when it is sent, as the operation asks; null: not at all. */
+  signature: SignatureHeader | null;
+};
+
+type Parameter = { name: string; in: string; required: boolean; schema: Schema };
+
+export type Operation = {
+  /** `PUT /v1/experiments/{id}` */
+  name: string;
+  method: string;
+  template: string;
+  parameters: Parameter[];
+  body: { mediaType: string; schema: Schema } | null;
+  /** The documented answers. */
+  statuses: number[];
+};
+
+/** Ids that are there, so that requests get past "not found". */
+export const knownIds = ["known-draft", "known-running", "known-final"] as const;
+
+/** Every operation of the document, with its references resolved. */
+export function operationsOf(document: unknown): Operation[] {
+  const root = resolve(document, document);
+  const paths = isObject(root) && isObject(root["paths"]) ? root["paths"] : {};
+  return Object.entries(paths).flatMap(([template, item]) => {
+    if (!isObject(item)) return [];
+    const { parameters: shared, ...methods } = item;
+    return Object.entries(methods).flatMap(([method, operation]): Operation[] => {
+      if (!isObject(operation)) return [];
+      const content = isObject(operation["requestBody"]) ? operation["requestBody"]["content"] : undefined;
+      const [mediaType, media] = Object.entries(isObject(content) ? content : {})[0] ?? [];
+      const schema = isObject(media) && isObject(media["schema"]) ? media["schema"] : {};
+      return [
+        {
+          name: `${method.toUpperCase()} ${template}`,
+          method: method.toUpperCase(),
+          template,
+          parameters: [...parametersOf(shared), ...parametersOf(operation["parameters"])],
+          body: mediaType === undefined ? null : { mediaType, schema },
+          statuses: Object.keys(isObject(operation["responses"]) ? operation["responses"] : {}).map(Number),
+        },
+      ];
+    });
+  });
+}
+
+function parametersOf(list: unknown): Parameter[] {
+  return (Array.isArray(list) ? list.filter(isObject) : []).map((parameter) => ({
+    name: String(parameter["name"]),
+    in: String(parameter["in"]),
+    required: parameter["required"] === true,
+    schema: isObject(parameter["schema"]) ? parameter["schema"] : {},
+  }));
+}
+
+function resolve(node: unknown, root: unknown): unknown {
+  if (Array.isArray(node)) return node.map((item) => resolve(item, root));
+  if (!isObject(node)) return node;
+  const reference = node["$ref"];
+  if (typeof reference !== "string")
+    return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, resolve(value, root)]));
+  let target: unknown = root;
+  for (const step of reference.replace(/^#\//, "").split("/")) target = isObject(target) ? target[step] : undefined;
+  return resolve(target, root);
+}
+
+/** Longer addresses are the runtime's business: it answers 414 before the app hears of them. */
+const encode = (text: string) => encodeURIComponent(text.slice(0, 2000).toWellFormed());
+/** What a header may hold. */
+const headerText = (text: string) =>
+  text
+    .toWellFormed()
+    .replaceAll(/[^\x20-\x7e]/g, "-")
+    .slice(0, 4000);
+
+const authorization = fc.oneof(
+  { weight: 12, arbitrary: fc.constant(`Bearer ${ADMIN}`) },
+  { weight: 2, arbitrary: fc.constant(`Bearer ${READER}`) },
+  { weight: 2, arbitrary: fc.constantFrom("", "Bearer", "Bearer x", "Basic YTpi", "Bearer a b", `bearer  ${ADMIN}`) },
+  { weight: 1, arbitrary: hostileText.map((text) => headerText(`Bearer ${text}`)) },
+);
+
+const contentTypes = fc.constantFrom(
+  ...["application/json", "APPLICATION/JSON", "application/json; charset=utf-16", "application/json;charset=utf-8"],
+  ...["application/json,text/plain", "text/json", "application/problem+json", "application/jsonp", "text/plain", ""],
+  ...["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "application/octet-stream", "*/*", ";"],
+);
+
+function parameterText({ name, schema }: Parameter): fc.Arbitrary<string> {
+  const right = valid(schema).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+  const known = name === "id" || name.endsWith("_id") ? fc.constantFrom<string>(...knownIds) : right;
+  return fc.oneof(
+    { weight: 5, arbitrary: known },
+    { weight: 4, arbitrary: right },
+    { weight: 2, arbitrary: hostileText },
+    { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 80 }) },
+  );
+}
+
+/** Calls of one operation: each part of it right, or wrong in one place. */
+export function requestsFor(operation: Operation): fc.Arbitrary<GeneratedRequest> {
+  const named = (place: string) => operation.parameters.filter((parameter) => parameter.in === place);
+  const texts = (parameters: Parameter[]) =>
+    fc.record(Object.fromEntries(parameters.map((parameter) => [parameter.name, parameterText(parameter)])), {
+      requiredKeys: parameters.filter(({ required }) => required).map(({ name }) => name),
+    });
+  const { body } = operation;
+  const signatureHeader = named("header")
+    .map(({ name }) => name.toLowerCase())
+    .find((name) => name === "webhook-signature" || name === "x-flagsmith-signature");
+  return fc
+    .record({
+      path: texts(named("path")),
+      query: texts(named("query")),
+      moreQuery: fc.oneof({ weight: 9, arbitrary: fc.constant("") }, fc.constantFrom("&x=1", "&%00", "&=", "&limit=1")),
+      headers: texts(named("header")),
+      authorization,
+      contentType: fc.oneof({ weight: 9, arbitrary: fc.constant(body?.mediaType ?? "") }, contentTypes),
+      value: fc.oneof(
+        { weight: 4, arbitrary: valid(body?.schema ?? {}) },
+        { weight: 5, arbitrary: almostValid(body?.schema ?? {}) },
+      ),
+      isSigned: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, fc.constant(false)),
+    })
+    .map((parts) => {
+      const path = operation.template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encode(parts.path[name] ?? ""));
+      const query = Object.entries(parts.query).map(([name, text]) => `${encode(name)}=${encode(text)}`);
+      const asked = query.join("&") + parts.moreQuery;
+      const headers = Object.entries(parts.headers).map(([name, text]) => [name, headerText(text)]);
+      return {
+        method: operation.method,
+        path: asked === "" ? path : `${path}?${asked}`,
+        headers: {
+          ...Object.fromEntries(headers),
+          ...(body === null || parts.contentType === "" ? {} : { "Content-Type": parts.contentType }),
+          Authorization: parts.authorization,
+        },
+        body: body === null ? null : textOf(parts.value, body.mediaType),
+        signature: parts.isSigned ? (signatureHeader ?? null) : null,
+      };
+    });
+}
+
+function textOf(value: unknown, mediaType: string): string {
+  if (typeof value === "string" && !/json/.test(mediaType)) return value.toWellFormed();
+  return JSON.stringify(value) ?? "";
+}
+
+const methods = fc.constantFrom(
+  ...["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "SEARCH", "PURGE", "LOCK", "REPORT"],
+);
+
+/** Any request at all, near the addresses that are served. */
+export function wildRequests(operations: Operation[]): fc.Arbitrary<GeneratedRequest> {
+  const served = operations.flatMap(({ template }) => template.split("/"));
+  const segment = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(...new Set(served), ...knownIds) },
+    fc.constantFrom("", ".", "..", "%2e%2e", "%00", "%2F", "%5C", "%E0%A4", "%ff", "%", "%zz", "%C0%AF", "%u0041"),
+    fc.constantFrom("a".repeat(8000), "é", "🧪", ";x=1", "*", ":id", "{id}", "__proto__", "[", "a b", "\\", "@"),
+    hostileText.map((text) => encode(text)),
+  );
+  const anyPath = fc.array(segment, { maxLength: 6 }).map((segments) => `/${segments.join("/")}`);
+  const call = fc.oneof(
+    fc.record({ method: methods, path: anyPath }),
+    fc
+      .tuple(fc.constantFrom(...operations), fc.oneof(methods, fc.constant(null)), segment)
+      .map(([{ method, template }, other, text]) => ({
+        method: other ?? method,
+        path: template.replaceAll(/\{\w+\}/g, text),
+      })),
+  );
+  const query = fc.oneof(
+    { weight: 3, arbitrary: fc.constant("") },
+    fc.constantFrom("?", "??", "?%", "?%00=%00", "?a[]=1&a[]=2", "?limit=%FF", "?__proto__=1", "?cursor=&cursor=a"),
+    hostileText.map((text) => `?environment_key=${encode(text)}`),
+  );
+  const parts = fc.record({
+    call: fc
+      .tuple(call, query)
+      .map(([{ method, path }, asked]) => ({ method, path: path.replaceAll("#", "") + asked })),
+    headers: fc
+      .record({ authorization, contentType: contentTypes })
+      .map(({ authorization: Authorization, contentType }) => ({
+        Authorization,
+        ...(contentType === "" ? {} : { "Content-Type": contentType }),
+      })),
+    body: fc.oneof(
+      fc.json(),
+      fc.uint8Array({ maxLength: 400 }),
+      fc.json().map((text) => text.slice(0, -1)),
+      fc.constantFrom("", "{", "[".repeat(100_000), '{"a":'.repeat(100_000), "\ufeff{}", "1".repeat(100_000), "\0"),
+    ),
+    signature: fc.constantFrom<GeneratedRequest["signature"][]>(null, "webhook-signature", "x-flagsmith-signature"),
+  });
+  return parts.map(({ call: { method, path }, ...rest }) => ({ method, path, ...rest }));
+}
