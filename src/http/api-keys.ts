@@ -3,7 +3,7 @@ import { type ApiKey, addApiKey, deleteApiKey, listApiKeys } from "../store/api-
 import { apiKeyAnswer } from "./answers.ts";
 import { apiKeyId, generateApiKey, sha256Hex } from "./api-key.ts";
 import type { AppDeps } from "./app.ts";
-import { KIB, limitBody, parseBody, parseInput, readText } from "./body.ts";
+import { KIB, parseInput, readBody } from "./body.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request.ts";
 import { apiKeyBody, pageQuery } from "./schemas.ts";
@@ -13,9 +13,9 @@ export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono
   const app = new Hono<AppEnv>();
   const admin = signIn.require("admin");
 
-  app.post("/", admin, limitBody(64 * KIB), async (c) => {
+  app.post("/", admin, async (c) => {
     const now = clock();
-    const body = parseBody(c.req.header("Content-Type"), await readText(c), apiKeyBody);
+    const body = await readBody(c, 64 * KIB, apiKeyBody);
     if (!body.ok) return refuse(body.failure);
     const { name, environment_key: environmentKey, role, expires_at: expiresAt } = body.value;
     if (expiresAt !== null && expiresAt <= now) {

@@ -5,7 +5,7 @@ import { failed, ok, type Result } from "../result.ts";
 import { type Backup, importBackups, listBackups } from "../store/backup.ts";
 import { exportLine } from "./answers.ts";
 import type { AppDeps } from "./app.ts";
-import { isOfType, limitBody, MIB, parseInput, readText } from "./body.ts";
+import { isOfType, MIB, parseInput, readText } from "./body.ts";
 import { type InputError, refuse } from "./problem.ts";
 import type { AppEnv } from "./request.ts";
 import { exportedExperiment } from "./schemas.ts";
@@ -48,12 +48,13 @@ export function backupRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono
     });
   }
 
-  app.post("/import", admin, limitBody(8 * MIB), async (c) => {
+  app.post("/import", admin, async (c) => {
     if (!isOfType(c.req.header("Content-Type"), JSON_LINES))
       return refuse({ kind: "unsupported_media_type", type: JSON_LINES });
-    const text = await readText(c);
-    if (text === null) return refuse({ kind: "malformed_json" });
-    const backups = parseLines(text);
+    const text = await readText(c, 8 * MIB);
+    if (!text.ok) return refuse(text.failure);
+    if (text.value === null) return refuse({ kind: "malformed_json" });
+    const backups = parseLines(text.value);
     if (!backups.ok) return refuse({ kind: "invalid_input", errors: backups.failure });
 
     const imported: string[] = [];

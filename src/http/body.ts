@@ -1,37 +1,51 @@
-import type { Context, MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
+import type { Context } from "hono";
 import type * as z from "zod";
 import { failed, ok, type Result } from "../result.ts";
-import { type InputError, type Refusal, refuse } from "./problem.ts";
+import type { InputError, Refusal } from "./problem.ts";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-/** Refuses a longer body, declared or sent, and one that breaks off: the caller is gone then, or sends no HTTP. */
-export function limitBody(limit: number): MiddlewareHandler {
-  const measure = bodyLimit({ maxSize: limit, onError: () => refuse({ kind: "body_too_large", limit }) });
-  return async (c, next) => {
-    try {
-      const refused = await measure(c, async () => void (await c.req.arrayBuffer()));
-      if (refused !== undefined) return refused;
-    } catch {
-      return refuse({ kind: "incomplete_body" });
-    }
-    return next();
-  };
-}
-
-/** The body as text, or null if it is not UTF-8. Byte for byte: encoding it again gives what was sent. */
-export async function readText(c: Context): Promise<string | null> {
-  const bytes = await c.req.arrayBuffer();
+/**
+ * The body as text, or null if it is not UTF-8. Byte for byte: encoding it again gives what was sent. Fails if it is
+ * longer than the limit, declared or sent, or breaks off: the caller is gone then, or sends no HTTP.
+ */
+export async function readText(c: Context, limit: number): Promise<Result<string | null, Refusal>> {
+  const tooLarge = failed({ kind: "body_too_large", limit } as const);
+  if (Number(c.req.header("Content-Length") ?? 0) > limit) return tooLarge;
+  const reader = c.req.raw.body?.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    for (;;) {
+      const { done, value } = (await reader?.read()) ?? { done: true };
+      if (done) break;
+      chunks.push(value);
+      length += value.length;
+      if (length > limit) return tooLarge;
+    }
   } catch {
-    return null;
+    return failed({ kind: "incomplete_body" });
+  }
+  const bytes = await new Blob(chunks).arrayBuffer();
+  try {
+    return ok(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    return ok(null);
   }
 }
 
-/** The body as a value of the schema, or why it is none. */
+/** The body of a request as a value of the schema, or why it is none. */
+export async function readBody<Schema extends z.ZodType>(
+  c: Context,
+  limit: number,
+  schema: Schema,
+): Promise<Result<z.output<Schema>, Refusal>> {
+  const text = await readText(c, limit);
+  return text.ok ? parseBody(c.req.header("Content-Type"), text.value, schema) : text;
+}
+
+/** A body as a value of the schema, or why it is none. */
 export function parseBody<Schema extends z.ZodType>(
   contentType: string | undefined,
   body: string | null,

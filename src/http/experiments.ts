@@ -3,7 +3,7 @@ import { askFor } from "../refresh/ask.ts";
 import { deleteExperiment, getExperiment, listExperiments, putExperiment } from "../store/experiments.ts";
 import { experimentAnswer } from "./answers.ts";
 import type { AppDeps } from "./app.ts";
-import { KIB, limitBody, parseBody, parseInput, readText } from "./body.ts";
+import { KIB, parseInput, readBody } from "./body.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request.ts";
 import { experimentBody, experimentId, listQuery } from "./schemas.ts";
@@ -15,8 +15,8 @@ export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
   const read = signIn.require("read");
   const write = signIn.require("write");
 
-  app.put("/:id", write, limitBody(64 * KIB), async (c) => {
-    const body = parseBody(c.req.header("Content-Type"), await readText(c), experimentBody);
+  app.put("/:id", write, async (c) => {
+    const body = await readBody(c, 64 * KIB, experimentBody);
     if (!body.ok) return refuse(body.failure);
     const id = experimentId.safeParse(c.req.param("id"));
     if (!id.success) {

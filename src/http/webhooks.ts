@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import { askFor } from "../refresh/ask.ts";
 import { type HintScope, noteHint } from "../store/requests.ts";
 import type { AppDeps } from "./app.ts";
-import { limitBody, MIB, parseBody, readText } from "./body.ts";
+import { MIB, parseBody, readText } from "./body.ts";
 import { createGuard, SHUT_OUT_SECONDS } from "./guard.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request.ts";
@@ -15,8 +15,10 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const guard = createGuard("signature", deps.limiter, clock, deps.log);
 
-  app.post("/refresh", limitBody(MIB), async (c) => {
-    const text = await readText(c);
+  app.post("/refresh", async (c) => {
+    const sent = await readText(c, MIB);
+    if (!sent.ok) return refuse(sent.failure);
+    const text = sent.value;
     const secret = settings.webhookSecret;
     if (text === null || secret === null || !isSignedStandard(secret, c.req.raw.headers, text)) {
       return refuseSignature(c, "Standard-Webhooks");
@@ -30,8 +32,10 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
     return take(c, featureName === undefined ? { environmentKey } : { environmentKey, featureName }, delivery);
   });
 
-  app.post("/flagsmith/:environment_key", limitBody(MIB), async (c) => {
-    const text = await readText(c);
+  app.post("/flagsmith/:environment_key", async (c) => {
+    const sent = await readText(c, MIB);
+    if (!sent.ok) return refuse(sent.failure);
+    const text = sent.value;
     const secret = settings.flagsmithWebhookSecret;
     const signature = c.req.header("X-Flagsmith-Signature") ?? "";
     if (text === null || secret === null || !(await isSignedHex(secret, signature, text))) {
