@@ -44,6 +44,11 @@ export async function startDeno(vars: Record<string, string>) {
     return code;
   }
 
+  async function restart(): Promise<void> {
+    await end("SIGKILL");
+    await run();
+  }
+
   return {
     url,
     /** What a SELECT finds in its database. */
@@ -57,6 +62,7 @@ export async function startDeno(vars: Record<string, string>) {
     },
     run,
     end,
+    file: join(folder, "edge-exposures.sqlite"),
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) => fetch(new URL(path, url), init),
     trigger: async (at: number) => (await fetch(new URL(`/cdn-cgi/local/scheduled?time=${at}`, url))).ok,
     lines: () => lines,
@@ -64,9 +70,16 @@ export async function startDeno(vars: Record<string, string>) {
       lines = [];
     },
     /** The whole process is killed, and started again on what it has left behind. */
-    async crash(_experimentId: string) {
-      await end("SIGKILL");
-      await run();
+    restart,
+    crash: (_experimentId: string) => restart(),
+    /** Reads the database, past the service. */
+    query: async (sql: string): Promise<Record<string, unknown>[]> => {
+      const sqlite = new DatabaseSync(join(folder, "edge-exposures.sqlite"), { readOnly: true });
+      try {
+        return sqlite.prepare(sql).all();
+      } finally {
+        sqlite.close();
+      }
     },
     async stop() {
       await end("SIGTERM");
@@ -75,7 +88,7 @@ export async function startDeno(vars: Record<string, string>) {
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -16,10 +16,13 @@ export async function startProxy(warehouse: WarehouseSettings) {
     underWay: 0,
     mostAtOnce: 0,
     mostAtOnceByFeature: new Map<string, number>(),
+    /** Whenever a query of a feature came while another was under way: when that one had come, and when it came. */
+    overlaps: [] as { feature: string; since: number; at: number }[],
     /** How many wait at the closed gate. */
     waiting: 0,
   };
-  const underWayByFeature = new Map<string, number>();
+  /** Since when each query of a feature is under way. */
+  const underWayByFeature = new Map<string, Set<{ since: number }>>();
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? "/", warehouse.url);
@@ -27,13 +30,16 @@ export async function startProxy(warehouse: WarehouseSettings) {
     const body = Buffer.concat(await Array.fromAsync<Buffer>(request));
     state.queries += 1;
     state.underWay += 1;
-    const own = (underWayByFeature.get(feature) ?? 0) + 1;
+    const query = { since: Date.now() };
+    const own = underWayByFeature.get(feature) ?? new Set();
     underWayByFeature.set(feature, own);
+    for (const { since } of own) state.overlaps.push({ feature, since, at: query.since });
+    own.add(query);
     state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
-    state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own));
+    state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own.size));
     response.on("close", () => {
       state.underWay -= 1;
-      underWayByFeature.set(feature, (underWayByFeature.get(feature) ?? 0) - 1);
+      own.delete(query);
     });
     if (gate !== null) {
       state.waiting += 1;
@@ -46,13 +52,11 @@ export async function startProxy(warehouse: WarehouseSettings) {
       body,
     });
     const answer = { body: await upstream.text(), status: upstream.status, headers: upstream.headers };
-    const fault = spoiled.get(feature) ?? spoiled.get("");
-    if (fault !== undefined) return fault(answer, response);
-    const code = answer.headers.get("x-clickhouse-exception-code");
-    response.writeHead(answer.status, code === null ? {} : { "X-ClickHouse-Exception-Code": code });
-    response.end(answer.body);
+    const fault = spoiled.get(feature) ?? spoiled.get("") ?? asItIs;
+    fault(answer, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
+  await listen(0);
   const { port } = server.address() as AddressInfo;
 
   return {
@@ -72,6 +76,11 @@ export async function startProxy(warehouse: WarehouseSettings) {
       gate?.open();
       gate = null;
     },
+    /** Refuses connections until it is told to accept them again. */
+    refuse() {
+      server.close();
+    },
+    accept: () => listen(port),
     reset() {
       state.queries = 0;
       state.mostAtOnce = 0;
@@ -84,6 +93,13 @@ export async function startProxy(warehouse: WarehouseSettings) {
     },
   };
 }
+
+/** No fault: what the warehouse said. */
+export const asItIs: Fault = ({ body, status, headers }, response) => {
+  const code = headers.get("x-clickhouse-exception-code");
+  response.writeHead(status, code === null ? {} : { "X-ClickHouse-Exception-Code": code });
+  response.end(body);
+};
 
 export type WarehouseProxy = Awaited<ReturnType<typeof startProxy>>;
 

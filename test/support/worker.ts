@@ -1,6 +1,7 @@
 import { inject } from "vitest";
 import type { WarehouseSettings } from "../../src/settings.ts";
 import { startDeno } from "./deno.ts";
+import { startMiniflare } from "./miniflare.ts";
 import { startWorkerd } from "./workerd.ts";
 
 export { startWorkerd };
@@ -41,8 +42,30 @@ export function varsFor(
 /** The product, with an empty database, on that warehouse, in the runtime that this run of the tests is for. */
 export async function startWorker(warehouse: WarehouseSettings, vars: Record<string, string | number | boolean> = {}) {
   const start = inject("runtime") === "deno" ? startDeno : startWorkerd;
-  const runtime = await start(varsFor(warehouse, vars));
+  return drive(await start(varsFor(warehouse, vars)));
+}
 
+/** The same, but with a database that outlives its runtime, which can be killed and started again. */
+export async function startLastingWorker(
+  warehouse: WarehouseSettings,
+  vars: Record<string, string | number | boolean> = {},
+) {
+  const start = inject("runtime") === "deno" ? startDeno : startMiniflare;
+  return drive(await start(varsFor(warehouse, vars)));
+}
+
+type Workerd = Awaited<ReturnType<typeof startWorkerd>>;
+type Runtime = {
+  fetch(
+    path: string,
+    init: RequestInit & { duplex?: "half" },
+  ): Promise<Response | Awaited<ReturnType<Workerd["fetch"]>>>;
+  trigger(at: number): Promise<boolean>;
+  lines(): string[];
+};
+
+/** What tests do with a runtime, in short words. */
+export function drive<R extends Runtime>(runtime: R) {
   /** One call of the API, by default as the admin; a body is sent as JSON. */
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const response = await runtime.fetch(path, {
@@ -70,6 +93,7 @@ export async function startWorker(warehouse: WarehouseSettings, vars: Record<str
 }
 
 export type TestWorker = Awaited<ReturnType<typeof startWorker>>;
+export type LastingWorker = Awaited<ReturnType<typeof startLastingWorker>>;
 
 function parseLine(message: string): LogLine[] {
   try {

@@ -1,0 +1,255 @@
+import { createHmac } from "node:crypto";
+import { Webhook } from "standardwebhooks";
+import { EXPERIMENTS, type Plan, type PlannedDefinition, type PlannedEvent, type Step } from "./plan.ts";
+import { asItIs, type Fault, faults, type WarehouseProxy } from "./proxy.ts";
+import type { Event, TestWarehouse } from "./warehouse.ts";
+import { FLAGSMITH_SECRET, type LastingWorker, WEBHOOK_SECRET } from "./worker.ts";
+
+/** So many play their parts of the plan side by side. */
+const ACTORS = 6;
+
+export const idOf = (experiment: number) => `chaos-${experiment}`;
+const environmentOf = (experiment: number) => `environment-${experiment % 5}`;
+const featureOf = (experiment: number, feature: string) => `${idOf(experiment)}:${feature}`;
+/** The experiment whose feature it is: each has its own, so that queries can be told apart. */
+export const idOfFeature = (feature: string) => feature.split(":")[0] ?? "";
+
+/** Somebody lost what it was doing, between these times; `id`: only the coordinator of this experiment. */
+export type Crash = { id: string | null; from: number; to: number };
+
+/** What a run leaves behind for those who check it. */
+export type Run = {
+  events: Event[];
+  /** Requests for a refresh that were answered with success, and when they were sent. */
+  accepted: { id: string; at: number }[];
+  /** Whether an experiment is there; one whose last edit or deletion had no answer is not listed. */
+  exists: Map<string, boolean>;
+  crashes: Crash[];
+  /** Answers that nobody should get. */
+  unexpected: string[];
+  /** Numbers that were older than what was seen before. */
+  wentBack: string[];
+};
+
+export type World = { worker: LastingWorker; warehouse: TestWarehouse; proxy: WarehouseProxy; canEvict: boolean };
+
+/** Plays a plan to its end. At its end the faults are off, but nothing has healed yet. */
+export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: World): Promise<Run> {
+  const begin = Date.now();
+  const time = (planned: number | null) => (planned === null ? null : new Date(begin + planned).toISOString());
+  const run: Run = { events: [], accepted: [], exists: new Map(), crashes: [], unexpected: [], wentBack: [] };
+  /** Resolved unless everything is dead just now. */
+  let up: Promise<unknown> = Promise.resolve();
+  let kills = 0;
+
+  function kill(): Promise<unknown> {
+    kills += 1;
+    const crash = { id: null, from: Date.now(), to: Number.POSITIVE_INFINITY };
+    run.crashes.push(crash);
+    up = up.then(async () => {
+      await worker.restart();
+      crash.to = Date.now();
+    });
+    return up;
+  }
+
+  /** Does it when there is somebody to do it. Null if there was a kill meanwhile: nobody knows what became of it. */
+  async function unlessKilled<Answer>(work: () => Promise<Answer>): Promise<Answer | null> {
+    for (let seen: unknown; seen !== up; ) {
+      seen = up;
+      await up;
+    }
+    const before = kills;
+    try {
+      return await work();
+    } catch (error) {
+      if (kills === before) throw error;
+      return null;
+    }
+  }
+
+  /** Null as above. */
+  async function call(expected: number[], ...request: Parameters<LastingWorker["call"]>) {
+    const answer = await unlessKilled(() => worker.call(...request));
+    if (answer === null || expected.includes(answer.status)) return answer;
+    run.unexpected.push(`${request[0]} ${request[1]}: ${answer.status} ${answer.text}`);
+    return null;
+  }
+
+  async function put(experiment: number, definition: PlannedDefinition): Promise<void> {
+    const id = idOf(experiment);
+    run.exists.delete(id);
+    const at = Date.now();
+    const answer = await call([200, 201], "PUT", `/v1/experiments/${id}`, {
+      environment_key: environmentOf(experiment),
+      feature_name: featureOf(experiment, definition.feature),
+      variants: definition.variants.map((key) => ({ key, weight: 1 })),
+      started_at: time(definition.start),
+      ended_at: time(definition.end),
+    });
+    if (answer === null) return;
+    run.exists.set(id, true);
+    run.accepted.push({ id, at });
+  }
+
+  async function expose(experiment: number, feature: string, planned: readonly PlannedEvent[]): Promise<void> {
+    const names = { environment_key: environmentOf(experiment), feature_name: featureOf(experiment, feature) };
+    const events = planned.map(({ identity, variant, at }) => {
+      return { ...names, identifier: `identity-${identity}`, value: variant, timestamp: begin + at };
+    });
+    run.events.push(...events);
+    await warehouse.insert(events);
+  }
+
+  /** Sends a webhook, and remembers what it says will be refreshed. */
+  async function send(path: string, body: unknown, sign: (text: string) => Record<string, string>): Promise<void> {
+    const at = Date.now();
+    const text = JSON.stringify(body);
+    const answer = await call([202], "POST", path, text, { Authorization: "", ...sign(text) });
+    for (const id of answer?.json.accepted ?? []) run.accepted.push({ id, at });
+  }
+
+  async function perform(step: Step): Promise<void> {
+    switch (step.do) {
+      case "put":
+        return put(step.experiment, step.definition);
+      case "delete": {
+        const id = idOf(step.experiment);
+        run.exists.delete(id);
+        const answer = await call([204, 404], "DELETE", `/v1/experiments/${id}`);
+        if (answer !== null) run.exists.set(id, false);
+        return;
+      }
+      case "expose":
+        for (let copy = 0; copy < step.copies; copy += 1) await expose(step.experiment, step.feature, step.events);
+        return;
+      case "call": {
+        const id = idOf(step.experiment);
+        const at = Date.now();
+        const answer = await call([202, 404, 409, 429], "POST", `/v1/experiments/${id}/exposures/refresh`);
+        if (answer?.status === 202) run.accepted.push({ id, at });
+        return;
+      }
+      case "hint": {
+        const delivery = plan.deliveries[step.delivery];
+        if (delivery === undefined) return;
+        const environment_key = environmentOf(delivery.experiment);
+        const bodies = {
+          experiment: { experiment_id: idOf(delivery.experiment) },
+          feature: { environment_key, feature_name: featureOf(delivery.experiment, "first") },
+          environment: { environment_key },
+        };
+        return send("/webhooks/refresh", bodies[delivery.about], (text) => signed(`delivery-${step.delivery}`, text));
+      }
+      case "flagsmith": {
+        const feature = { name: featureOf(step.experiment, "first") };
+        const bodies = {
+          feature: { event_type: "FLAG_UPDATED", data: { new_state: { feature } } },
+          environment: { event_type: "AUDIT_LOG_CREATED", data: {} },
+        };
+        const path = `/webhooks/flagsmith/${environmentOf(step.experiment)}`;
+        return send(path, bodies[step.about], (text) => ({
+          "X-Flagsmith-Signature": createHmac("sha256", FLAGSMITH_SECRET).update(text).digest("hex"),
+        }));
+      }
+      case "read":
+        await call([200, 404], "GET", `/v1/experiments/${idOf(step.experiment)}/exposures`);
+        return;
+      case "sweep":
+        await unlessKilled(() => worker.sweep());
+        return;
+      case "evict": {
+        if (!canEvict) return;
+        const crash = { id: idOf(step.experiment), from: Date.now(), to: Number.POSITIVE_INFINITY };
+        run.crashes.push(crash);
+        await unlessKilled(() => worker.crash(crash.id));
+        crash.to = Date.now();
+        return;
+      }
+      case "kill":
+        await kill();
+        return;
+      case "refuse":
+        proxy.refuse();
+        await new Promise((resolve) => setTimeout(resolve, step.milliseconds));
+        await proxy.accept();
+        return;
+    }
+  }
+
+  /** Reads everything again and again, as clients do: numbers of one definition must never get older. */
+  async function watch(over: () => boolean): Promise<void> {
+    const seen = new Map<string, string>();
+    while (!over()) {
+      const before = await definitions();
+      const answers = new Map<string, string>();
+      for (const id of before.keys()) {
+        const answer = await call([200, 404], "GET", `/v1/experiments/${id}/exposures`);
+        if (answer?.status === 200 && answer.json.as_of !== null) answers.set(id, answer.json.as_of);
+      }
+      const after = await definitions();
+      for (const [id, asOf] of answers) {
+        const definition = before.get(id);
+        if (definition === undefined || definition !== after.get(id)) continue;
+        const last = seen.get(definition) ?? asOf;
+        if (asOf < last) run.wentBack.push(`${definition}: from ${last} to ${asOf}`);
+        seen.set(definition, asOf);
+      }
+    }
+  }
+
+  /** Of each experiment a text that any edit changes. */
+  async function definitions(): Promise<Map<string, string>> {
+    const answer = await call([200], "GET", "/v1/experiments?limit=200");
+    const experiments: Record<string, string>[] = answer?.json.experiments ?? [];
+    return new Map(experiments.map(({ id = "", created_at, updated_at }) => [id, `${id} ${created_at} ${updated_at}`]));
+  }
+
+  let answered = 0;
+  proxy.spoil((answer, response) => {
+    const name = plan.answers[answered++ % plan.answers.length] ?? null;
+    const fault: Fault = name === null ? asItIs : name === "slow" ? slow : faults[name];
+    fault(answer, response);
+  });
+  for (let experiment = 0; experiment < EXPERIMENTS; experiment += 1) {
+    const { settled = [], first = [] } = plan.history[experiment] ?? {};
+    await expose(experiment, "settled", settled);
+    await expose(experiment, "first", first);
+  }
+  const parts = Array.from({ length: ACTORS }, (): Step[] => []);
+  plan.definitions.forEach((definition, experiment) => {
+    parts[experiment % ACTORS]?.push({ do: "put", experiment, definition });
+  });
+  plan.steps.forEach((step, index) => {
+    parts[ownerOf(step, index) % ACTORS]?.push(step);
+  });
+  let playing = true;
+  const actors = parts.map(async (steps) => {
+    for (const step of steps) await perform(step);
+  });
+  const played = Promise.all(actors).finally(() => {
+    playing = false;
+  });
+  await Promise.all([played, watch(() => !playing)]);
+  proxy.spoil(null);
+  return run;
+}
+
+/** Who alone edits and deletes an experiment knows which was last; and the warehouse has but one door to shut. */
+function ownerOf(step: Step, index: number): number {
+  if (step.do === "refuse") return 0;
+  return step.do === "put" || step.do === "delete" ? step.experiment : index;
+}
+
+const slow: Fault = (answer, response) => {
+  setTimeout(() => asItIs(answer, response), 400);
+};
+
+function signed(id: string, text: string) {
+  const now = new Date();
+  return {
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
+    "webhook-signature": new Webhook(WEBHOOK_SECRET).sign(id, now, text),
+  };
+}
