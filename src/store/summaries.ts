@@ -98,13 +98,14 @@ function definedAs({ id, ...definition }: { id: string } & Definition) {
 export type ComputedSummary = { asOf: number; computedAt: number; isFinal: boolean; exposures: string };
 
 /**
- * Stores a result in place of the last one, and with it that the request is served and the last error over. False if
- * it came too late: the experiment is gone or defined otherwise, final, or has a newer result.
+ * Stores a result in place of the last one, and with it that the request is served and the last error over. Final
+ * numbers serve every request: no refresh comes after them. False if it came too late: the experiment is gone or
+ * defined otherwise, final, or has a newer result.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
   const rows = await primary(database, {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = ?8, is_final = ?9, exposures = ?10, last_error_at = NULL,
-      refresh_requested_at = CASE WHEN refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
+      refresh_requested_at = CASE WHEN ?9 = 0 AND refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
       version = version + 1
     WHERE ${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)
     RETURNING id`,

@@ -127,6 +127,16 @@ describe("refreshes of one experiment", () => {
     expect(await experiment.idle()).toMatchObject({ as_of: "2026-06-01T05:00:00.000Z", is_final: true });
   });
 
+  it("answer with final numbers also who asked while they were computed", async () => {
+    const experiment = newExperiment();
+    proxy.closeGate();
+    await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
+    await held(1);
+    expect((await experiment.call()).status).toBe(202);
+    proxy.openGate();
+    expect(await experiment.idle()).toMatchObject({ is_final: true });
+  });
+
   it("are not stored for an experiment that was deleted meanwhile, nor for its successor", async () => {
     const experiment = newExperiment();
     await experiment.expose("ann");
