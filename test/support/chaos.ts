@@ -10,13 +10,8 @@ const ACTORS = 6;
 
 export const idOf = (experiment: number) => `chaos-${experiment}`;
 const environmentOf = (experiment: number) => `environment-${experiment % 5}`;
+/** Each has features of its own, so that the proxy can tell queries apart. */
 const featureOf = (experiment: number, feature: string) => `${idOf(experiment)}:${feature}`;
-/** The experiment whose feature it is: each has its own, so that queries can be told apart. */
-export const idOfFeature = (feature: string) => feature.split(":")[0] ?? "";
-
-/** Somebody lost what it was doing, between these times; `id`: only the coordinator of this experiment. */
-export type Crash = { id: string | null; from: number; to: number };
-
 /** What a run leaves behind for those who check it. */
 export type Run = {
   events: Event[];
@@ -24,7 +19,8 @@ export type Run = {
   accepted: { id: string; at: number }[];
   /** Whether an experiment is there; one whose last edit or deletion had no answer is not listed. */
   exists: Map<string, boolean>;
-  crashes: Crash[];
+  /** How often everything was killed. */
+  kills: number;
   /** Answers that nobody should get. */
   unexpected: string[];
   /** Numbers that were older than what was seen before. */
@@ -37,19 +33,13 @@ export type World = { worker: LastingWorker; warehouse: TestWarehouse; proxy: Wa
 export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: World): Promise<Run> {
   const begin = Date.now();
   const time = (planned: number | null) => (planned === null ? null : new Date(begin + planned).toISOString());
-  const run: Run = { events: [], accepted: [], exists: new Map(), crashes: [], unexpected: [], wentBack: [] };
+  const run: Run = { events: [], accepted: [], exists: new Map(), kills: 0, unexpected: [], wentBack: [] };
   /** Resolved unless everything is dead just now. */
   let up: Promise<unknown> = Promise.resolve();
-  let kills = 0;
 
   function kill(): Promise<unknown> {
-    kills += 1;
-    const crash = { id: null, from: Date.now(), to: Number.POSITIVE_INFINITY };
-    run.crashes.push(crash);
-    up = up.then(async () => {
-      await worker.restart();
-      crash.to = Date.now();
-    });
+    run.kills += 1;
+    up = up.then(() => worker.restart());
     return up;
   }
 
@@ -59,11 +49,11 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
       seen = up;
       await up;
     }
-    const before = kills;
+    const before = run.kills;
     try {
       return await work();
     } catch (error) {
-      if (kills === before) throw error;
+      if (run.kills === before) throw error;
       return null;
     }
   }
@@ -158,14 +148,9 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
       case "sweep":
         await unlessKilled(() => worker.sweep());
         return;
-      case "evict": {
-        if (!canEvict) return;
-        const crash = { id: idOf(step.experiment), from: Date.now(), to: Number.POSITIVE_INFINITY };
-        run.crashes.push(crash);
-        await unlessKilled(() => worker.crash(crash.id));
-        crash.to = Date.now();
+      case "evict":
+        if (canEvict) await unlessKilled(() => worker.crash(idOf(step.experiment)));
         return;
-      }
       case "kill":
         await kill();
         return;
@@ -179,30 +164,37 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
 
   /** Reads everything again and again, as clients do: numbers of one definition must never get older. */
   async function watch(over: () => boolean): Promise<void> {
-    const seen = new Map<string, string>();
+    const newest = new Map<string, string>();
     while (!over()) {
       const before = await definitions();
-      const answers = new Map<string, string>();
+      const seen = new Map<string, string>();
       for (const id of before.keys()) {
         const answer = await call([200, 404], "GET", `/v1/experiments/${id}/exposures`);
-        if (answer?.status === 200 && answer.json.as_of !== null) answers.set(id, answer.json.as_of);
+        if (answer?.status === 200 && answer.json.as_of !== null) seen.set(id, answer.json.as_of);
       }
       const after = await definitions();
-      for (const [id, asOf] of answers) {
-        const definition = before.get(id);
-        if (definition === undefined || definition !== after.get(id)) continue;
-        const last = seen.get(definition) ?? asOf;
-        if (asOf < last) run.wentBack.push(`${definition}: from ${last} to ${asOf}`);
-        seen.set(definition, asOf);
+      for (const [id, asOf] of seen) {
+        const { version, end } = before.get(id) ?? {};
+        // Numbers from before the end was moved to an earlier time stay until the next refresh.
+        if (version === undefined || version !== after.get(id)?.version || (end && asOf > end)) continue;
+        const last = newest.get(version) ?? asOf;
+        if (asOf < last) run.wentBack.push(`${version}: from ${last} to ${asOf}`);
+        newest.set(version, asOf);
       }
     }
   }
 
-  /** Of each experiment a text that any edit changes. */
-  async function definitions(): Promise<Map<string, string>> {
+  /** Of each experiment a text that any edit changes, and its end. */
+  async function definitions(): Promise<Map<string, { version: string; end: string | null }>> {
     const answer = await call([200], "GET", "/v1/experiments?limit=200");
-    const experiments: Record<string, string>[] = answer?.json.experiments ?? [];
-    return new Map(experiments.map(({ id = "", created_at, updated_at }) => [id, `${id} ${created_at} ${updated_at}`]));
+    const experiments: { id: string; created_at: string; updated_at: string; ended_at: string | null }[] =
+      answer?.json.experiments ?? [];
+    return new Map(
+      experiments.map((one) => [
+        one.id,
+        { version: `${one.id} ${one.created_at} ${one.updated_at}`, end: one.ended_at },
+      ]),
+    );
   }
 
   let answered = 0;

@@ -55,9 +55,11 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
     clearLines: () => {
       lines = [];
     },
-    /** The coordinator of an experiment loses its memory, and what it was doing. */
+    /** The coordinator of an experiment loses its memory, and what it was doing; one that does not run has neither. */
     crash: (experimentId: string) =>
-      miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }),
+      miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }).catch((error: unknown) => {
+        if (!/not currently running/.test(String(error))) throw error;
+      }),
     /** The whole runtime is killed (Miniflare ends it by SIGKILL), and started again on what it has left behind. */
     async restart() {
       await miniflare.dispose();

@@ -94,7 +94,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       about: fc.constantFrom("feature" as const, "environment" as const),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: act("sweep") }) },
+  { weight: 2, arbitrary: fc.record({ do: act("sweep") }) },
   { weight: 1, arbitrary: fc.record({ do: act("kill") }) },
   { weight: 1, arbitrary: fc.record({ do: act("refuse"), milliseconds: fc.integer({ min: 50, max: 500 }) }) },
 );
@@ -118,7 +118,7 @@ const plan = fc.record({
       maxLength: EXPERIMENTS,
     },
   ),
-  steps: fc.array(step, { minLength: 1000, maxLength: 1000 }),
+  steps: fc.array(step, { minLength: 550, maxLength: 550 }),
   deliveries: fc.array(
     fc.record({
       experiment,

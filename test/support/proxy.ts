@@ -5,6 +5,12 @@ import type { WarehouseSettings } from "../../src/settings.ts";
 /** What the proxy does with a query instead of just passing it on. */
 export type Fault = (answer: { body: string; status: number; headers: Headers }, response: ServerResponse) => void;
 
+type Query = {
+  number: number;
+  /** True if whoever had asked hung up: its deadline was over, or it was killed. */
+  abandoned: boolean;
+};
+
 /** A proxy before the warehouse that watches, holds and spoils its queries. */
 export async function startProxy(warehouse: WarehouseSettings) {
   /** By feature, or for all under the empty text. */
@@ -16,13 +22,12 @@ export async function startProxy(warehouse: WarehouseSettings) {
     underWay: 0,
     mostAtOnce: 0,
     mostAtOnceByFeature: new Map<string, number>(),
-    /** Whenever a query of a feature came while another was under way: when that one had come, and when it came. */
-    overlaps: [] as { feature: string; since: number; at: number }[],
     /** How many wait at the closed gate. */
     waiting: 0,
   };
-  /** Since when each query of a feature is under way. */
-  const underWayByFeature = new Map<string, Set<{ since: number }>>();
+  /** Every pair of queries of one feature that were under way at the same time. */
+  const overlaps: { feature: string; first: Query; second: Query }[] = [];
+  const underWayByFeature = new Map<string, Set<Query>>();
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? "/", warehouse.url);
@@ -30,16 +35,17 @@ export async function startProxy(warehouse: WarehouseSettings) {
     const body = Buffer.concat(await Array.fromAsync<Buffer>(request));
     state.queries += 1;
     state.underWay += 1;
-    const query = { since: Date.now() };
+    const query = { number: state.queries, abandoned: false };
     const own = underWayByFeature.get(feature) ?? new Set();
     underWayByFeature.set(feature, own);
-    for (const { since } of own) state.overlaps.push({ feature, since, at: query.since });
+    for (const first of own) overlaps.push({ feature, first, second: query });
     own.add(query);
     state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
     state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own.size));
     response.on("close", () => {
       state.underWay -= 1;
       own.delete(query);
+      query.abandoned = request.socket.readableEnded || request.socket.errored !== null;
     });
     if (gate !== null) {
       state.waiting += 1;
@@ -62,6 +68,7 @@ export async function startProxy(warehouse: WarehouseSettings) {
   return {
     settings: { ...warehouse, url: new URL(`http://127.0.0.1:${port}`) },
     state,
+    overlaps,
     /** From now on answers like this; null: as they are. */
     spoil(fault: Fault | null, feature = "") {
       if (fault === null) spoiled.delete(feature);
