@@ -8,7 +8,8 @@ import { type LastingWorker, startLastingWorker, until } from "../support/worker
 
 /** Another one is another run; the same one repeats what is done, though not who is faster. */
 const SEED = Number(process.env["SEED"] ?? 20_261_122);
-const DEADLINE_MS = 1000;
+/** Once nothing goes wrong any more, nothing does because this machine is busy. */
+const PATIENT = { QUERY_TIMEOUT_SECONDS: "60" };
 
 let proxy: WarehouseProxy;
 let worker: LastingWorker;
@@ -17,10 +18,11 @@ beforeAll(async () => {
   const warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
   worker = await startLastingWorker(proxy.settings, {
-    QUERY_TIMEOUT_SECONDS: DEADLINE_MS / 1000,
+    QUERY_TIMEOUT_SECONDS: 1,
     REFRESH_MIN_INTERVAL_SECONDS: 1,
   });
   run = await play(planFor(SEED), { worker, warehouse, proxy, canEvict: inject("runtime") === "workerd" });
+  await worker.restart(PATIENT);
 }, 300_000);
 afterAll(async () => {
   await worker.stop();
@@ -76,12 +78,12 @@ describe(`after a run in which everything went wrong (SEED=${SEED})`, () => {
     });
     const accepted = (await Promise.all(calls)).filter(({ status }) => status === 202);
     expect(accepted.length).toBeGreaterThanOrEqual(10);
-    await worker.restart();
+    await worker.restart(PATIENT);
     for (const { id, at } of accepted) {
       const served = ({ computed_at }: { computed_at: string | null }) => Date.parse(computed_at ?? "") >= at;
       await until(() => worker.exposures(id), served, { seconds: 100 });
     }
-  });
+  }, 200_000);
 
   it("one sweep heals everything, and no accepted request is unanswered", async () => {
     expect(await worker.sweep()).toBe(true);

@@ -18,10 +18,10 @@ export async function startDeno(vars: Record<string, string>) {
   let child: ChildProcess;
   await run();
 
-  async function run(): Promise<void> {
+  async function run(changed: Record<string, string> = {}): Promise<void> {
     const [command, args] = denoCommand(folder, port, new URL(vars["CLICKHOUSE_URL"] ?? ""));
     const started = spawn(command, args, {
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, STATE_DIR: folder },
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, ...changed, STATE_DIR: folder },
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = started;
@@ -44,9 +44,10 @@ export async function startDeno(vars: Record<string, string>) {
     return code;
   }
 
-  async function restart(): Promise<void> {
+  /** The whole process is killed, and started again on what it has left behind, if need be with other settings. */
+  async function restart(changed: Record<string, string> = {}): Promise<void> {
     await end("SIGKILL");
-    await run();
+    await run(changed);
   }
 
   return {
@@ -69,7 +70,6 @@ export async function startDeno(vars: Record<string, string>) {
     clearLines: () => {
       lines = [];
     },
-    /** The whole process is killed, and started again on what it has left behind. */
     restart,
     crash: (_experimentId: string) => restart(),
     /** Reads the database, past the service. */

@@ -26,24 +26,25 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
   const script = join(folder, `${basename(entry, ".ts")}.js`);
   const { workerOptions } = unstable_getMiniflareWorkerOptions("wrangler.toml");
   let lines: string[] = [];
-  const options = convertV4MiniflareOptions({
-    host: "127.0.0.1",
-    port,
-    cf: false,
-    log: new NoOpLog(),
-    resourcePersistencePath: folder,
-    unsafeTriggerHandlers: true,
-    handleStructuredLogs: ({ message }) => lines.push(message),
-    workers: [
-      {
-        ...workerOptions,
-        name: NAME,
-        modules: [{ type: "ESModule", path: "worker.js", contents: readFileSync(script, "utf8") }],
-        bindings: vars,
-      },
-    ],
-  });
-  let miniflare = new Miniflare(options);
+  const optionsFor = (bindings: Record<string, string>) =>
+    convertV4MiniflareOptions({
+      host: "127.0.0.1",
+      port,
+      cf: false,
+      log: new NoOpLog(),
+      resourcePersistencePath: folder,
+      unsafeTriggerHandlers: true,
+      handleStructuredLogs: ({ message }) => lines.push(message),
+      workers: [
+        {
+          ...workerOptions,
+          name: NAME,
+          modules: [{ type: "ESModule", path: "worker.js", contents: readFileSync(script, "utf8") }],
+          bindings,
+        },
+      ],
+    });
+  let miniflare = new Miniflare(optionsFor(vars));
   const database = () => miniflare.getD1Database("DB");
   await migrate(openD1(await database()), readMigrations("migrations/d1"));
   await miniflare.ready;
@@ -60,10 +61,13 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
       miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }).catch((error: unknown) => {
         if (!/not currently running/.test(String(error))) throw error;
       }),
-    /** The whole runtime is killed (Miniflare ends it by SIGKILL), and started again on what it has left behind. */
-    async restart() {
+    /**
+     * The whole runtime is killed (Miniflare ends it by SIGKILL), and started again on what it has left behind, if need
+     * be with other settings.
+     */
+    async restart(changed: Record<string, string> = {}) {
       await miniflare.dispose();
-      miniflare = new Miniflare(options);
+      miniflare = new Miniflare(optionsFor({ ...vars, ...changed }));
       await miniflare.ready;
     },
     /** Reads the database, past the Worker. */
