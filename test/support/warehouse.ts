@@ -36,13 +36,13 @@ export async function createWarehouse() {
       format: "JSONEachRow",
       values: events.map((event) => ({
         event: "$flag_exposure",
-        collected_at: decimal(event.timestamp + 500),
+        collected_at: utc(event.timestamp + 500),
         traits: "{}",
         metadata: "{}",
         sdk_language: "javascript",
         sdk_version: "1.0.0",
         ...event,
-        timestamp: decimal(event.timestamp),
+        timestamp: utc(event.timestamp),
       })),
     });
   }
@@ -53,7 +53,7 @@ export async function createWarehouse() {
 
 export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;
 
-/** DateTime64 takes a number as ticks or seconds by its looks; a decimal is always seconds. */
-function decimal(milliseconds: number): string {
-  return `${Math.floor(milliseconds / 1000)}.${String(milliseconds % 1000).padStart(3, "0")}`;
+/** As the engine's zone, UTC, writes it. A number would be taken as ticks or seconds, by its looks. */
+function utc(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().slice(0, -1).replace("T", " ");
 }
