@@ -42,7 +42,7 @@ export async function putExperiment(
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
       variants = excluded.variants, started_at = excluded.started_at, ended_at = excluded.ended_at,
-      updated_at = excluded.updated_at, version = version + 1,
+      updated_at = max(updated_at, excluded.updated_at), version = version + 1,
       exposures = CASE WHEN ${sameNumbers} THEN exposures END,
       as_of = CASE WHEN ${sameNumbers} THEN as_of END,
       computed_at = CASE WHEN ${sameNumbers} THEN computed_at END,
