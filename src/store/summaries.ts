@@ -104,7 +104,8 @@ export type ComputedSummary = { asOf: number; computedAt: number; isFinal: boole
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
   const rows = await primary(database, {
-    sql: `UPDATE experiments SET as_of = ?7, computed_at = ?8, is_final = ?9, exposures = ?10, last_error_at = NULL,
+    sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
+      exposures = ?10, last_error_at = NULL,
       refresh_requested_at = CASE WHEN ?9 = 0 AND refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
       version = version + 1
     WHERE ${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)
