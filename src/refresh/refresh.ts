@@ -22,8 +22,8 @@ const MOST_BYTES = 1_900_000;
 
 /**
  * Computes an experiment's whole window anew and stores the summary, or marks that it could not.
- * @param now the time of whoever asked: numbers are as of then, or of the experiment's end. They never go back behind
- * what is stored.
+ * @param now the time of whoever asked: numbers are as of then, of a newer request that they serve too, or of the
+ * experiment's end. They never go back behind what is stored.
  * @throws DatabaseUnavailable
  */
 export async function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
@@ -33,9 +33,12 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   if (basis.isFinal) return { status: "skipped", reason: "final" };
   const { experiment } = basis;
   const { startedAt, endedAt } = experiment;
-  if (startedAt === null || statusAt(experiment, now) === "draft") return { status: "skipped", reason: "not_started" };
+  // A sweep may come late: who has asked since it was due is only served by numbers as of their asking.
+  const askedFor = Math.max(now, Math.min(basis.refreshRequestedAt ?? now, begunAt));
+  if (startedAt === null || statusAt(experiment, askedFor) === "draft")
+    return { status: "skipped", reason: "not_started" };
 
-  const asOf = Math.min(Math.max(now, basis.asOf ?? now), endedAt ?? Number.POSITIVE_INFINITY);
+  const asOf = Math.min(Math.max(askedFor, basis.asOf ?? askedFor), endedAt ?? Number.POSITIVE_INFINITY);
   const exposures = await computeExposures(deps.warehouse, basis, { from: startedAt, to: asOf });
   const computedAt = Math.max(begunAt, deps.clock());
   if (!exposures.ok) return fail(deps, basis, exposures.failure, computedAt);
