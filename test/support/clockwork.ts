@@ -73,6 +73,11 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     }
   }
 
+  /** Resolves while the warehouse is asked. */
+  async function asking(): Promise<void> {
+    while (state.underWay === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   /** Time passes, and the clock goes with it; whatever is due by then happens. */
   async function pass(milliseconds: number): Promise<void> {
     await vi.advanceTimersByTimeAsync(milliseconds);
@@ -91,6 +96,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
 
   return {
     state,
+    asking,
     pass,
     call,
     insert,

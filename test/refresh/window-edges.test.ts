@@ -1,0 +1,293 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Clockwork, DAY, experimentOf, HOUR, iso, MINUTE, SETTLE, startClockwork } from "../support/clockwork.ts";
+import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+
+const NOW = Date.UTC(2026, 5, 20, 10, 30, 0, 1);
+const START = NOW - 10 * HOUR;
+
+let warehouse: TestWarehouse;
+let world: Clockwork;
+let experiment: ReturnType<typeof experimentOf>;
+let count = 0;
+
+beforeAll(async () => {
+  warehouse = await createWarehouse();
+});
+beforeEach(async () => {
+  world = await startClockwork(warehouse, NOW);
+  count += 1;
+  experiment = experimentOf(world, `edges-${count}`);
+});
+afterEach(() => world.stop());
+
+const none = { as_of: null, computed_at: null, exposures: null, is_final: false, refresh_requested_at: null };
+
+/** A sweep when the clock shows that time; the answer after it. */
+async function sweptAt(time: number) {
+  world.set(time);
+  expect(await world.sweep()).toBe(true);
+  return experiment.exposures();
+}
+
+describe("started_at in the future", () => {
+  const start = NOW + HOUR;
+
+  it("is a draft: no numbers, no query, and a call gets 409", async () => {
+    expect((await experiment.put(start)).json.status).toBe("draft");
+    await world.pass(0);
+    expect((await experiment.call()).status).toBe(409);
+    expect((await experiment.hint()).json.skipped).toEqual([{ experiment_id: experiment.id, reason: "not_started" }]);
+    expect(await sweptAt(start - 1)).toMatchObject({ ...none, status: "draft", last_error_at: null });
+    expect(world.state.queries).toBe(0);
+  });
+
+  it("starts by itself: the first sweep after it has the first numbers", async () => {
+    await experiment.put(start);
+    await experiment.expose(start - 1, start, start + MINUTE);
+    expect(await sweptAt(start + 10 * MINUTE)).toMatchObject({
+      status: "running",
+      as_of: iso(start + 10 * MINUTE),
+      exposures: { total_identities: 2 },
+    });
+  });
+
+  it("changes the status, and with it the ETag, at its very millisecond", async () => {
+    await experiment.put(start);
+    world.set(start - 1);
+    const before = await experiment.get();
+    world.set(start);
+    const at = await experiment.get();
+    expect([before.json.status, at.json.status]).toEqual(["draft", "running"]);
+    expect(at.headers.get("ETag")).not.toBe(before.headers.get("ETag"));
+    expect((await experiment.read()).status).toBe("running");
+    const listed = await world.call("GET", `/v1/experiments?status=running&environment_key=${experiment.id}`);
+    expect(listed.json.experiments).toMatchObject([{ id: experiment.id }]);
+  });
+
+  it.each([
+    { start: NOW + HOUR, where: "inside a bucket", buckets: 1 },
+    { start: Date.UTC(2026, 5, 20, 12), where: "on a bucket's edge", buckets: 0 },
+  ])("at its very millisecond has an empty window, with all zeros: $where", async ({ start, buckets }) => {
+    await experiment.expose(start);
+    await experiment.put(start, null, { variants: [{ key: "control", weight: 1 }] });
+    const answer = await sweptAt(start);
+    expect(answer).toMatchObject({
+      as_of: iso(start),
+      status: "running",
+      exposures: { total_identities: 0, excluded_identities: 0, variants: { control: 0 } },
+    });
+    expect(answer.exposures.timeseries.points).toHaveLength(buckets);
+  });
+
+  it("takes a call at its very millisecond, and has its first event one later", async () => {
+    await experiment.expose(start);
+    await experiment.put(start);
+    world.set(start);
+    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.exposures()).exposures.total_identities).toBe(0);
+    const answer = await sweptAt(start + 1);
+    expect(answer.exposures.total_identities).toBe(1);
+    expect(answer.exposures.timeseries.points).toHaveLength(1);
+  });
+
+  it("of an experiment that has run makes it a draft again: its numbers are dropped, and it starts anew", async () => {
+    await experiment.expose(START, start);
+    await experiment.put(START);
+    const before = await experiment.get();
+    expect(before.json.exposures.total_identities).toBe(1);
+
+    expect((await experiment.put(start)).json.status).toBe("draft");
+    const draft = await experiment.get();
+    expect(draft.json).toMatchObject({ ...none, status: "draft", last_error_at: null });
+    expect(draft.headers.get("ETag")).not.toBe(before.headers.get("ETag"));
+    expect((await experiment.call()).status).toBe(409);
+    expect(await sweptAt(start - 1)).toMatchObject(none);
+    expect(await sweptAt(start + MINUTE)).toMatchObject({
+      as_of: iso(start + MINUTE),
+      exposures: { total_identities: 1 },
+    });
+  });
+
+  it("that is moved into the past starts at once", async () => {
+    await experiment.expose(START);
+    await experiment.put(start);
+    expect((await experiment.put(START)).json.status).toBe("running");
+    expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW), exposures: { total_identities: 1 } });
+  });
+
+  it("of 1 ms to the edit's time waits for it, of exactly that time does not", async () => {
+    expect((await experiment.put(NOW + 1)).json.status).toBe("draft");
+    expect(await experiment.exposures()).toMatchObject(none);
+    expect((await experiment.put(NOW)).json.status).toBe("running");
+    expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW), exposures: { total_identities: 0 } });
+  });
+});
+
+describe("ended_at", () => {
+  const end = NOW + HOUR;
+
+  it("ends the window: what comes at its very millisecond does not count", async () => {
+    await experiment.put(START, end);
+    await experiment.expose(end - 1, end, end + 1);
+    expect(await sweptAt(end - 1)).toMatchObject({
+      status: "running",
+      as_of: iso(end - 1),
+      exposures: { total_identities: 0 },
+    });
+    for (const time of [end, end + 1, end + MINUTE]) {
+      expect(await sweptAt(time)).toMatchObject({
+        status: "completed",
+        as_of: iso(end),
+        computed_at: iso(time),
+        is_final: false,
+        exposures: { total_identities: 1 },
+      });
+    }
+  });
+
+  it.each([
+    { when: "1 ms before it has settled", time: end + SETTLE - 1, isFinal: false },
+    { when: "the millisecond it has settled", time: end + SETTLE, isFinal: true },
+    { when: "1 ms after", time: end + SETTLE + 1, isFinal: true },
+  ])("is final or not $when, whoever asks: $isFinal", async ({ time, isFinal }) => {
+    for (const ask of ["call", "hint", "sweep"] as const) {
+      const asked = experimentOf(world, `${experiment.id}-${ask}`);
+      world.set(NOW);
+      await asked.put(START, end);
+      world.set(time);
+      await (ask === "sweep" ? world.sweep() : asked[ask]());
+      expect(await asked.exposures(), ask).toMatchObject({ as_of: iso(end), is_final: isFinal });
+      expect((await asked.call()).status, ask).toBe(isFinal ? 409 : ask === "call" ? 429 : 202);
+    }
+  });
+
+  it("that settles while the warehouse is asked does not make the answer final", async () => {
+    await experiment.put(START, end);
+    world.set(end + SETTLE - 1);
+    const sweep = world.sweep();
+    await world.asking();
+    world.set(end + SETTLE);
+    expect(await sweep).toBe(true);
+    expect(await experiment.exposures()).toMatchObject({ computed_at: iso(end + SETTLE), is_final: false });
+  });
+
+  it.each([
+    { past: "long ago", end: NOW - 5 * HOUR, isFinal: true },
+    { past: "exactly the settling time ago", end: NOW - SETTLE, isFinal: true },
+    { past: "a little less than the settling time ago", end: NOW - SETTLE + 1, isFinal: false },
+    { past: "just now", end: NOW, isFinal: false },
+  ])(
+    "in the past at the creation has its numbers at once, final if it has settled: $past",
+    async ({ end, isFinal }) => {
+      await experiment.expose(START, end - 1, end);
+      expect((await experiment.put(START, end)).json.status).toBe("completed");
+      expect(await experiment.exposures()).toMatchObject({
+        as_of: iso(end),
+        is_final: isFinal,
+        exposures: { total_identities: 2 },
+      });
+    },
+  );
+
+  describe("of a final experiment", () => {
+    const end = NOW - 3 * HOUR;
+    beforeEach(async () => {
+      await experiment.expose(end - 2 * HOUR, end - 1, end, NOW - MINUTE);
+      await experiment.put(START, end);
+      expect(await experiment.exposures()).toMatchObject({ is_final: true, exposures: { total_identities: 2 } });
+    });
+
+    it.each([
+      { to: "earlier", moved: end - HOUR, as_of: end - HOUR, isFinal: true, status: "completed", total: 1 },
+      {
+        to: "later, and still past",
+        moved: end + HOUR,
+        as_of: end + HOUR,
+        isFinal: true,
+        status: "completed",
+        total: 3,
+      },
+      { to: "later, and not settled", moved: NOW - 1, as_of: NOW - 1, isFinal: false, status: "completed", total: 4 },
+      { to: "into the future", moved: NOW + HOUR, as_of: NOW, isFinal: false, status: "running", total: 4 },
+      { to: "nowhere: it is open again", moved: null, as_of: NOW, isFinal: false, status: "running", total: 4 },
+    ])("can be moved: $to", async ({ moved, as_of, isFinal, status, total }) => {
+      expect((await experiment.put(START, moved)).json.status).toBe(status);
+      expect(await experiment.exposures()).toMatchObject({
+        status,
+        as_of: iso(as_of),
+        is_final: isFinal,
+        exposures: { total_identities: total },
+      });
+    });
+
+    it("can be moved while the warehouse is away: the old numbers stay, no longer as final ones", async () => {
+      world.state.fault = { kind: "timeout" };
+      await experiment.put(START, end - HOUR);
+      expect(await experiment.exposures()).toMatchObject({
+        as_of: iso(end),
+        is_final: false,
+        last_error_at: iso(NOW),
+        exposures: { total_identities: 2 },
+      });
+      world.state.fault = null;
+      await world.sweep();
+      expect(await experiment.exposures()).toMatchObject({ as_of: iso(end - HOUR), is_final: true });
+    });
+  });
+});
+
+describe("events in the future", () => {
+  it("do not count until as_of has passed them, and then once", async () => {
+    const later = NOW + HOUR;
+    await experiment.expose(NOW - 1, NOW, NOW + 1, later);
+    await experiment.put(START);
+    const totals = [(await experiment.exposures()).exposures.total_identities];
+    for (const time of [NOW + 1, NOW + 2, later, later + 1, later + HOUR]) {
+      totals.push((await sweptAt(time)).exposures.total_identities);
+    }
+    expect(totals).toEqual([1, 2, 3, 3, 4, 4]);
+  });
+
+  it("do not make an identity one that saw two variants before they have come", async () => {
+    const later = NOW + HOUR;
+    const event = { environment_key: experiment.id, feature_name: experiment.id, identifier: "ann" };
+    await warehouse.insert([
+      { ...event, value: "control", timestamp: NOW - 1 },
+      { ...event, value: "treatment", timestamp: later },
+    ]);
+    await experiment.put(START);
+    expect((await experiment.exposures()).exposures).toMatchObject({ total_identities: 1, excluded_identities: 0 });
+    expect((await sweptAt(later)).exposures).toMatchObject({ total_identities: 1, excluded_identities: 0 });
+    expect((await sweptAt(later + 1)).exposures).toMatchObject({ total_identities: 0, excluded_identities: 1 });
+  });
+
+  it("count by when they happened, though they were collected before that, or years later", async () => {
+    const text = (time: number) => iso(time).slice(0, -1).replace("T", " ");
+    const rows = [
+      ["collected before", NOW - 1, NOW - DAY],
+      ["collected years later", NOW - 2, Date.UTC(2031, 0)],
+      ["collected in time, but not happened yet", NOW + 1, NOW - 1],
+    ] as const;
+    const values = rows.map(
+      ([name, timestamp, collected]) =>
+        `('${experiment.id}', '$flag_exposure', '${experiment.id}', '${name}', 'control', '${text(timestamp)}', '${text(collected)}')`,
+    );
+    await warehouse.command(
+      `INSERT INTO events (environment_key, event, feature_name, identifier, value, timestamp, collected_at)
+      VALUES ${values.join()}`,
+    );
+    await experiment.put(START);
+    expect((await experiment.exposures()).exposures.total_identities).toBe(2);
+  });
+
+  it.each([
+    { where: "1 ms before started_at", time: START - 1, total: 0 },
+    { where: "at started_at", time: START, total: 1 },
+    { where: "1 ms before ended_at", time: NOW - HOUR - 1, total: 1 },
+    { where: "at ended_at", time: NOW - HOUR, total: 0 },
+  ])("and such at the window's edges: $where counts $total", async ({ time, total }) => {
+    await experiment.expose(time);
+    await experiment.put(START, NOW - HOUR);
+    expect((await experiment.exposures()).exposures.total_identities).toBe(total);
+  });
+});
