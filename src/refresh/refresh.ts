@@ -1,4 +1,5 @@
 import { statusAt } from "../experiment.ts";
+import { bucketsOf } from "../exposures/buckets.ts";
 import { serialise, summarise } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
@@ -19,6 +20,8 @@ export type RefreshDeps = {
 
 /** D1 keeps at most 2,000,000 bytes a row; the rest of the row gets the difference. */
 const MOST_BYTES = 1_900_000;
+/** A variant's two numbers in one bucket take at least `"k":0` twice. */
+const LEAST_BYTES_A_CELL = 10;
 
 /**
  * Computes an experiment's whole window anew and stores the summary, or marks that it could not.
@@ -63,6 +66,11 @@ async function computeExposures(
   });
   if (!counts.ok) return counts;
   const configured = experiment.variants.map(({ key }) => key);
+  // What can't fit is not even computed: it would take hundreds of megabytes to find out.
+  const keys = new Set(configured);
+  for (const count of counts.value) if (!count.multiple) keys.add(count.variant);
+  if (keys.size * bucketsOf(window).count * LEAST_BYTES_A_CELL > MOST_BYTES) return failed({ kind: "too_large" });
+
   const exposures = serialise(summarise(counts.value, window, configured));
   const tooLarge = new TextEncoder().encode(exposures).byteLength > MOST_BYTES;
   return tooLarge ? failed({ kind: "too_large" }) : ok(exposures);
