@@ -1,0 +1,115 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Clockwork, DAY, experimentOf, HOUR, iso, SETTLE, startClockwork } from "../support/clockwork.ts";
+import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+
+const NOW = Date.UTC(2026, 5, 20, 10, 30);
+/** The last millisecond that the API takes. */
+const LAST = Date.UTC(2300, 0) - 1;
+
+let warehouse: TestWarehouse;
+let world: Clockwork;
+let experiment: ReturnType<typeof experimentOf>;
+let count = 0;
+
+beforeAll(async () => {
+  warehouse = await createWarehouse();
+});
+beforeEach(async () => {
+  world = await startClockwork(warehouse, NOW);
+  count += 1;
+  experiment = experimentOf(world, `longest-${count}`);
+});
+afterEach(() => world.stop());
+
+const variants = (...keys: string[]) => ({ variants: keys.map((key) => ({ key, weight: 1 })) });
+
+describe("an experiment at the limits of the accepted times", () => {
+  it("that started with 1970 and ended a day later is counted, and final", async () => {
+    await experiment.expose(0, DAY - 1, DAY);
+    await experiment.put(0, DAY);
+    const answer = await experiment.exposures();
+    expect(answer).toMatchObject({
+      as_of: "1970-01-02T00:00:00.000Z",
+      is_final: true,
+      exposures: { total_identities: 2 },
+    });
+    expect(answer.exposures.timeseries.points).toHaveLength(24);
+    expect(await experiment.read()).toMatchObject({ started_at: "1970-01-01T00:00:00.000Z", status: "completed" });
+  });
+
+  it("that ended a millisecond after 1970 began has one bucket", async () => {
+    await experiment.expose(0, 1);
+    await experiment.put(0, 1);
+    const { exposures } = await experiment.exposures();
+    expect(exposures.total_identities).toBe(1);
+    expect(exposures.timeseries.points).toHaveLength(1);
+  });
+
+  it("that ends with 2299 runs until then", async () => {
+    await experiment.expose(NOW - 1);
+    expect((await experiment.put(NOW - HOUR, LAST)).json).toMatchObject({
+      status: "running",
+      ended_at: "2299-12-31T23:59:59.999Z",
+    });
+    expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW), exposures: { total_identities: 1 } });
+  });
+
+  it("that starts and ends in 2299 is a draft until then, and final when it has settled, in 2300", async () => {
+    const start = LAST - DAY;
+    await experiment.put(start, LAST);
+    await experiment.expose(start - 1, start, LAST - 1, LAST);
+    expect((await experiment.exposures()).status).toBe("draft");
+    world.set(start + 1);
+    await world.sweep();
+    expect(await experiment.exposures()).toMatchObject({ status: "running", exposures: { total_identities: 1 } });
+    world.set(LAST + SETTLE);
+    await world.sweep();
+    expect(await experiment.exposures()).toMatchObject({
+      as_of: "2299-12-31T23:59:59.999Z",
+      is_final: true,
+      exposures: { total_identities: 2 },
+    });
+  });
+
+  it("that starts and ends in the last milliseconds of 2299 is taken, and a time beyond is refused", async () => {
+    expect((await experiment.put(LAST - 1, LAST)).status).toBe(201);
+    expect((await experiment.put(LAST, LAST + 1)).status).toBe(400);
+  });
+});
+
+describe("a window from 1970 to now", () => {
+  it("of no variants fits: every one of its 20,000 days is there", async () => {
+    await experiment.put(0);
+    const { exposures } = await experiment.exposures();
+    expect(exposures.timeseries.granularity).toBe("day");
+    expect(exposures.timeseries.points).toHaveLength(Math.ceil(NOW / DAY));
+    expect(exposures.timeseries.points.at(-1).bucket).toBe("2026-06-20T00:00:00.000Z");
+  });
+
+  it("of two variants is too large: one clear line in the log, no numbers, and no retry", async () => {
+    await experiment.put(0, null, variants("control", "treatment"));
+    expect(await experiment.exposures()).toMatchObject({ as_of: null, exposures: null, last_error_at: iso(NOW) });
+    expect(world.logged("refresh.failed")).toMatchObject([
+      { level: "error", fields: { kind: "too_large", transient: false, advice: expect.stringContaining("too large") } },
+    ]);
+    const { queries } = world.state;
+    await world.pass(HOUR);
+    expect(world.state.queries).toBe(queries);
+  });
+
+  it("of thousands of variants that were seen is too large as well, before it fills the memory", async () => {
+    const event = { environment_key: experiment.id, feature_name: experiment.id, timestamp: NOW - 1 };
+    await warehouse.insert(
+      Array.from({ length: 2000 }, (_, index) => ({ ...event, identifier: `i-${index}`, value: `a value ${index}` })),
+    );
+    // As numbers they would take 330 MB, and as text more than a text may be long, which would be a bug and no answer.
+    await experiment.put(0);
+    expect((await experiment.exposures()).last_error_at).toBe(iso(NOW));
+    expect(world.logged("refresh.failed")).toMatchObject([{ fields: { kind: "too_large", transient: false } }]);
+    expect((await experiment.put(NOW - HOUR)).status).toBe(200);
+    expect(await experiment.exposures()).toMatchObject({
+      last_error_at: null,
+      exposures: { total_identities: 2000 },
+    });
+  });
+});
