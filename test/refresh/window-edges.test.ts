@@ -84,6 +84,7 @@ describe("started_at in the future", () => {
     await experiment.put(start);
     world.set(start);
     expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.call()).status, "too soon, and not: not started").toBe(429);
     expect((await experiment.exposures()).exposures.total_identities).toBe(0);
     const answer = await sweptAt(start + 1);
     expect(answer.exposures.total_identities).toBe(1);
