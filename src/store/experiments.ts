@@ -32,6 +32,8 @@ export async function putExperiment(
   const sameNumbers = `environment_key = excluded.environment_key AND feature_name = excluded.feature_name
       AND started_at IS excluded.started_at`;
   const sameDefinition = `${sameNumbers} AND ended_at IS excluded.ended_at AND variants = excluded.variants`;
+  // Final before its end it can only be by a clock that was ahead: then an edit puts it right.
+  const staysFinal = `is_final AND ${sameDefinition} AND ended_at <= ?8`;
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END
@@ -47,8 +49,8 @@ export async function putExperiment(
       as_of = CASE WHEN ${sameNumbers} THEN as_of END,
       computed_at = CASE WHEN ${sameNumbers} THEN computed_at END,
       last_error_at = CASE WHEN ${sameNumbers} THEN last_error_at END,
-      is_final = is_final AND ${sameDefinition},
-      refresh_requested_at = CASE WHEN NOT (is_final AND ${sameDefinition}) THEN excluded.refresh_requested_at END
+      is_final = ${staysFinal},
+      refresh_requested_at = CASE WHEN NOT (${staysFinal}) THEN excluded.refresh_requested_at END
     WHERE ${within("?9")}
     RETURNING ${EXPERIMENT_COLUMNS}, version, refresh_requested_at`,
     values: [input.id, input.name, ...definitionValues(input), now, scope],

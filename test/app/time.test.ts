@@ -73,20 +73,6 @@ it("an experiment that is planned starts with the first sweep that is due after 
   expect((await worker.exposures(id)).exposures.total_identities).toBe(2);
 });
 
-it("a sweep far ahead makes nothing final before its end: what comes until then counts", async () => {
-  const end = Date.now() + HOUR;
-  const { id, expose } = await create(end - DAY, end);
-  await computed(id);
-  await worker.sweep(end + DAY);
-  expect(await worker.exposures(id)).toMatchObject({ status: "running", as_of: iso(end), is_final: false });
-  await expose(end - 2 * HOUR);
-  expect((await worker.call("POST", `/v1/experiments/${id}/exposures/refresh`)).status).toBe(202);
-  expect(await computed(id)).toMatchObject({ is_final: false, exposures: { total_identities: 1 } });
-  await expose(end - 3 * HOUR);
-  expect(await worker.sweep()).toBe(true);
-  expect((await worker.exposures(id)).exposures.total_identities).toBe(2);
-});
-
 it("a sweep that was due before a call came does not serve it with numbers of before it", async () => {
   const { id, expose } = await create(Date.now() - DAY);
   const { as_of } = await computed(id);

@@ -64,7 +64,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   };
   const { settleMs, refreshMinIntervalMs: minIntervalMs } = settings;
   const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, random: () => 0 });
-  const app = createApp({ ...shared, settings, coordinators });
+  const app = createApp({ ...shared, settings, coordinators, limiter: async () => true });
 
   /** Everything but the warehouse's answers needs no more than turns: when none is awaited, all has come to its end. */
   async function idle(): Promise<void> {
@@ -85,11 +85,15 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   }
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-    const response = await app.request(path, {
-      method,
-      headers: { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/json", ...headers },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
+    const response = await app.request(
+      path,
+      {
+        method,
+        headers: { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/json", ...headers },
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      },
+      {},
+    );
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, json: text === "" ? null : JSON.parse(text) };
   }
