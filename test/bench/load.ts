@@ -1,0 +1,210 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import autocannon from "autocannon";
+import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
+import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
+import { DAY } from "../../src/exposures/buckets.ts";
+import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+
+// `npm run load`: the Worker as it is deployed, in bare Miniflare, under more load than it can take; see README.md.
+
+const { values: options } = parseArgs({
+  options: { seconds: { type: "string", default: "60" }, experiments: { type: "string", default: "10000" } },
+});
+const SECONDS = Number(options.seconds);
+const FEW = 100;
+const MANY = Number(options.experiments);
+/** So many of the experiments are due at each sweep, few or many. */
+const RUNNING = 50;
+const ADMIN = "admin-token-of-the-load-test";
+const NOW = Date.now();
+
+const started: Stoppable[] = [];
+const folder = mkdtempSync(join(tmpdir(), "edge-exposures-load-"));
+try {
+  await run();
+} finally {
+  for (const part of started.reverse()) await part.stop();
+  rmSync(folder, { recursive: true });
+}
+
+async function run(): Promise<void> {
+  const user = { name: "default", password: "", readonly: 0 as const };
+  const warehouse = await startWarehouse({ folder: join(folder, "warehouse"), port: 0, users: [user] });
+  if (!warehouse.ok) throw new Error(warehouse.failure);
+  started.push(warehouse.value);
+  const settings = { database: "default", user: user.name, password: "", table: "events", queryTimeoutMs: 30_000 };
+  await prepareWarehouse({ ...settings, url: warehouse.value.url });
+
+  const few = await startFilled("few", warehouse.value.url, FEW);
+  const many = await startFilled("many", warehouse.value.url, MANY);
+  const result = {
+    machine: `${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}`,
+    saturation: await saturate(many),
+    stampede: await stampede(few),
+    growth: await compare(few, many),
+  };
+  mkdirSync("dist/bench", { recursive: true });
+  writeFileSync("dist/bench/load.json", JSON.stringify(result, null, 2));
+  console.log(JSON.stringify(result, null, 2));
+}
+
+type Filled = Awaited<ReturnType<typeof startFilled>>;
+
+/** A Worker of its own, with so many experiments: a few are running, the others over and final. */
+async function startFilled(name: string, warehouse: URL, experiments: number) {
+  const bindings = { ADMIN_TOKEN: ADMIN, CLICKHOUSE_URL: warehouse.href };
+  let stop: Stoppable["stop"] = async () => undefined;
+  const before = new Set((await processes()).map(({ pid }) => pid));
+  const worker = await startWorker(join(folder, name), 0, bindings, (part) => {
+    stop = part.stop;
+  });
+  started.push({ stop: () => stop() });
+  const workerd = (await processes()).find(({ pid, command }) => !before.has(pid) && command.endsWith("workerd"));
+  if (workerd === undefined) throw new Error("workerd is not among the processes of this machine");
+
+  const call = async (method: string, path: string, body?: string): Promise<Response> => {
+    const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" };
+    const answer = await fetch(new URL(path, worker.url), { method, headers, ...(body === undefined ? {} : { body }) });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return answer;
+  };
+  const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, experiments));
+  for (let from = 0; from < lines.length; from += 500)
+    await call("POST", "/v1/import", lines.slice(from, from + 500).join("\n"));
+  return { url: worker.url, pid: workerd.pid, call, sweep: worker.sweep };
+}
+
+/** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
+function experimentLine(index: number, experiments: number): string {
+  const id = `experiment-${String(index).padStart(6, "0")}`;
+  // Those that run lie evenly among the others.
+  const running = index % Math.floor(experiments / RUNNING) === 0;
+  const [from, to] = [NOW - 20 * DAY, running ? NOW - 1 : NOW - DAY];
+  const window = { from, to };
+  const first = Math.floor(from / DAY) * DAY;
+  const counts: ExposureCount[] = ["control", "treatment"].flatMap((variant) =>
+    Array.from({ length: 19 }, (_, day) => ({
+      multiple: false,
+      variant,
+      bucket: first + day * DAY,
+      identities: 1000 + day,
+    })),
+  );
+  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
+  const iso = (time: number) => new Date(time).toISOString();
+  const line = {
+    id,
+    environment_key: `env-${index % 20}`,
+    feature_name: id,
+    variants,
+    started_at: iso(from),
+    ended_at: running ? null : iso(to),
+    created_at: iso(from),
+    updated_at: iso(from),
+    as_of: iso(to),
+    computed_at: iso(to),
+    is_final: !running,
+  };
+  const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
+  return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
+}
+
+/** As many requests as fit, for a minute, while one sweep follows the other. */
+async function saturate({ url, pid, sweep }: Filled) {
+  let going = true;
+  let sweeps = 0;
+  const sweeping = (async () => {
+    while (going) {
+      await sweep();
+      sweeps += 1;
+    }
+  })();
+  const memory: number[] = [];
+  const watch = setInterval(async () => memory.push(await memoryOf(pid)), 1000);
+  const load = await autocannon({
+    url: new URL("/v1/experiments/experiment-000000/exposures", url).href,
+    headers: { Authorization: `Bearer ${ADMIN}` },
+    connections: 50,
+    duration: SECONDS,
+  });
+  going = false;
+  clearInterval(watch);
+  await sweeping;
+  const quarter = Math.floor(memory.length / 4);
+  return {
+    seconds: SECONDS,
+    requests: load.requests.total,
+    requests_per_second: Math.round(load.requests.average),
+    errors: load.errors + load.timeouts + load.non2xx,
+    latency_ms: { p50: load.latency.p50, p99: load.latency.p99, max: load.latency.max },
+    sweeps_meanwhile: sweeps,
+    workerd_mib: {
+      second_quarter: median(memory.slice(quarter, 2 * quarter)),
+      last_quarter: median(memory.slice(-quarter)),
+    },
+  };
+}
+
+/** Everybody asks at once for what nobody has asked for before. */
+async function stampede({ call }: Filled) {
+  const path = "/v1/experiments/experiment-000001/exposures";
+  const begun = performance.now();
+  const bodies = await Promise.all(Array.from({ length: 500 }, async () => (await call("GET", path)).text()));
+  return { callers: bodies.length, different_answers: new Set(bodies).size, ms: Math.round(performance.now() - begun) };
+}
+
+/** The same calls in turns, with few and with many experiments beside. */
+async function compare(few: Filled, many: Filled) {
+  const calls: Record<string, (on: Filled) => Promise<unknown>> = {
+    "GET exposures": ({ call }) => call("GET", "/v1/experiments/experiment-000002/exposures").then(textOf),
+    "GET an experiment": ({ call }) => call("GET", "/v1/experiments/experiment-000002").then(textOf),
+    list: ({ call }) => call("GET", "/v1/experiments").then(textOf),
+    "list, a late page": ({ call }) => call("GET", "/v1/experiments?cursor=experiment-000049").then(textOf),
+    "list, running": ({ call }) => call("GET", "/v1/experiments?status=running&limit=5").then(textOf),
+    "list, draft (none)": ({ call }) => call("GET", "/v1/experiments?status=draft").then(textOf),
+    "list, one environment, running": ({ call }) =>
+      call("GET", "/v1/experiments?environment_key=env-0&status=running&limit=2").then(textOf),
+    [`sweep of ${RUNNING}`]: ({ sweep }) => sweep(),
+  };
+  const rows = [];
+  for (const [what, act] of Object.entries(calls)) {
+    const times: { few: number[]; many: number[] } = { few: [], many: [] };
+    const rounds = what.startsWith("sweep") ? 7 : 200;
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [on, into] of [
+        [few, times.few],
+        [many, times.many],
+      ] as const) {
+        const begun = performance.now();
+        await act(on);
+        into.push(performance.now() - begun);
+      }
+    }
+    const [a, b] = [median(times.few), median(times.many)];
+    rows.push({ what, [`ms_at_${FEW}`]: round(a), [`ms_at_${MANY}`]: round(b), ratio: round(b / a) });
+  }
+  return rows;
+}
+
+const textOf = (answer: Response) => answer.text();
+const round = (value: number) => Number(value.toFixed(2));
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+async function processes(): Promise<{ pid: number; mib: number; command: string }[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,rss=,comm="]);
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, rss, command] = /^ *(\d+) +(\d+) +(.*)$/.exec(line) ?? [];
+    return command === undefined ? [] : [{ pid: Number(pid), mib: Math.round(Number(rss) / 1024), command }];
+  });
+}
+
+async function memoryOf(pid: number): Promise<number> {
+  return (await processes()).find((each) => each.pid === pid)?.mib ?? Number.NaN;
+}
