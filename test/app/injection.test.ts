@@ -1,0 +1,259 @@
+import { createHash } from "node:crypto";
+import pLimit from "p-limit";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { sign } from "../support/sign.ts";
+import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
+import { startWorker, type TestWorker, until } from "../support/worker.ts";
+
+// Every value that reaches ClickHouse or D1, with what would end or widen a statement if it were part of its text.
+
+const payloads = [
+  ...["' OR '1'='1", "' OR 1=1 --", "x' UNION ALL SELECT * FROM experiments --", "'; DROP TABLE experiments; --"],
+  ...[
+    "'; DELETE FROM experiments; --",
+    "') OR ('a'='a",
+    '" OR ""="',
+    "`",
+    "``; DROP TABLE events",
+    "'; DROP TABLE events",
+  ],
+  ...["\\", "\\\\", "\\'", "\\' OR 1=1 --", "x\\", "'\\", "''", "'''", "\\x27 OR 1=1", "\\u0027", "\\0", "\\N", "\\t"],
+  ...["{x:String}", "{environment_key:String}", "{table:Identifier}", "?", "?1", "?3", ":id", "@id", "$1", "$$", "{}"],
+  ...["%", "_", "%%", "a%", "*", "[a-z]", "x' LIKE '%", "(SELECT 1)", "1; SELECT sleep(3)", "1 OR 1=1", "0x27", "NULL"],
+  ...[
+    "-- ",
+    "/*",
+    "*/",
+    "/* x */",
+    "#",
+    "; --",
+    "\n",
+    "\t",
+    "\r\n",
+    "a\nb",
+    "a\tb",
+    "tab\tend\n",
+    "\b\f",
+    "\x1a",
+    "\x7f",
+  ],
+  ...[
+    "\u2019 OR \u20181\u2019=\u20181",
+    "\uff07 OR 1=1",
+    "\u02bc",
+    "\u00a0",
+    "\ufeff",
+    "\u2028",
+    "🧪'",
+    "ﬀ",
+    "%27",
+    "&#39;",
+  ],
+  ...["+", "&", "=", "a&param_feature_name=b", "&query=SELECT 1", "?database=system", "#fragment", "%00", "a b", " "],
+] as const;
+
+let warehouse: TestWarehouse;
+let worker: TestWorker;
+beforeAll(async () => {
+  warehouse = await createWarehouse();
+  worker = await startWorker(warehouse.settings);
+});
+afterAll(() => worker.stop());
+
+const HOUR = 3_600_000;
+const FROM = Date.UTC(2026, 5, 1);
+const TO = FROM + 3 * HOUR;
+const times = { started_at: new Date(FROM).toISOString(), ended_at: new Date(TO).toISOString() };
+const idOf = (...parts: string[]) => createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 20);
+
+const put = (id: string, body: object) => worker.call("PUT", `/v1/experiments/${id}`, body);
+
+/** What a statement that is a little off would count as the same. */
+const neighboursOf = (text: string) =>
+  [`${text}'`, `${text} `, `\\${text}`, text.replaceAll("\\", "\\\\"), text.replaceAll("'", "''"), text.trim(), "x"]
+    .filter((other) => other !== text && other !== "")
+    .filter((other, index, all) => all.indexOf(other) === index);
+
+/** A few identities in every one of these pairs, as many as tell one from the other. */
+function eventsIn(pairs: readonly (readonly [environment: string, feature: string])[], variant: string): Event[] {
+  return pairs.flatMap(([environment_key, feature_name], pair) =>
+    Array.from({ length: pair + 1 }, (_, index) => ({
+      environment_key,
+      feature_name,
+      identifier: `${variant}${pair}-${index}`,
+      value: index % 2 === 0 ? variant : `${variant}.`,
+      timestamp: FROM + ((index + pair) % 3) * HOUR,
+    })),
+  );
+}
+
+describe("a value that reaches ClickHouse", () => {
+  it("counts exactly its own events, as environment, as feature, as variant and as identity", async () => {
+    const events = payloads.flatMap((payload, index) => {
+      const own = `plain-${index}`;
+      const others = neighboursOf(payload);
+      return [
+        ...eventsIn(
+          [
+            [payload, payload],
+            [payload, own],
+            [own, payload],
+          ],
+          payload,
+        ),
+        ...eventsIn(
+          others.flatMap((other) => [[payload, other] as const, [other, payload] as const]),
+          payload,
+        ),
+        // One who is named by the payload in both, and some whose variants differ a little: they saw two.
+        { environment_key: own, feature_name: own, identifier: payload, value: payload, timestamp: FROM + 1 },
+        ...others.flatMap((other) => [
+          { environment_key: own, feature_name: own, identifier: other, value: payload, timestamp: FROM + 2 * HOUR },
+          { environment_key: own, feature_name: own, identifier: other, value: other, timestamp: FROM + HOUR },
+        ]),
+      ];
+    });
+    await warehouse.insert(events);
+
+    const questions = payloads.flatMap((payload, index) =>
+      [payload, `plain-${index}`].map((name) => ({ environment_key: name, feature_name: name, variants: [payload] })),
+    );
+    async function check(question: (typeof questions)[number]) {
+      const { environment_key, feature_name } = question;
+      const [id, key = ""] = [idOf(environment_key, feature_name), ...question.variants];
+      const body = { name: key, environment_key, feature_name, variants: [{ key, weight: 1 }], ...times };
+      const answer = await put(id, body);
+      expect(answer.status).toBe(201);
+      expect(answer.json).toMatchObject(body);
+      const { exposures, last_error_at } = await until(
+        () => worker.exposures(id),
+        (found) => found.is_final || found.last_error_at !== null,
+      );
+      expect(last_error_at, JSON.stringify(question)).toBeNull();
+      const expected = countByBruteForce(events, { ...question, from: FROM, to: TO });
+      expect(expected.total_identities).toBeGreaterThan(0);
+      expect(withMaps(exposures), JSON.stringify(question)).toEqual(expected);
+    }
+    await pLimit(6).map(questions, check);
+  }, 240_000);
+
+  it.each(["it's", 'say "so"', "tick`tick", "a; DROP TABLE events", "{x:Identifier}", "a.b", "ключ", "a b"])(
+    "is an identifier, not SQL, as the database's name and the table's: %s",
+    async (name) => {
+      const database = `${warehouse.settings.database} ${name}`;
+      const quoted = (text: string) => `\`${text.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
+      await warehouse.command(`CREATE DATABASE ${quoted(database)}`);
+      await warehouse.command(`CREATE TABLE ${quoted(database)}.${quoted(name)} AS events`);
+      await warehouse.command(
+        `INSERT INTO ${quoted(database)}.${quoted(name)} (environment_key, event, feature_name, timestamp, identifier, value)
+         VALUES ('e', '$flag_exposure', 'f', ${FROM / 1000}.5, 'ann', 'a')`,
+      );
+      const own = await startWorker({ ...warehouse.settings, database, table: name });
+      try {
+        expect((await own.call("GET", "/v1/warehouse/check")).json).toEqual({ status: "ok" });
+        await own.call("PUT", "/v1/experiments/own", { environment_key: "e", feature_name: "f", ...times });
+        const { exposures } = await until(
+          () => own.exposures("own"),
+          ({ is_final }) => is_final,
+        );
+        expect(exposures.variants).toEqual({ a: 1 });
+      } finally {
+        await own.stop();
+      }
+    },
+  );
+
+  it.each([
+    "events` WHERE 1=0 --",
+    "events; DROP TABLE events",
+    "(SELECT * FROM events)",
+    "events' OR '1'='1",
+    "events\\",
+  ])("as a table's name that is none is a missing table, and nothing is dropped: %s", async (table) => {
+    const own = await startWorker({ ...warehouse.settings, table });
+    try {
+      const answer = await own.call("GET", "/v1/warehouse/check");
+      expect(answer.status).toBe(502);
+      expect(answer.json.detail).toMatch(/EVENTS_TABLE/);
+      expect(answer.text).not.toContain(table);
+    } finally {
+      await own.stop();
+    }
+    expect((await worker.call("GET", "/v1/warehouse/check")).status).toBe(200);
+  });
+});
+
+describe("a value that reaches D1", () => {
+  const dump = async () =>
+    (
+      await worker.select(
+        "SELECT id, name, environment_key, feature_name, variants, version FROM experiments ORDER BY id",
+      )
+    ).map((row) => ({ ...row }));
+  const tables = async () =>
+    (await worker.select("SELECT name FROM sqlite_master ORDER BY name")).map(({ name }) => name);
+
+  it("is stored as it is, in its own row, and finds just that", async () => {
+    const before = await tables();
+    for (const payload of payloads) {
+      const others = await dump();
+      const id = idOf("stored", payload);
+      const body = { name: payload, environment_key: `d1 ${payload}`, feature_name: payload };
+      const variants = [{ key: payload, weight: 1 }];
+      expect((await put(id, { ...body, variants })).status).toBe(201);
+      const own = { id, ...body, variants: JSON.stringify(variants), version: 1 };
+      expect((await dump()).filter((row) => row["id"] !== id)).toEqual(others);
+      expect((await dump()).find((row) => row["id"] === id)).toEqual(own);
+
+      const query = new URLSearchParams({ environment_key: body.environment_key });
+      const list = await worker.call("GET", `/v1/experiments?${query}`);
+      expect(list.json.experiments.map((experiment: { id: string }) => experiment.id)).toEqual([id]);
+    }
+    expect(await tables()).toEqual(before);
+  }, 240_000);
+
+  it("names nobody but whom it is the name of: path, list, cursor, webhooks", async () => {
+    const [all, present] = [await dump(), await tables()];
+    const hint = (body: object) => {
+      const text = JSON.stringify(body);
+      return worker.call("POST", "/webhooks/refresh", text, { ...sign("webhook-signature", text) });
+    };
+    const event = JSON.stringify({ event_type: "AUDIT_LOG_CREATED" });
+    const signed = { ...sign("x-flagsmith-signature", event) };
+    // Of these, no id is legal.
+    for (const payload of payloads.filter((text) => !/^[\w.-]+$/.test(text))) {
+      const escaped = encodeURIComponent(payload);
+      for (const path of [`/v1/experiments/${escaped}`, `/v1/experiments/${escaped}/exposures`])
+        expect((await worker.call("GET", path)).status).toBe(404);
+      expect((await worker.call("DELETE", `/v1/experiments/${escaped}`)).status).toBe(404);
+      expect((await worker.call("POST", `/v1/experiments/${escaped}/exposures/refresh`)).status).toBe(404);
+      expect((await put(escaped, { environment_key: "e", feature_name: "f" })).status).toBe(400);
+      for (const key of ["cursor", "status", "limit"]) {
+        expect((await worker.call("GET", `/v1/experiments?${key}=${escaped}`)).status, `${key}=${payload}`).toBe(400);
+      }
+      const nobody = { accepted: [], skipped: [] };
+      const scope = { environment_key: `nobody ${payload}` };
+      expect((await hint(scope)).json).toEqual(nobody);
+      expect((await hint({ ...scope, feature_name: payload })).json).toEqual(nobody);
+      const path = `/webhooks/flagsmith/${encodeURIComponent(`nobody ${payload}`)}`;
+      expect((await worker.call("POST", path, event, signed)).json).toEqual(nobody);
+    }
+    expect(await dump()).toEqual(all);
+    expect(await tables()).toEqual(present);
+  }, 240_000);
+
+  it("tells one webhook's id from another, whatever is in it", async () => {
+    await put("hinted", { environment_key: "hinted", feature_name: "f", started_at: new Date(Date.now() - HOUR) });
+    const body = JSON.stringify({ experiment_id: "hinted" });
+    const ids = payloads.filter((payload) => /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(payload));
+    expect(ids.length).toBeGreaterThan(40);
+    for (const id of ids) {
+      const send = () => worker.call("POST", "/webhooks/refresh", body, { ...sign("webhook-signature", body, id) });
+      expect((await send()).json).toEqual({ accepted: ["hinted"], skipped: [] });
+      expect((await send()).json.skipped).toEqual([{ experiment_id: "hinted", reason: "repeated" }]);
+    }
+    const stored = await worker.select("SELECT id FROM webhook_deliveries");
+    expect(stored.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));
+  });
+});
