@@ -23,12 +23,14 @@ const CONFIG = "wrangler.toml";
  * The Worker as it is deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. Built by
  * wrangler, run by bare Miniflare: nothing stands between a caller and the Worker.
  * @param onStarted hears of each process as soon as it runs
+ * @param onLog gets each line of the Worker's log
  */
 export async function startWorker(
   stateDir: string,
   port: number,
   bindings: Readonly<Record<string, string>>,
   onStarted: (part: Stoppable) => void,
+  onLog: (line: { level: string; message: string }) => void = printLine,
 ): Promise<LocalWorker> {
   const outDir = join(stateDir, "worker");
   const building = promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
@@ -45,7 +47,7 @@ export async function startWorker(
       log: new NoOpLog(),
       resourcePersistencePath: stateDir,
       unsafeTriggerHandlers: true,
-      handleStructuredLogs: ({ level, message }) => console[level === "error" ? "error" : "log"](message),
+      handleStructuredLogs: onLog,
       workers: [
         {
           ...workerOptions,
@@ -61,4 +63,8 @@ export async function startWorker(
   const url = await miniflare.ready;
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return { url, sweep: async () => void (await fetch(trigger)).body?.cancel() };
+}
+
+function printLine({ level, message }: { level: string; message: string }): void {
+  console[level === "error" ? "error" : "log"](message);
 }

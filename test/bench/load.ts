@@ -59,9 +59,10 @@ async function startFilled(name: string, warehouse: URL, experiments: number) {
   const bindings = { ADMIN_TOKEN: ADMIN, CLICKHOUSE_URL: warehouse.href };
   let stop: Stoppable["stop"] = async () => undefined;
   const before = new Set((await processes()).map(({ pid }) => pid));
-  const worker = await startWorker(join(folder, name), 0, bindings, (part) => {
+  const keep = (part: Stoppable) => {
     stop = part.stop;
-  });
+  };
+  const worker = await startWorker(join(folder, name), 0, bindings, keep, () => undefined);
   started.push({ stop: () => stop() });
   const workerd = (await processes()).find(({ pid, command }) => !before.has(pid) && command.endsWith("workerd"));
   if (workerd === undefined) throw new Error("workerd is not among the processes of this machine");
@@ -190,8 +191,13 @@ async function compare(few: Filled, many: Filled) {
   return rows;
 }
 
-const textOf = (answer: Response) => answer.text();
-const round = (value: number) => Number(value.toFixed(2));
+function textOf(answer: Response): Promise<string> {
+  return answer.text();
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(2));
+}
 
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
