@@ -8,6 +8,9 @@ import { FLAGSMITH_SECRET, type LastingWorker, WEBHOOK_SECRET } from "./worker.t
 /** So many play their parts of the plan side by side. */
 const ACTORS = 6;
 
+/** A run goes on until the warehouse was asked so often. */
+export const ENOUGH_QUERIES = 400;
+
 export const idOf = (experiment: number) => `chaos-${experiment}`;
 const environmentOf = (experiment: number) => `environment-${experiment % 5}`;
 /** Each has features of its own, so that the proxy can tell queries apart. */
@@ -219,7 +222,12 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
   const actors = parts.map(async (steps) => {
     for (const step of steps) await perform(step);
   });
-  const played = Promise.all(actors).finally(() => {
+  const enough = async () => {
+    await Promise.all(actors);
+    // What was shared or put off made no query.
+    while (proxy.state.queries < ENOUGH_QUERIES) await perform({ do: "sweep" });
+  };
+  const played = enough().finally(() => {
     playing = false;
   });
   await Promise.all([played, watch(() => !playing)]);
