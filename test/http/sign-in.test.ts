@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,6 +72,13 @@ function startIsolate(allowed = Number.POSITIVE_INFINITY) {
 type Isolate = ReturnType<typeof startIsolate>;
 const makeKey = async ({ call }: Isolate, body: object = {}) =>
   (await call(ADMIN, "POST", "/v1/api-keys", { name: "a", role: "read", ...body })).json;
+
+it("of a key nothing but its SHA-256 is stored", async () => {
+  const { key } = await makeKey(startIsolate());
+  const rows = await sqlite.read({ sql: "SELECT * FROM api_keys", values: [] });
+  expect(rows).toEqual([expect.objectContaining({ sha256: createHash("sha256").update(key).digest("hex") })]);
+  for (const length of [key.length, 16, 8]) expect(JSON.stringify(rows)).not.toContain(key.slice(3, 3 + length));
+});
 
 describe("a key on other isolates", () => {
   it("works at once", async () => {
