@@ -108,7 +108,8 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
         : now;
     const due = Math.max(now, distance);
     const set = await wakeBy(due);
-    if (ask === "edit" || (ask === "hint" && !set)) return;
+    // An edit starts no interval, nor does a hint that was put off and goes along with an earlier one.
+    if (ask === "edit" || (due > now && !set)) return;
     remembered.lastAskedAt = due;
     await deps.memory.save(remembered);
   }

@@ -540,10 +540,10 @@ describe("asking for a refresh", () => {
     },
   );
 
-  it("starts the interval with a call though an edit has set the alarm already", async () => {
+  it.each(["call", "hint"] as const)("starts the interval with a %s though an edit has set the alarm", async (ask) => {
     const world = createWorld();
     await world.ask("edit");
-    await world.ask("call");
+    await world.ask(ask);
     await world.pass(0);
     await world.run().end(REFRESHED);
     await world.ask("hint");
