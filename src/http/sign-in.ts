@@ -23,6 +23,8 @@ export type Caller = {
   environmentKey: string | null;
 };
 
+const SHUT_OUT: Refusal = { kind: "shut_out", retryAfterSeconds: SHUT_OUT_SECONDS };
+
 type FindKey = (sha256: string) => Promise<ApiKey | null>;
 
 export type SignIn = {
@@ -66,10 +68,11 @@ export function createSignIn({ settings, database, limiter, clock, log }: AppDep
     const token = /^Bearer +(\S+)$/i.exec(c.req.header("Authorization") ?? "")?.[1];
     if (token === undefined) return failed(unauthorized("Send Authorization: Bearer and a token.", "Bearer"));
     const sha256 = await sha256Hex(token);
-    const known = accepted.get(sha256) ?? (await check(c, token, sha256, find));
-    if ("kind" in known) return failed(known);
-    if (known.expiresAt !== null && known.expiresAt <= clock()) return failed(unknown("This key has expired."));
-    const { caller } = known;
+    const remembered = accepted.get(sha256);
+    const known = remembered === undefined ? await check(c.var.address, token, sha256, find) : ok(remembered);
+    if (!known.ok) return known;
+    const { caller, expiresAt } = known.value;
+    if (expiresAt !== null && expiresAt <= clock()) return failed(unknown("This key has expired."));
     return RIGHTS.indexOf(caller.right) >= RIGHTS.indexOf(right)
       ? ok(caller)
       : failed({
@@ -78,33 +81,34 @@ export function createSignIn({ settings, database, limiter, clock, log }: AppDep
         });
   }
 
-  async function check(c: Context<AppEnv>, token: string, sha256: string, find: FindKey): Promise<Accepted | Refusal> {
-    const { address } = c.var;
-    if (guard.isShutOut(address)) return shutOut();
+  async function check(
+    address: string,
+    token: string,
+    sha256: string,
+    find: FindKey,
+  ): Promise<Result<Accepted, Refusal>> {
+    if (guard.isShutOut(address)) return failed(SHUT_OUT);
     const found = await lookUp(token, sha256, find);
-    if (typeof found !== "string") {
-      accepted.set(sha256, found);
-      return found;
-    }
-    return (await guard.fail(address)) ? unknown(found) : shutOut();
+    if (found.ok) accepted.set(sha256, found.value);
+    else if (!(await guard.fail(address))) return failed(SHUT_OUT);
+    return found;
   }
 
-  /** Or why it is not known. */
-  async function lookUp(token: string, sha256: string, find: FindKey): Promise<Accepted | string> {
+  async function lookUp(token: string, sha256: string, find: FindKey): Promise<Result<Accepted, Refusal>> {
     for (const { token: expected, caller } of tokens) {
       // In constant time, whatever the two have in common.
-      if (expected !== null && (await timingSafeEqual(token, expected))) return { caller, expiresAt: null };
+      if (expected !== null && (await timingSafeEqual(token, expected))) return ok({ caller, expiresAt: null });
     }
     switch (await inspectApiKey(token)) {
       case "mistyped":
-        return "This key is mistyped: its checksum does not fit. Copy it once more.";
+        return failed(unknown("This key is mistyped: its checksum does not fit. Copy it once more."));
       case "none":
-        return "This token is not known here.";
+        return failed(unknown("This token is not known here."));
       case "well_formed": {
         const key = await find(sha256);
-        if (key === null) return "This key is not known here, or has been revoked.";
+        if (key === null) return failed(unknown("This key is not known here, or has been revoked."));
         const { id, role, environmentKey, expiresAt } = key;
-        return { caller: { name: id, right: role, environmentKey }, expiresAt };
+        return ok({ caller: { name: id, right: role, environmentKey }, expiresAt });
       }
     }
   }
@@ -128,8 +132,4 @@ function unauthorized(detail: string, challenge: string): Refusal {
 
 function unknown(detail: string): Refusal {
   return unauthorized(detail, 'Bearer error="invalid_token"');
-}
-
-function shutOut(): Refusal {
-  return { kind: "shut_out", retryAfterSeconds: SHUT_OUT_SECONDS };
 }
