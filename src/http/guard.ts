@@ -13,19 +13,19 @@ const MOST_ADDRESSES = 10_000;
 export type Guard = {
   /** True while nothing from there should even be looked at. */
   isShutOut(address: string): boolean;
-  /** Counts a failed attempt. False: that was one too many. */
-  fail(address: string): Promise<boolean>;
+  /** Counts a failed attempt. False: that was one too many, which `log` hears of once. */
+  fail(address: string, log: Log): Promise<boolean>;
 };
 
 /** @param what failed, for the log and to keep one kind of failure from counting as another */
-export function createGuard(what: string, limiter: Limiter, clock: () => number, log: Log): Guard {
+export function createGuard(what: string, limiter: Limiter, clock: () => number): Guard {
   const shutOut = createShortMemory<true>(SHUT_OUT_SECONDS * 1000, MOST_ADDRESSES, clock);
 
   function isShutOut(address: string): boolean {
     return shutOut.get(networkOf(address)) !== undefined;
   }
 
-  async function fail(address: string): Promise<boolean> {
+  async function fail(address: string, log: Log): Promise<boolean> {
     if (isShutOut(address)) return false;
     const network = networkOf(address);
     if (await limiter(`${what}:${network}`)) return true;

@@ -51,9 +51,9 @@ const ANYONE: Caller = { name: "anyone", right: "read", environmentKey: null };
  * Credentials that were good are remembered for a while: so a key costs no statement most of the time, and those who
  * are in stay in while others at their address fail and fail.
  */
-export function createSignIn({ settings, database, limiter, clock, log }: AppDeps): SignIn {
+export function createSignIn({ settings, database, limiter, clock }: AppDeps): SignIn {
   const accepted = createShortMemory<Accepted>(REMEMBERED_MS, MOST_REMEMBERED, clock);
-  const guard = createGuard("sign_in", limiter, clock, log);
+  const guard = createGuard("sign_in", limiter, clock);
   const tokens: { token: string | null; caller: Caller }[] = [
     { token: settings.adminToken, caller: { name: "ADMIN_TOKEN", right: "admin", environmentKey: null } },
     { token: settings.readToken, caller: { name: "READ_TOKEN", right: "read", environmentKey: null } },
@@ -69,7 +69,7 @@ export function createSignIn({ settings, database, limiter, clock, log }: AppDep
     if (token === undefined) return failed(unauthorized("Send Authorization: Bearer and a token.", "Bearer"));
     const sha256 = await sha256Hex(token);
     const remembered = accepted.get(sha256);
-    const known = remembered === undefined ? await check(c.var.address, token, sha256, find) : ok(remembered);
+    const known = remembered === undefined ? await check(c, token, sha256, find) : ok(remembered);
     if (!known.ok) return known;
     const { caller, expiresAt } = known.value;
     if (expiresAt !== null && expiresAt <= clock()) return failed(unknown("This key has expired."));
@@ -82,15 +82,16 @@ export function createSignIn({ settings, database, limiter, clock, log }: AppDep
   }
 
   async function check(
-    address: string,
+    c: Context<AppEnv>,
     token: string,
     sha256: string,
     find: FindKey,
   ): Promise<Result<Accepted, Refusal>> {
+    const { address, log } = c.var;
     if (guard.isShutOut(address)) return failed(SHUT_OUT);
     const found = await lookUp(token, sha256, find);
     if (found.ok) accepted.set(sha256, found.value);
-    else if (!(await guard.fail(address))) return failed(SHUT_OUT);
+    else if (!(await guard.fail(address, log))) return failed(SHUT_OUT);
     return found;
   }
 

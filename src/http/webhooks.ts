@@ -13,7 +13,7 @@ import { isSignedHex, isSignedStandard } from "./signatures.ts";
 export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
   const { database, settings, clock, coordinators } = deps;
   const app = new Hono<AppEnv>();
-  const guard = createGuard("signature", deps.limiter, clock, deps.log);
+  const guard = createGuard("signature", deps.limiter, clock);
 
   app.post("/refresh", async (c) => {
     const sent = await readText(c, MIB);
@@ -65,7 +65,8 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
 
   /** A good signature is always let in: several environments may call from one address, and one of them be wrong. */
   async function refuseSignature(c: Context<AppEnv>, challenge: string): Promise<Response> {
-    if (!(await guard.fail(c.var.address))) return refuse({ kind: "shut_out", retryAfterSeconds: SHUT_OUT_SECONDS });
+    if (!(await guard.fail(c.var.address, c.var.log)))
+      return refuse({ kind: "shut_out", retryAfterSeconds: SHUT_OUT_SECONDS });
     c.var.log("warn", "webhook.refused", { scheme: challenge });
     return refuse({ kind: "unauthorized", detail: "The signature is missing, wrong or too old.", challenge });
   }

@@ -43,7 +43,14 @@ describe("an address that fails too often", () => {
     expect((await signIn("wrong", "192.0.2.2")).status).toBe(401);
     expect((await signIn(ADMIN, "192.0.2.2")).status).toBe(200);
     expect((await signIn(ADMIN, "192.0.2.1")).status, "who was in before").toBe(200);
-    const shutOut = { event: "address.shut_out", what: "sign_in", address: "192.0.2.1", seconds: 60, level: "warn" };
+    const shutOut = {
+      request_id: expect.any(String),
+      event: "address.shut_out",
+      what: "sign_in",
+      address: "192.0.2.1",
+      seconds: 60,
+      level: "warn",
+    };
     await until(worker.logs, (logs) => logs.some(({ event }) => event === "address.shut_out"));
     expect(worker.logs().filter(({ event }) => event === "address.shut_out")).toEqual([shutOut]);
   });

@@ -209,7 +209,7 @@ describe("an address whose sign-ins fail too often", () => {
     expect(isolate.logs).toEqual([
       {
         event: "address.shut_out",
-        fields: { what: "sign_in", address: "2001:db8:1:2::/64", seconds: 60 },
+        fields: { request_id: expect.any(String), what: "sign_in", address: "2001:db8:1:2::/64", seconds: 60 },
       },
     ]);
   });
