@@ -72,8 +72,8 @@ export const exportedExperiment = z
     as_of: time,
     computed_at: time,
     last_error_at: time,
-    is_final: z.boolean({ error: "must be true or false" }),
-    exposures: z.unknown(),
+    is_final: z.boolean({ error: "must be true or false" }).default(false),
+    exposures: z.unknown().default(null),
   })
   .superRefine(endsAfterStart);
 

@@ -54,6 +54,15 @@ function newExperiment() {
         feature_name: id,
         started_at: new Date(FROM).toISOString(),
       }),
+    /** As an export has it. */
+    line: JSON.stringify({
+      id,
+      environment_key: id,
+      feature_name: id,
+      created_at: new Date(FROM).toISOString(),
+      updated_at: new Date(FROM).toISOString(),
+      is_final: false,
+    }),
     delete: () => worker.call("DELETE", address),
     async expose() {
       const identifier = `identity-${events.length}`;
@@ -109,10 +118,15 @@ type Step = {
   /** Its success, and what else it may be when it is sent again, because it was done though its answer was lost. */
   success: number;
   again?: number;
+  /** What its transactions name, if not the experiment. */
+  about?(experiment: Experiment): string;
   end(experiment: Experiment): Promise<void>;
 };
 const served = (experiment: Experiment) => experiment.served();
 const nothing = async () => undefined;
+
+/** A key, or its id, for an experiment of that name. */
+const keys = new Map<string, string>();
 
 const steps: Record<string, Step> = {
   "a call for a refresh that the warehouse fails": {
@@ -155,6 +169,40 @@ const steps: Record<string, Step> = {
     success: 200,
     end: nothing,
   },
+  "GET of exposures with a key": {
+    async given(one) {
+      await stored(one);
+      const { json } = await worker.call("POST", "/v1/api-keys", { name: "reader", role: "read" });
+      keys.set(one.id, json.key);
+    },
+    request: (one) =>
+      worker.call("GET", `${one.address}/exposures`, undefined, { Authorization: `Bearer ${keys.get(one.id)}` }),
+    success: 200,
+    end: nothing,
+  },
+  "making an API key": {
+    given: nothing,
+    request: (one) => worker.call("POST", "/v1/api-keys", { name: one.id, role: "read" }),
+    success: 201,
+    end: nothing,
+  },
+  "revoking an API key": {
+    async given(one) {
+      const { json } = await worker.call("POST", "/v1/api-keys", { name: one.id, role: "read" });
+      keys.set(one.id, json.id);
+    },
+    request: (one) => worker.call("DELETE", `/v1/api-keys/${keys.get(one.id)}`),
+    success: 204,
+    again: 404,
+    about: (one) => keys.get(one.id) ?? "",
+    end: nothing,
+  },
+  "an import": {
+    given: nothing,
+    request: (one) => worker.call("POST", "/v1/import", one.line, { "Content-Type": "application/jsonl" }),
+    success: 200,
+    end: async (one) => expect(await one.row()).toMatchObject({ name: one.id }),
+  },
   "a call for a refresh": {
     given: stored,
     request: (one) => one.call(),
@@ -174,10 +222,10 @@ const steps: Record<string, Step> = {
 };
 
 /** Takes a step, with a fault or without, and returns the transactions that it took. */
-async function take({ given, request, success, again, end }: Step, fault: Fault | null): Promise<string[]> {
+async function take({ given, request, success, again, about, end }: Step, fault: Fault | null): Promise<string[]> {
   const one = newExperiment();
   await given(one);
-  const watch = orders.watch(one.id, fault);
+  const watch = orders.watch(about?.(one) ?? one.id, fault);
   const answer = await request(one);
   if (fault !== null && answer.status === 503) {
     refused += 1;
@@ -233,11 +281,33 @@ describe("a request that D1 fails", () => {
   });
 });
 
-describe("a sweep, each time that it asks D1", () => {
+describe("a sweep or an export, each time that it asks D1", () => {
   // One of its own, where nothing is left that would be tried again.
   beforeAll(async () => {
     await worker.stop();
     worker = await start(vars);
+  });
+
+  it("breaks an export off rather than let it end early", async () => {
+    const one = newExperiment();
+    await one.put();
+    await one.expose();
+    await one.served();
+    const whole = await worker.call("GET", "/v1/export");
+    expect(whole.text.trim().split("\n")).toHaveLength(1);
+    for (const order of ORDERS) {
+      for (const at of [0, 1]) {
+        const watch = orders.watch(null, { at, order });
+        const answer = await worker.call("GET", "/v1/export").catch((error: unknown) => error);
+        watch.end();
+        expect(watch.seen).toHaveLength(at + 1);
+        if (at === 0) expect(answer).toMatchObject({ status: 503 });
+        else expect(answer).toBeInstanceOf(Error);
+      }
+    }
+    const broken = () => worker.logs().filter(({ event }) => event === "export.failed");
+    await until(broken, ({ length }) => length === ORDERS.length);
+    await one.delete();
   });
 
   it.each(ORDERS)(
