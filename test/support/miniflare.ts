@@ -56,7 +56,7 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
     clearLines: () => {
       lines = [];
     },
-    /** The coordinator of an experiment loses its memory, and what it was doing; one that does not run has neither. */
+    /** The coordinator of an experiment loses its memory once it has nothing to do; one that does not run has none. */
     crash: (experimentId: string) =>
       miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }).catch((error: unknown) => {
         if (!/not currently running/.test(String(error))) throw error;

@@ -26,9 +26,9 @@ export type Step =
   | { do: "flagsmith"; experiment: number; about: "feature" | "environment" }
   | { do: "read"; experiment: number }
   | { do: "sweep" }
-  /** The experiment's coordinator loses its memory, and what it was doing. */
+  /** The experiment's coordinator loses its memory. */
   | { do: "evict"; experiment: number }
-  /** So does everything. */
+  /** Everything loses its memory, and what it was doing. */
   | { do: "kill" }
   /** For a moment the warehouse takes no connections. */
   | { do: "refuse"; milliseconds: number };

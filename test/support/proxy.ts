@@ -40,12 +40,17 @@ export async function startProxy(warehouse: WarehouseSettings) {
     underWayByFeature.set(feature, own);
     for (const first of own) overlaps.push({ feature, first, second: query });
     own.add(query);
+    const judge = () => {
+      query.abandoned ||= request.socket.readableEnded || request.socket.errored !== null;
+    };
     state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
     state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own.size));
     response.on("close", () => {
       state.underWay -= 1;
       own.delete(query);
-      query.abandoned = request.socket.readableEnded || request.socket.errored !== null;
+      // Again a little later: an answer may have crossed the asker's hanging up.
+      judge();
+      setTimeout(judge, 100);
     });
     if (gate !== null) {
       state.waiting += 1;
