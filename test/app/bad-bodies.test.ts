@@ -79,7 +79,6 @@ async function expectRefusedByAll(body: Sent, type: string, ...statuses: number[
 
 const DEEP = 100_000;
 const nested = (open: string, close: string, depth: number) => `${open.repeat(depth)}1${close.repeat(depth)}`;
-const utf16 = Buffer.from("\ufeff{}", "utf16le");
 
 describe("refused by whatever takes JSON", () => {
   it.each<[what: string, body: string]>([
@@ -118,17 +117,25 @@ describe("refused by whatever takes JSON", () => {
   ])("%s", (_, body) => expectRefusedByAll(body, JSON_TYPE, 400));
 
   // A signature is made over text: of what is none, none is right.
-  it.each<[what: string, bytes: Uint8Array<ArrayBuffer>]>([
-    ["a slash in two bytes", Uint8Array.of(0x22, 0xc0, 0xaf, 0x22)],
-    ["NUL in two bytes", Uint8Array.of(0x22, 0xc0, 0x80, 0x22)],
-    ["a surrogate in three bytes", Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)],
-    ["a character beyond U+10FFFF", Uint8Array.of(0x22, 0xf4, 0x90, 0x80, 0x80, 0x22)],
-    ["a cut character", Uint8Array.of(0x22, 0xe2, 0x82, 0x22)],
-    ["a cut character at the end", Uint8Array.of(0x7b, 0x7d, 0xe2, 0x82)],
-    ["a lone continuation", Uint8Array.of(0x22, 0x80, 0x22)],
-    ["bytes that are in no UTF-8", Uint8Array.of(0xff, 0xfe, 0xfd)],
-    ["UTF-16", Uint8Array.from(utf16)],
-  ])("bytes that are not UTF-8: %s", (_, bytes) => expectRefusedByAll(bytes, JSON_TYPE, 400, 401));
+  it.each<[what: string, ...bytes: number[]]>([
+    ["a slash in two bytes", 0xc0, 0xaf],
+    ["NUL in two bytes", 0xc0, 0x80],
+    ["a surrogate in three bytes", 0xed, 0xa0, 0x80],
+    ["a character beyond U+10FFFF", 0xf4, 0x90, 0x80, 0x80],
+    ["a cut character", 0xe2, 0x82],
+    ["a lone continuation", 0x80],
+    ["bytes that are in no UTF-8", 0xff, 0xfe, 0xfd],
+    ["Latin-1", 0xe9],
+  ])("bytes that are not UTF-8, in a body that is right else: %s", (_, ...bytes) => {
+    const [before, after] = ['{"feature_name":"f","environment_key":"', '"}'].map((text) => [...Buffer.from(text)]);
+    return expectRefusedByAll(Uint8Array.of(...(before ?? []), ...bytes, ...(after ?? [])), JSON_TYPE, 400, 401);
+  });
+
+  it.each<[what: string, bytes: Buffer]>([
+    ["UTF-16", Buffer.from("\ufeff{}", "utf16le")],
+    ["UTF-16 without a byte order mark", Buffer.from("{}", "utf16le")],
+    ["a cut character at the end", Buffer.of(0x7b, 0x7d, 0xe2, 0x82)],
+  ])("bytes that are not UTF-8: %s", (_, bytes) => expectRefusedByAll(Uint8Array.from(bytes), JSON_TYPE, 400, 401));
 
   it.each([
     ...["", "text/json", "application/problem+json", "application/jsonl", "application/json,text/plain", "json"],

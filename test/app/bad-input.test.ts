@@ -149,7 +149,8 @@ it("answers every operation as documented, or refuses it in words and writes not
         if (answer.status >= 400 || operation.method === "GET") expectUnchanged(before, after);
         before = after;
       }),
-      { seed, numRuns: 40 },
+      // A body has more ways to be wrong.
+      { seed, numRuns: operation.body === null ? 25 : 80 },
     );
     await expectWell();
   }
@@ -161,7 +162,8 @@ it("answers every operation as documented, or refuses it in words and writes not
       name,
     ).not.toEqual([]);
   const all = new Set([...answered.values()].flatMap((statuses) => [...statuses]));
-  expect([...all]).toEqual(expect.arrayContaining([200, 201, 202, 204, 400, 401, 403, 404, 415]));
+  expect([...all]).toEqual(expect.arrayContaining([200, 202, 204, 400, 401, 403, 404, 415]));
+  expect(Math.min(...(answered.get("PUT /v1/experiments/{id}") ?? []))).toBeLessThan(300);
 }, 240_000);
 
 it("refuses whatever else is sent, in words, and writes nothing", async () => {

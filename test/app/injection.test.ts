@@ -243,6 +243,23 @@ describe("a value that reaches D1", () => {
     expect(await tables()).toEqual(present);
   }, 240_000);
 
+  it("is no pattern, where an id may hold a wildcard", async () => {
+    await put("abc", { environment_key: "patterns", feature_name: "abc" });
+    const body = JSON.stringify({ experiment_id: "a_c" });
+    const hint = await worker.call("POST", "/webhooks/refresh", body, { ...sign("webhook-signature", body) });
+    expect(hint.json).toEqual({ accepted: [], skipped: [{ experiment_id: "a_c", reason: "not_found" }] });
+    for (const [method, path] of [
+      ["GET", "a_c"],
+      ["GET", "a_c/exposures"],
+      ["POST", "a_c/exposures/refresh"],
+      ["DELETE", "a_c"],
+    ] as const)
+      expect((await worker.call(method, `/v1/experiments/${path}`)).status).toBe(404);
+    expect((await put("a_c", { environment_key: "patterns", feature_name: "a_c" })).status).toBe(201);
+    expect((await worker.call("DELETE", "/v1/experiments/a_c")).status).toBe(204);
+    expect((await worker.call("GET", "/v1/experiments/abc")).status).toBe(200);
+  });
+
   it("tells one webhook's id from another, whatever is in it", async () => {
     await put("hinted", { environment_key: "hinted", feature_name: "f", started_at: new Date(Date.now() - HOUR) });
     const body = JSON.stringify({ experiment_id: "hinted" });

@@ -103,12 +103,33 @@ function parameterText({ name, schema }: Parameter): fc.Arbitrary<string> {
   const right = valid(schema).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
   const known = name === "id" || name.endsWith("_id") ? fc.constantFrom<string>(...knownIds) : right;
   return fc.oneof(
-    { weight: 5, arbitrary: known },
-    { weight: 4, arbitrary: right },
+    { weight: 4, arbitrary: known },
+    { weight: 5, arbitrary: right },
     { weight: 2, arbitrary: hostileText },
     { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 80 }) },
   );
 }
+
+type Spoil = (text: string) => string | Uint8Array;
+
+/** Now and then a body that is not what it says to be. */
+const spoil: fc.Arbitrary<Spoil> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant<Spoil>((text) => text) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom<Spoil>(
+      (text) => text.slice(0, -1),
+      (text) => text + text,
+      (text) => `\ufeff${text}`,
+      (text) => `${text}\0`,
+      (text) => text.replaceAll('"', "'"),
+      (text) => Buffer.from(text, "utf16le"),
+      (text) => Buffer.concat([Buffer.from(text), Buffer.of(0xc3)]),
+      () => "",
+    ),
+  },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }).map((bytes) => () => bytes) },
+);
 
 /** Calls of one operation: each part of it right, or wrong in one place. */
 export function requestsFor(operation: Operation): fc.Arbitrary<GeneratedRequest> {
@@ -133,6 +154,7 @@ export function requestsFor(operation: Operation): fc.Arbitrary<GeneratedRequest
         { weight: 4, arbitrary: valid(body?.schema ?? {}) },
         { weight: 5, arbitrary: almostValid(body?.schema ?? {}) },
       ),
+      spoil,
       isSigned: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, fc.constant(false)),
     })
     .map((parts) => {
@@ -148,7 +170,7 @@ export function requestsFor(operation: Operation): fc.Arbitrary<GeneratedRequest
           ...(body === null || parts.contentType === "" ? {} : { "Content-Type": parts.contentType }),
           Authorization: parts.authorization,
         },
-        body: body === null ? null : textOf(parts.value, body.mediaType),
+        body: body === null ? null : parts.spoil(textOf(parts.value, body.mediaType)),
         signature: parts.isSigned ? (signatureHeader ?? null) : null,
       };
     });

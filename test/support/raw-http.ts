@@ -50,6 +50,9 @@ type Ending =
   /** Goes on with the last part until there is an answer or the connection is closed. */
   | "forever";
 
+/** What takes more than this has no limit. */
+const MOST_BYTES = 200 * 1024 * 1024;
+
 /** Sends bytes as they are, and resolves with the first final answer, or with none when the connection is closed. */
 export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], ending: Ending = "wait") {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
@@ -76,7 +79,9 @@ export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], endin
     settle();
   });
   // The connection may be reset while we still write: what was received until then counts.
-  socket.on("error", () => undefined);
+  socket.on("error", (error) => {
+    if (sent > MOST_BYTES) reject(error);
+  });
   socket.on("close", () => {
     if (!settle()) resolve({ status: null, headers: "", body: received, sent });
   });
@@ -88,6 +93,7 @@ export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], endin
   });
   function pump() {
     while (!socket.destroyed) {
+      if (sent > MOST_BYTES) return void socket.destroy(new Error("nobody stopped us"));
       if (!write(parts.at(-1) ?? "")) return void socket.once("drain", pump);
     }
   }
