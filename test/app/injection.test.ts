@@ -138,7 +138,7 @@ describe("a value that reaches ClickHouse", () => {
     await pLimit(6).map(questions, check);
   }, 240_000);
 
-  it.each(["it's", 'say "so"', "tick`tick", "a; DROP TABLE events", "{x:Identifier}", "a.b", "ключ", "a b"])(
+  it.each(["it's", 'say "so"', "tick`tick", "a; DROP TABLE events", "{x:Identifier}", "a.b", "ключ"])(
     "is an identifier, not SQL, as the database's name and the table's: %s",
     async (name) => {
       const database = `${warehouse.settings.database} ${name}`;
@@ -203,8 +203,9 @@ describe("a value that reaches D1", () => {
       const variants = [{ key: payload, weight: 1 }];
       expect((await put(id, { ...body, variants })).status).toBe(201);
       const own = { id, ...body, variants: JSON.stringify(variants), version: 1 };
-      expect((await dump()).filter((row) => row["id"] !== id)).toEqual(others);
-      expect((await dump()).find((row) => row["id"] === id)).toEqual(own);
+      const rows = await dump();
+      expect(rows.filter((row) => row["id"] !== id)).toEqual(others);
+      expect(rows.find((row) => row["id"] === id)).toEqual(own);
 
       const query = new URLSearchParams({ environment_key: body.environment_key });
       const list = await worker.call("GET", `/v1/experiments?${query}`);
@@ -222,7 +223,8 @@ describe("a value that reaches D1", () => {
     const event = JSON.stringify({ event_type: "AUDIT_LOG_CREATED" });
     const signed = { ...sign("x-flagsmith-signature", event) };
     // Of these, no id is legal.
-    for (const payload of payloads.filter((text) => !/^[\w.-]+$/.test(text))) {
+    const illegal = payloads.filter((text) => !/^[\w.-]+$/.test(text));
+    await pLimit(6).map(illegal, async (payload) => {
       const escaped = encodeURIComponent(payload);
       for (const path of [`/v1/experiments/${escaped}`, `/v1/experiments/${escaped}/exposures`])
         expect((await worker.call("GET", path)).status).toBe(404);
@@ -238,7 +240,7 @@ describe("a value that reaches D1", () => {
       expect((await hint({ ...scope, feature_name: payload })).json).toEqual(nobody);
       const path = `/webhooks/flagsmith/${encodeURIComponent(`nobody ${payload}`)}`;
       expect((await worker.call("POST", path, event, signed)).json).toEqual(nobody);
-    }
+    });
     expect(await dump()).toEqual(all);
     expect(await tables()).toEqual(present);
   }, 240_000);
