@@ -56,11 +56,11 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
     clearLines: () => {
       lines = [];
     },
-    /** The coordinator of an experiment loses its memory once it has nothing to do; one that does not run has none. */
-    crash: (experimentId: string) =>
-      miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }).catch((error: unknown) => {
-        if (!/not currently running/.test(String(error))) throw error;
-      }),
+    /** The coordinator of an experiment loses its memory, and what it was doing; only with that entry. */
+    crash: async (experimentId: string) => {
+      const gone = await fetch(url, { headers: { "X-Vanish": experimentId } });
+      await gone.body?.cancel();
+    },
     /**
      * The whole runtime is killed (Miniflare ends it by SIGKILL), and started again on what it has left behind, if need
      * be with other settings.

@@ -50,8 +50,9 @@ export async function startLastingWorker(
   warehouse: WarehouseSettings,
   vars: Record<string, string | number | boolean> = {},
 ) {
-  const start = inject("runtime") === "deno" ? startDeno : startMiniflare;
-  return drive(await start(varsFor(warehouse, vars)));
+  const all = varsFor(warehouse, vars);
+  const onWorkerd = () => startMiniflare(all, "test/worker/entries/vanishing.ts");
+  return drive(await (inject("runtime") === "deno" ? startDeno(all) : onWorkerd()));
 }
 
 type Workerd = Awaited<ReturnType<typeof startWorkerd>>;

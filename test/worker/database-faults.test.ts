@@ -6,14 +6,15 @@ import { startMiniflare } from "../support/miniflare.ts";
 import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { drive, FLAGSMITH_SECRET, until, varsFor, WEBHOOK_SECRET } from "../support/worker.ts";
-import type { Order } from "./faulty/order.ts";
-import { type Fault, startOrders } from "./faulty/orders.ts";
+import type { Order } from "./entries/order.ts";
+import { type Fault, startOrders } from "./entries/orders.ts";
 
 // The real Worker on a D1 of which every single transaction goes wrong once.
 
 const FROM = Date.UTC(2026, 5, 1);
 
-const start = async (vars: Record<string, string>) => drive(await startMiniflare(vars, "test/worker/faulty/entry.ts"));
+const start = async (vars: Record<string, string>) =>
+  drive(await startMiniflare(vars, "test/worker/entries/faulty.ts"));
 
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;

@@ -5,7 +5,7 @@ import type { Order } from "./order.ts";
 /** Which transaction, counted from 0, goes wrong, and how. */
 export type Fault = { at: number; order: Order };
 
-/** Tells the faulty D1 of entry.ts what to do, transaction by transaction. */
+/** Tells the D1 of faulty.ts what to do, transaction by transaction. */
 export async function startOrders() {
   type Watch = { about: string | null; fault: Fault | null; seen: string[] };
   const watches = new Set<Watch>();
