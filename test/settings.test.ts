@@ -120,6 +120,11 @@ describe("settings", () => {
     expect(settingsOf({ QUERY_TIMEOUT_SECONDS: "900" }).warehouse.queryTimeoutMs).toBe(900_000);
   });
 
+  it("may open the answers to pages of every origin", () => {
+    expect(settingsOf({ CORS_ORIGINS: "*" }).corsOrigins).toEqual(["*"]);
+    expect(settingsOf({ CORS_ORIGINS: "https://app.example,*" }).corsOrigins).toEqual(["https://app.example", "*"]);
+  });
+
   it("leave other bindings alone", () => {
     expect(settingsOf({ DB: {}, COORDINATOR: {}, PATH: "/bin", CACHE_SECOND: "x" })).toEqual(DEFAULTS);
   });

@@ -96,6 +96,26 @@ describe("restore", () => {
     expect(restore(broken, window, ["a"])).toBeNull();
   });
 
+  // Without a variant much is empty, and so much the same as emptiness of another kind.
+  const empty = () => JSON.parse(serialise(summarise([], window, [])));
+  const [point] = empty().timeseries.points;
+  const withPoints = (points: unknown) => ({ ...empty(), timeseries: { ...empty().timeseries, points } });
+  it.each([
+    { what: "no variants as null", broken: { ...empty(), variants: null } },
+    { what: "no variants as a number", broken: { ...empty(), variants: 0 } },
+    { what: "no variants as a list", broken: { ...empty(), variants: [] } },
+    {
+      what: "no new identities as text",
+      broken: withPoints([point, { ...empty().timeseries.points[1], new_identities: "" }]),
+    },
+    { what: "an empty object in place of a number", broken: { ...empty(), total_identities: {} } },
+    { what: "points as a number", broken: withPoints(2) },
+    { what: "no points", broken: { ...empty(), timeseries: { granularity: "hour" } } },
+  ])("refuses $what, where there is no variant", ({ broken }) => {
+    expect(restore(empty(), window, [])).not.toBeNull();
+    expect(restore(broken, window, [])).toBeNull();
+  });
+
   it("refuses the numbers of another window", () => {
     for (const to of [START + 3 * HOUR, START + 5 * DAY, START])
       expect(restore(good(), { from: START, to }, ["a"])).toBeNull();

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Experiment } from "../../src/experiment.ts";
-import { experimentAnswer, exposuresAnswer, exposuresETag, matchesETag } from "../../src/http/answers.ts";
+import {
+  apiKeyAnswer,
+  experimentAnswer,
+  exportLine,
+  exposuresAnswer,
+  exposuresETag,
+  matchesETag,
+} from "../../src/http/answers.ts";
+import type { Backup } from "../../src/store/backup.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
 
 const START = Date.UTC(2026, 5, 1);
@@ -38,19 +46,19 @@ const KEYS = [
   "exposures",
 ];
 
-describe("the experiment answer", () => {
-  const experiment: Experiment = {
-    id: "checkout-cta",
-    name: "Checkout CTA",
-    environmentKey: "env_abc",
-    featureName: "checkout_button",
-    variants: [{ key: "control", weight: 50 }],
-    startedAt: START,
-    endedAt: END,
-    createdAt: START - 2,
-    updatedAt: START - 1,
-  };
+const experiment: Experiment = {
+  id: "checkout-cta",
+  name: "Checkout CTA",
+  environmentKey: "env_abc",
+  featureName: "checkout_button",
+  variants: [{ key: "control", weight: 50 }],
+  startedAt: START,
+  endedAt: END,
+  createdAt: START - 2,
+  updatedAt: START - 1,
+};
 
+describe("the experiment answer", () => {
   it("has the documented keys, times in UTC with milliseconds, and the status at now", () => {
     expect(experimentAnswer(experiment, START)).toEqual({
       id: "checkout-cta",
@@ -110,6 +118,68 @@ describe("the exposures answer", () => {
   it("takes the status from the clock", () => {
     const status = (now: number) => JSON.parse(exposuresAnswer("x", stored, now)).status;
     expect([status(START - 1), status(START), status(END)]).toEqual(["draft", "running", "completed"]);
+  });
+});
+
+describe("a line of an export", () => {
+  const { exposures, asOf, computedAt, lastErrorAt } = stored;
+  const backup: Backup = { experiment, exposures, asOf, computedAt, lastErrorAt, isFinal: true };
+
+  it("is one line of JSON: the experiment without its status, and its numbers", () => {
+    const line = exportLine(backup);
+    expect(line.indexOf("\n")).toBe(line.length - 1);
+    expect(JSON.parse(line)).toEqual({
+      id: "checkout-cta",
+      name: "Checkout CTA",
+      environment_key: "env_abc",
+      feature_name: "checkout_button",
+      variants: [{ key: "control", weight: 50 }],
+      started_at: "2026-06-01T00:00:00.000Z",
+      ended_at: "2026-06-15T00:00:00.000Z",
+      created_at: "2026-05-31T23:59:59.998Z",
+      updated_at: "2026-05-31T23:59:59.999Z",
+      as_of: "2026-06-01T01:00:00.000Z",
+      computed_at: "2026-06-01T01:00:01.412Z",
+      last_error_at: "2026-06-01T00:00:00.001Z",
+      is_final: true,
+      exposures: JSON.parse(exposures ?? ""),
+    });
+  });
+
+  it("passes the stored payload on byte by byte", () => {
+    expect(exportLine(backup).endsWith(`,"exposures":${exposures}}\n`)).toBe(true);
+  });
+
+  it("has null for numbers that are not there yet", () => {
+    const nothing = { exposures: null, asOf: null, computedAt: null, lastErrorAt: null };
+    const line = exportLine({ experiment, ...nothing, isFinal: false });
+    expect(JSON.parse(line)).toMatchObject({
+      as_of: null,
+      computed_at: null,
+      last_error_at: null,
+      is_final: false,
+      exposures: null,
+    });
+  });
+});
+
+describe("the answer about an API key", () => {
+  const key = { id: "0123456789abcdef", name: "CI", environmentKey: "env", createdAt: START } as const;
+
+  it("has the documented keys, and times in UTC with milliseconds", () => {
+    expect(apiKeyAnswer({ ...key, role: "write", expiresAt: END })).toEqual({
+      id: "0123456789abcdef",
+      name: "CI",
+      environment_key: "env",
+      role: "write",
+      created_at: "2026-06-01T00:00:00.000Z",
+      expires_at: "2026-06-15T00:00:00.000Z",
+    });
+  });
+
+  it("has null for the environment of a key to all, and for an end that never comes", () => {
+    const answer = apiKeyAnswer({ ...key, environmentKey: null, role: "read", expiresAt: null });
+    expect(answer).toMatchObject({ environment_key: null, role: "read", expires_at: null });
   });
 });
 

@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import type * as z from "zod";
 import { parseInput } from "../../src/http/body.ts";
 import type { InputError } from "../../src/http/problem.ts";
-import { experimentBody, experimentId, flagsmithEvent, listQuery, refreshHint } from "../../src/http/schemas.ts";
+import {
+  apiKeyBody,
+  experimentBody,
+  experimentId,
+  exportedExperiment,
+  flagsmithEvent,
+  listQuery,
+  refreshHint,
+} from "../../src/http/schemas.ts";
 
 function accepted<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = parseInput(schema, value);
@@ -129,6 +137,70 @@ describe("an experiment's id", () => {
 
   it.each(["", "a".repeat(65), "a b", " a", "a ", "a/b", "é", "a\n", "\na", "a:b"])("is not %j", (id) => {
     expect(refused(experimentId, id)).toEqual([{ path: "", message: expect.stringContaining("1 to 64") }]);
+  });
+});
+
+describe("a line of an export", () => {
+  const T0 = "2026-06-01T00:00:00Z";
+  const line = { ...valid, id: "a", created_at: T0, updated_at: T0 };
+  const none = { variants: [], started_at: null, ended_at: null, as_of: null, computed_at: null, last_error_at: null };
+
+  it("needs an experiment with its id and times; numbers are then none, and not final", () => {
+    const times = { created_at: Date.parse(T0), updated_at: Date.parse(T0) };
+    expect(accepted(exportedExperiment, line)).toEqual({
+      ...line,
+      ...times,
+      ...none,
+      is_final: false,
+      exposures: null,
+    });
+  });
+
+  it("is taken with its numbers, whatever they are", () => {
+    const numbers = { as_of: T0, computed_at: T0, last_error_at: T0, is_final: true, exposures: { any: [1] } };
+    const time = Date.parse(T0);
+    const times = { as_of: time, computed_at: time, last_error_at: time };
+    expect(accepted(exportedExperiment, { ...line, ...numbers })).toMatchObject({ ...numbers, ...times });
+  });
+
+  it.each<[what: string, part: object, path: string, message: RegExp]>([
+    ["an id that is none", { id: "a b" }, "id", /1 to 64/],
+    ["no time of creation", { created_at: undefined }, "created_at", /ISO 8601/],
+    ["null as time of the last change", { updated_at: null }, "updated_at", /ISO 8601/],
+    ["a number as as_of", { as_of: 0 }, "as_of", /ISO 8601/],
+    ["text as is_final", { is_final: "yes" }, "is_final", /true or false/],
+    ["an end at the start", { started_at: T0, ended_at: T0 }, "ended_at", /after started_at/],
+    ["a status", { status: "running" }, "status", /not known/],
+  ])("is refused for one thing and in these words: %s", (_, part, path, message) => {
+    expect(refused(exportedExperiment, { ...line, ...part })).toEqual([
+      { path, message: expect.stringMatching(message) },
+    ]);
+  });
+});
+
+describe("the body of an API key", () => {
+  it.each(["read", "write"])("needs a name and a role: %s; it is then for all environments and for ever", (role) => {
+    const body = { name: "CI", role };
+    expect(accepted(apiKeyBody, body)).toEqual({ ...body, environment_key: null, expires_at: null });
+  });
+
+  it("may name an environment and an end", () => {
+    const body = { name: "CI", role: "read", environment_key: "env", expires_at: "2026-06-01T00:00:00Z" };
+    expect(accepted(apiKeyBody, body)).toEqual({ ...body, expires_at: Date.UTC(2026, 5, 1) });
+  });
+
+  it.each<[what: string, part: object, path: string, message: RegExp]>([
+    ["no name", { name: undefined }, "name", /text/],
+    ["a NUL in the name", { name: "a\0b" }, "name", /NUL/],
+    ["no role", { role: undefined }, "role", /^must be one of read, write$/],
+    ["the role of an admin", { role: "admin" }, "role", /^must be one of read, write$/],
+    ["an empty environment", { environment_key: "" }, "environment_key", /empty/],
+    ["an end that is none", { expires_at: "never" }, "expires_at", /ISO 8601/],
+    ["a key of one's own choice", { key: "ee_" }, "key", /not known/],
+  ])("is refused for one thing and in these words: %s", (_, part, path, message) => {
+    expect(refused(apiKeyBody, { name: "CI", role: "read", ...part })).toEqual([
+      { path, message: expect.stringMatching(message) },
+    ]);
   });
 });
 

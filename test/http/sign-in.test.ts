@@ -80,6 +80,14 @@ it("of a key nothing but its SHA-256 is stored", async () => {
   for (const length of [key.length, 16, 8]) expect(JSON.stringify(rows)).not.toContain(key.slice(3, 3 + length));
 });
 
+it("a key that is deleted stops at once where it was deleted, though it is remembered", async () => {
+  const here = startIsolate();
+  const { id, key } = await makeKey(here);
+  expect((await here.call(key)).status).toBe(200);
+  await here.call(ADMIN, "DELETE", `/v1/api-keys/${id}`);
+  expect((await here.call(key)).status).toBe(401);
+});
+
 describe("a key on other isolates", () => {
   it("works at once", async () => {
     const [here, there] = [startIsolate(), startIsolate()];

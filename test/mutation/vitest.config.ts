@@ -8,7 +8,7 @@ export default defineConfig({
       "test/settings.test.ts",
       "test/deno/timer-alarm.test.ts",
       "test/exposures/*.test.ts",
-      "test/http/{answers,schemas,sign-in,signatures}.test.ts",
+      "test/http/{answers,api-key,callers,guard,schemas,short-memory,sign-in,signatures}.test.ts",
       "test/refresh/{backoff,coordinator,sweep}.test.ts",
       "test/warehouse/failure.test.ts",
     ],
