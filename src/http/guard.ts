@@ -37,8 +37,9 @@ export function createGuard(what: string, limiter: Limiter, clock: () => number)
   return { isShutOut, fail };
 }
 
-/** What one party commands: an IPv4 address, or the first half of an IPv6 address. */
-export function networkOf(address: string): string {
+/** What one party commands: an IPv4 address, or the first half of an IPv6 address. Some proxies add a port. */
+export function networkOf(written: string): string {
+  const address = written.replace(/^(\d+\.[\d.]+|\[.+\]):\d+$/, "$1").replaceAll(/[[\]]/g, "");
   if (!address.includes(":")) return address;
   // IPv4 inside IPv6, as servers that listen to both see it.
   if (address.includes(".")) return address.slice(address.lastIndexOf(":") + 1);

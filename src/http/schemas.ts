@@ -22,7 +22,8 @@ const instant = z.iso
   .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299");
 const time = instant.nullable().default(null);
 
-export const experimentId = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, "must be 1 to 64 of A-Z a-z 0-9 . _ -");
+const ID_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
+export const experimentId = z.string({ error: ID_RULE }).regex(/^[A-Za-z0-9._-]{1,64}$/, ID_RULE);
 
 const variants = z
   .array(

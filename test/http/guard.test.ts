@@ -92,6 +92,12 @@ describe("what one party commands", () => {
     expect(new Set(written.map(networkOf))).toEqual(new Set(["2001:db8:0:0::/64"]));
   });
 
+  it("does not go by the port that a proxy adds", () => {
+    for (const address of ["192.0.2.1:5678", "192.0.2.1:9"]) expect(networkOf(address)).toBe("192.0.2.1");
+    for (const address of ["[2001:db8::1]:5678", "[2001:db8::1]", "2001:db8::1"])
+      expect(networkOf(address)).toBe("2001:db8:0:0::/64");
+  });
+
   it("of what is no address is that itself, or at least no bug", () => {
     expect(["", "unknown"].map(networkOf)).toEqual(["", "unknown"]);
     for (const text of ["1:2:3:4:5:6:7:8:9", "1::2::3", ":", "1:2:3:4:5:6:7:8::9"])

@@ -165,6 +165,7 @@ describe("a line of an export", () => {
 
   it.each<[what: string, part: object, path: string, message: RegExp]>([
     ["an id that is none", { id: "a b" }, "id", /1 to 64/],
+    ["no id", { id: undefined }, "id", /1 to 64/],
     ["no time of creation", { created_at: undefined }, "created_at", /ISO 8601/],
     ["null as time of the last change", { updated_at: null }, "updated_at", /ISO 8601/],
     ["a number as as_of", { as_of: 0 }, "as_of", /ISO 8601/],
