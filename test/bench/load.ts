@@ -135,7 +135,7 @@ async function saturate({ url, pid, sweep }: Filled) {
   going = false;
   clearInterval(watch);
   await sweeping;
-  const quarter = Math.floor(memory.length / 4);
+  const tenth = Math.ceil(memory.length / 10);
   return {
     seconds: SECONDS,
     requests: load.requests.total,
@@ -143,10 +143,8 @@ async function saturate({ url, pid, sweep }: Filled) {
     errors: load.errors + load.timeouts + load.non2xx,
     latency_ms: { p50: load.latency.p50, p99: load.latency.p99, max: load.latency.max },
     sweeps_meanwhile: sweeps,
-    workerd_mib: {
-      second_quarter: median(memory.slice(quarter, 2 * quarter)),
-      last_quarter: median(memory.slice(-quarter)),
-    },
+    /** The median of each tenth of the run. */
+    workerd_mib: Array.from({ length: 10 }, (_, part) => median(memory.slice(part * tenth, (part + 1) * tenth))),
   };
 }
 
