@@ -4,6 +4,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import autocannon from "autocannon";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
@@ -44,6 +45,7 @@ async function run(): Promise<void> {
   const result = {
     machine: `${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}`,
     saturation: await saturate(many),
+    reference: await saturate(await startReference()),
     stampede: await stampede(few),
     growth: await compare(few, many),
   };
@@ -53,6 +55,24 @@ async function run(): Promise<void> {
 }
 
 type Filled = Awaited<ReturnType<typeof startFilled>>;
+
+/** A Worker that only ever says the same: what is true of it too, is not ours. */
+async function startReference(): Promise<Pick<Filled, "url" | "pid" | "sweep">> {
+  const before = new Set((await processes()).map(({ pid }) => pid));
+  const script = `const body = "x".repeat(5000); export default { fetch: () => new Response(body) };`;
+  const miniflare = new Miniflare(convertV4MiniflareOptions({ cf: false, modules: true, script }));
+  started.push({ stop: () => miniflare.dispose() });
+  const url = await miniflare.ready;
+  const rest = async () => void (await new Promise((wake) => setTimeout(wake, 1000)));
+  return { url, pid: await newWorkerd(before), sweep: rest };
+}
+
+/** The process of the workerd that was not there before. */
+async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
+  const workerd = (await processes()).find(({ pid, command }) => !before.has(pid) && command.endsWith("workerd"));
+  if (workerd === undefined) throw new Error("workerd is not among the processes of this machine");
+  return workerd.pid;
+}
 
 /** A Worker of its own, with so many experiments: a few are running, the others over and final. */
 async function startFilled(name: string, warehouse: URL, experiments: number) {
@@ -64,8 +84,7 @@ async function startFilled(name: string, warehouse: URL, experiments: number) {
   };
   const worker = await startWorker(join(folder, name), 0, bindings, keep, () => undefined);
   started.push({ stop: () => stop() });
-  const workerd = (await processes()).find(({ pid, command }) => !before.has(pid) && command.endsWith("workerd"));
-  if (workerd === undefined) throw new Error("workerd is not among the processes of this machine");
+  const pid = await newWorkerd(before);
 
   const call = async (method: string, path: string, body?: string): Promise<Response> => {
     const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" };
@@ -76,7 +95,7 @@ async function startFilled(name: string, warehouse: URL, experiments: number) {
   const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, experiments));
   for (let from = 0; from < lines.length; from += 500)
     await call("POST", "/v1/import", lines.slice(from, from + 500).join("\n"));
-  return { url: worker.url, pid: workerd.pid, call, sweep: worker.sweep };
+  return { url: worker.url, pid, call, sweep: worker.sweep };
 }
 
 /** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
@@ -115,7 +134,7 @@ function experimentLine(index: number, experiments: number): string {
 }
 
 /** As many requests as fit, for a minute, while one sweep follows the other. */
-async function saturate({ url, pid, sweep }: Filled) {
+async function saturate({ url, pid, sweep }: Pick<Filled, "url" | "pid" | "sweep">) {
   let going = true;
   let sweeps = 0;
   const sweeping = (async () => {
