@@ -1,19 +1,18 @@
 import type { Limiter } from "../http/guard.ts";
 
-// As in wrangler.toml.
-const LIMIT = 100;
-const PERIOD_MS = 60_000;
+/** As in wrangler.toml. */
+export const FAILED_ATTEMPTS = { limit: 100, periodSeconds: 60 };
 
 /** The rate limit of a single process: it counts anew in each period. */
 export function createLimiter(clock: () => number): Limiter {
   let period = 0;
   const counts = new Map<string, number>();
   return async (key) => {
-    const current = Math.floor(clock() / PERIOD_MS);
+    const current = Math.floor(clock() / (FAILED_ATTEMPTS.periodSeconds * 1000));
     if (current !== period) counts.clear();
     period = current;
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
-    return count <= LIMIT;
+    return count <= FAILED_ATTEMPTS.limit;
   };
 }

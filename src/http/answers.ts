@@ -12,6 +12,12 @@ function isoTimeOrNull(time: number | null): string | null {
   return time === null ? null : isoTime(time);
 }
 
+/** A page of `limit` rows, of which one more was asked for: to see whether it is the last. */
+export function pageOf<Row extends { id: string }>(rows: readonly Row[], limit: number) {
+  const shown = rows.slice(0, limit);
+  return { shown, next_cursor: rows.length > limit ? (shown.at(-1)?.id ?? null) : null };
+}
+
 export function experimentAnswer(experiment: Experiment, now: number) {
   return {
     id: experiment.id,

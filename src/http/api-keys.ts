@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { type ApiKey, addApiKey, deleteApiKey, listApiKeys } from "../store/api-keys.ts";
-import { apiKeyAnswer } from "./answers.ts";
+import { apiKeyAnswer, pageOf } from "./answers.ts";
 import { apiKeyId, generateApiKey, sha256Hex } from "./api-key.ts";
 import type { AppDeps } from "./app.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
@@ -33,12 +33,8 @@ export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono
     const query = parseInput(pageQuery, c.req.query());
     if (!query.ok) return refuse(query.failure);
     const { limit, cursor } = query.value;
-    const page = await listApiKeys(database, cursor ?? null, limit + 1);
-    const shown = page.slice(0, limit);
-    return c.json({
-      api_keys: shown.map(apiKeyAnswer),
-      next_cursor: page.length > limit ? (shown.at(-1)?.id ?? null) : null,
-    });
+    const { shown, next_cursor } = pageOf(await listApiKeys(database, cursor ?? null, limit + 1), limit);
+    return c.json({ api_keys: shown.map(apiKeyAnswer), next_cursor });
   });
 
   app.delete("/:id", admin, async (c) => {

@@ -8,13 +8,15 @@ import type { AppDeps } from "./app.ts";
 import { isOfType, MIB, parseInput, readText } from "./body.ts";
 import { type InputError, refuse } from "./problem.ts";
 import type { AppEnv } from "./request.ts";
-import { exportedExperiment } from "./schemas.ts";
+import { experimentInput, exportedExperiment } from "./schemas.ts";
 import type { SignIn } from "./sign-in.ts";
 
 const JSON_LINES = "application/jsonl";
 /** A line is a statement, and an invocation has only so many. */
 const MOST_LINES = 500;
 const AT_ONCE = 100;
+/** D1 keeps at most so many bytes a row, and a row is shorter than its line. */
+const MOST_LINE_BYTES = 2_000_000;
 /** More than anyone reads. */
 const MOST_ERRORS = 100;
 
@@ -92,6 +94,8 @@ function parseLines(text: string): Result<Backup[], InputError[]> {
 }
 
 function parseLine(line: string): Result<Backup, InputError[]> {
+  if (new TextEncoder().encode(line).byteLength > MOST_LINE_BYTES)
+    return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -100,24 +104,14 @@ function parseLine(line: string): Result<Backup, InputError[]> {
   }
   const parsed = parseInput(exportedExperiment, value);
   if (!parsed.ok) return failed(parsed.failure.errors);
-  const { id, name, environment_key, feature_name, variants, created_at, updated_at, ...rest } = parsed.value;
-  const { started_at: startedAt, ended_at: endedAt, as_of: asOf, computed_at: computedAt, is_final: isFinal } = rest;
-  const experiment = {
-    id,
-    name: name ?? id,
-    environmentKey: environment_key,
-    featureName: feature_name,
-    variants,
-    startedAt,
-    endedAt,
-    createdAt: created_at,
-    updatedAt: updated_at,
-  };
-  const backup = { experiment, asOf, computedAt, lastErrorAt: rest.last_error_at, isFinal };
+  const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = parsed.value;
+  const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
+  const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
+  const { startedAt, endedAt, variants } = experiment;
+  const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal };
   if (isFinal && (asOf === null || asOf !== endedAt))
     return failed([{ path: "is_final", message: "must not be true before as_of has come to ended_at" }]);
-  if (asOf === null && computedAt === null && (rest.exposures ?? null) === null)
-    return ok({ ...backup, exposures: null });
+  if (asOf === null && computedAt === null && rest.exposures === null) return ok({ ...backup, exposures: null });
 
   if (startedAt === null || asOf === null || computedAt === null || asOf < startedAt)
     return failed([{ path: "exposures", message: "needs computed_at, and as_of not before started_at" }]);

@@ -1,12 +1,12 @@
 import { Hono } from "hono";
 import { askFor } from "../refresh/ask.ts";
 import { deleteExperiment, getExperiment, listExperiments, putExperiment } from "../store/experiments.ts";
-import { experimentAnswer } from "./answers.ts";
+import { experimentAnswer, pageOf } from "./answers.ts";
 import type { AppDeps } from "./app.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request.ts";
-import { experimentBody, experimentId, listQuery } from "./schemas.ts";
+import { experimentBody, experimentId, experimentInput, listQuery } from "./schemas.ts";
 import type { SignIn } from "./sign-in.ts";
 
 export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
@@ -24,16 +24,7 @@ export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
       return refuse({ kind: "invalid_input", errors });
     }
 
-    const { name, environment_key, feature_name, variants, started_at, ended_at } = body.value;
-    const input = {
-      id: id.data,
-      name: name ?? id.data,
-      environmentKey: environment_key,
-      featureName: feature_name,
-      variants,
-      startedAt: started_at,
-      endedAt: ended_at,
-    };
+    const input = experimentInput(id.data, body.value);
     const now = clock();
     const { caller, log } = c.var;
     const saved = await putExperiment(database, input, caller.environmentKey, now);
@@ -59,12 +50,8 @@ export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
       after: cursor ?? null,
       limit: limit + 1,
     };
-    const page = await listExperiments(database, filter, now);
-    const shown = page.slice(0, limit);
-    return c.json({
-      experiments: shown.map((experiment) => experimentAnswer(experiment, now)),
-      next_cursor: page.length > limit ? (shown.at(-1)?.id ?? null) : null,
-    });
+    const { shown, next_cursor } = pageOf(await listExperiments(database, filter, now), limit);
+    return c.json({ experiments: shown.map((experiment) => experimentAnswer(experiment, now)), next_cursor });
   });
 
   app.get("/:id", read, async (c) => {

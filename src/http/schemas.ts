@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
 import { roles } from "../store/api-keys.ts";
+import type { ExperimentInput } from "../store/experiments.ts";
 
 // What may be sent. The messages complete a sentence that begins with the path: "variants.0.key must not be empty".
 
@@ -62,6 +63,19 @@ function endsAfterStart(
 }
 
 export const experimentBody = z.strictObject(definition).superRefine(endsAfterStart);
+
+/** What a body says, in the words of the code. */
+export function experimentInput(id: string, body: z.output<typeof experimentBody>): ExperimentInput {
+  return {
+    id,
+    name: body.name ?? id,
+    environmentKey: body.environment_key,
+    featureName: body.feature_name,
+    variants: body.variants,
+    startedAt: body.started_at,
+    endedAt: body.ended_at,
+  };
+}
 
 /** A line of an export. Whether the numbers add up is for `restore` to say. */
 export const exportedExperiment = z

@@ -1,6 +1,6 @@
 import type { Experiment } from "../experiment.ts";
 import { type Database, flagOf, numberOrNull, primary, type Statement, textOf, textOrNull } from "./database.ts";
-import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiments.ts";
+import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, isFeatureFree } from "./experiments.ts";
 
 /** An experiment with all that is worth keeping of it: its numbers too, since their events may have expired. */
 export type Backup = {
@@ -49,9 +49,7 @@ export async function importBackups(database: Database, backups: readonly Backup
   const insert = ({ experiment, ...summary }: Backup): Statement => ({
     sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, version)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
-    WHERE ?7 <= ?15 OR NOT EXISTS (
-      SELECT 1 FROM experiments WHERE environment_key = ?3 AND feature_name = ?4 AND (ended_at IS NULL OR ended_at > ?15)
-    )
+    WHERE ${isFeatureFree("?15")}
     ON CONFLICT (id) DO NOTHING RETURNING id`,
     values: [
       experiment.id,

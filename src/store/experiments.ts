@@ -2,6 +2,15 @@ import type { Definition, Experiment, Status, Variant } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { type Database, numberOf, numberOrNull, primary, type Row, type Statement, textOf } from "./database.ts";
 
+/**
+ * As a condition on the parameters ?1 to ?7, in the order of the columns: whether the experiment is over at `now` or
+ * no other of its feature is open.
+ */
+export const isFeatureFree = (now: string) => `(?7 <= ${now} OR NOT EXISTS (
+      SELECT 1 FROM experiments
+      WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ${now})
+    ))`;
+
 export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 
 export type ExperimentInput = Definition & { id: string; name: string };
@@ -37,10 +46,7 @@ export async function putExperiment(
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END
-    WHERE (?9 IS NULL OR ?3 = ?9) AND (?7 <= ?8 OR NOT EXISTS (
-      SELECT 1 FROM experiments
-      WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ?8)
-    ))
+    WHERE (?9 IS NULL OR ?3 = ?9) AND ${isFeatureFree("?8")}
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
       variants = excluded.variants, started_at = excluded.started_at, ended_at = excluded.ended_at,

@@ -193,6 +193,14 @@ describe("an import with a mistake", () => {
     expect((await importInto(target, " ".repeat(8 * 1024 * 1024 + 1))).status).toBe(413);
   });
 
+  it("is refused if a line is more than a row of the database can hold", async () => {
+    const line = JSON.stringify({ ...(await parsed("draft")), id: "wide", name: "w".repeat(2_000_000) });
+    const answer = await importInto(target, `\n${line}`);
+    expect(answer.status).toBe(400);
+    expect(answer.json.errors).toEqual([{ path: "2", message: expect.stringMatching(/2,000,000 bytes/) }]);
+    expect((await target.call("GET", "/v1/experiments/wide")).status).toBe(404);
+  });
+
   it("names no more lines than anyone reads", async () => {
     expect((await importInto(target, "{\n".repeat(300))).json.errors).toHaveLength(100);
   });

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FAILED_ATTEMPTS } from "../../src/deno/limiter.ts";
 import { openService } from "../../src/deno/service.ts";
 import { SWEEP_SCHEDULE } from "../../src/refresh/sweep.ts";
 import { startDeno } from "../support/deno.ts";
@@ -122,6 +123,11 @@ describe("the entry for deno serve", () => {
 
   it("sweeps by the schedule of wrangler.toml", () => {
     expect(readFileSync("wrangler.toml", "utf8")).toContain(`crons = ["${SWEEP_SCHEDULE}"]`);
+  });
+
+  it("shuts addresses out by the rate limit of wrangler.toml", () => {
+    const { limit, periodSeconds } = FAILED_ATTEMPTS;
+    expect(readFileSync("wrangler.toml", "utf8")).toContain(`{ limit = ${limit}, period = ${periodSeconds} }`);
   });
 
   it.each([

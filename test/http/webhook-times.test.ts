@@ -1,36 +1,28 @@
 import { createHmac } from "node:crypto";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   type Clockwork,
+  type ClockworkExperiment,
   DAY,
-  experimentOf,
+  eachInItsWorld,
   INTERVAL,
   MINUTE,
   SECOND,
-  startClockwork,
   YEAR,
 } from "../support/clockwork.ts";
-import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { FLAGSMITH_SECRET } from "../support/worker.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const START = NOW - 2 * YEAR;
 
-let warehouse: TestWarehouse;
 let world: Clockwork;
-let experiment: ReturnType<typeof experimentOf>;
-let count = 0;
-
-beforeAll(async () => {
-  warehouse = await createWarehouse();
+let experiment: ClockworkExperiment;
+eachInItsWorld(NOW, (made) => {
+  ({ world, experiment } = made);
 });
 beforeEach(async () => {
-  world = await startClockwork(warehouse, NOW);
-  count += 1;
-  experiment = experimentOf(world, `webhooks-${count}`);
   await experiment.put(START);
 });
-afterEach(() => world.stop());
 
 const ACCEPTED = { status: 202, repeated: false };
 const REPEATED = { status: 202, repeated: true };

@@ -1,8 +1,9 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   type Clockwork,
+  type ClockworkExperiment,
   DAY,
-  experimentOf,
+  eachInItsWorld,
   FIRST_RETRY,
   HOUR,
   INTERVAL,
@@ -10,29 +11,18 @@ import {
   MINUTE,
   SECOND,
   SETTLE,
-  startClockwork,
   YEAR,
 } from "../support/clockwork.ts";
-import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 10, 30, 0, 500);
 /** So long ago that a clock which goes back by a year is still after it. */
 const START = NOW - 400 * DAY;
 
-let warehouse: TestWarehouse;
 let world: Clockwork;
-let experiment: ReturnType<typeof experimentOf>;
-let count = 0;
-
-beforeAll(async () => {
-  warehouse = await createWarehouse();
+let experiment: ClockworkExperiment;
+eachInItsWorld(NOW, (made) => {
+  ({ world, experiment } = made);
 });
-beforeEach(async () => {
-  world = await startClockwork(warehouse, NOW);
-  count += 1;
-  experiment = experimentOf(world, `clock-${count}`);
-});
-afterEach(() => world.stop());
 
 const identities = async () => (await experiment.exposures()).exposures?.total_identities;
 

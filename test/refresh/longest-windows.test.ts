@@ -1,6 +1,14 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Clockwork, DAY, experimentOf, HOUR, iso, SETTLE, startClockwork } from "../support/clockwork.ts";
-import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+import { describe, expect, it } from "vitest";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  HOUR,
+  iso,
+  SETTLE,
+} from "../support/clockwork.ts";
+import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 /** The last millisecond that the API takes. */
@@ -8,18 +16,10 @@ const LAST = Date.UTC(2300, 0) - 1;
 
 let warehouse: TestWarehouse;
 let world: Clockwork;
-let experiment: ReturnType<typeof experimentOf>;
-let count = 0;
-
-beforeAll(async () => {
-  warehouse = await createWarehouse();
+let experiment: ClockworkExperiment;
+eachInItsWorld(NOW, (made) => {
+  ({ warehouse, world, experiment } = made);
 });
-beforeEach(async () => {
-  world = await startClockwork(warehouse, NOW);
-  count += 1;
-  experiment = experimentOf(world, `longest-${count}`);
-});
-afterEach(() => world.stop());
 
 const variants = (...keys: string[]) => ({ variants: keys.map((key) => ({ key, weight: 1 })) });
 

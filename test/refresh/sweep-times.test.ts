@@ -1,34 +1,24 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type Clockwork,
+  type ClockworkExperiment,
   DAY,
-  experimentOf,
+  eachInItsWorld,
   HOUR,
   INTERVAL,
   iso,
   MINUTE,
   SECOND,
-  startClockwork,
 } from "../support/clockwork.ts";
-import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const START = NOW - 10 * DAY;
 
-let warehouse: TestWarehouse;
 let world: Clockwork;
-let experiment: ReturnType<typeof experimentOf>;
-let count = 0;
-
-beforeAll(async () => {
-  warehouse = await createWarehouse();
+let experiment: ClockworkExperiment;
+eachInItsWorld(NOW, (made) => {
+  ({ world, experiment } = made);
 });
-beforeEach(async () => {
-  world = await startClockwork(warehouse, NOW);
-  count += 1;
-  experiment = experimentOf(world, `sweeps-${count}`);
-});
-afterEach(() => world.stop());
 
 describe("a sweep", () => {
   it("that was due before the clock's time has its numbers as of when it was due", async () => {

@@ -1,24 +1,26 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Clockwork, DAY, experimentOf, HOUR, iso, MINUTE, SETTLE, startClockwork } from "../support/clockwork.ts";
-import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  experimentOf,
+  HOUR,
+  iso,
+  MINUTE,
+  SETTLE,
+} from "../support/clockwork.ts";
+import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30, 0, 1);
 const START = NOW - 10 * HOUR;
 
 let warehouse: TestWarehouse;
 let world: Clockwork;
-let experiment: ReturnType<typeof experimentOf>;
-let count = 0;
-
-beforeAll(async () => {
-  warehouse = await createWarehouse();
+let experiment: ClockworkExperiment;
+eachInItsWorld(NOW, (made) => {
+  ({ warehouse, world, experiment } = made);
 });
-beforeEach(async () => {
-  world = await startClockwork(warehouse, NOW);
-  count += 1;
-  experiment = experimentOf(world, `edges-${count}`);
-});
-afterEach(() => world.stop());
 
 const none = { as_of: null, computed_at: null, exposures: null, is_final: false, refresh_requested_at: null };
 

@@ -1,5 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import { vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, vi } from "vitest";
 import { createCoordinators } from "../../src/deno/coordinators.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
@@ -11,7 +11,7 @@ import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import type { WarehouseFailure } from "../../src/warehouse/failure.ts";
-import type { TestWarehouse } from "./warehouse.ts";
+import { createWarehouse, type TestWarehouse } from "./warehouse.ts";
 import { ADMIN, varsFor, WEBHOOK_SECRET } from "./worker.ts";
 
 export const SECOND = 1000;
@@ -173,4 +173,25 @@ export function experimentOf(world: Clockwork, id: string) {
         })),
       ),
   };
+}
+
+export type ClockworkExperiment = ReturnType<typeof experimentOf>;
+
+/** Gives each test of a file a world of its own, which begins at `now`, and in it an experiment nobody else has. */
+export function eachInItsWorld(
+  now: number,
+  take: (made: { warehouse: TestWarehouse; world: Clockwork; experiment: ClockworkExperiment }) => void,
+): void {
+  let warehouse: TestWarehouse;
+  let world: Clockwork;
+  let count = 0;
+  beforeAll(async () => {
+    warehouse = await createWarehouse();
+  });
+  beforeEach(async () => {
+    world = await startClockwork(warehouse, now);
+    count += 1;
+    take({ warehouse, world, experiment: experimentOf(world, `experiment-${count}`) });
+  });
+  afterEach(() => world.stop());
 }
