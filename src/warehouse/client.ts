@@ -5,10 +5,17 @@ import { classify, type WarehouseFailure } from "./failure.ts";
 
 export type QueryParameters = Readonly<Record<string, string | number>>;
 
+/** ClickHouse's own settings, for one query. */
+export type QuerySettings = Readonly<Record<string, string>>;
+
 /** Runs one SELECT and returns its rows, not yet checked. Every value travels in `parameters`, never in `sql`. */
 export type Warehouse = {
   table: { database: string; table: string };
-  select(sql: string, parameters: QueryParameters): Promise<Result<unknown[], WarehouseFailure>>;
+  select(
+    sql: string,
+    parameters: QueryParameters,
+    settings?: QuerySettings,
+  ): Promise<Result<unknown[], WarehouseFailure>>;
 };
 
 /** A result that would not fit into a stored summary is refused by the server instead of filling our memory. */
@@ -19,6 +26,8 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     // An error after the 200 would come inside the body: let the server answer only when it is done.
     wait_end_of_query: 1,
     output_format_json_quote_64bit_integers: 0,
+    // A profile may make absent grouping keys NULL.
+    group_by_use_nulls: 0,
     // The server gives up before our deadline, so that no query goes on there while the next one begins; where it
     // can't tell us, it notices that we are gone.
     max_execution_time: Math.max(1, Math.floor((0.9 * settings.queryTimeoutMs) / 1000)),
@@ -27,7 +36,11 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     result_overflow_mode: "throw",
   };
 
-  async function select(sql: string, parameters: QueryParameters): Promise<Result<unknown[], WarehouseFailure>> {
+  async function select(
+    sql: string,
+    parameters: QueryParameters,
+    querySettings: QuerySettings = {},
+  ): Promise<Result<unknown[], WarehouseFailure>> {
     let status: number | undefined;
     let exceptionCode: number | undefined;
     const client = createClient({
@@ -36,7 +49,7 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
       request_timeout: 2 * settings.queryTimeoutMs,
       // It would log statements with their parameters.
       log: { level: ClickHouseLogLevel.OFF },
-      clickhouse_settings: clickhouseSettings,
+      clickhouse_settings: { ...clickhouseSettings, ...querySettings },
       // The client's errors do not tell the status: see it pass. And read the body here, where the signal ends it:
       // once the client reads it, Deno would leave the connection of a hanging answer open for good.
       fetch: async (input, init) => {

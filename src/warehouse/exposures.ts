@@ -2,27 +2,34 @@ import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import type { ExposureCount } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
-import type { WarehouseFailure } from "./failure.ts";
+import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 
 export type ExposureQuestion = { environmentKey: string; featureName: string; window: Window };
 
 /**
- * One row for each bucket and variant that somebody was first exposed in, and one for all who saw several variants.
+ * One row for each bucket and variant that somebody was first exposed in, one for all who saw several variants, and one
+ * for each variant with its name, from one pass over the events.
  *
- * The smallest and the largest value of an identity differ exactly if it saw more than one, and neither they nor the
- * earliest timestamp care for order, duplicates or lateness. All arithmetic is on epoch milliseconds: DateTime64
- * without a zone holds those, so that the server's time zone never shows.
+ * What is kept of an identity has a fixed size, whatever its events: hashes of 128 bits for itself and of 64 for its
+ * variant. The AND and the OR of its variants' hashes differ exactly if it saw more than one, and neither they nor the
+ * earliest timestamp care for order, duplicates or lateness. That two of n identities share both hashes has a chance of
+ * n² / 2^129, 1.5e-23 for 100 million; two variants with one hash show as one hash with two names.
+ *
+ * All arithmetic is on epoch milliseconds: DateTime64 without a zone holds those, so that the server's time zone never
+ * shows. Hashes travel as text, since JSON's numbers end at 2^53.
  */
-const SQL = `
+const sql = (variantHash: VariantHash) => `
 SELECT
+  name,
   multiple,
-  if(multiple, '', variant) AS variant_key,
-  if(multiple, 0, intDiv(first_exposure, {bucket_size:Int64}) * {bucket_size:Int64}) AS bucket,
+  if(multiple, '', toString(variant)) AS variant_hash,
+  if(multiple OR name != '', 0, intDiv(first_exposure, {bucket_size:Int64}) * {bucket_size:Int64}) AS bucket,
   count() AS identities
 FROM (
   SELECT
-    min(value) AS variant,
-    min(value) != max(value) AS multiple,
+    value AS name,
+    groupBitAnd(${variantHash}(value)) AS variant,
+    variant != groupBitOr(${variantHash}(value)) AS multiple,
     toUnixTimestamp64Milli(min(timestamp)) AS first_exposure
   FROM {database:Identifier}.{table:Identifier}
   WHERE environment_key = {environment_key:String}
@@ -32,11 +39,18 @@ FROM (
     AND timestamp < fromUnixTimestamp64Milli({to:Int64})
     AND identifier != ''
     AND value != ''
-  GROUP BY identifier
+  GROUP BY GROUPING SETS ((cityHash64(identifier), xxh3(identifier)), (value))
 )
-GROUP BY multiple, variant_key, bucket`;
+GROUP BY name, multiple, variant_hash, bucket`;
 
-type Row = { multiple: 0 | 1; variant_key: string; bucket: number; identities: number };
+/** The first is the faster one; the second answers when two names collide in the first, as names can be made to. */
+const VARIANT_HASHES = ["cityHash64", "sipHash64"] as const;
+type VariantHash = (typeof VARIANT_HASHES)[number];
+
+/** From so many bytes on, a second try spills to the server's disk what the first found no memory for. */
+const SPILL_FROM_BYTES = 100_000_000;
+
+type Row = { name: string; multiple: 0 | 1; variant_hash: string; bucket: number; identities: number };
 
 /**
  * Counts the identities of one experiment by their first exposure. Believes no row that is not a count: a wrong
@@ -44,30 +58,59 @@ type Row = { multiple: 0 | 1; variant_key: string; bucket: number; identities: n
  */
 export async function countExposures(
   warehouse: Warehouse,
-  { environmentKey, featureName, window }: ExposureQuestion,
+  question: ExposureQuestion,
 ): Promise<Result<ExposureCount[], WarehouseFailure>> {
-  const buckets = bucketsOf(window);
-  const answer = await warehouse.select(SQL, {
+  for (const variantHash of VARIANT_HASHES) {
+    const rows = await ask(warehouse, question, sql(variantHash));
+    if (!rows.ok) return rows;
+    const counts = countsOf(rows.value, question.window);
+    if (counts !== "collision") return counts;
+  }
+  return failed({ kind: "bad_rows" });
+}
+
+async function ask(
+  warehouse: Warehouse,
+  { environmentKey, featureName, window }: ExposureQuestion,
+  query: string,
+): Promise<Result<unknown[], WarehouseFailure>> {
+  const parameters = {
     ...warehouse.table,
     environment_key: environmentKey,
     feature_name: featureName,
     from: window.from,
     to: window.to,
-    bucket_size: buckets.size,
-  });
-  if (!answer.ok) return answer;
+    bucket_size: bucketsOf(window).size,
+  };
+  const answer = await warehouse.select(query, parameters);
+  if (answer.ok || answer.failure.code !== MEMORY_LIMIT_EXCEEDED) return answer;
+  return warehouse.select(query, parameters, { max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) });
+}
 
+function countsOf(rows: readonly unknown[], window: Window): Result<ExposureCount[], WarehouseFailure> | "collision" {
+  const checked: Row[] = [];
+  const names = new Map<string, string>();
+  for (const row of rows) {
+    if (!isRow(row)) return failed({ kind: "bad_rows" });
+    checked.push(row);
+    if (row.name === "") continue;
+    if (names.has(row.variant_hash)) return "collision";
+    names.set(row.variant_hash, row.name);
+  }
+
+  const buckets = bucketsOf(window);
   const end = buckets.first + buckets.count * buckets.size;
   const counts: ExposureCount[] = [];
-  for (const row of answer.value) {
-    if (!isRow(row)) return failed({ kind: "bad_rows" });
-    if (row.multiple === 1) {
-      counts.push({ multiple: true, identities: row.identities });
+  for (const { name, multiple, variant_hash, bucket, identities } of checked) {
+    if (name !== "") continue;
+    if (multiple === 1) {
+      counts.push({ multiple: true, identities });
       continue;
     }
-    const inWindow = row.bucket >= buckets.first && row.bucket < end && row.bucket % buckets.size === 0;
-    if (!inWindow || row.variant_key === "") return failed({ kind: "bad_rows" });
-    counts.push({ multiple: false, variant: row.variant_key, bucket: row.bucket, identities: row.identities });
+    const variant = names.get(variant_hash);
+    const inWindow = bucket >= buckets.first && bucket < end && bucket % buckets.size === 0;
+    if (!inWindow || variant === undefined) return failed({ kind: "bad_rows" });
+    counts.push({ multiple: false, variant, bucket, identities });
   }
   return ok(counts);
 }
@@ -76,10 +119,12 @@ function isRow(row: unknown): row is Row {
   return (
     typeof row === "object" &&
     row !== null &&
+    "name" in row &&
+    typeof row.name === "string" &&
     "multiple" in row &&
     (row.multiple === 0 || row.multiple === 1) &&
-    "variant_key" in row &&
-    typeof row.variant_key === "string" &&
+    "variant_hash" in row &&
+    typeof row.variant_hash === "string" &&
     "bucket" in row &&
     Number.isSafeInteger(row.bucket) &&
     "identities" in row &&

@@ -34,6 +34,9 @@ export function isTransient(kind: FailureKind): boolean {
   return TRANSIENT[kind];
 }
 
+/** What a query that has no room for its groups ends with. */
+export const MEMORY_LIMIT_EXCEEDED = 241;
+
 /** https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
 const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   3: "unreachable", // UNEXPECTED_END_OF_FILE
@@ -60,7 +63,7 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   203: "overloaded", // NO_FREE_CONNECTION
   209: "unreachable", // SOCKET_TIMEOUT
   210: "unreachable", // NETWORK_ERROR
-  241: "overloaded", // MEMORY_LIMIT_EXCEEDED
+  [MEMORY_LIMIT_EXCEEDED]: "overloaded",
   243: "overloaded", // NOT_ENOUGH_SPACE
   279: "unreachable", // ALL_CONNECTION_TRIES_FAILED
   291: "credentials", // DATABASE_ACCESS_DENIED

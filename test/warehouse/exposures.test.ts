@@ -87,6 +87,69 @@ describe("countExposures, against the real engine", () => {
     expect(counts).toEqual({ ok: true, value: [{ multiple: false, variant: "control", bucket: from, identities: 2 }] });
   });
 
+  it("tells two variants apart whose names have the same hash, and notices that they have", async () => {
+    const environmentKey = randomUUID();
+    const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
+    // Made to have the same cityHash64, which the second try does not use.
+    const names = ["treatment-blue-1", "_Kgw]dqSGTkhEQro"];
+    const window = { from, to: from + HOUR };
+    const hashes = await connection.select("SELECT uniqExact(cityHash64(arrayJoin({names:Array(String)}))) AS n", {
+      names: `['${names.join("','")}']`,
+    });
+    expect(hashes).toEqual({ ok: true, value: [{ n: 1 }] });
+    await warehouse.insert([
+      ...names.map((value) => ({ ...event, identifier: `only ${value}`, value })),
+      ...names.map((value) => ({ ...event, identifier: "both", value })),
+    ]);
+    const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
+    expect(new Set(counts.ok ? counts.value : [])).toEqual(
+      new Set([
+        { multiple: true, identities: 1 },
+        ...names.map((variant) => ({ multiple: false, variant, bucket: from, identities: 1 })),
+      ]),
+    );
+  });
+
+  it("spills to disk where memory is short, and comes to the same numbers", async () => {
+    const environmentKey = randomUUID();
+    await warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
+      (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
+      SELECT '${environmentKey}', '$flag_exposure', 'button', fromUnixTimestamp64Milli(${from} + number % 3600000) AS timestamp,
+        timestamp, toString(number % 1000000), if(number % 3 = 0, 'a', 'b') FROM numbers(1500000)`);
+    const question = { environmentKey, featureName: "button", window: { from, to: from + HOUR } };
+    const inMemory = await countExposures(connection, question);
+    const queries: object[] = [];
+    const short: Warehouse = {
+      ...connection,
+      select: (sql, parameters, settings = {}) => {
+        queries.push(settings);
+        return connection.select(sql, parameters, { ...settings, max_memory_usage: "220000000" });
+      },
+    };
+    expect(await countExposures(short, question)).toEqual({
+      ok: true,
+      value: expect.arrayContaining(inMemory.ok ? inMemory.value : []),
+    });
+    expect(queries).toEqual([{}, { max_bytes_before_external_group_by: "100000000" }]);
+  });
+
+  it("names every variant, however many there are and whoever saw them", async () => {
+    const environmentKey = randomUUID();
+    const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
+    const alone = Array.from({ length: 2000 }, (_, index) => ({
+      ...event,
+      identifier: `i${index}`,
+      value: `v${index}`,
+    }));
+    const shared = alone.map(({ value }) => ({ ...event, identifier: "all", value: `${value} too` }));
+    await warehouse.insert([...alone, ...shared]);
+    const question = { environmentKey, featureName: FEATURE, window: { from, to: from + HOUR } };
+    const counts = await countExposures(connection, question);
+    expect(counts.ok && counts.value.length).toBe(2001);
+    const variants = new Set(counts.ok ? counts.value.map((count) => !count.multiple && count.variant) : []);
+    expect(variants).toEqual(new Set([false, ...alone.map(({ value }) => value)]));
+  });
+
   it("takes the longest name that the API lets in", async () => {
     const longest = "ü".repeat(30_000);
     const question = { environmentKey: longest, featureName: "button", window: { from, to: from + HOUR } };
