@@ -115,7 +115,7 @@ describe("countExposures, against the real engine", () => {
     await warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
       (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
       SELECT '${environmentKey}', '$flag_exposure', 'button', fromUnixTimestamp64Milli(${from} + number % 3600000) AS timestamp,
-        timestamp, toString(number % 1000000), if(number % 3 = 0, 'a', 'b') FROM numbers(1500000)`);
+        timestamp, toString(number % 2000000), if(number % 3 = 0, 'a', 'b') FROM numbers(3000000)`);
     const question = { environmentKey, featureName: "button", window: { from, to: from + HOUR } };
     const inMemory = await countExposures(connection, question);
     const queries: object[] = [];
@@ -123,7 +123,7 @@ describe("countExposures, against the real engine", () => {
       ...connection,
       select: (sql, parameters, settings = {}) => {
         queries.push(settings);
-        return connection.select(sql, parameters, { ...settings, max_memory_usage: "220000000" });
+        return connection.select(sql, parameters, { ...settings, max_memory_usage: "300000000" });
       },
     };
     expect(await countExposures(short, question)).toEqual({
