@@ -30,3 +30,11 @@ export function statusAt({ startedAt, endedAt }: Pick<Definition, "startedAt" | 
   if (startedAt === null || startedAt > now) return "draft";
   return endedAt !== null && endedAt <= now ? "completed" : "running";
 }
+
+/** What its numbers depend on, of an experiment that has a start. */
+export type StartedExperiment = {
+  experimentId: string;
+  environmentKey: string;
+  featureName: string;
+  startedAt: number;
+};

@@ -1,4 +1,5 @@
 import { Webhook } from "standardwebhooks";
+import type { StatesSettings } from "./refresh/states.ts";
 import { failed, ok, type Result } from "./result.ts";
 
 export type WarehouseSettings = {
@@ -21,6 +22,8 @@ export type Settings = {
   refreshMinIntervalMs: number;
   settleMs: number;
   cacheSeconds: number;
+  /** What `EXPOSURE_SOURCE = "states"` needs to know; null: identities are counted from the events. */
+  states: StatesSettings | null;
   /** Whose pages may read: `*` for all. */
   corsOrigins: string[];
   /** The header in which a proxy names the address of whoever it forwards; null: there is no proxy. */
@@ -38,6 +41,8 @@ export const settingNames = [
   "WEBHOOK_SECRET",
   "FLAGSMITH_WEBHOOK_SECRET",
   "EVENTS_TABLE",
+  "EXPOSURE_SOURCE",
+  "LONGEST_INSERT_SECONDS",
   "REFRESH_MIN_INTERVAL_SECONDS",
   "SETTLE_SECONDS",
   "QUERY_TIMEOUT_SECONDS",
@@ -85,6 +90,13 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     if (value === true || value === "true") return true;
     if (value !== false && value !== "false") reject(setting, "must be true or false");
     return false;
+  }
+
+  function states(): StatesSettings | null {
+    const source = text("EXPOSURE_SOURCE") ?? "events";
+    if (source !== "events" && source !== "states") reject("EXPOSURE_SOURCE", "must be events or states");
+    const longestInsertMs = seconds("LONGEST_INSERT_SECONDS", 600, 0) * 1000;
+    return source === "states" ? { longestInsertMs } : null;
   }
 
   function httpUrl(setting: SettingName, fallback: string): URL {
@@ -140,6 +152,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
     settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,
     cacheSeconds: seconds("CACHE_SECONDS", 5, 0),
+    states: states(),
     corsOrigins: origins("CORS_ORIGINS"),
     clientAddressHeader: headerName("CLIENT_ADDRESS_HEADER"),
   };

@@ -40,6 +40,7 @@ export class RefreshCoordinator extends DurableObject<Env> {
       database: openD1(this.env.DB),
       warehouse: connectWarehouse(settings.value.warehouse),
       settleMs: settings.value.settleMs,
+      states: settings.value.states,
       clock: Date.now,
       log: consoleLog,
     };

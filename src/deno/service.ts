@@ -40,8 +40,8 @@ export async function openService(
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
-  const { settleMs, refreshMinIntervalMs: minIntervalMs } = settings;
-  const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, random: Math.random });
+  const { settleMs, states, refreshMinIntervalMs: minIntervalMs } = settings;
+  const coordinators = createCoordinators({ ...shared, settleMs, states, minIntervalMs, random: Math.random });
   const app = createApp({ ...shared, settings, coordinators, limiter: createLimiter(Date.now) });
 
   const answering = new Set<Promise<Response>>();

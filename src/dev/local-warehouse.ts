@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "@clickhouse/client-web";
 import { failed, ok, type Result } from "../result.ts";
@@ -42,22 +42,27 @@ export async function startWarehouse(order: WarehouseOrder): Promise<Result<Loca
   });
 }
 
-/** Makes the database and its events table, where they are not there yet. */
-export async function prepareWarehouse(settings: WarehouseSettings): Promise<void> {
+/** Makes the database, its events table and, if need be, what keeps states, where they are not there yet. */
+export async function prepareWarehouse(settings: WarehouseSettings, withStates = false): Promise<void> {
   const server = connectForWriting({ ...settings, database: "default" });
   await server.command({
     query: "CREATE DATABASE IF NOT EXISTS {database:Identifier}",
     query_params: { database: settings.database },
   });
   const client = connectForWriting(settings);
-  const folder = "migrations/clickhouse";
-  for (const name of readdirSync(folder).sort()) {
-    await client.command({ query: readFileSync(join(folder, name), "utf8") });
-  }
+  await runStatements(client, "0001_events.sql");
   if (settings.table !== "events") {
     const query = "CREATE TABLE IF NOT EXISTS {table:Identifier} AS events";
     await client.command({ query, query_params: { table: settings.table } });
   }
+  if (withStates) await runStatements(client, "0002_states.sql", settings.table);
+}
+
+/** A migration, as an operator runs it: with the name of their events table in it. */
+async function runStatements(client: ReturnType<typeof connectForWriting>, name: string, table = "events") {
+  const quoted = `\`${table.replaceAll(/[`\\]/g, "\\$&")}\``;
+  const sql = readFileSync(join("migrations/clickhouse", name), "utf8").replace("FROM events AS", `FROM ${quoted} AS`);
+  for (const statement of sql.split(/;$/m)) if (statement.trim() !== "") await client.command({ query: statement });
 }
 
 /** The Worker only reads; who fills a warehouse needs a client of their own. */

@@ -55,7 +55,7 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     if (!started.ok) return giveUp(started.failure);
     running.push(started.value);
     void started.value.ended.then(() => giveUp("the embedded warehouse has ended"));
-    await prepareWarehouse(warehouse);
+    await prepareWarehouse(warehouse, settings.states !== null);
   } else {
     const answer = await connectWarehouse(warehouse).select("SELECT 1 AS one", {});
     if (!answer.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(answer.failure)}`);

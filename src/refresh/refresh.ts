@@ -1,6 +1,6 @@
-import { statusAt } from "../experiment.ts";
-import { bucketsOf } from "../exposures/buckets.ts";
-import { serialise, summarise } from "../exposures/summary.ts";
+import { statusAt, type Variant } from "../experiment.ts";
+import { bucketsOf, type Window } from "../exposures/buckets.ts";
+import { type ExposureCount, serialise, summarise } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
@@ -9,11 +9,14 @@ import type { Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/exposures.ts";
 import { adviceFor, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import type { RefreshOutcome } from "./outcome.ts";
+import { countFromStates, keepWindow, type StatesSettings } from "./states.ts";
 
 export type RefreshDeps = {
   database: Database;
   warehouse: Warehouse;
   settleMs: number;
+  /** Where identities are counted: from states if there are any, else from the events. */
+  states: StatesSettings | null;
   clock: () => number;
   log: Log;
 };
@@ -42,36 +45,44 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
     return { status: "skipped", reason: "not_started" };
 
   const asOf = Math.min(Math.max(askedFor, basis.asOf ?? askedFor), endedAt ?? Number.POSITIVE_INFINITY);
-  const exposures = await computeExposures(deps.warehouse, basis, { from: startedAt, to: asOf });
+  // Late events count until the settling time is over, so the question must have been put after it.
+  const isFinal = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
+
+  const { environmentKey, featureName } = experiment;
+  const started = { experimentId: id, environmentKey, featureName, startedAt };
+  const question = { environmentKey, featureName, window: { from: startedAt, to: asOf } };
+  // The last numbers come from the events themselves: they stay, and states are worth no more than their views.
+  const states = isFinal || deps.states === null ? null : { ...deps, ...deps.states };
+  const known = states === null ? null : await countFromStates(states, started, question);
+  const counts = known === null ? await countExposures(deps.warehouse, question) : ok(known);
+  const exposures = counts.ok ? serialiseCounts(counts.value, question.window, experiment.variants) : counts;
   const computedAt = Math.max(begunAt, deps.clock());
   if (!exposures.ok) return fail(deps, basis, exposures.failure, computedAt);
 
-  // Late events count until the settling time is over, so the question must have been put after it.
-  const isFinal = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
   const saved = await saveSummary(deps.database, basis, { asOf, computedAt, isFinal, exposures: exposures.value });
   if (!saved) return { status: "skipped", reason: "superseded" };
-  deps.log("info", "refresh.succeeded", { experiment_id: id, duration_ms: computedAt - begunAt, is_final: isFinal });
+  deps.log("info", "refresh.succeeded", {
+    experiment_id: id,
+    duration_ms: computedAt - begunAt,
+    is_final: isFinal,
+    source: known === null ? "events" : "states",
+  });
+  if (states !== null && known === null) await keepWindow(states, started);
   return { status: "refreshed" };
 }
 
-async function computeExposures(
-  warehouse: Warehouse,
-  { experiment }: RefreshBasis,
-  window: { from: number; to: number },
-): Promise<Result<string, WarehouseFailure>> {
-  const counts = await countExposures(warehouse, {
-    environmentKey: experiment.environmentKey,
-    featureName: experiment.featureName,
-    window,
-  });
-  if (!counts.ok) return counts;
-  const configured = experiment.variants.map(({ key }) => key);
+function serialiseCounts(
+  counts: readonly ExposureCount[],
+  window: Window,
+  variants: readonly Variant[],
+): Result<string, WarehouseFailure> {
+  const configured = variants.map(({ key }) => key);
   // What can't fit is not even computed: it would take hundreds of megabytes to find out.
   const keys = new Set(configured);
-  for (const count of counts.value) if (!count.multiple) keys.add(count.variant);
+  for (const count of counts) if (!count.multiple) keys.add(count.variant);
   if (keys.size * bucketsOf(window).count * LEAST_BYTES_A_CELL > MOST_BYTES) return failed({ kind: "too_large" });
 
-  const exposures = serialise(summarise(counts.value, window, configured));
+  const exposures = serialise(summarise(counts, window, configured));
   const tooLarge = new TextEncoder().encode(exposures).byteLength > MOST_BYTES;
   return tooLarge ? failed({ kind: "too_large" }) : ok(exposures);
 }

@@ -1,4 +1,4 @@
-import type { Definition, Experiment, Status, Variant } from "../experiment.ts";
+import type { Definition, Experiment, StartedExperiment, Status, Variant } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { type Database, numberOf, numberOrNull, primary, type Row, type Statement, textOf } from "./database.ts";
 
@@ -84,6 +84,22 @@ export async function getExperiment(database: Database, id: string, scope: Scope
     values: [id, scope],
   });
   return row === undefined ? null : experimentOf(row);
+}
+
+/** Of these experiments, those that have a start and are not final, by id. */
+export async function findStarted(database: Database, ids: readonly string[]): Promise<Map<string, StartedExperiment>> {
+  const rows = await primary(database, {
+    sql: `SELECT id, environment_key, feature_name, started_at FROM experiments
+    WHERE id IN (SELECT value FROM json_each(?)) AND started_at IS NOT NULL AND is_final = 0`,
+    values: [JSON.stringify(ids)],
+  });
+  return new Map(
+    rows.map((row) => {
+      const experimentId = textOf(row, "id");
+      const [environmentKey, featureName] = [textOf(row, "environment_key"), textOf(row, "feature_name")];
+      return [experimentId, { experimentId, environmentKey, featureName, startedAt: numberOf(row, "started_at") }];
+    }),
+  );
 }
 
 /** False if there was none. */

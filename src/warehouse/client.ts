@@ -8,14 +8,17 @@ export type QueryParameters = Readonly<Record<string, string | number>>;
 /** ClickHouse's own settings, for one query. */
 export type QuerySettings = Readonly<Record<string, string>>;
 
-/** Runs one SELECT and returns its rows, not yet checked. Every value travels in `parameters`, never in `sql`. */
+/** One statement at a time, each with a deadline. Every value travels in `parameters`, never in `sql`. */
 export type Warehouse = {
   table: { database: string; table: string };
+  /** The rows of a SELECT, not yet checked. */
   select(
     sql: string,
     parameters: QueryParameters,
     settings?: QuerySettings,
   ): Promise<Result<unknown[], WarehouseFailure>>;
+  /** A statement that writes. One that fails may have been done in part. */
+  command(sql: string, parameters: QueryParameters): Promise<Result<null, WarehouseFailure>>;
 };
 
 /** A result that would not fit into a stored summary is refused by the server instead of filling our memory. */
@@ -36,11 +39,10 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     result_overflow_mode: "throw",
   };
 
-  async function select(
-    sql: string,
-    parameters: QueryParameters,
-    querySettings: QuerySettings = {},
-  ): Promise<Result<unknown[], WarehouseFailure>> {
+  /** What `send` comes to, or why it did not within the deadline. */
+  async function inTime<Value>(
+    send: (client: ReturnType<typeof createClient>, signal: AbortSignal) => Promise<Result<Value, WarehouseFailure>>,
+  ): Promise<Result<Value, WarehouseFailure>> {
     let status: number | undefined;
     let exceptionCode: number | undefined;
     const client = createClient({
@@ -49,7 +51,7 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
       request_timeout: 2 * settings.queryTimeoutMs,
       // It would log statements with their parameters.
       log: { level: ClickHouseLogLevel.OFF },
-      clickhouse_settings: { ...clickhouseSettings, ...querySettings },
+      clickhouse_settings: clickhouseSettings,
       // The client's errors do not tell the status: see it pass. And read the body here, where the signal ends it:
       // once the client reads it, Deno would leave the connection of a hanging answer open for good.
       fetch: async (input, init) => {
@@ -63,11 +65,7 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     const abort = new AbortController();
     const { promise: deadline, resolve: pass } = Promise.withResolvers<"deadline">();
     const timer = setTimeout(() => pass("deadline"), settings.queryTimeoutMs);
-    const answer = client
-      .query({ query: sql, query_params: { ...parameters }, format: "JSON", abort_signal: abort.signal })
-      .then((result) => result.text())
-      .then(readRows)
-      .catch((error: unknown) => failed(classify(error, status, exceptionCode)));
+    const answer = send(client, abort.signal).catch((error: unknown) => failed(classify(error, status, exceptionCode)));
     const first = await Promise.race([answer, deadline]);
     clearTimeout(timer);
     if (first !== "deadline") return first;
@@ -75,7 +73,25 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
     return failed({ kind: "timeout" });
   }
 
-  return { table: { database: settings.database, table: settings.table }, select };
+  return {
+    table: { database: settings.database, table: settings.table },
+    select: (sql, parameters, querySettings = {}) =>
+      inTime(async (client, signal) => {
+        const answer = await client.query({
+          query: sql,
+          query_params: { ...parameters },
+          format: "JSON",
+          clickhouse_settings: querySettings,
+          abort_signal: signal,
+        });
+        return readRows(await answer.text());
+      }),
+    command: (sql, parameters) =>
+      inTime(async (client, signal) => {
+        await client.command({ query: sql, query_params: { ...parameters }, abort_signal: signal });
+        return ok(null);
+      }),
+  };
 }
 
 /** The rows of a `FORMAT JSON` answer. An exception that came with a 200, inside the body or instead of it, is one too. */

@@ -1,14 +1,32 @@
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import type { ExposureCount } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
-import type { Warehouse } from "./client.ts";
+import type { QueryParameters, Warehouse } from "./client.ts";
 import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 
 export type ExposureQuestion = { environmentKey: string; featureName: string; window: Window };
 
+/** Where exposures are read from, in SQL: the columns by what they mean, and the condition on the experiment's rows. */
+export type Source = { from: string; identity: string; variant: string; at: string; where: string };
+
+const EVENTS: Source = {
+  from: "{database:Identifier}.{table:Identifier}",
+  // Two hash functions that have nothing in common, because one 128-bit function takes longer than both.
+  identity: "cityHash64(identifier), xxh3(identifier)",
+  variant: "value",
+  at: "timestamp",
+  where: `environment_key = {environment_key:String}
+    AND event = '$flag_exposure'
+    AND feature_name = {feature_name:String}
+    AND timestamp >= fromUnixTimestamp64Milli({from:Int64})
+    AND timestamp < fromUnixTimestamp64Milli({to:Int64})
+    AND identifier != ''
+    AND value != ''`,
+};
+
 /**
  * One row for each bucket and variant that somebody was first exposed in, one for all who saw several variants, and one
- * for each variant with its name, from one pass over the events.
+ * for each variant with its name, from one pass over the exposures.
  *
  * What is kept of an identity has a fixed size, whatever its events: hashes of 128 bits for itself and of 64 for its
  * variant. The AND and the OR of its variants' hashes differ exactly if it saw more than one, and neither they nor the
@@ -18,28 +36,22 @@ export type ExposureQuestion = { environmentKey: string; featureName: string; wi
  * All arithmetic is on epoch milliseconds: DateTime64 without a zone holds those, so that the server's time zone never
  * shows. Hashes travel as text, since JSON's numbers end at 2^53.
  */
-const sql = (variantHash: VariantHash) => `
+const sql = ({ from, identity, variant, at, where }: Source, variantHash: VariantHash) => `
 SELECT
   name,
   multiple,
-  if(multiple, '', toString(variant)) AS variant_hash,
-  if(multiple OR name != '', 0, intDiv(first_exposure, {bucket_size:Int64}) * {bucket_size:Int64}) AS bucket,
+  if(multiple, '', toString(variant_and)) AS variant_hash,
+  if(multiple OR name != '', 0, intDiv(first_at, {bucket_size:Int64}) * {bucket_size:Int64}) AS bucket,
   count() AS identities
 FROM (
   SELECT
-    value AS name,
-    groupBitAnd(${variantHash}(value)) AS variant,
-    variant != groupBitOr(${variantHash}(value)) AS multiple,
-    toUnixTimestamp64Milli(min(timestamp)) AS first_exposure
-  FROM {database:Identifier}.{table:Identifier}
-  WHERE environment_key = {environment_key:String}
-    AND event = '$flag_exposure'
-    AND feature_name = {feature_name:String}
-    AND timestamp >= fromUnixTimestamp64Milli({from:Int64})
-    AND timestamp < fromUnixTimestamp64Milli({to:Int64})
-    AND identifier != ''
-    AND value != ''
-  GROUP BY GROUPING SETS ((cityHash64(identifier), xxh3(identifier)), (value))
+    ${variant} AS name,
+    groupBitAnd(${variantHash}(${variant})) AS variant_and,
+    variant_and != groupBitOr(${variantHash}(${variant})) AS multiple,
+    toUnixTimestamp64Milli(min(${at})) AS first_at
+  FROM ${from}
+  WHERE ${where}
+  GROUP BY GROUPING SETS ((${identity}), (${variant}))
 )
 GROUP BY name, multiple, variant_hash, bucket`;
 
@@ -56,38 +68,54 @@ type Row = { name: string; multiple: 0 | 1; variant_hash: string; bucket: number
  * Counts the identities of one experiment by their first exposure. Believes no row that is not a count: a wrong
  * shape, a negative or unsafe number, or a bucket outside the window fails the whole answer.
  */
-export async function countExposures(
-  warehouse: Warehouse,
-  question: ExposureQuestion,
-): Promise<Result<ExposureCount[], WarehouseFailure>> {
-  for (const variantHash of VARIANT_HASHES) {
-    const rows = await ask(warehouse, question, sql(variantHash));
-    if (!rows.ok) return rows;
-    const counts = countsOf(rows.value, question.window);
-    if (counts !== "collision") return counts;
-  }
-  return failed({ kind: "bad_rows" });
-}
-
-async function ask(
+export function countExposures(
   warehouse: Warehouse,
   { environmentKey, featureName, window }: ExposureQuestion,
-  query: string,
-): Promise<Result<unknown[], WarehouseFailure>> {
+): Promise<Result<ExposureCount[], WarehouseFailure>> {
   const parameters = {
     ...warehouse.table,
     environment_key: environmentKey,
     feature_name: featureName,
     from: window.from,
     to: window.to,
-    bucket_size: bucketsOf(window).size,
   };
+  return countFrom(warehouse, EVENTS, parameters, window);
+}
+
+/** The same from any source, with the parameters that its condition names. */
+export async function countFrom(
+  warehouse: Warehouse,
+  source: Source,
+  parameters: QueryParameters,
+  window: Window,
+): Promise<Result<ExposureCount[], WarehouseFailure>> {
+  for (const variantHash of VARIANT_HASHES) {
+    const rows = await selectOrSpill(warehouse, sql(source, variantHash), {
+      ...parameters,
+      bucket_size: bucketsOf(window).size,
+    });
+    if (!rows.ok) return rows;
+    const counts = countsOf(rows.value, window);
+    if (counts !== "collision") return counts;
+  }
+  return failed({ kind: "bad_rows" });
+}
+
+async function selectOrSpill(
+  warehouse: Warehouse,
+  query: string,
+  parameters: QueryParameters,
+): Promise<Result<unknown[], WarehouseFailure>> {
   const answer = await warehouse.select(query, parameters);
   if (answer.ok || answer.failure.code !== MEMORY_LIMIT_EXCEEDED) return answer;
   return warehouse.select(query, parameters, { max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) });
 }
 
-function countsOf(rows: readonly unknown[], window: Window): Result<ExposureCount[], WarehouseFailure> | "collision" {
+/** Of rows as the query gives them; a collision if one hash has two names. */
+export function countsOf(
+  rows: readonly unknown[],
+  window: Window,
+): Result<ExposureCount[], WarehouseFailure> | "collision" {
   const checked: Row[] = [];
   const names = new Map<string, string>();
   for (const row of rows) {

@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/http/app.ts";
 import { parseSettings } from "../../src/settings.ts";
+import { idleWarehouse } from "../support/idle-warehouse.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import {
@@ -241,7 +242,7 @@ describe("a token or secret that is not set", () => {
     return createApp({
       settings: settings.value,
       database: { read: async () => [], transact: async () => [[], [], []] },
-      warehouse: { table: { database: "", table: "" }, select: async () => ({ ok: true, value: [] }) },
+      warehouse: idleWarehouse,
       coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
       limiter: async () => true,
       clock: Date.now,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { createApp } from "../../src/http/app.ts";
 import { parseSettings } from "../../src/settings.ts";
+import { idleWarehouse } from "../support/idle-warehouse.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
@@ -133,7 +134,7 @@ describe("the document at /openapi.json", () => {
     const app = createApp({
       settings: settings.value,
       database: { read: async () => [], transact: async () => [] },
-      warehouse: { table: { database: "", table: "" }, select: async () => ({ ok: true, value: [] }) },
+      warehouse: idleWarehouse,
       coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
       limiter: async () => true,
       clock: Date.now,

@@ -6,6 +6,7 @@ import { type AppEnv, traceRequests } from "../../src/http/request.ts";
 import { createSignIn, type Right } from "../../src/http/sign-in.ts";
 import { parseSettings } from "../../src/settings.ts";
 import type { ApiKey } from "../../src/store/api-keys.ts";
+import { idleWarehouse } from "../support/idle-warehouse.ts";
 
 // Who a request is from, to the last word: what the routes, the log and whoever is refused go by.
 
@@ -19,7 +20,7 @@ async function identify(env: object, right: Right, authorization?: string, keys:
   const signIn = createSignIn({
     settings: settings.value,
     database: { read: async () => [], transact: async () => [] },
-    warehouse: { table: { database: "", table: "" }, select: async () => ({ ok: true, value: [] }) },
+    warehouse: idleWarehouse,
     coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
     limiter: async () => true,
     clock: () => NOW,

@@ -9,6 +9,7 @@ import { createApp } from "../../src/http/app.ts";
 import { parseSettings } from "../../src/settings.ts";
 import type { Database } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { idleWarehouse } from "../support/idle-warehouse.ts";
 
 // Several isolates on one real database, with a clock of their own making: what no single Worker of the tests can show.
 
@@ -49,7 +50,7 @@ function startIsolate(allowed = Number.POSITIVE_INFINITY) {
   const app = createApp({
     settings: settings.value,
     database,
-    warehouse: { table: { database: "", table: "" }, select: async () => ({ ok: true, value: [] }) },
+    warehouse: idleWarehouse,
     coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
     limiter: async (key) => {
       const count = (counts.get(key) ?? 0) + 1;

@@ -62,8 +62,8 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     clock: Date.now,
     log: (level: LogLevel, event: string, fields = {}) => void lines.push({ level, event, fields }),
   };
-  const { settleMs, refreshMinIntervalMs: minIntervalMs } = settings;
-  const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, random: () => 0 });
+  const { settleMs, states, refreshMinIntervalMs: minIntervalMs } = settings;
+  const coordinators = createCoordinators({ ...shared, settleMs, states, minIntervalMs, random: () => 0 });
   const app = createApp({ ...shared, settings, coordinators, limiter: async () => true });
 
   /** Everything but the warehouse's answers needs no more than turns: when none is awaited, all has come to its end. */

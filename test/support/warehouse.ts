@@ -15,8 +15,8 @@ export type Event = {
   value: string;
 };
 
-/** A database of one's own with an empty events table, in the real engine. */
-export async function createWarehouse() {
+/** A database of one's own with an empty events table, in the real engine; if asked for, with what keeps states. */
+export async function createWarehouse({ states = false } = {}) {
   const settings: WarehouseSettings = {
     url: new URL(inject("warehouseUrl")),
     database: `test_${randomUUID().replaceAll("-", "")}`,
@@ -25,7 +25,7 @@ export async function createWarehouse() {
     table: "events",
     queryTimeoutMs: 30_000,
   };
-  await prepareWarehouse(settings);
+  await prepareWarehouse(settings, states);
   const client = connectForWriting(settings);
 
   /** In the order given; collected half a second after they happened. */

@@ -1,0 +1,202 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { StartedExperiment } from "../../src/experiment.ts";
+import { serialise, summarise } from "../../src/exposures/summary.ts";
+import { keepWindow, type StatesDeps } from "../../src/refresh/states.ts";
+import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/exposures.ts";
+import { countStates, findWindow, listWindows } from "../../src/warehouse/states.ts";
+import { HOUR, situation } from "../support/arbitrary.ts";
+import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
+
+const FEATURE = 'it\'s \\a "feature"\n';
+const from = Date.UTC(2026, 5, 1);
+
+let warehouse: TestWarehouse;
+let connection: Warehouse;
+let deps: StatesDeps;
+beforeAll(async () => {
+  warehouse = await createWarehouse({ states: true });
+  connection = connectWarehouse(warehouse.settings);
+  deps = {
+    warehouse: connection,
+    longestInsertMs: 0,
+    log: (_, event, fields) => {
+      if (event !== "states.filled") throw new Error(`${event} ${JSON.stringify(fields)}`);
+    },
+  };
+});
+
+function experimentOf(environmentKey: string, startedAt: number): StartedExperiment {
+  return { experimentId: environmentKey, environmentKey, featureName: FEATURE, startedAt };
+}
+
+/** The text that would be stored, counted from the filled window of an experiment. */
+async function exposuresOf(experiment: StartedExperiment, to: number, configured: string[]): Promise<string> {
+  const { environmentKey, featureName, startedAt } = experiment;
+  const found = await findWindow(connection, experiment);
+  if (!found.ok || found.value?.state !== "filled") throw new Error(JSON.stringify(found));
+  const window = { from: startedAt, to };
+  const counts = await countStates(connection, found.value.window, { environmentKey, featureName, window });
+  if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
+  return serialise(summarise(counts.value, window, configured));
+}
+
+const merge = async () => {
+  for (const table of ["exposure_identities", "exposure_firsts"]) {
+    await warehouse.command(`OPTIMIZE TABLE ${warehouse.settings.database}.${table} FINAL`);
+  }
+};
+
+describe("countStates, against the real engine", () => {
+  it("equals a count by brute force, whatever came before, during and after the switch-on, merged or not", async () => {
+    const moment = fc.constantFrom("before", "while open", "after", "twice");
+    await fc.assert(
+      fc.asyncProperty(situation, fc.infiniteStream(moment), async ({ from, to, configured, eventsOf }, moments) => {
+        const environmentKey = randomUUID();
+        const experiment = experimentOf(environmentKey, from);
+        const events = eventsOf(environmentKey, FEATURE);
+        const arriving = Map.groupBy(events, () => moments.next().value);
+        const arrive = (when: string) => warehouse.insert(arriving.get(when) ?? []);
+
+        await arrive("before");
+        await arrive("twice");
+        await keepWindow(deps, experiment);
+        await arrive("while open");
+        await keepWindow(deps, experiment);
+        await arrive("after");
+        await arrive("twice");
+        const question = { environment_key: environmentKey, feature_name: FEATURE, variants: configured, from, to };
+        const expected = countByBruteForce(events, question);
+        expect(withMaps(JSON.parse(await exposuresOf(experiment, to, configured)))).toEqual(expected);
+        await merge();
+        expect(withMaps(JSON.parse(await exposuresOf(experiment, to, configured)))).toEqual(expected);
+
+        // What was known at any moment before is still there, whatever came since.
+        const earlier = from + Math.ceil((to - from) / 2);
+        const window = { from, to: earlier };
+        const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
+        if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
+        expect(await exposuresOf(experiment, earlier, configured)).toBe(
+          serialise(summarise(counts.value, window, configured)),
+        );
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("counts a merged window without grouping identities, and groups them where a scan can't tell", async () => {
+    const environmentKey = randomUUID();
+    const experiment = experimentOf(environmentKey, from);
+    const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
+    await keepWindow(deps, experiment);
+    await keepWindow(deps, experiment);
+    await warehouse.insert([
+      { ...event, identifier: "ann", value: "control" },
+      { ...event, identifier: "bob", value: "control" },
+    ]);
+    await warehouse.insert([{ ...event, identifier: "bob", value: "treatment", timestamp: from + HOUR }]);
+    await merge();
+    const found = await findWindow(connection, experiment);
+    const stateWindow = (found.ok && found.value?.window) || "";
+    const countAt = async (to: number) => {
+      const grouped: boolean[] = [];
+      const watched: Warehouse = {
+        ...connection,
+        select: (sql, parameters) => {
+          grouped.push(sql.includes("GROUPING SETS"));
+          return connection.select(sql, parameters);
+        },
+      };
+      const window = { from, to };
+      const counts = await countStates(watched, stateWindow, { environmentKey, featureName: FEATURE, window });
+      return { counts: counts.ok && new Set(counts.value), grouped: grouped.includes(true) };
+    };
+    const first = { multiple: false, variant: "control", bucket: from };
+    expect(await countAt(from + 2 * HOUR)).toEqual({
+      counts: new Set([
+        { ...first, identities: 1 },
+        { multiple: true, identities: 1 },
+      ]),
+      grouped: false,
+    });
+    // Bob had seen one variant only by then.
+    expect(await countAt(from + HOUR)).toEqual({ counts: new Set([{ ...first, identities: 2 }]), grouped: true });
+  });
+
+  it("tells two variants apart whose names have the same hash, merged or not", async () => {
+    const environmentKey = randomUUID();
+    const experiment = experimentOf(environmentKey, from);
+    const names = ["treatment-blue-1", "_Kgw]dqSGTkhEQro"];
+    await keepWindow(deps, experiment);
+    await keepWindow(deps, experiment);
+    const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
+    await warehouse.insert([
+      ...names.map((value) => ({ ...event, identifier: `only ${value}`, value })),
+      ...names.map((value) => ({ ...event, identifier: "both", value })),
+    ]);
+    for (const prepare of [async () => undefined, merge]) {
+      await prepare();
+      expect(JSON.parse(await exposuresOf(experiment, from + HOUR, []))).toMatchObject({
+        total_identities: 2,
+        excluded_identities: 1,
+        variants: Object.fromEntries(names.map((name) => [name, 1])),
+      });
+    }
+  });
+
+  it("keeps the windows of two experiments of one feature apart", async () => {
+    const environmentKey = randomUUID();
+    const experiments = [from, from + HOUR].map((startedAt, index) => ({
+      ...experimentOf(environmentKey, startedAt),
+      experimentId: `${environmentKey}-${index}`,
+    }));
+    for (const experiment of [...experiments, ...experiments]) await keepWindow(deps, experiment);
+    const event: Event = {
+      environment_key: environmentKey,
+      feature_name: FEATURE,
+      timestamp: from,
+      identifier: "ann",
+      value: "a",
+    };
+    await warehouse.insert([event, { ...event, timestamp: from + HOUR, value: "b" }]);
+    const [both, later] = await Promise.all(experiments.map((each) => exposuresOf(each, from + 2 * HOUR, [])));
+    expect(JSON.parse(both ?? "")).toMatchObject({ total_identities: 0, excluded_identities: 1 });
+    expect(JSON.parse(later ?? "")).toMatchObject({ total_identities: 1, variants: { b: 1 } });
+  });
+});
+
+describe("keepWindow", () => {
+  it("opens a window once, and fills it only when no insert from before may still be under way", async () => {
+    const experiment = experimentOf(randomUUID(), from);
+    const patient = { ...deps, longestInsertMs: 3_600_000 };
+    const stateOf = async () => {
+      const found = await findWindow(connection, experiment);
+      return found.ok ? found.value?.state : found;
+    };
+    expect(await stateOf()).toBe(undefined);
+    await keepWindow(patient, experiment);
+    expect(await stateOf()).toBe("opened");
+    await keepWindow(patient, experiment);
+    expect(await stateOf()).toBe("opened");
+    await keepWindow(deps, experiment);
+    expect(await stateOf()).toBe("filled");
+    await keepWindow(deps, experiment);
+    const windows = await listWindows(connection, "", 10_000);
+    expect(
+      windows.ok && windows.value.filter(({ experimentId }) => experimentId === experiment.experimentId),
+    ).toMatchObject([{ ...experiment, state: "filled" }]);
+  });
+
+  it("gives an experiment that is defined otherwise another window", async () => {
+    const experiment = experimentOf(randomUUID(), from);
+    await keepWindow(deps, experiment);
+    await keepWindow(deps, experiment);
+    for (const changed of [{ startedAt: from + 1 }, { featureName: "other" }, { environmentKey: "other" }]) {
+      const found = await findWindow(connection, { ...experiment, ...changed });
+      expect(found, JSON.stringify(changed)).toEqual({ ok: true, value: null });
+    }
+  });
+});
