@@ -5,6 +5,7 @@ import { createApp } from "./http/app.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog } from "./log.ts";
 import type { Coordinators } from "./refresh/coordinators.ts";
+import { tidyWindows } from "./refresh/states.ts";
 import { sweep } from "./refresh/sweep.ts";
 import { failed, ok } from "./result.ts";
 import { describeProblems, parseSettings } from "./settings.ts";
@@ -23,16 +24,21 @@ function wire(env: Env) {
     refresh: (experimentId, now) => env.COORDINATOR.getByName(experimentId).refresh(experimentId, now),
     ask: (experimentId, ask) => env.COORDINATOR.getByName(experimentId).ask(experimentId, ask),
   };
+  const warehouse = connectWarehouse(settings.value.warehouse);
   const app = createApp({
     settings: settings.value,
     database,
     coordinators,
-    warehouse: connectWarehouse(settings.value.warehouse),
+    warehouse,
     limiter: openLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
     log: consoleLog,
   });
-  return ok({ app, database, coordinators });
+  const { states } = settings.value;
+  const tidy = async () => {
+    if (states !== null) await tidyWindows({ ...states, database, warehouse, log: consoleLog });
+  };
+  return ok({ app, database, coordinators, tidy });
 }
 
 type Wired = ReturnType<typeof wire>;
@@ -60,8 +66,9 @@ export default {
       consoleLog("error", "settings.invalid", { detail: parts.failure });
       throw new Error(parts.failure);
     }
-    const { database, coordinators } = parts.value;
+    const { database, coordinators, tidy } = parts.value;
     const done = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, controller.scheduledTime);
+    await tidy();
     if (!done) throw new Error("the sweep had failures: the log has each");
   },
 } satisfies ExportedHandler<Env>;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
 import { consoleLog } from "../log.ts";
+import { tidyWindows } from "../refresh/states.ts";
 import { sweep } from "../refresh/sweep.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
@@ -56,11 +57,17 @@ export async function openService(
     return answer.finally(() => answering.delete(answer));
   }
 
+  async function sweepAndTidy(now: number): Promise<boolean> {
+    const done = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now);
+    if (states !== null) await tidyWindows({ ...shared, ...states });
+    return done;
+  }
+
   for (const experimentId of await listUnserved(database)) await coordinators.ask(experimentId, "edit");
   return ok({
     fetch,
     sweep(now) {
-      sweeping ??= sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now).finally(() => {
+      sweeping ??= sweepAndTidy(now).finally(() => {
         sweeping = null;
       });
       return sweeping;

@@ -15,6 +15,7 @@ import { openApiDocument } from "./openapi.ts";
 import { refuse } from "./problem.ts";
 import { type AppEnv, traceRequests } from "./request.ts";
 import { createSignIn } from "./sign-in.ts";
+import { statesRoutes } from "./states.ts";
 import { warehouseRoutes } from "./warehouse.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
@@ -46,6 +47,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/openapi.json", (c) => c.json(openApiDocument));
   app.route("/v1/experiments", exposuresRoutes(deps, signIn));
+  app.route("/v1/experiments", statesRoutes(deps, signIn));
   app.route("/v1/experiments", experimentRoutes(deps, signIn));
   app.route("/v1/api-keys", apiKeyRoutes(deps, signIn));
   app.route("/v1", backupRoutes(deps, signIn));

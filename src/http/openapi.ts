@@ -171,6 +171,28 @@ const paths: JsonObject = {
       ),
     },
   },
+  "/v1/experiments/{id}/exposures/rebuild": {
+    parameters: [id],
+    post: {
+      summary: "Drop what is kept of its identities, and fill it anew from the events",
+      description: "Only where EXPOSURE_SOURCE is states; until they are filled, refreshes count from the events.",
+      security: write,
+      responses: answers(
+        {
+          202: {
+            description: "It is dropped, and will be filled",
+            content: json(object({ experiment_id: { type: "string" }, rebuild_requested_at: time })),
+          },
+        },
+        401,
+        403,
+        404,
+        409,
+        502,
+        503,
+      ),
+    },
+  },
   "/v1/api-keys": {
     get: {
       summary: "List API keys in the order of their ids",

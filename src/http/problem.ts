@@ -16,6 +16,7 @@ export type Refusal =
   | { kind: "feature_taken" }
   | { kind: "not_started" }
   | { kind: "final" }
+  | { kind: "no_states" }
   | { kind: "too_soon"; retryAfterSeconds: number }
   | { kind: "warehouse"; detail: string }
   | { kind: "unavailable" }
@@ -97,6 +98,12 @@ function problemOf(refusal: Refusal): Problem {
       return { status: 409, title: "Not started", detail: "An experiment has no exposures before its started_at." };
     case "final":
       return { status: 409, title: "Final", detail: "The experiment has ended and its numbers are final." };
+    case "no_states":
+      return {
+        status: 409,
+        title: "No states",
+        detail: "EXPOSURE_SOURCE is events: every refresh counts from the events, and there is nothing to rebuild.",
+      };
     case "too_soon":
       return {
         status: 429,

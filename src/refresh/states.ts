@@ -1,6 +1,7 @@
 import type { StartedExperiment } from "../experiment.ts";
 import type { ExposureCount } from "../exposures/summary.ts";
-import type { Log } from "../log.ts";
+import { describeBug, type Log } from "../log.ts";
+import type { Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import { findStarted } from "../store/experiments.ts";
 import type { Warehouse } from "../warehouse/client.ts";
@@ -55,7 +56,7 @@ export async function keepWindow(deps: StatesDeps, experiment: StartedExperiment
   const found = await findWindow(warehouse, experiment);
   if (!found.ok) return void complain(log, experiment, found.failure);
   if (found.value === null) {
-    const opened = await noteWindow(warehouse, crypto.randomUUID(), experiment, "opened");
+    const opened = await openWindow(warehouse, experiment);
     if (!opened.ok) complain(log, experiment, opened.failure);
     return;
   }
@@ -65,6 +66,14 @@ export async function keepWindow(deps: StatesDeps, experiment: StartedExperiment
   const noted = filled.ok ? await noteWindow(warehouse, window, experiment, "filled") : filled;
   if (noted.ok) log("info", "states.filled", { experiment_id: experiment.experimentId });
   else complain(log, experiment, noted.failure);
+}
+
+/** From now on, events go into a new window of an experiment, which its refreshes will fill. One that it had is over. */
+export function openWindow(
+  warehouse: Warehouse,
+  experiment: StartedExperiment,
+): Promise<Result<null, WarehouseFailure>> {
+  return noteWindow(warehouse, crypto.randomUUID(), experiment, "opened");
 }
 
 /** So many experiments' windows are looked at together. */
@@ -77,6 +86,14 @@ const MOST_DELETED = 20;
  * no insert may still add to them. What fails is in the log, and done by a later sweep.
  */
 export async function tidyWindows(deps: StatesDeps & { database: Database }): Promise<void> {
+  try {
+    await dropAndDelete(deps);
+  } catch (error) {
+    deps.log("warn", "states.failed", { error: describeBug(error) });
+  }
+}
+
+async function dropAndDelete(deps: StatesDeps & { database: Database }): Promise<void> {
   const { warehouse, database, longestInsertMs, log } = deps;
   let deleted = 0;
   for (let after = ""; ; ) {
@@ -105,7 +122,7 @@ export async function tidyWindows(deps: StatesDeps & { database: Database }): Pr
 }
 
 /** What the operator should do about states that do not work, where it is not the same as for events. */
-function adviceForStates(failure: WarehouseFailure): string {
+export function adviceForStates(failure: WarehouseFailure): string {
   switch (failure.kind) {
     case "missing_table":
       return "EXPOSURE_SOURCE is states, but the states are not there: run migrations/clickhouse/0002_states.sql";

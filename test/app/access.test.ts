@@ -40,6 +40,7 @@ const routes: Route[] = [
   { method: "PUT", path: "/v1/experiments/kept", right: "write", answer: 200, body: started },
   { method: "DELETE", path: "/v1/experiments/doomed", right: "write", answer: 204 },
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", answer: 202 },
+  { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", answer: 409 },
   { method: "GET", path: "/v1/warehouse/check", right: "write", answer: 200 },
   { method: "GET", path: "/v1/api-keys", right: "admin", answer: 200 },
   { method: "POST", path: "/v1/api-keys", right: "admin", answer: 201, body: { name: "CI", role: "read" } },

@@ -111,6 +111,7 @@ const promised = {
   write: [
     "PUT /v1/experiments/{id}",
     "DELETE /v1/experiments/{id}",
+    "POST /v1/experiments/{id}/exposures/rebuild",
     "POST /v1/experiments/{id}/exposures/refresh",
     "GET /v1/warehouse/check",
   ],

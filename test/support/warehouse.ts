@@ -48,7 +48,8 @@ export async function createWarehouse({ states = false } = {}) {
   }
 
   const command = (query: string) => client.command({ query });
-  return { settings, insert, command };
+  const select = async (query: string) => (await client.query({ query, format: "JSONEachRow" })).json();
+  return { settings, insert, command, select };
 }
 
 export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;

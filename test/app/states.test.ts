@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { users } from "../support/users.ts";
+import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
+import { startWorker, type TestWorker, until } from "../support/worker.ts";
+
+const HOUR = 3_600_000;
+const FEATURE = "button";
+
+let warehouse: TestWarehouse;
+let worker: TestWorker;
+let count = 0;
+
+/** Windows are filled at the second refresh, and counted from the third. */
+const VARS = { EXPOSURE_SOURCE: "states", LONGEST_INSERT_SECONDS: 0, SETTLE_SECONDS: 3600 };
+
+beforeAll(async () => {
+  warehouse = await createWarehouse({ states: true });
+  worker = await startWorker(warehouse.settings, VARS);
+});
+afterAll(() => worker.stop());
+
+/** An experiment of one's own that began ten hours ago, with its events; time goes on with each of its sweeps. */
+function newExperiment() {
+  const id = `states-${++count}`;
+  const address = `/v1/experiments/${id}`;
+  const from = Math.floor(Date.now() / HOUR) * HOUR - 10 * HOUR;
+  const events: Event[] = [];
+  let now = Date.now();
+  let definition = {
+    environment_key: id,
+    feature_name: FEATURE,
+    started_at: iso(from),
+    ended_at: iso(now + 99 * HOUR),
+  };
+  const logged = (event: string) =>
+    worker.logs().filter((line) => line["experiment_id"] === id && line.event === event);
+
+  async function put(change: Partial<typeof definition> = {}): Promise<void> {
+    definition = { ...definition, ...change };
+    const { status, text } = await worker.call("PUT", address, definition);
+    if (status !== 200 && status !== 201) throw new Error(text);
+    await until(
+      () => worker.exposures(id),
+      (answer) => answer.refresh_requested_at === null && answer.exposures !== null,
+    );
+  }
+
+  async function expose(identifier: string, value: string, at = from): Promise<void> {
+    const event = { environment_key: definition.environment_key, feature_name: FEATURE, identifier, value };
+    events.push({ ...event, timestamp: at });
+    await warehouse.insert([{ ...event, timestamp: at }]);
+  }
+
+  /** Refreshes, and compares with a count by hand. The source that the numbers came from. */
+  async function refresh(at = now + 1000): Promise<unknown> {
+    now = at;
+    const before = logged("refresh.succeeded").length;
+    await worker.sweep(at);
+    const answer = await worker.exposures(id);
+    const question = {
+      ...definition,
+      variants: [],
+      from: Date.parse(definition.started_at),
+      to: Date.parse(answer.as_of),
+    };
+    expect(answer.last_error_at).toBe(null);
+    expect(withMaps(answer.exposures)).toEqual(countByBruteForce(events, question));
+    const lines = await until(
+      () => logged("refresh.succeeded"),
+      ({ length }) => length > before,
+    );
+    return lines.at(-1)?.["source"];
+  }
+
+  async function untilFromStates(): Promise<void> {
+    await until(refresh, (source) => source === "states");
+  }
+
+  return { id, address, from, put, expose, refresh, untilFromStates, logged, definition: () => definition };
+}
+
+const iso = (time: number) => new Date(time).toISOString();
+const tableOf = (name: string) => `${warehouse.settings.database}.${name}`;
+
+/** What no refresh would find in the events. */
+async function forge(experimentId: string): Promise<void> {
+  await warehouse.command(
+    `INSERT INTO ${tableOf("exposure_firsts")} SELECT DISTINCT window, 1, 1, 'forged', started_at
+    FROM ${tableOf("exposure_windows")} WHERE experiment_id = '${experimentId}'`,
+  );
+}
+
+describe("with EXPOSURE_SOURCE = states", () => {
+  it("numbers are those of the events, whatever came before, during and after the switch-on", async () => {
+    const experiment = newExperiment();
+    await experiment.expose("early", "a");
+    await experiment.put();
+    await experiment.expose("while open", "a", experiment.from + HOUR);
+    await experiment.refresh();
+    await experiment.expose("after", "b", experiment.from + 2 * HOUR);
+    await experiment.expose("early", "b");
+    await experiment.untilFromStates();
+
+    await experiment.expose("late", "b");
+    await experiment.expose("late", "b");
+    await experiment.expose("after", "a", experiment.from - 1);
+    expect(await experiment.refresh()).toBe("states");
+    await experiment.expose("after", "a");
+    await experiment.expose("of tomorrow", "a", Date.now() + 24 * HOUR);
+    expect(await experiment.refresh()).toBe("states");
+    await warehouse.command(`OPTIMIZE TABLE ${tableOf("exposure_identities")} FINAL`);
+    expect(await experiment.refresh()).toBe("states");
+    expect(await experiment.refresh(Date.now() + 24 * HOUR)).toBe("states");
+    expect(await experiment.refresh(Date.now() + 25 * HOUR)).toBe("states");
+  });
+
+  it("another start or environment counts from the events until its own window is filled", async () => {
+    const experiment = newExperiment();
+    await experiment.put();
+    await experiment.expose("ann", "a");
+    await experiment.expose("ann", "b", experiment.from + HOUR);
+    await experiment.untilFromStates();
+    await experiment.put({ started_at: iso(experiment.from + HOUR) });
+    expect(await experiment.refresh()).toBe("events");
+    await experiment.untilFromStates();
+    await experiment.put({ environment_key: `${experiment.id}-other` });
+    expect(await experiment.refresh()).toBe("events");
+    await experiment.expose("bob", "a");
+    await experiment.untilFromStates();
+  });
+
+  it("another end changes nothing about the window", async () => {
+    const experiment = newExperiment();
+    await experiment.put();
+    await experiment.expose("ann", "a");
+    await experiment.expose("bob", "a", experiment.from + 5 * HOUR);
+    await experiment.untilFromStates();
+    await experiment.put({ ended_at: iso(experiment.from + HOUR) });
+    await warehouse.command(`OPTIMIZE TABLE ${tableOf("exposure_identities")} FINAL`);
+    await experiment.put({ ended_at: iso(Date.now() + 99 * HOUR) });
+    expect(await experiment.refresh()).toBe("states");
+  });
+
+  it("the last refresh counts the events, and not what is kept of them", async () => {
+    const experiment = newExperiment();
+    await experiment.put();
+    await experiment.expose("ann", "a");
+    await experiment.untilFromStates();
+    await forge(experiment.id);
+    await experiment.put({ ended_at: iso(Date.now() - 1000) });
+    expect(await experiment.refresh(Date.now() + HOUR)).toBe("events");
+    expect(await worker.exposures(experiment.id)).toMatchObject({ is_final: true });
+  });
+
+  it("a rebuild drops what is kept and fills it anew", async () => {
+    const experiment = newExperiment();
+    await experiment.put();
+    await experiment.expose("ann", "a");
+    await experiment.untilFromStates();
+    await forge(experiment.id);
+    await worker.sweep(Date.now() + 2 * HOUR);
+    expect(await worker.exposures(experiment.id)).toMatchObject({ exposures: { variants: { a: 1, forged: 1 } } });
+
+    const rebuild = await worker.call("POST", `${experiment.address}/exposures/rebuild`);
+    expect(rebuild).toMatchObject({ status: 202, json: { experiment_id: experiment.id } });
+    expect(await experiment.refresh(Date.now() + 3 * HOUR)).toBe("events");
+    await experiment.untilFromStates();
+  });
+
+  it("a rebuild is refused where there is nothing to rebuild", async () => {
+    const rebuild = (id: string) => worker.call("POST", `/v1/experiments/${id}/exposures/rebuild`);
+    expect(await rebuild("none")).toMatchObject({ status: 404 });
+    await worker.call("PUT", "/v1/experiments/states-draft", { environment_key: "draft", feature_name: FEATURE });
+    expect(await rebuild("states-draft")).toMatchObject({ status: 409, json: { title: "Not started" } });
+    const experiment = newExperiment();
+    await experiment.put({ ended_at: iso(Date.now() - 1000) });
+    await worker.sweep(Date.now() + HOUR);
+    expect(await rebuild(experiment.id)).toMatchObject({ status: 409, json: { title: "Final" } });
+  });
+
+  it("an experiment that is over or gone leaves nothing behind, and one that runs loses nothing", async () => {
+    const [over, gone, running] = [newExperiment(), newExperiment(), newExperiment()];
+    for (const experiment of [over, gone, running]) {
+      await experiment.put();
+      await experiment.expose("ann", "a");
+      await experiment.untilFromStates();
+    }
+    const windows = `SELECT window FROM ${tableOf("exposure_windows")} WHERE experiment_id`;
+    const [ofOthers = "", ofRunning = ""] = await Promise.all(
+      [`${windows} IN ('${over.id}', '${gone.id}')`, `${windows} = '${running.id}'`].map(async (sql) =>
+        (await warehouse.select(sql)).map((row) => `'${JSON.parse(JSON.stringify(row)).window}'`).join(),
+      ),
+    );
+    const rowsOf = async (windows: string) => {
+      const tables = ["exposure_windows", "exposure_firsts", "exposure_identities"];
+      const counts = tables.map((table) => `SELECT 1 FROM ${tableOf(table)} WHERE window IN (${windows})`);
+      return (await warehouse.select(counts.join(" UNION ALL "))).length;
+    };
+    expect(await rowsOf(ofOthers)).toBeGreaterThan(0);
+    const kept = await rowsOf(ofRunning);
+
+    await over.put({ ended_at: iso(Date.now() - 1000) });
+    await worker.sweep(Date.now() + HOUR);
+    expect(await worker.exposures(over.id)).toMatchObject({ is_final: true });
+    await worker.call("DELETE", gone.address);
+    await until(
+      async () => {
+        await worker.sweep(Date.now() + HOUR);
+        return rowsOf(ofOthers);
+      },
+      (rows) => rows === 0,
+    );
+    expect(await rowsOf(ofRunning)).toBe(kept);
+    expect(await running.refresh(Date.now() + 2 * HOUR)).toBe("states");
+  });
+});
+
+describe("with EXPOSURE_SOURCE = states and no right to keep them", () => {
+  it.each([
+    ["there are no states", async () => (await createWarehouse()).settings, "0002_states.sql"],
+    [
+      "the user may not write",
+      async () => {
+        const { settings } = await createWarehouse({ states: true });
+        return { ...settings, user: users.reader.name, password: users.reader.password };
+      },
+      "INSERT",
+    ],
+  ])("%s: numbers come from the events, and the log says what to do", async (_, settingsOf, advice) => {
+    const poor = await startWorker(await settingsOf(), VARS);
+    try {
+      const body = { environment_key: "env", feature_name: FEATURE, started_at: iso(Date.now() - HOUR) };
+      await poor.call("PUT", "/v1/experiments/poor", body);
+      await poor.sweep();
+      expect(await poor.exposures("poor")).toMatchObject({ exposures: { total_identities: 0 }, last_error_at: null });
+      const complaint = await until(
+        () => poor.logs().find(({ event }) => event === "states.failed"),
+        (line) => line !== undefined,
+      );
+      expect(complaint).toMatchObject({ level: "warn", advice: expect.stringContaining(advice) });
+      const rebuild = await poor.call("POST", "/v1/experiments/poor/exposures/rebuild");
+      expect(rebuild).toMatchObject({ status: 502, json: { detail: expect.stringContaining(advice) } });
+    } finally {
+      await poor.stop();
+    }
+  });
+});
+
+describe("with EXPOSURE_SOURCE = events", () => {
+  it("there is nothing to rebuild", async () => {
+    const plain = await startWorker(warehouse.settings);
+    try {
+      const body = { environment_key: "plain", feature_name: FEATURE, started_at: iso(Date.now() - HOUR) };
+      await plain.call("PUT", "/v1/experiments/plain", body);
+      const rebuild = await plain.call("POST", "/v1/experiments/plain/exposures/rebuild");
+      expect(rebuild).toMatchObject({ status: 409, json: { title: "No states" } });
+    } finally {
+      await plain.stop();
+    }
+  });
+});
