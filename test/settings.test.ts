@@ -79,6 +79,8 @@ describe("settings", () => {
       WEBHOOK_SECRET,
       FLAGSMITH_WEBHOOK_SECRET: "flagsmith",
       EVENTS_TABLE: "events_distributed",
+      EXPOSURE_SOURCE: "states",
+      LONGEST_INSERT_SECONDS: "30",
       REFRESH_MIN_INTERVAL_SECONDS: "10",
       SETTLE_SECONDS: "0",
       QUERY_TIMEOUT_SECONDS: "1",
@@ -104,6 +106,7 @@ describe("settings", () => {
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       cacheSeconds: 60,
+      states: { longestInsertMs: 30_000 },
       corsOrigins: ["https://app.example", "http://127.0.0.1:3000"],
       clientAddressHeader: "X-Real-IP",
     });
@@ -130,6 +133,11 @@ describe("settings", () => {
   it("may open the answers to pages of every origin", () => {
     expect(settingsOf({ CORS_ORIGINS: "*" }).corsOrigins).toEqual(["*"]);
     expect(settingsOf({ CORS_ORIGINS: "https://app.example,*" }).corsOrigins).toEqual(["https://app.example", "*"]);
+  });
+
+  it("say nothing of inserts where identities are counted from the events", () => {
+    expect(settingsOf({ EXPOSURE_SOURCE: "events", LONGEST_INSERT_SECONDS: "30" }).states).toBe(null);
+    expect(settingsOf({ EXPOSURE_SOURCE: "states" }).states).toEqual({ longestInsertMs: 600_000 });
   });
 
   it("leave other bindings alone", () => {
@@ -180,6 +188,7 @@ describe("a malformed setting is named", () => {
       ],
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
+    ["EXPOSURE_SOURCE", ["Events", "raw", " states", 1, true, {}]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
     [
       "CORS_ORIGINS",
@@ -222,6 +231,8 @@ describe("problems with settings", () => {
     WEBHOOK_SECRET: "whsec_!secret-of-the-test!",
     FLAGSMITH_WEBHOOK_SECRET: 106,
     EVENTS_TABLE: 107,
+    EXPOSURE_SOURCE: "source-of-the-test",
+    LONGEST_INSERT_SECONDS: "insert-of-the-test",
     REFRESH_MIN_INTERVAL_SECONDS: "interval-of-the-test",
     SETTLE_SECONDS: "settle-of-the-test",
     QUERY_TIMEOUT_SECONDS: "timeout-of-the-test",

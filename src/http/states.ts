@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import { statusAt } from "../experiment.ts";
-import { adviceForStates, openWindow } from "../refresh/states.ts";
+import { openWindow } from "../refresh/states.ts";
 import { getRefreshBasis } from "../store/summaries.ts";
+import { adviceForStates } from "../warehouse/states.ts";
 import { isoTime } from "./answers.ts";
 import type { AppDeps } from "./app.ts";
 import { refuse } from "./problem.ts";

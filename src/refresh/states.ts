@@ -6,8 +6,9 @@ import type { Database } from "../store/database.ts";
 import { findStarted } from "../store/experiments.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import type { ExposureQuestion } from "../warehouse/exposures.ts";
-import { adviceFor, type WarehouseFailure } from "../warehouse/failure.ts";
+import type { WarehouseFailure } from "../warehouse/failure.ts";
 import {
+  adviceForStates,
   belongsTo,
   countStates,
   deleteWindow,
@@ -118,19 +119,6 @@ async function dropAndDelete(deps: StatesDeps & { database: Database }): Promise
       after = experimentId;
     }
     if (windowsOf.size < PAGE) return;
-  }
-}
-
-/** What the operator should do about states that do not work, where it is not the same as for events. */
-export function adviceForStates(failure: WarehouseFailure): string {
-  switch (failure.kind) {
-    case "missing_table":
-      return "EXPOSURE_SOURCE is states, but the states are not there: run migrations/clickhouse/0002_states.sql";
-    case "credentials":
-    case "settings_refused":
-      return "for states the user needs SELECT, INSERT and ALTER DELETE on the exposure_ tables, and no readonly: see the README";
-    default:
-      return adviceFor(failure);
   }
 }
 

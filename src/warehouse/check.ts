@@ -2,6 +2,7 @@ import { failed, ok, type Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
 import { countExposures } from "./exposures.ts";
 import { adviceFor } from "./failure.ts";
+import { adviceForStates, countStates, findWindow } from "./states.ts";
 
 /** The columns of the events table, and the type that each must have, whatever wraps or encodes it. */
 const COLUMNS = {
@@ -48,6 +49,14 @@ export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ col
     window: { from: 0, to: 0 },
   });
   return counted.ok ? ok({ columns: types.size }) : failed(adviceFor(counted.failure));
+}
+
+/** Whether states can be read. That they can be written is only found out by writing: the log tells. */
+export async function checkStates(warehouse: Warehouse): Promise<Result<null, string>> {
+  const nobody = { experimentId: "", environmentKey: "", featureName: "", startedAt: 0 };
+  const found = await findWindow(warehouse, nobody);
+  const counted = found.ok ? await countStates(warehouse, "", { ...nobody, window: { from: 0, to: 0 } }) : found;
+  return counted.ok ? ok(null) : failed(adviceForStates(counted.failure));
 }
 
 /** `LowCardinality(Nullable(String))` → `String`, `DateTime64(3, 'UTC')` → `DateTime64`. */

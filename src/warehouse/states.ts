@@ -5,7 +5,7 @@ import type { ExposureCount } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
 import { countFrom, countsOf, type ExposureQuestion, type Source } from "./exposures.ts";
-import type { WarehouseFailure } from "./failure.ts";
+import { adviceFor, type WarehouseFailure } from "./failure.ts";
 
 // What migrations/clickhouse/0002_states.sql keeps: for each identity of a window when it first saw which variant. A
 // window belongs to one experiment as it is defined: defined otherwise, or rebuilt, it gets a new one.
@@ -218,4 +218,17 @@ async function countMerged(
   // The names come after what they name, so that none is missing.
   const names = await warehouse.select(SELECT_NAMES, parameters);
   return names.ok ? ok([...names.value, ...counts.value]) : names;
+}
+
+/** What the operator should do about states that do not work, where it is not the same as for events. */
+export function adviceForStates(failure: WarehouseFailure): string {
+  switch (failure.kind) {
+    case "missing_table":
+      return "EXPOSURE_SOURCE is states, but the states are not there: run migrations/clickhouse/0002_states.sql";
+    case "credentials":
+    case "settings_refused":
+      return "for states the user needs SELECT, INSERT and ALTER DELETE on the exposure_ tables, and no readonly: see the README";
+    default:
+      return adviceFor(failure);
+  }
 }

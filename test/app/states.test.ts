@@ -168,6 +168,10 @@ describe("with EXPOSURE_SOURCE = states", () => {
     await experiment.untilFromStates();
   });
 
+  it("the warehouse check finds them", async () => {
+    expect(await worker.call("GET", "/v1/warehouse/check")).toMatchObject({ status: 200 });
+  });
+
   it("a rebuild is refused where there is nothing to rebuild", async () => {
     const rebuild = (id: string) => worker.call("POST", `/v1/experiments/${id}/exposures/rebuild`);
     expect(await rebuild("none")).toMatchObject({ status: 404 });
@@ -239,6 +243,8 @@ describe("with EXPOSURE_SOURCE = states and no right to keep them", () => {
         (line) => line !== undefined,
       );
       expect(complaint).toMatchObject({ level: "warn", advice: expect.stringContaining(advice) });
+      const check = await poor.call("GET", "/v1/warehouse/check");
+      if (advice !== "INSERT") expect(check.json.detail).toContain(advice);
       const rebuild = await poor.call("POST", "/v1/experiments/poor/exposures/rebuild");
       expect(rebuild).toMatchObject({ status: 502, json: { detail: expect.stringContaining(advice) } });
     } finally {
