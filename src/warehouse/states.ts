@@ -168,8 +168,8 @@ const FIRSTS: Source = {
 };
 
 // A window that is merged into one part has one row for an identity, so that a scan tells what else takes a GROUP BY of
-// all. FINAL costs nothing then, and keeps it right if a part is added meanwhile. Whoever saw several variants may have
-// seen only one of them before the window's end: then this can't tell.
+// all; any other gives no row here. FINAL costs nothing then, and keeps it right if a part is added meanwhile. Whoever
+// saw several variants may have seen only one of them before the window's end: what became of them is left open (2).
 const SELECT_MERGED = `
 SELECT
   '' AS name,
@@ -179,12 +179,16 @@ SELECT
   count() AS identities
 FROM {database:Identifier}.exposure_identities FINAL
 WHERE window = {window:String} AND first_exposure < fromUnixTimestamp64Milli({to:Int64})
-GROUP BY multiple, variant_hash, bucket`;
-const SELECT_NAMES = `
-SELECT variant AS name, 0 AS multiple, toString(cityHash64(variant)) AS variant_hash, 0 AS bucket, count() AS identities
+  AND (SELECT uniqExact(_part) FROM {database:Identifier}.exposure_identities WHERE window = {window:String}) = 1
+GROUP BY multiple, variant_hash, bucket
+UNION ALL
+SELECT toString(variant) AS name, 0 AS multiple, toString(cityHash64(variant)) AS variant_hash, 0 AS bucket, count() AS identities
 FROM {database:Identifier}.exposure_firsts
 WHERE window = {window:String}
 GROUP BY variant`;
+
+const isCounted = z.object({ name: z.literal(""), multiple: z.union([z.literal(0), z.literal(1)]) });
+const isLeftOpen = z.object({ multiple: z.literal(2) });
 
 /** The counts of a filled window, as `countExposures` would find them. */
 export async function countStates(
@@ -193,31 +197,15 @@ export async function countStates(
   { window }: ExposureQuestion,
 ): Promise<Result<ExposureCount[], WarehouseFailure>> {
   const parameters = { database: warehouse.table.database, window: stateWindow, to: window.to };
-  const merged = await countMerged(warehouse, { ...parameters, bucket_size: bucketsOf(window).size });
-  if (!merged.ok) return merged;
-  const counts = merged.value === null ? "unsure" : countsOf(merged.value, window);
-  // Two variants of one hash would look like one; the full count tells them apart.
-  return counts === "unsure" || counts === "collision" ? countFrom(warehouse, FIRSTS, parameters, window) : counts;
-}
-
-/** The rows of a window that is in one part; null if it is not, or if they can't tell. */
-async function countMerged(
-  warehouse: Warehouse,
-  parameters: QueryParameters,
-): Promise<Result<unknown[] | null, WarehouseFailure>> {
-  const parts = await warehouse.select(
-    `SELECT uniqExact(_part) AS parts FROM {database:Identifier}.exposure_identities WHERE window = {window:String}`,
-    parameters,
-  );
-  if (!parts.ok) return parts;
-  if (z.tuple([z.object({ parts: z.literal(1) })]).safeParse(parts.value).error !== undefined) return ok(null);
-  const counts = await warehouse.select(SELECT_MERGED, parameters);
-  if (!counts.ok) return counts;
-  const isUnsure = z.object({ multiple: z.literal(2) });
-  if (counts.value.some((row) => isUnsure.safeParse(row).success)) return ok(null);
-  // The names come after what they name, so that none is missing.
-  const names = await warehouse.select(SELECT_NAMES, parameters);
-  return names.ok ? ok([...names.value, ...counts.value]) : names;
+  const rows = await warehouse.select(SELECT_MERGED, { ...parameters, bucket_size: bucketsOf(window).size });
+  if (!rows.ok) return rows;
+  const isMerged = rows.value.some((row) => isCounted.safeParse(row).success);
+  const isSure = !rows.value.some((row) => isLeftOpen.safeParse(row).success);
+  const counts = isMerged && isSure ? countsOf(rows.value, window) : null;
+  // Nor does a scan tell two variants of one hash apart, or know a variant that came a moment ago: the full count does.
+  return counts === null || counts === "collision" || !counts.ok
+    ? countFrom(warehouse, FIRSTS, parameters, window)
+    : counts;
 }
 
 /** What the operator should do about states that do not work, where it is not the same as for events. */

@@ -10,13 +10,18 @@ const { values: options } = parseArgs({
   options: {
     only: { type: "string", default: "" },
     turns: { type: "string", default: "5" },
+    events: { type: "string", default: "20000000" },
+    identities: { type: "string", default: "5000000" },
   },
 });
 
-export type Sizes = { turns: number };
+export type Sizes = { turns: number; events: number; identities: number };
 
 /** Each part is a module that exports `measure`; loaded only if it is asked for. */
-const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {};
+const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
+  query: () => import("./query.ts"),
+  states: () => import("./states.ts"),
+};
 
 const wanted = options.only === "" ? Object.keys(PARTS) : options.only.split(",");
 const unknown = wanted.filter((part) => !(part in PARTS));
@@ -26,7 +31,11 @@ const parts: Record<string, Figure[]> = {};
 for (const name of wanted) {
   const part = await PARTS[name]?.();
   if (part === undefined) continue;
-  parts[name] = await part.measure({ turns: Number(options.turns) });
+  parts[name] = await part.measure({
+    turns: Number(options.turns),
+    events: Number(options.events),
+    identities: Number(options.identities),
+  });
   console.log(`\n### ${name}\n\n${tableOf(parts[name])}`);
 }
 const machine = `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;

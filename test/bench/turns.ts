@@ -16,39 +16,57 @@ export type Figure = {
 export type Goal = { at: "most" | "least"; ratio: number };
 
 /** What is to be compared: a name, and one measurement each time it is called. */
-export type Candidate = { name: string; measure: () => Promise<number> };
+export type Candidate<Sample = number> = { name: string; measure: () => Promise<Sample> };
+
+/** One turn of both. */
+export type Turn<Sample> = { ours: Sample; reference: Sample };
 
 /**
- * Measures both in turns, so that a busy neighbour hits both, and compares turn by turn. Who goes first changes each
- * turn; a turn before the first warms up and is not counted.
+ * Measures both in turns, so that a busy neighbour hits both. Who goes first changes each turn; a turn before the first
+ * warms up and is not counted.
  */
+export async function alternate<Sample>(
+  ours: Candidate<Sample>,
+  reference: Candidate<Sample>,
+  turns: number,
+): Promise<Turn<Sample>[]> {
+  const taken: Turn<Sample>[] = [];
+  for (let turn = 0; turn <= turns; turn += 1) {
+    const first = turn % 2 === 0 ? await ours.measure() : await reference.measure();
+    const second = turn % 2 === 0 ? await reference.measure() : await ours.measure();
+    if (turn === 0) continue;
+    taken.push(turn % 2 === 0 ? { ours: first, reference: second } : { ours: second, reference: first });
+  }
+  return taken;
+}
+
+/** What the turns come to, compared turn by turn. */
+export function figureOf(
+  { what, against, unit, goal }: Pick<Figure, "what" | "against" | "unit" | "goal">,
+  turns: readonly Turn<number>[],
+): Figure {
+  const ratios = turns.map(({ ours, reference }) => ours / reference);
+  return {
+    what,
+    against,
+    unit,
+    ours: median(turns.map(({ ours }) => ours)),
+    reference: median(turns.map(({ reference }) => reference)),
+    ratio: median(ratios),
+    range: [Math.min(...ratios), Math.max(...ratios)],
+    turns: turns.length,
+    goal,
+  };
+}
+
+/** Both at once, where a measurement is one number. */
 export async function compare(
   ours: Candidate,
   reference: Candidate,
   turns: number,
   { unit, goal }: Pick<Figure, "unit" | "goal">,
 ): Promise<Figure> {
-  const pairs: { ours: number; reference: number }[] = [];
-  for (let turn = 0; turn <= turns; turn += 1) {
-    const pair = { ours: 0, reference: 0 };
-    const oursFirst = turn % 2 === 0;
-    if (oursFirst) pair.ours = await ours.measure();
-    pair.reference = await reference.measure();
-    if (!oursFirst) pair.ours = await ours.measure();
-    if (turn > 0) pairs.push(pair);
-  }
-  const ratios = pairs.map((pair) => pair.ours / pair.reference);
-  return {
-    what: ours.name,
-    against: reference.name,
-    unit,
-    ours: median(pairs.map((pair) => pair.ours)),
-    reference: median(pairs.map((pair) => pair.reference)),
-    ratio: median(ratios),
-    range: [Math.min(...ratios), Math.max(...ratios)],
-    turns,
-    goal,
-  };
+  return figureOf({ what: ours.name, against: reference.name, unit, goal }, await alternate(ours, reference, turns));
 }
 
 export function median(values: readonly number[]): number {

@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ClickHouseLogLevel, createClient } from "@clickhouse/client-web";
+import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
+import { DAY, type Window } from "../../src/exposures/buckets.ts";
+import { connectionOptions, connectWarehouse } from "../../src/warehouse/client.ts";
+import type { ExposureQuestion } from "../../src/warehouse/exposures.ts";
+import { timed } from "./turns.ts";
+
+/** What one measurement of a query is: milliseconds, and MiB at its peak by the engine's own accounting. */
+export type Cost = { ms: number; mib: number };
+
+export type Shape = {
+  /** Before any duplicates. */
+  events: number;
+  identities: number;
+  variants: number;
+  /** Of the events, so many percent come twice. */
+  duplicates: number;
+};
+
+export const ENVIRONMENT = "bench";
+/** Two weeks, in which exposures are spread evenly; one identity in a hundred or so sees several variants. */
+export const WINDOW: Window = { from: Date.UTC(2026, 5, 1), to: Date.UTC(2026, 5, 15) };
+const AT_ONCE = 1_000_000;
+
+/** A real engine in a process of its own, with an events table, and what it takes to fill and to measure it. */
+export async function startEvents(withStates = false) {
+  const folder = mkdtempSync(join(tmpdir(), "edge-exposures-bench-"));
+  const user = { name: "default", password: "", readonly: 0 as const };
+  const started = await startWarehouse({ folder, port: 0, users: [user] });
+  if (!started.ok) throw new Error(started.failure);
+  const settings = {
+    ...{ url: started.value.url, database: "default", user: user.name, password: "", table: "events" },
+    queryTimeoutMs: 900_000,
+  };
+  await prepareWarehouse(settings, withStates);
+  // Merging all that was inserted takes longer than the client would wait.
+  const patience = { request_timeout: settings.queryTimeoutMs, log: { level: ClickHouseLogLevel.OFF } };
+  const client = createClient({ ...connectionOptions(settings), ...patience });
+  const command = async (query: string) => void (await client.command({ query }));
+  const connection = connectWarehouse(settings);
+
+  async function select(sql: string): Promise<unknown[]> {
+    const rows = await connection.select(sql, {});
+    if (!rows.ok) throw new Error(`${JSON.stringify(rows.failure)} for ${sql}`);
+    return rows.value;
+  }
+
+  /** Exposures of a feature, a million an insert. */
+  async function fill(feature: string, shape: Shape): Promise<void> {
+    await insert(feature, shape, shape.events);
+    await insert(feature, shape, Math.round((shape.events * shape.duplicates) / 100));
+  }
+
+  async function insert(feature: string, { identities, variants }: Shape, events: number): Promise<void> {
+    const length = (WINDOW.to - WINDOW.from) / DAY;
+    for (let from = 0; from < events; from += AT_ONCE) {
+      await command(`INSERT INTO events
+        (environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits, metadata)
+        SELECT '${ENVIRONMENT}', '$flag_exposure', '${feature}',
+          fromUnixTimestamp64Milli(${WINDOW.from} + toInt64(cityHash64(number, 1) % (${length} * ${DAY}))) AS at,
+          at, concat('identity-', hex(cityHash64(cityHash64(number, 2) % ${identities}))) AS identity,
+          concat('variant-', toString((cityHash64(identity) + (cityHash64(number, 3) % 400 = 0)) % ${variants})), '{}', '{}'
+        FROM numbers(${from}, ${Math.min(AT_ONCE, events - from)})`);
+    }
+  }
+
+  /** What it costs to run a statement, or whatever asks the connection. */
+  async function measure(what: string | (() => Promise<unknown>)): Promise<Cost> {
+    const run = typeof what === "string" ? () => select(what) : what;
+    let mib = 0;
+    let running = true;
+    const watching = (async () => {
+      while (running) {
+        const [row] = await select(PEAK);
+        mib = Math.max(mib, Number(Object.values(Object(row))[0]) / 2 ** 20);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+    })();
+    try {
+      return { ms: await timed(run), mib };
+    } finally {
+      running = false;
+      await watching;
+    }
+  }
+
+  return {
+    connection,
+    command,
+    select,
+    fill,
+    measure,
+    async stop() {
+      await started.value.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+export type Events = Awaited<ReturnType<typeof startEvents>>;
+
+/** The engine's own accounting of what runs now, but for this question. */
+const PEAK = `SELECT max(peak_memory_usage) AS peak FROM system.processes WHERE query NOT LIKE '%system.processes%'`;
+
+export function questionOf(feature: string): ExposureQuestion {
+  return { environmentKey: ENVIRONMENT, featureName: feature, window: WINDOW };
+}
+
+const conditionOf = (feature: string) => `environment_key = '${ENVIRONMENT}' AND event = '$flag_exposure'
+  AND feature_name = '${feature}' AND timestamp >= fromUnixTimestamp64Milli(${WINDOW.from})
+  AND timestamp < fromUnixTimestamp64Milli(${WINDOW.to}) AND identifier != '' AND value != ''`;
+
+/** As the best known system asks: the exact set of each identity's variants. */
+export const uniqExactOf = (feature: string) => `
+  SELECT multiple, if(multiple, '', variant) AS variant_key, if(multiple, toDateTime64(0, 3), toStartOfDay(first)) AS bucket,
+    count() AS identities
+  FROM (
+    SELECT uniqExact(value) > 1 AS multiple, any(value) AS variant, min(timestamp) AS first
+    FROM events WHERE ${conditionOf(feature)} GROUP BY identifier
+  )
+  GROUP BY multiple, variant_key, bucket`;
+
+/** The least that any answer must do: find out who there is. */
+export const groupByOf = (feature: string, identity: string) =>
+  `SELECT count() AS identities FROM (SELECT 1 FROM events WHERE ${conditionOf(feature)} GROUP BY ${identity})`;

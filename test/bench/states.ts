@@ -1,0 +1,128 @@
+import type { StartedExperiment } from "../../src/experiment.ts";
+import type { ExposureCount } from "../../src/exposures/summary.ts";
+import { countFromStates, keepWindow } from "../../src/refresh/states.ts";
+import { countExposures } from "../../src/warehouse/exposures.ts";
+import type { Sizes } from "./bench.ts";
+import {
+  ENVIRONMENT,
+  type Events,
+  questionOf,
+  type Shape,
+  startEvents,
+  uniqExactOf,
+  WINDOW,
+} from "./exposure-events.ts";
+import { alternate, compare, type Figure, figureOf, type Turn, timed } from "./turns.ts";
+
+const TABLES = ["exposure_firsts", "exposure_identities"];
+
+/** Counting from states against counting the same events by uniqExact, and what states cost when events arrive. */
+export async function measure({ turns, events, identities }: Sizes): Promise<Figure[]> {
+  const shape: Shape = { events, identities, variants: 2, duplicates: 0 };
+  const warehouse = await startEvents(true);
+  try {
+    const insert = await compareInserts(warehouse, shape, turns);
+    await keepMerges(warehouse, false);
+    await open(warehouse, "once");
+    await warehouse.fill("once", shape);
+    await fillIn(warehouse, "once");
+    const apart = await againstUniqExact(warehouse, "once", turns);
+    const apartRows = await rowsOf(warehouse);
+
+    await keepMerges(warehouse, true);
+    await merge(warehouse);
+    const merged = await againstUniqExact(warehouse, "once", turns);
+
+    await open(warehouse, "twice");
+    await warehouse.fill("twice", { ...shape, duplicates: 100 });
+    await fillIn(warehouse, "twice");
+    await merge(warehouse);
+    const doubled = await compare(
+      { name: "merged, with 100 % duplicates", measure: async () => (await countOf(warehouse, "twice")).ms },
+      { name: "merged, without", measure: async () => (await countOf(warehouse, "once")).ms },
+      turns,
+      { unit: "ms", goal: { at: "most", ratio: 1.2 } },
+    );
+    const figure = (what: string, ratio: number, turns: readonly Turn<number>[]) =>
+      figureOf({ what, against: "uniqExact(value)", unit: "ms", goal: { at: "most", ratio } }, turns);
+    return [
+      figure("merged", 1 / 40, merged),
+      figure(`in ${apartRows} parts, not merged`, 1 / 5, apart),
+      doubled,
+      insert,
+    ];
+  } finally {
+    await warehouse.stop();
+  }
+}
+
+function experimentOf(feature: string): StartedExperiment {
+  return { experimentId: feature, environmentKey: ENVIRONMENT, featureName: feature, startedAt: WINDOW.from };
+}
+
+/** So that each insert's rows stay apart, as they are when they have just come; or not. */
+async function keepMerges({ command }: Events, on: boolean): Promise<void> {
+  const most = on ? "161061273600" : "1";
+  for (const table of TABLES)
+    await command(`ALTER TABLE ${table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${most}`);
+}
+
+async function merge({ command }: Events): Promise<void> {
+  for (const table of TABLES) await command(`OPTIMIZE TABLE ${table} FINAL`);
+}
+
+async function rowsOf({ select }: Events): Promise<number> {
+  const [row] = await select("SELECT uniqExact(_part) AS parts FROM exposure_identities");
+  return Number(Object(row).parts);
+}
+
+const quiet = () => undefined;
+
+async function open({ connection }: Events, feature: string): Promise<void> {
+  await keepWindow({ warehouse: connection, longestInsertMs: 0, log: quiet }, experimentOf(feature));
+}
+
+/** Everything came while the window was open, so that only the mark is missing that makes it count. */
+async function fillIn({ command }: Events, feature: string): Promise<void> {
+  await command(`INSERT INTO exposure_windows (window, experiment_id, environment_key, feature_name, started_at, state)
+    SELECT window, experiment_id, environment_key, feature_name, started_at, 'filled' FROM exposure_windows
+    WHERE experiment_id = '${feature}'`);
+}
+
+async function countOf({ connection }: Events, feature: string): Promise<{ ms: number; counts: ExposureCount[] }> {
+  let counts: ExposureCount[] | null = null;
+  const deps = { warehouse: connection, longestInsertMs: 0, log: quiet };
+  const ms = await timed(async () => {
+    counts = await countFromStates(deps, experimentOf(feature), questionOf(feature));
+  });
+  if (counts === null) throw new Error(`there are no states of ${feature}`);
+  return { ms, counts };
+}
+
+async function againstUniqExact(warehouse: Events, feature: string, turns: number): Promise<Turn<number>[]> {
+  const { counts } = await countOf(warehouse, feature);
+  const fromEvents = await countExposures(warehouse.connection, questionOf(feature));
+  const sorted = (counts: readonly ExposureCount[]) =>
+    counts
+      .map((count) => JSON.stringify(count))
+      .sort()
+      .join();
+  if (!fromEvents.ok || sorted(fromEvents.value) !== sorted(counts)) throw new Error(`${feature} does not count alike`);
+  return alternate(
+    { name: feature, measure: async () => (await countOf(warehouse, feature)).ms },
+    { name: "uniqExact", measure: async () => (await warehouse.measure(uniqExactOf(feature))).ms },
+    turns,
+  );
+}
+
+/** A million events that fall into a window, against a million that fall into none. */
+async function compareInserts(warehouse: Events, shape: Shape, turns: number): Promise<Figure> {
+  await open(warehouse, "kept");
+  const insert = (feature: string) => ({
+    name: `insert of 1 M events, ${feature} in states`,
+    measure: () => timed(() => warehouse.fill(feature, { ...shape, events: 1_000_000 })),
+  });
+  const figure = await compare(insert("kept"), insert("not kept"), turns, { unit: "ms", goal: null });
+  for (const table of ["events", "exposure_windows", ...TABLES]) await warehouse.command(`TRUNCATE TABLE ${table}`);
+  return figure;
+}
