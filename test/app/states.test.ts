@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { users } from "../support/users.ts";
@@ -73,11 +75,20 @@ function newExperiment() {
     return lines.at(-1)?.["source"];
   }
 
+  /** Whether its numbers, if it has any and they may still change, are those of a count by hand. */
+  async function isAsByHand(): Promise<boolean> {
+    const { status, json } = await worker.call("GET", `${address}/exposures`);
+    if (status === 404 || json.is_final || json.exposures === null) return true;
+    const window = { from: Date.parse(definition.started_at), to: Date.parse(json.as_of) };
+    const byHand = countByBruteForce(events, { ...definition, variants: [], ...window });
+    return isDeepStrictEqual(withMaps(json.exposures), byHand);
+  }
+
   async function untilFromStates(): Promise<void> {
     await until(refresh, (source) => source === "states");
   }
 
-  return { id, address, from, put, expose, refresh, untilFromStates, logged, definition: () => definition };
+  return { id, address, from, put, expose, refresh, isAsByHand, untilFromStates, logged };
 }
 
 const iso = (time: number) => new Date(time).toISOString();
@@ -114,6 +125,67 @@ describe("with EXPOSURE_SOURCE = states", () => {
     expect(await experiment.refresh(Date.now() + 24 * HOUR)).toBe("states");
     expect(await experiment.refresh(Date.now() + 25 * HOUR)).toBe("states");
   });
+
+  it("numbers are those of the events, whatever is done to experiments and events, in any order", async () => {
+    const at = fc.constantFrom(-1, 0, 1, 2.5 * HOUR, 9 * HOUR, 20 * HOUR);
+    const step = fc.record({
+      which: fc.nat({ max: 2 }),
+      act: fc.oneof(
+        fc.record({ kind: fc.constant("sweep" as const) }),
+        fc.record({
+          kind: fc.constant("expose" as const),
+          identity: fc.nat({ max: 5 }),
+          variant: fc.constantFrom("a", "b", "c"),
+          at,
+          copies: fc.integer({ min: 1, max: 2 }),
+        }),
+        fc.record({ kind: fc.constant("start" as const), at: fc.constantFrom(0, 1, HOUR) }),
+        fc.record({ kind: fc.constant("end" as const), at: fc.constantFrom(2 * HOUR, 9.5 * HOUR, 99 * HOUR) }),
+        fc.record({ kind: fc.constantFrom("delete" as const, "rebuild" as const, "merge" as const) }),
+      ),
+    });
+    const seed = Number(process.env["SEED"] ?? 20261123);
+    let fromStates = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 40 }), async (steps) => {
+        const experiments = [newExperiment(), newExperiment(), newExperiment()];
+        let now = Date.now();
+        for (const { which, act } of steps) {
+          const experiment = experiments[which] ?? newExperiment();
+          switch (act.kind) {
+            case "sweep":
+              now += 1000;
+              await worker.sweep(now);
+              for (const each of experiments) if (!(await each.isAsByHand())) throw new Error(`${each.id} is wrong`);
+              break;
+            case "expose":
+              for (let copy = 0; copy < act.copies; copy += 1)
+                await experiment.expose(`identity ${act.identity}`, act.variant, experiment.from + act.at);
+              break;
+            case "start":
+              await experiment.put({ started_at: iso(experiment.from + act.at) });
+              break;
+            case "end":
+              await experiment.put({ ended_at: iso(experiment.from + act.at) });
+              break;
+            case "delete":
+              await worker.call("DELETE", experiment.address);
+              break;
+            case "rebuild":
+              await worker.call("POST", `${experiment.address}/exposures/rebuild`);
+              break;
+            case "merge":
+              await warehouse.command(`OPTIMIZE TABLE ${tableOf("exposure_identities")} FINAL`);
+          }
+        }
+        for (const { logged } of experiments)
+          fromStates += logged("refresh.succeeded").filter(({ source }) => source === "states").length;
+        await Promise.all(experiments.map(({ address }) => worker.call("DELETE", address)));
+      }),
+      { numRuns: 2, seed },
+    );
+    expect(fromStates).toBeGreaterThan(5);
+  }, 120_000);
 
   it("another start or environment counts from the events until its own window is filled", async () => {
     const experiment = newExperiment();

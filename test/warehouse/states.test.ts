@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { StartedExperiment } from "../../src/experiment.ts";
 import { serialise, summarise } from "../../src/exposures/summary.ts";
-import { keepWindow, type StatesDeps } from "../../src/refresh/states.ts";
+import { countFromStates, keepWindow, type StatesDeps } from "../../src/refresh/states.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/exposures.ts";
-import { countStates, findWindow, listWindows } from "../../src/warehouse/states.ts";
+import { countStates, findWindow, listWindows, noteWindow } from "../../src/warehouse/states.ts";
 import { HOUR, situation } from "../support/arbitrary.ts";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
@@ -165,6 +165,23 @@ describe("countStates, against the real engine", () => {
     const [both, later] = await Promise.all(experiments.map((each) => exposuresOf(each, from + 2 * HOUR, [])));
     expect(JSON.parse(both ?? "")).toMatchObject({ total_identities: 0, excluded_identities: 1 });
     expect(JSON.parse(later ?? "")).toMatchObject({ total_identities: 1, variants: { b: 1 } });
+  });
+});
+
+describe("countFromStates", () => {
+  it("does not believe a window that was dropped, and may have been emptied, while it was counted", async () => {
+    const experiment = experimentOf(randomUUID(), from);
+    await keepWindow(deps, experiment);
+    await keepWindow(deps, experiment);
+    const question = { ...experiment, window: { from, to: from + HOUR } };
+    expect(await countFromStates(deps, experiment, question)).toEqual([]);
+    const found = await findWindow(connection, experiment);
+    const dropped = (found.ok && found.value?.window) || "";
+    const select: Warehouse["select"] = async (sql, parameters, settings) => {
+      if (sql.includes("exposure_identities")) await noteWindow(connection, dropped, experiment, "dropped");
+      return connection.select(sql, parameters, settings);
+    };
+    expect(await countFromStates({ ...deps, warehouse: { ...connection, select } }, experiment, question)).toBe(null);
   });
 });
 
