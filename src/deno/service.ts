@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
+import { createRecentSummaries } from "../http/recent-summaries.ts";
 import { consoleLog } from "../log.ts";
 import { sweep } from "../refresh/sweep.ts";
 import { failed, ok, type Result } from "../result.ts";
@@ -16,7 +17,7 @@ import { openSqlite } from "./sqlite.ts";
 
 export type Service = {
   /** @param connection what Deno tells about it */
-  fetch(request: Request, connection: { remoteAddr: object }): Promise<Response>;
+  fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
   /** One sweep; resolves to false if any refresh failed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean>;
   /** Takes no more requests, lets what is under way end, and closes the database. */
@@ -36,7 +37,8 @@ export async function openService(
   const settings = parsed.value;
   const opened = openDatabase(stateDir);
   if (!opened.ok) return opened;
-  const database = opened.value;
+  const recent = createRecentSummaries(settings.cacheSeconds * 1000, Date.now);
+  const database = { ...opened.value, recent };
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
@@ -48,10 +50,11 @@ export async function openService(
   let sweeping: Promise<boolean> | null = null;
   let stopped = false;
 
-  async function fetch(request: Request, { remoteAddr }: { remoteAddr: object }): Promise<Response> {
+  function fetch(request: Request, { remoteAddr }: { remoteAddr: object }): Response | Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
     const address = "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
-    const answer = Promise.resolve(app.fetch(request, { address }));
+    const answer = app.fetch(request, { address });
+    if (answer instanceof Response) return answer;
     answering.add(answer);
     return answer.finally(() => answering.delete(answer));
   }

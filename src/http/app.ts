@@ -9,7 +9,7 @@ import { apiKeyRoutes } from "./api-keys.ts";
 import { backupRoutes } from "./backup.ts";
 import { allowReadsFrom } from "./cors.ts";
 import { experimentRoutes } from "./experiments.ts";
-import { exposuresRoutes } from "./exposures.ts";
+import { createShortWay, exposuresRoutes } from "./exposures.ts";
 import type { Limiter } from "./guard.ts";
 import { openApiDocument } from "./openapi.ts";
 import { refuse } from "./problem.ts";
@@ -62,5 +62,11 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     });
     return refuse({ kind: unavailable ? "unavailable" : "bug" });
   });
+
+  // Only the long way knows what pages of other origins must be told.
+  if (corsOrigins.length > 0) return app;
+  const shortWay = createShortWay(deps, signIn);
+  const { fetch } = app;
+  app.fetch = (request, ...rest) => shortWay(request) ?? fetch(request, ...rest);
   return app;
 }
