@@ -77,13 +77,24 @@ function isFor({ environmentKey }: Caller, summary: StoredSummary): boolean {
 
 function createAnswer({ settings, clock }: AppDeps) {
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
+  // A summary in memory is asked for again and again, and its text stays the same as long as its ETag does.
+  const texts = new WeakMap<StoredSummary, { etag: string; text: string }>();
+
+  function textOf(id: string, summary: StoredSummary, etag: string, now: number): string {
+    const made = texts.get(summary);
+    if (made?.etag === etag) return made.text;
+    const text = exposuresAnswer(id, summary, now);
+    texts.set(summary, { etag, text });
+    return text;
+  }
+
   return (request: Request, id: string, summary: StoredSummary, more: Record<string, string>): Response => {
     const now = clock();
     const etag = exposuresETag(summary, now);
     const headers = { ETag: etag, "Cache-Control": cacheControl, Vary: "Authorization", ...more };
     if (matchesETag(request.headers.get("If-None-Match") ?? undefined, etag))
       return new Response(null, { status: 304, headers });
-    return new Response(exposuresAnswer(id, summary, now), {
+    return new Response(textOf(id, summary, etag, now), {
       headers: { ...headers, "Content-Type": "application/json" },
     });
   };

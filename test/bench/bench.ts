@@ -10,13 +10,20 @@ const { values: options } = parseArgs({
   options: {
     only: { type: "string", default: "" },
     turns: { type: "string", default: "5" },
+    seconds: { type: "string", default: "4" },
   },
 });
 
-export type Sizes = { turns: number };
+export type Sizes = {
+  turns: number;
+  /** Of load, each time a number of requests is measured. */
+  seconds: number;
+};
 
 /** Each part is a module that exports `measure`; loaded only if it is asked for. */
-const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {};
+const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
+  get: () => import("./get.ts"),
+};
 
 const wanted = options.only === "" ? Object.keys(PARTS) : options.only.split(",");
 const unknown = wanted.filter((part) => !(part in PARTS));
@@ -26,7 +33,7 @@ const parts: Record<string, Figure[]> = {};
 for (const name of wanted) {
   const part = await PARTS[name]?.();
   if (part === undefined) continue;
-  parts[name] = await part.measure({ turns: Number(options.turns) });
+  parts[name] = await part.measure({ turns: Number(options.turns), seconds: Number(options.seconds) });
   console.log(`\n### ${name}\n\n${tableOf(parts[name])}`);
 }
 const machine = `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
