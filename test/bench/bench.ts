@@ -23,6 +23,7 @@ export type Sizes = {
 /** Each part is a module that exports `measure`; loaded only if it is asked for. */
 const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
   get: () => import("./get.ts"),
+  bundle: () => import("./bundle.ts"),
 };
 
 const wanted = options.only === "" ? Object.keys(PARTS) : options.only.split(",");
