@@ -3,11 +3,16 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
+import { openD1 } from "../../src/cloudflare/d1.ts";
+import { readMigrations } from "../../src/deno/read-migrations.ts";
 import type { Stoppable } from "../../src/dev/local-worker.ts";
+import { migrate } from "../../src/store/migrations.ts";
 import { freePort } from "../support/deno.ts";
-import { ADMIN, callAs, exposuresOf } from "./filled.ts";
+import { ADMIN, callAs, exposuresOf, idOf } from "./filled.ts";
 
 // The servers beside which ours is measured: each does one thing, and nobody could do it with less.
+
+const NOW = Date.now();
 
 export type References = {
   /** Our answer, as a constant. */
@@ -42,12 +47,10 @@ const unchangedOf = ({ headers }: Copy) => {
   export default { fetch: () => new Response(null, init) };`;
 };
 
-const TABLE = "CREATE TABLE experiments (id TEXT PRIMARY KEY, version INTEGER, exposures TEXT) WITHOUT ROWID";
-const INSERT = "INSERT INTO experiments VALUES (?, 1, ?)";
 const SELECT = "SELECT * FROM experiments WHERE id = ?";
 
 const d1Of = (from: string) => `export default { async fetch(request, env) {
-    const row = await ${from}.prepare("${SELECT}").bind("one").first();
+    const row = await ${from}.prepare("${SELECT}").bind("${idOf(0)}").first();
     return new Response(row.exposures, { headers: { "Content-Type": "application/json" } });
   } };`;
 
@@ -76,7 +79,16 @@ export async function startWorkerReferences(
   async function startD1(script: string): Promise<URL> {
     const { url, miniflare } = await start(script);
     const d1 = await miniflare.getD1Database("DB");
-    await d1.batch([d1.prepare(TABLE), d1.prepare(INSERT).bind("one", copy.body)]);
+    await migrate(openD1(d1), readMigrations("migrations/d1"));
+    const row = {
+      ...{ id: idOf(0), name: idOf(0), environment_key: "env-0", feature_name: idOf(0), variants: "[]" },
+      ...{ started_at: NOW, created_at: NOW, updated_at: NOW, as_of: NOW, computed_at: NOW, exposures: copy.body },
+    };
+    const columns = Object.keys(row);
+    await d1
+      .prepare(`INSERT INTO experiments (${columns}) VALUES (${columns.map(() => "?")})`)
+      .bind(...Object.values(row))
+      .run();
     return url;
   }
   return {
@@ -90,14 +102,13 @@ export async function startWorkerReferences(
   };
 }
 
-const sqliteOf = ({ body }: Copy) => `import { DatabaseSync } from "node:sqlite";
-  const database = new DatabaseSync(":memory:");
-  database.exec("${TABLE}");
-  database.prepare("${INSERT}").run("one", ${JSON.stringify(body)});
+const sqliteOf = (file: string) => `import { DatabaseSync } from "node:sqlite";
+  const database = new DatabaseSync(${JSON.stringify(file)}, { readOnly: true });
   const select = database.prepare("${SELECT}");
   const init = { headers: { "Content-Type": "application/json" } };
-  export default { fetch: () => new Response(select.get("one").exposures, init) };`;
+  export default { fetch: () => new Response(select.get("${idOf(0)}").exposures, init) };`;
 
+/** @param folder with the database of our own service, which one of them reads too */
 export async function startDenoReferences(
   folder: string,
   copy: Copy,
@@ -107,9 +118,13 @@ export async function startDenoReferences(
     const file = join(folder, `${name}.js`);
     writeFileSync(file, script);
     const port = String(await freePort());
-    const child = spawn("deno", ["serve", "--quiet", "--host", "127.0.0.1", "--port", port, file], {
-      stdio: ["ignore", "inherit", "inherit"],
-    });
+    const child = spawn(
+      "deno",
+      ["serve", "--quiet", "--allow-read", "--allow-write", "--host", "127.0.0.1", "--port", port, file],
+      {
+        stdio: ["ignore", "inherit", "inherit"],
+      },
+    );
     const exited = once(child, "exit");
     onStarted({
       async stop() {
@@ -125,6 +140,11 @@ export async function startDenoReferences(
     constant: await start("constant", constantOf(copy)),
     unchanged: await start("unchanged", unchangedOf(copy)),
     etag: copy.etag,
-    rows: { "one node:sqlite get": { url: await start("sqlite", sqliteOf(copy)), hasGoal: true } },
+    rows: {
+      "one node:sqlite get": {
+        url: await start("sqlite", sqliteOf(join(folder, "cold", "edge-exposures.sqlite"))),
+        hasGoal: true,
+      },
+    },
   };
 }
