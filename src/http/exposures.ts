@@ -8,7 +8,20 @@ import { refuse } from "./problem.ts";
 import { type AppEnv, REQUEST_ID, requestIdOf } from "./request.ts";
 import type { Caller, SignIn } from "./sign-in.ts";
 
-export function exposuresRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
+const HIT = "cache;desc=hit";
+const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;
+
+export type Exposures = {
+  routes: Hono<AppEnv>;
+  /**
+   * The short way to the answer that is asked for most: when both caller and summary are known, nothing has to be
+   * waited for. Null for everything else, be it a miss or a mistake: that is for the routes, which would answer a hit
+   * the same.
+   */
+  shortWay(request: Request): Response | null;
+};
+
+export function createExposures(deps: AppDeps, signIn: SignIn): Exposures {
   const { database, settings, clock, coordinators } = deps;
   const app = new Hono<AppEnv>();
   const answer = createAnswer(deps);
@@ -48,27 +61,16 @@ export function exposuresRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     }
   });
 
-  return app;
-}
-
-const HIT = "cache;desc=hit";
-const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;
-
-/**
- * The short way to the answer that is asked for most: when both caller and summary are known, nothing has to be waited
- * for. Null for everything else, be it a miss or a mistake: that is for the routes, which would answer a hit the same.
- */
-export function createShortWay(deps: AppDeps, signIn: SignIn): (request: Request) => Response | null {
-  const { recent } = deps.database;
-  const answer = createAnswer(deps);
-  return (request) => {
+  function shortWay(request: Request): Response | null {
     const id = request.method === "GET" ? PATH.exec(request.url)?.[1] : undefined;
-    const summary = id === undefined ? undefined : recent?.get(id);
+    const summary = id === undefined ? undefined : database.recent?.get(id);
     if (id === undefined || summary === undefined) return null;
     const caller = signIn.recall(request.headers.get("Authorization"), "read");
     if (caller === null || !isFor(caller, summary)) return null;
     return answer(request, id, summary, { "Server-Timing": HIT, [REQUEST_ID]: requestIdOf(request) });
-  };
+  }
+
+  return { routes: app, shortWay };
 }
 
 function isFor({ environmentKey }: Caller, summary: StoredSummary): boolean {
