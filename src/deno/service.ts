@@ -50,10 +50,9 @@ export async function openService(
   let sweeping: Promise<boolean> | null = null;
   let stopped = false;
 
-  function fetch(request: Request, { remoteAddr }: { remoteAddr: object }): Response | Promise<Response> {
+  function fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
-    const address = "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
-    const answer = app.fetch(request, { address });
+    const answer = app.fetch(request, new Sender(connection));
     if (answer instanceof Response) return answer;
     answering.add(answer);
     return answer.finally(() => answering.delete(answer));
@@ -76,6 +75,20 @@ export async function openService(
       database.close();
     },
   });
+}
+
+/** Whose address is only looked up if somebody wants to know it: to do so takes time. */
+class Sender {
+  readonly #connection: { remoteAddr: object };
+
+  constructor(connection: { remoteAddr: object }) {
+    this.#connection = connection;
+  }
+
+  get address(): string | undefined {
+    const { remoteAddr } = this.#connection;
+    return "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
+  }
 }
 
 function openDatabase(stateDir: string): Result<ReturnType<typeof openSqlite>, string> {
