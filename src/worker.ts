@@ -1,4 +1,4 @@
-import { openD1 } from "./cloudflare/d1.ts";
+import { openDatabase } from "./cloudflare/database.ts";
 import type { Env } from "./cloudflare/env.ts";
 import { openLimiter } from "./cloudflare/limiter.ts";
 import { createApp } from "./http/app.ts";
@@ -19,7 +19,7 @@ function wire(env: Env) {
   }
   const settings = parseSettings({ ...env });
   if (!settings.ok) return failed(describeProblems(settings.failure));
-  const database = openD1(env.DB);
+  const database = openDatabase(env.DB, settings.value);
   const coordinators: Coordinators = {
     refresh: (experimentId, now) => env.COORDINATOR.getByName(experimentId).refresh(experimentId, now),
     ask: (experimentId, ask) => env.COORDINATOR.getByName(experimentId).ask(experimentId, ask),

@@ -5,7 +5,7 @@ import type { RefreshOutcome } from "../refresh/outcome.ts";
 import { refreshExperiment } from "../refresh/refresh.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
-import { openD1 } from "./d1.ts";
+import { openDatabase } from "./database.ts";
 import type { Env } from "./env.ts";
 
 const MEMORY = "memory";
@@ -37,7 +37,7 @@ export class RefreshCoordinator extends DurableObject<Env> {
     if (!settings.ok) throw new Error(describeProblems(settings.failure));
     const { storage } = this.ctx;
     const refreshing = {
-      database: openD1(this.env.DB),
+      database: openDatabase(this.env.DB, settings.value),
       warehouse: connectWarehouse(settings.value.warehouse),
       settleMs: settings.value.settleMs,
       states: settings.value.states,

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
+import { createRecentSummaries } from "../http/recent-summaries.ts";
 import { consoleLog } from "../log.ts";
 import { tidyWindows } from "../refresh/states.ts";
 import { sweep } from "../refresh/sweep.ts";
@@ -17,7 +18,7 @@ import { openSqlite } from "./sqlite.ts";
 
 export type Service = {
   /** @param connection what Deno tells about it */
-  fetch(request: Request, connection: { remoteAddr: object }): Promise<Response>;
+  fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
   /** One sweep; resolves to false if any refresh failed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean>;
   /** Takes no more requests, lets what is under way end, and closes the database. */
@@ -37,7 +38,8 @@ export async function openService(
   const settings = parsed.value;
   const opened = openDatabase(stateDir);
   if (!opened.ok) return opened;
-  const database = opened.value;
+  const recent = createRecentSummaries(settings.cacheSeconds * 1000, Date.now);
+  const database = { ...opened.value, recent };
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
@@ -49,10 +51,10 @@ export async function openService(
   let sweeping: Promise<boolean> | null = null;
   let stopped = false;
 
-  async function fetch(request: Request, { remoteAddr }: { remoteAddr: object }): Promise<Response> {
+  function fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
-    const address = "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
-    const answer = Promise.resolve(app.fetch(request, { address }));
+    const answer = app.fetch(request, new Sender(connection));
+    if (answer instanceof Response) return answer;
     answering.add(answer);
     return answer.finally(() => answering.delete(answer));
   }
@@ -80,6 +82,20 @@ export async function openService(
       database.close();
     },
   });
+}
+
+/** Whose address is only looked up if somebody wants to know it: to do so takes time. */
+class Sender {
+  readonly #connection: { remoteAddr: object };
+
+  constructor(connection: { remoteAddr: object }) {
+    this.#connection = connection;
+  }
+
+  get address(): string | undefined {
+    const { remoteAddr } = this.#connection;
+    return "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
+  }
 }
 
 function openDatabase(stateDir: string): Result<ReturnType<typeof openSqlite>, string> {

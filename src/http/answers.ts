@@ -79,7 +79,7 @@ export function exposuresETag(summary: StoredSummary, now: number): string {
 /** Whether an `If-None-Match` header names the tag, by the weak comparison of RFC 9110, section 13.1.2. */
 export function matchesETag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
-  if (ifNoneMatch.trim() === "*") return true;
+  if (ifNoneMatch === etag || ifNoneMatch.trim() === "*") return true;
   const tags = ifNoneMatch.matchAll(/(?:^|,)\s*(?:W\/)?("[^"]*")(?=\s*(?:,|$))/g);
   return tags.some(([, tag]) => tag === etag);
 }

@@ -9,7 +9,7 @@ import { apiKeyRoutes } from "./api-keys.ts";
 import { backupRoutes } from "./backup.ts";
 import { allowReadsFrom } from "./cors.ts";
 import { experimentRoutes } from "./experiments.ts";
-import { exposuresRoutes } from "./exposures.ts";
+import { createExposures } from "./exposures.ts";
 import type { Limiter } from "./guard.ts";
 import { openApiDocument } from "./openapi.ts";
 import { refuse } from "./problem.ts";
@@ -36,6 +36,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const signIn = createSignIn(deps);
   const { corsOrigins, clientAddressHeader } = deps.settings;
+  const exposures = createExposures(deps, signIn);
   app.use(traceRequests(deps.log, clientAddressHeader));
   if (corsOrigins.length > 0) app.use(allowReadsFrom(corsOrigins));
   app.use(
@@ -46,7 +47,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/openapi.json", (c) => c.json(openApiDocument));
-  app.route("/v1/experiments", exposuresRoutes(deps, signIn));
+  app.route("/v1/experiments", exposures.routes);
   app.route("/v1/experiments", statesRoutes(deps, signIn));
   app.route("/v1/experiments", experimentRoutes(deps, signIn));
   app.route("/v1/api-keys", apiKeyRoutes(deps, signIn));
@@ -64,5 +65,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     });
     return refuse({ kind: unavailable ? "unavailable" : "bug" });
   });
+
+  // Only the long way knows what pages of other origins must be told.
+  if (corsOrigins.length > 0) return app;
+  const { fetch } = app;
+  app.fetch = (request, ...rest) => exposures.shortWay(request) ?? fetch(request, ...rest);
   return app;
 }

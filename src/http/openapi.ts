@@ -139,7 +139,7 @@ const paths: JsonObject = {
         {
           200: {
             description: "The summary, as of its last successful refresh",
-            headers: { ETag: { schema: { type: "string" } } },
+            headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
             content: json(reference("Exposures")),
           },
           304: { description: "Unchanged" },

@@ -1,5 +1,4 @@
 import { createMiddleware } from "hono/factory";
-import { requestId } from "hono/request-id";
 import type { Log } from "../log.ts";
 import type { Caller } from "./sign-in.ts";
 
@@ -10,7 +9,6 @@ export type AppEnv = {
     address?: string | undefined;
   };
   Variables: {
-    requestId: string;
     /** Of whoever sent it, as far as we can tell. */
     address: string;
     /** Names the request on each line. */
@@ -20,20 +18,22 @@ export type AppEnv = {
   };
 };
 
-/**
- * Names every request, in its answer and on each line of the log about it: as the caller does, or at random.
- * @param addressHeader in which a proxy says for whom it asks
- */
+export const REQUEST_ID = "X-Request-Id";
+
+/** How a request is named, in its answer and on each line of the log about it: as the caller does, or at random. */
+export function requestIdOf(request: Request): string {
+  const given = request.headers.get(REQUEST_ID);
+  return given !== null && /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
+}
+
+/** @param addressHeader in which a proxy says for whom it asks */
 export function traceRequests(log: Log, addressHeader: string | null) {
-  const name = requestId();
   return createMiddleware<AppEnv>(async (c, next) => {
-    await name(c, async () => {
-      const { requestId } = c.var;
-      const forwardedFor = addressHeader === null ? undefined : c.req.header(addressHeader);
-      c.set("address", forwardedFor ?? c.env.address ?? "unknown");
-      c.set("log", (level, event, fields) => log(level, event, { request_id: requestId, ...fields }));
-      await next();
-      c.res.headers.set("X-Request-Id", requestId);
-    });
+    const requestId = requestIdOf(c.req.raw);
+    const forwardedFor = addressHeader === null ? undefined : c.req.header(addressHeader);
+    c.set("address", forwardedFor ?? c.env.address ?? "unknown");
+    c.set("log", (level, event, fields) => log(level, event, { request_id: requestId, ...fields }));
+    await next();
+    c.res.headers.set(REQUEST_ID, requestId);
   });
 }

@@ -1,5 +1,14 @@
 import type { Experiment } from "../experiment.ts";
-import { type Database, flagOf, numberOrNull, primary, type Statement, textOf, textOrNull } from "./database.ts";
+import {
+  changing,
+  type Database,
+  flagOf,
+  numberOrNull,
+  primary,
+  type Statement,
+  textOf,
+  textOrNull,
+} from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, isFeatureFree } from "./experiments.ts";
 
 /** An experiment with all that is worth keeping of it: its numbers too, since their events may have expired. */
@@ -70,7 +79,8 @@ export async function importBackups(database: Database, backups: readonly Backup
     sql: "SELECT id FROM experiments WHERE id IN (SELECT value FROM json_each(?))",
     values: [JSON.stringify(ids)],
   };
-  const [existing = [], ...inserted] = await database.transact([before, ...backups.map(insert)]);
+  const write = database.transact([before, ...backups.map(insert)]);
+  const [existing = [], ...inserted] = await changing(database, ids, write);
   const exists = new Set(existing.map((row) => textOf(row, "id")));
   const outcome: Imported = { imported: [], skipped: [] };
   for (const [index, id] of ids.entries()) {

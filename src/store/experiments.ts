@@ -1,6 +1,15 @@
 import type { Definition, Experiment, StartedExperiment, Status, Variant } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { type Database, numberOf, numberOrNull, primary, type Row, type Statement, textOf } from "./database.ts";
+import {
+  changing,
+  type Database,
+  numberOf,
+  numberOrNull,
+  primary,
+  type Row,
+  type Statement,
+  textOf,
+} from "./database.ts";
 
 /**
  * As a condition on the parameters ?1 to ?7, in the order of the columns: whether the experiment is over at `now` or
@@ -61,10 +70,11 @@ export async function putExperiment(
     RETURNING ${EXPERIMENT_COLUMNS}, version, refresh_requested_at`,
     values: [input.id, input.name, ...definitionValues(input), now, scope],
   };
-  const [saved, found] = await database.transact([
+  const write = database.transact([
     upsert,
     { sql: "SELECT environment_key FROM experiments WHERE id = ?", values: [input.id] },
   ]);
+  const [saved, found] = await changing(database, [input.id], write);
   const row = saved?.[0];
   if (row === undefined) {
     const current = found?.[0];
@@ -104,11 +114,11 @@ export async function findStarted(database: Database, ids: readonly string[]): P
 
 /** False if there was none. */
 export async function deleteExperiment(database: Database, id: string, scope: Scope): Promise<boolean> {
-  const rows = await primary(database, {
+  const write = primary(database, {
     sql: `DELETE FROM experiments WHERE id = ?1 AND ${within("?2")} RETURNING id`,
     values: [id, scope],
   });
-  return rows.length > 0;
+  return (await changing(database, [id], write)).length > 0;
 }
 
 export type ExperimentFilter = {

@@ -1,4 +1,13 @@
-import { type Database, flagOf, numberOrNull, primary, type Row, type Statement, textOf } from "./database.ts";
+import {
+  changing,
+  type Database,
+  flagOf,
+  numberOrNull,
+  primary,
+  type Row,
+  type Statement,
+  textOf,
+} from "./database.ts";
 import { type Scope, within } from "./experiments.ts";
 
 // A refresh that was asked for is first written down here, so that no crash can forget it: what nobody else takes up,
@@ -25,7 +34,7 @@ export async function noteCall(
   now: number,
   minIntervalMs: number,
 ): Promise<CallOutcome> {
-  const [noted, found] = await database.transact([
+  const write = database.transact([
     {
       sql: `UPDATE experiments SET refresh_requested_at = ?1, called_at = ?1, version = version + 1
       WHERE id = ?2 AND ${within("?4")} AND ${STARTED_NOT_FINAL} AND (called_at IS NULL OR called_at <= ?1 - ?3 OR called_at > ?1)
@@ -38,6 +47,7 @@ export async function noteCall(
       values: [experimentId, scope],
     },
   ]);
+  const [noted, found] = await changing(database, [experimentId], write);
   if (noted?.[0] !== undefined) return { kind: "accepted" };
   const row = found?.[0];
   if (row === undefined) return { kind: "not_found" };
@@ -92,7 +102,8 @@ export async function noteHint(
       values: [delivery, now, receipt],
     });
   }
-  const results = await database.transact(statements);
+  const changed = "experimentId" in scope ? [scope.experimentId] : null;
+  const results = await changing(database, changed, database.transact(statements));
   const accepted = new Set((results.at(-2) ?? []).map((row) => textOf(row, "id")));
   const found = results.at(-1) ?? [];
   if (found.length === 0 && "experimentId" in scope)

@@ -1,6 +1,6 @@
 import type { Definition, Experiment } from "../experiment.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
-import { type Database, flagOf, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";
+import { changing, type Database, flagOf, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiments.ts";
 
 /** What a client asks for most: an experiment's summary, still as the text it goes out as. */
@@ -23,11 +23,15 @@ const SUMMARY_COLUMNS = `experiments.environment_key, started_at, ended_at, expe
   computed_at, last_error_at, refresh_requested_at, is_final, exposures`;
 
 export async function getSummary(database: Database, experimentId: string): Promise<StoredSummary | null> {
+  const keep = database.recent?.beginRead();
   const [row] = await database.read({
     sql: `SELECT ${SUMMARY_COLUMNS} FROM experiments WHERE id = ?`,
     values: [experimentId],
   });
-  return row === undefined ? null : summaryOf(row);
+  if (row === undefined) return null;
+  const summary = summaryOf(row);
+  keep?.(experimentId, summary);
+  return summary;
 }
 
 /** The same together with the API key of whoever asks, in one statement: `null` for what there is not. */
@@ -36,16 +40,16 @@ export async function getSummaryWithApiKey(
   experimentId: string,
   sha256: string,
 ): Promise<{ summary: StoredSummary | null; apiKey: ApiKey | null }> {
+  const keep = database.recent?.beginRead();
   const [row] = await primary(database, {
     sql: `SELECT ${SUMMARY_COLUMNS}, ${API_KEY_COLUMNS.map((column) => `api_keys.${column} AS key_${column}`)}
     FROM (SELECT 1) LEFT JOIN api_keys ON api_keys.sha256 = ? LEFT JOIN experiments ON experiments.id = ?`,
     values: [sha256, experimentId],
   });
   if (row === undefined) return { summary: null, apiKey: null };
-  return {
-    summary: row["version"] === null ? null : summaryOf(row),
-    apiKey: row["key_id"] === null ? null : apiKeyOf(row, "key_"),
-  };
+  const summary = row["version"] === null ? null : summaryOf(row);
+  if (summary !== null) keep?.(experimentId, summary);
+  return { summary, apiKey: row["key_id"] === null ? null : apiKeyOf(row, "key_") };
 }
 
 function summaryOf(row: Row): StoredSummary {
@@ -103,7 +107,7 @@ export type ComputedSummary = { asOf: number; computedAt: number; isFinal: boole
  * defined otherwise, final, or has a newer result.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
-  const rows = await primary(database, {
+  const write = primary(database, {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
       exposures = ?10, last_error_at = NULL,
       refresh_requested_at = CASE WHEN ?9 = 0 AND refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
@@ -119,17 +123,18 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
       basis.refreshRequestedAt,
     ],
   });
-  return rows.length > 0;
+  return (await changing(database, [basis.experiment.id], write)).length > 0;
 }
 
 /** Marks that a refresh failed, and nothing else, but that the call which asked for it no longer counts. */
 export async function saveFailure(database: Database, basis: RefreshBasis, failedAt: number): Promise<void> {
-  await primary(database, {
+  const write = primary(database, {
     sql: `UPDATE experiments SET last_error_at = ?7,
       called_at = CASE WHEN called_at IS NOT ?8 THEN called_at END, version = version + 1
     WHERE ${SAME_DEFINITION}`,
     values: [...definedAs(basis.experiment), failedAt, basis.calledAt],
   });
+  await changing(database, [basis.experiment.id], write);
 }
 
 /** A page of the experiments that a sweep at `now` must refresh, in the order of their ids. */

@@ -5,25 +5,40 @@ import type { Figure } from "./turns.ts";
 
 // `npm run bench`: each figure is a ratio against a reference that runs in turns with it; see README.md.
 
-/** Sizes, all by argument: `npm run bench -- --only query --events 2000000`. */
-const { values: options } = parseArgs({
+/** All by argument: `npm run bench -- --only query --events 2000000 --turns 3`. */
+export type Sizes = {
+  turns: number;
+  /** Of load, each time a number of requests is measured. */
+  seconds: number;
+  events: number;
+  identities: number;
+};
+
+/** Each part is a module that exports `measure`; loaded only if it is asked for. */
+const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
+  get: () => import("./get.ts"),
+  query: () => import("./query.ts"),
+  states: () => import("./states.ts"),
+  bundle: () => import("./bundle.ts"),
+};
+
+const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "" },
+    only: { type: "string" },
     turns: { type: "string", default: "5" },
+    seconds: { type: "string", default: "4" },
     events: { type: "string", default: "20000000" },
     identities: { type: "string", default: "5000000" },
   },
 });
-
-export type Sizes = { turns: number; events: number; identities: number };
-
-/** Each part is a module that exports `measure`; loaded only if it is asked for. */
-const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
-  query: () => import("./query.ts"),
-  states: () => import("./states.ts"),
+const sizes: Sizes = {
+  turns: Number(values.turns),
+  seconds: Number(values.seconds),
+  events: Number(values.events),
+  identities: Number(values.identities),
 };
 
-const wanted = options.only === "" ? Object.keys(PARTS) : options.only.split(",");
+const wanted = values.only?.split(",") ?? Object.keys(PARTS);
 const unknown = wanted.filter((part) => !(part in PARTS));
 if (unknown.length > 0) throw new Error(`--only takes ${Object.keys(PARTS).join(", ")}, not ${unknown.join(", ")}`);
 
@@ -31,23 +46,19 @@ const parts: Record<string, Figure[]> = {};
 for (const name of wanted) {
   const part = await PARTS[name]?.();
   if (part === undefined) continue;
-  parts[name] = await part.measure({
-    turns: Number(options.turns),
-    events: Number(options.events),
-    identities: Number(options.identities),
-  });
+  parts[name] = await part.measure(sizes);
   console.log(`\n### ${name}\n\n${tableOf(parts[name])}`);
 }
 const machine = `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
 mkdirSync("dist/bench", { recursive: true });
-writeFileSync("dist/bench/bench.json", JSON.stringify({ machine, parts }, null, 2));
+writeFileSync("dist/bench/bench.json", JSON.stringify({ machine, sizes, parts }, null, 2));
 console.log(`\n${machine}; the same as JSON: dist/bench/bench.json`);
 
 function tableOf(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => {
     const { what, against, unit, ours, reference, ratio, range, goal } = figure;
     const [least, most] = range.map(short);
-    const aim = goal === null ? "" : `${goal.at === "most" ? "≤" : "≥"} ${goal.ratio}`;
+    const aim = goal === null ? "" : `${goal.at === "most" ? "≤" : "≥"} ${short(goal.ratio)}`;
     return `| ${what} | ${short(ours)} ${unit} | ${against} | ${short(reference)} ${unit} | ${short(ratio)} (${least}-${most}) | ${aim} |`;
   });
   return [

@@ -7,8 +7,7 @@ import autocannon from "autocannon";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
-import { DAY } from "../../src/exposures/buckets.ts";
-import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+import { ADMIN, callAs, exposuresOf, fill, idOf } from "./filled.ts";
 
 // `npm run load`: the Worker as it is deployed, in bare Miniflare, under more load than it can take; see README.md.
 
@@ -20,8 +19,6 @@ const FEW = 100;
 const MANY = Number(options.experiments);
 /** So many of the experiments are due at each sweep, few or many. */
 const RUNNING = 50;
-const ADMIN = "admin-token-of-the-load-test";
-const NOW = Date.now();
 
 const started: Stoppable[] = [];
 const folder = mkdtempSync(join(tmpdir(), "edge-exposures-load-"));
@@ -86,51 +83,9 @@ async function startFilled(name: string, warehouse: URL, experiments: number) {
   started.push({ stop: () => stop() });
   const pid = await newWorkerd(before);
 
-  const call = async (method: string, path: string, body?: string): Promise<Response> => {
-    const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" };
-    const answer = await fetch(new URL(path, worker.url), { method, headers, ...(body === undefined ? {} : { body }) });
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-    return answer;
-  };
-  const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, experiments));
-  for (let from = 0; from < lines.length; from += 500)
-    await call("POST", "/v1/import", lines.slice(from, from + 500).join("\n"));
+  await fill(worker.url, experiments, RUNNING);
+  const call = (method: string, path: string) => callAs(ADMIN, worker.url, method, path);
   return { url: worker.url, pid, call, sweep: worker.sweep };
-}
-
-/** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
-function experimentLine(index: number, experiments: number): string {
-  const id = `experiment-${String(index).padStart(6, "0")}`;
-  // Those that run lie evenly among the others.
-  const running = index % Math.floor(experiments / RUNNING) === 0;
-  const [from, to] = [NOW - 20 * DAY, running ? NOW - 1 : NOW - DAY];
-  const window = { from, to };
-  const first = Math.floor(from / DAY) * DAY;
-  const counts: ExposureCount[] = ["control", "treatment"].flatMap((variant) =>
-    Array.from({ length: 19 }, (_, day) => ({
-      multiple: false,
-      variant,
-      bucket: first + day * DAY,
-      identities: 1000 + day,
-    })),
-  );
-  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
-  const iso = (time: number) => new Date(time).toISOString();
-  const line = {
-    id,
-    environment_key: `env-${index % 20}`,
-    feature_name: id,
-    variants,
-    started_at: iso(from),
-    ended_at: running ? null : iso(to),
-    created_at: iso(from),
-    updated_at: iso(from),
-    as_of: iso(to),
-    computed_at: iso(to),
-    is_final: !running,
-  };
-  const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
-  return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
 }
 
 /** As many requests as fit, while one sweep follows the other, if it sweeps. */
@@ -146,7 +101,7 @@ async function saturate({ url, pid, sweep }: Loaded) {
   const memory: number[] = [];
   const watch = setInterval(async () => memory.push(await memoryOf(pid)), 1000);
   const load = await autocannon({
-    url: new URL("/v1/experiments/experiment-000000/exposures", url).href,
+    url: new URL(exposuresOf(0), url).href,
     headers: { Authorization: `Bearer ${ADMIN}` },
     connections: 50,
     duration: SECONDS,
@@ -169,7 +124,7 @@ async function saturate({ url, pid, sweep }: Loaded) {
 
 /** Everybody asks at once for what nobody has asked for before. */
 async function stampede({ call }: Filled) {
-  const path = "/v1/experiments/experiment-000001/exposures";
+  const path = exposuresOf(1);
   const begun = performance.now();
   const bodies = await Promise.all(Array.from({ length: 500 }, async () => (await call("GET", path)).text()));
   return { callers: bodies.length, different_answers: new Set(bodies).size, ms: Math.round(performance.now() - begun) };
@@ -178,10 +133,10 @@ async function stampede({ call }: Filled) {
 /** The same calls in turns, with few and with many experiments beside. */
 async function compare(few: Filled, many: Filled) {
   const calls: Record<string, (on: Filled) => Promise<unknown>> = {
-    "GET exposures": ({ call }) => call("GET", "/v1/experiments/experiment-000002/exposures").then(textOf),
-    "GET an experiment": ({ call }) => call("GET", "/v1/experiments/experiment-000002").then(textOf),
+    "GET exposures": ({ call }) => call("GET", exposuresOf(2)).then(textOf),
+    "GET an experiment": ({ call }) => call("GET", `/v1/experiments/${idOf(2)}`).then(textOf),
     list: ({ call }) => call("GET", "/v1/experiments").then(textOf),
-    "list, a late page": ({ call }) => call("GET", "/v1/experiments?cursor=experiment-000049").then(textOf),
+    "list, a late page": ({ call }) => call("GET", `/v1/experiments?cursor=${idOf(49)}`).then(textOf),
     "list, running": ({ call }) => call("GET", "/v1/experiments?status=running&limit=5").then(textOf),
     "list, draft (none)": ({ call }) => call("GET", "/v1/experiments?status=draft").then(textOf),
     "list, one environment, running": ({ call }) =>

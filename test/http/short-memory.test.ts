@@ -78,3 +78,58 @@ describe("a short memory", () => {
     expect(memory.get("a")).toBe("again");
   });
 });
+
+describe("a short memory told when a value was true", () => {
+  it("counts from then", () => {
+    const memory = start();
+    memory.set("a", "value", now - 1);
+    now += KEPT - 2;
+    expect(memory.get("a")).toBe("value");
+    now += 1;
+    expect(memory.get("a")).toBeUndefined();
+  });
+});
+
+describe("a short memory that weighs", () => {
+  const startWeighing = (most: number) =>
+    createShortMemory<string>(KEPT, 100, () => now, { of: (value) => value.length, most });
+  const keysOf = (memory: ReturnType<typeof startWeighing>) =>
+    [..."abcdef"].filter((key) => memory.get(key) !== undefined).join("");
+
+  it("holds so much and no more, and lets go of the oldest", () => {
+    const memory = startWeighing(10);
+    for (const key of "ab") memory.set(key, "12345");
+    expect(keysOf(memory)).toBe("ab");
+    memory.set("c", "1");
+    expect(keysOf(memory)).toBe("bc");
+    memory.set("d", "123456789");
+    expect(keysOf(memory)).toBe("cd");
+  });
+
+  it("does not keep what alone weighs too much", () => {
+    const memory = startWeighing(10);
+    memory.set("a", "12345678901");
+    expect(keysOf(memory)).toBe("");
+    memory.set("b", "1234567890");
+    expect(keysOf(memory)).toBe("b");
+  });
+
+  it("takes off what is set again, deleted, too old or cleared", () => {
+    const memory = startWeighing(10);
+    for (const value of ["1234567890", "12345", "1234567890", "12345"]) memory.set("a", value);
+    memory.set("b", "12345");
+    expect(keysOf(memory)).toBe("ab");
+    memory.delete("a");
+    memory.delete("a");
+    memory.set("c", "12345");
+    expect(keysOf(memory)).toBe("bc");
+    now += KEPT;
+    expect(keysOf(memory)).toBe("");
+    for (const key of "de") memory.set(key, "12345");
+    expect(keysOf(memory)).toBe("de");
+    memory.clear();
+    expect(keysOf(memory)).toBe("");
+    for (const key of "ef") memory.set(key, "12345");
+    expect(keysOf(memory)).toBe("ef");
+  });
+});

@@ -4,6 +4,7 @@ import { createCoordinators } from "../../src/deno/coordinators.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { createApp } from "../../src/http/app.ts";
+import { createRecentSummaries } from "../../src/http/recent-summaries.ts";
 import type { LogLevel } from "../../src/log.ts";
 import { sweep } from "../../src/refresh/sweep.ts";
 import { failed } from "../../src/result.ts";
@@ -38,7 +39,8 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   const parsed = parseSettings(varsFor(to));
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
   const settings = parsed.value;
-  const database = openSqlite(":memory:");
+  const recent = createRecentSummaries(settings.cacheSeconds * 1000, Date.now);
+  const database = { ...openSqlite(":memory:"), recent };
   await migrate(database, readMigrations("migrations/d1"));
 
   const lines: Line[] = [];

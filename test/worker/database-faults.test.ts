@@ -291,8 +291,8 @@ describe("a sweep or an export, each time that it asks D1", () => {
 
   it("breaks an export off rather than let it end early", async () => {
     const one = newExperiment();
-    await one.put();
     await one.expose();
+    await one.put();
     await one.served();
     const whole = await worker.call("GET", "/v1/export");
     expect(whole.text.trim().split("\n")).toHaveLength(1);

@@ -1,0 +1,63 @@
+import { DAY } from "../../src/exposures/buckets.ts";
+import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+
+// Experiments for the benchmarks, brought in by the API as any others.
+
+export const ADMIN = "admin-token-of-the-benchmarks";
+
+const NOW = Date.now();
+/** What an import takes at once. */
+const MOST_LINES = 500;
+
+export const idOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
+export const exposuresOf = (index: number) => `/v1/experiments/${idOf(index)}/exposures`;
+
+/** Calls as the admin; throws at whatever is not 2xx. */
+export async function callAs(token: string, url: URL, method: string, path: string, body?: string): Promise<Response> {
+  const type = path === "/v1/import" ? "application/jsonl" : "application/json";
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": type };
+  const answer = await fetch(new URL(path, url), { method, headers, ...(body === undefined ? {} : { body }) });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer;
+}
+
+/** So many experiments: `running` of them are due at each sweep, and lie evenly among the others, which are final. */
+export async function fill(url: URL, experiments: number, running: number): Promise<void> {
+  const each = Math.floor(experiments / running);
+  const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, index % each === 0));
+  for (let from = 0; from < lines.length; from += MOST_LINES)
+    await callAs(ADMIN, url, "POST", "/v1/import", lines.slice(from, from + MOST_LINES).join("\n"));
+}
+
+/** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
+function experimentLine(index: number, running: boolean): string {
+  const id = idOf(index);
+  const [from, to] = [NOW - 20 * DAY, running ? NOW - 1 : NOW - DAY];
+  const window = { from, to };
+  const first = Math.floor(from / DAY) * DAY;
+  const counts: ExposureCount[] = ["control", "treatment"].flatMap((variant) =>
+    Array.from({ length: 19 }, (_, day) => ({
+      multiple: false,
+      variant,
+      bucket: first + day * DAY,
+      identities: 1000 + day,
+    })),
+  );
+  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
+  const iso = (time: number) => new Date(time).toISOString();
+  const line = {
+    id,
+    environment_key: `env-${index % 20}`,
+    feature_name: id,
+    variants,
+    started_at: iso(from),
+    ended_at: running ? null : iso(to),
+    created_at: iso(from),
+    updated_at: iso(from),
+    as_of: iso(to),
+    computed_at: iso(to),
+    is_final: !running,
+  };
+  const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
+  return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
+}
