@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "@clickhouse/client-web";
 import { failed, ok, type Result } from "../result.ts";
@@ -50,19 +50,18 @@ export async function prepareWarehouse(settings: WarehouseSettings, withStates =
     query_params: { database: settings.database },
   });
   const client = connectForWriting(settings);
-  await runStatements(client, "0001_events.sql");
+  const folder = "migrations/clickhouse";
+  const [events = "", ...states] = readdirSync(folder)
+    .sort()
+    .map((name) => readFileSync(join(folder, name), "utf8"));
+  await client.command({ query: events });
   if (settings.table !== "events") {
     const query = "CREATE TABLE IF NOT EXISTS {table:Identifier} AS events";
     await client.command({ query, query_params: { table: settings.table } });
   }
-  if (withStates) await runStatements(client, "0002_states.sql", settings.table);
-}
-
-/** A migration, as an operator runs it: with the name of their events table in it. */
-async function runStatements(client: ReturnType<typeof connectForWriting>, name: string, table = "events") {
-  const quoted = `\`${table.replaceAll(/[`\\]/g, "\\$&")}\``;
-  const sql = readFileSync(join("migrations/clickhouse", name), "utf8").replace("FROM events AS", `FROM ${quoted} AS`);
-  for (const statement of sql.split(/;$/m)) if (statement.trim() !== "") await client.command({ query: statement });
+  if (!withStates) return;
+  const table = `\`${settings.table.replaceAll(/[`\\]/g, "\\$&")}\``;
+  for (const query of states) await client.command({ query: query.replace("FROM events AS", `FROM ${table} AS`) });
 }
 
 /** The Worker only reads; who fills a warehouse needs a client of their own. */

@@ -7,7 +7,7 @@ import type { QueryParameters, Warehouse } from "./client.ts";
 import { countFrom, countsOf, type ExposureQuestion, type Source } from "./exposures.ts";
 import { adviceFor, type WarehouseFailure } from "./failure.ts";
 
-// What migrations/clickhouse/0002_states.sql keeps: for each identity of a window when it first saw which variant. A
+// What migrations/clickhouse/0002 to 0006 keep: for each identity of a window when it first saw which variant. A
 // window belongs to one experiment as it is defined: defined otherwise, or rebuilt, it gets a new one.
 
 export type StateWindow = StartedExperiment & {
@@ -212,7 +212,7 @@ export async function countStates(
 export function adviceForStates(failure: WarehouseFailure): string {
   switch (failure.kind) {
     case "missing_table":
-      return "EXPOSURE_SOURCE is states, but the states are not there: run migrations/clickhouse/0002_states.sql";
+      return "EXPOSURE_SOURCE is states, but the states are not there: run migrations/clickhouse/0002 to 0006";
     case "credentials":
     case "settings_refused":
       return "for states the user needs SELECT, INSERT and ALTER DELETE on the exposure_ tables, and no readonly: see the README";

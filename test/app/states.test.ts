@@ -294,7 +294,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
 
 describe("with EXPOSURE_SOURCE = states and no right to keep them", () => {
   it.each([
-    ["there are no states", async () => (await createWarehouse()).settings, "0002_states.sql"],
+    ["there are no states", async () => (await createWarehouse()).settings, "0002 to 0006"],
     [
       "the user may not write",
       async () => {

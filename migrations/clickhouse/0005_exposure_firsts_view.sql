@@ -1,0 +1,20 @@
+-- On each insert into events (put the table's name below if yours has another), its exposures go into every window that
+-- they fall into.
+CREATE MATERIALIZED VIEW IF NOT EXISTS exposure_firsts_view TO exposure_firsts AS
+SELECT
+    window,
+    cityHash64(identifier) AS identity,
+    xxh3(identifier) AS identity_check,
+    value AS variant,
+    min(timestamp) AS first_exposure
+FROM events AS exposures
+INNER JOIN
+(
+    SELECT window, environment_key, feature_name, started_at
+    FROM exposure_windows
+    GROUP BY window, environment_key, feature_name, started_at
+    HAVING max(state) < 'dropped'
+) AS windows
+    ON exposures.environment_key = windows.environment_key AND exposures.feature_name = windows.feature_name
+WHERE event = '$flag_exposure' AND identifier != '' AND value != '' AND timestamp >= started_at
+GROUP BY window, identity, identity_check, variant;

@@ -1,0 +1,12 @@
+-- And on each insert into exposure_firsts, by the view above or by a refill.
+CREATE MATERIALIZED VIEW IF NOT EXISTS exposure_identities_view TO exposure_identities AS
+SELECT
+    window,
+    identity,
+    identity_check,
+    groupBitAnd(cityHash64(variant)) AS variant_and,
+    groupBitOr(cityHash64(variant)) AS variant_or,
+    min(firsts.first_exposure) AS first_exposure,
+    max(firsts.first_exposure) AS last_first
+FROM exposure_firsts AS firsts
+GROUP BY window, identity, identity_check;
