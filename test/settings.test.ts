@@ -30,6 +30,7 @@ const DEFAULTS: Settings = {
   flagsmithWebhookSecret: null,
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,
+  sweepConcurrency: 6,
   cacheSeconds: 5,
   corsOrigins: [],
   clientAddressHeader: null,
@@ -43,6 +44,7 @@ const ALL = [
   ...TEXTS,
   ...SECRETS,
   ...SECONDS,
+  "SWEEP_CONCURRENCY",
   "PUBLIC_READ",
   "CORS_ORIGINS",
   "CLIENT_ADDRESS_HEADER",
@@ -74,6 +76,7 @@ describe("settings", () => {
       EVENTS_TABLE: "events_distributed",
       REFRESH_MIN_INTERVAL_SECONDS: "10",
       SETTLE_SECONDS: "0",
+      SWEEP_CONCURRENCY: "24",
       QUERY_TIMEOUT_SECONDS: "1",
       CACHE_SECONDS: "60",
       PUBLIC_READ: "true",
@@ -96,6 +99,7 @@ describe("settings", () => {
       flagsmithWebhookSecret: "flagsmith",
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
+      sweepConcurrency: 24,
       cacheSeconds: 60,
       corsOrigins: ["https://app.example", "http://127.0.0.1:3000"],
       clientAddressHeader: "X-Real-IP",
@@ -151,7 +155,7 @@ describe("a malformed setting is named", () => {
     ],
     ...[...TEXTS, ...SECRETS].map((setting): [string, unknown[]] => [setting, [17, true, {}, ["x"]]]),
     ["WEBHOOK_SECRET", ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"]],
-    ...SECONDS.map((setting): [string, unknown[]] => [
+    ...[...SECONDS, "SWEEP_CONCURRENCY"].map((setting): [string, unknown[]] => [
       setting,
       [
         "-1",
@@ -173,6 +177,7 @@ describe("a malformed setting is named", () => {
       ],
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
+    ["SWEEP_CONCURRENCY", ["0", 0, "101", 1000]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
     [
       "CORS_ORIGINS",
@@ -217,6 +222,7 @@ describe("problems with settings", () => {
     EVENTS_TABLE: 107,
     REFRESH_MIN_INTERVAL_SECONDS: "interval-of-the-test",
     SETTLE_SECONDS: "settle-of-the-test",
+    SWEEP_CONCURRENCY: "concurrency-of-the-test",
     QUERY_TIMEOUT_SECONDS: "timeout-of-the-test",
     CACHE_SECONDS: "cache-of-the-test",
     PUBLIC_READ: "flag-of-the-test",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
 import { consoleLog } from "../log.ts";
-import { sweep } from "../refresh/sweep.ts";
+import { createRefreshSlice, sweep, sweepBudget } from "../refresh/sweep.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
@@ -17,7 +17,7 @@ import { openSqlite } from "./sqlite.ts";
 export type Service = {
   /** @param connection what Deno tells about it */
   fetch(request: Request, connection: { remoteAddr: object }): Promise<Response>;
-  /** One sweep; resolves to false if any refresh failed. While one is under way, another shares its end. */
+  /** One sweep; resolves to false if not all was refreshed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean>;
   /** Takes no more requests, lets what is under way end, and closes the database. */
   stop(): Promise<void>;
@@ -40,8 +40,10 @@ export async function openService(
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
-  const { settleMs, refreshMinIntervalMs: minIntervalMs } = settings;
-  const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, random: Math.random });
+  const { settleMs, refreshMinIntervalMs: minIntervalMs, sweepConcurrency: concurrency } = settings;
+  const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, concurrency, random: Math.random });
+  const { refresh } = coordinators;
+  const sweeper = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
   const app = createApp({ ...shared, settings, coordinators, limiter: createLimiter(Date.now) });
 
   const answering = new Set<Promise<Response>>();
@@ -60,7 +62,7 @@ export async function openService(
   return ok({
     fetch,
     sweep(now) {
-      sweeping ??= sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now).finally(() => {
+      sweeping ??= sweep(sweeper, now, Date.now() + sweepBudget(settings.warehouse.queryTimeoutMs)).finally(() => {
         sweeping = null;
       });
       return sweeping;
