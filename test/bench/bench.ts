@@ -10,13 +10,18 @@ const { values: options } = parseArgs({
   options: {
     only: { type: "string", default: "" },
     turns: { type: "string", default: "5" },
+    experiments: { type: "string", default: "2000" },
+    rows: { type: "string", default: "1000000" },
   },
 });
 
-export type Sizes = { turns: number };
+export type Sizes = { turns: number; experiments: number; rows: number };
 
 /** Each part is a module that exports `measure`; loaded only if it is asked for. */
-const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {};
+const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
+  sweep: () => import("./sweep.ts"),
+  summary: () => import("./summary.ts"),
+};
 
 const wanted = options.only === "" ? Object.keys(PARTS) : options.only.split(",");
 const unknown = wanted.filter((part) => !(part in PARTS));
@@ -26,7 +31,8 @@ const parts: Record<string, Figure[]> = {};
 for (const name of wanted) {
   const part = await PARTS[name]?.();
   if (part === undefined) continue;
-  parts[name] = await part.measure({ turns: Number(options.turns) });
+  const { turns, experiments, rows } = options;
+  parts[name] = await part.measure({ turns: Number(turns), experiments: Number(experiments), rows: Number(rows) });
   console.log(`\n### ${name}\n\n${tableOf(parts[name])}`);
 }
 const machine = `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;

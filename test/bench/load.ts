@@ -1,14 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
 import autocannon from "autocannon";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
-import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
-import { DAY } from "../../src/exposures/buckets.ts";
-import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+import type { Stoppable } from "../../src/dev/local-worker.ts";
+import { ADMIN, type Filled, memoryOf, newWorkerd, processes, startFilled } from "./filled.ts";
 
 // `npm run load`: the Worker as it is deployed, in bare Miniflare, under more load than it can take; see README.md.
 
@@ -20,8 +18,6 @@ const FEW = 100;
 const MANY = Number(options.experiments);
 /** So many of the experiments are due at each sweep, few or many. */
 const RUNNING = 50;
-const ADMIN = "admin-token-of-the-load-test";
-const NOW = Date.now();
 
 const started: Stoppable[] = [];
 const folder = mkdtempSync(join(tmpdir(), "edge-exposures-load-"));
@@ -40,8 +36,11 @@ async function run(): Promise<void> {
   const settings = { database: "default", user: user.name, password: "", table: "events", queryTimeoutMs: 30_000 };
   await prepareWarehouse({ ...settings, url: warehouse.value.url });
 
-  const few = await startFilled("few", warehouse.value.url, FEW);
-  const many = await startFilled("many", warehouse.value.url, MANY);
+  const bindings = { CLICKHOUSE_URL: warehouse.value.url.href };
+  const few = await startFilled(join(folder, "few"), bindings, { experiments: FEW, running: RUNNING });
+  started.push(few);
+  const many = await startFilled(join(folder, "many"), bindings, { experiments: MANY, running: RUNNING });
+  started.push(many);
   const result = {
     machine: `${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}`,
     saturation: await saturate(many),
@@ -55,7 +54,6 @@ async function run(): Promise<void> {
 }
 
 type Loaded = { url: URL; pid: number; sweep?: () => Promise<void> };
-type Filled = Awaited<ReturnType<typeof startFilled>>;
 
 /** A Worker that only ever says the same: what is true of it too, is not ours. */
 async function startReference(): Promise<Loaded> {
@@ -65,72 +63,6 @@ async function startReference(): Promise<Loaded> {
   started.push({ stop: () => miniflare.dispose() });
   const url = await miniflare.ready;
   return { url, pid: await newWorkerd(before) };
-}
-
-/** The process of the workerd that was not there before. */
-async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
-  const workerd = (await processes()).find(({ pid, command }) => !before.has(pid) && command.endsWith("workerd"));
-  if (workerd === undefined) throw new Error("workerd is not among the processes of this machine");
-  return workerd.pid;
-}
-
-/** A Worker of its own, with so many experiments: a few are running, the others over and final. */
-async function startFilled(name: string, warehouse: URL, experiments: number) {
-  const bindings = { ADMIN_TOKEN: ADMIN, CLICKHOUSE_URL: warehouse.href };
-  let stop: Stoppable["stop"] = async () => undefined;
-  const before = new Set((await processes()).map(({ pid }) => pid));
-  const keep = (part: Stoppable) => {
-    stop = part.stop;
-  };
-  const worker = await startWorker(join(folder, name), 0, bindings, keep, () => undefined);
-  started.push({ stop: () => stop() });
-  const pid = await newWorkerd(before);
-
-  const call = async (method: string, path: string, body?: string): Promise<Response> => {
-    const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" };
-    const answer = await fetch(new URL(path, worker.url), { method, headers, ...(body === undefined ? {} : { body }) });
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-    return answer;
-  };
-  const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, experiments));
-  for (let from = 0; from < lines.length; from += 500)
-    await call("POST", "/v1/import", lines.slice(from, from + 500).join("\n"));
-  return { url: worker.url, pid, call, sweep: worker.sweep };
-}
-
-/** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
-function experimentLine(index: number, experiments: number): string {
-  const id = `experiment-${String(index).padStart(6, "0")}`;
-  // Those that run lie evenly among the others.
-  const running = index % Math.floor(experiments / RUNNING) === 0;
-  const [from, to] = [NOW - 20 * DAY, running ? NOW - 1 : NOW - DAY];
-  const window = { from, to };
-  const first = Math.floor(from / DAY) * DAY;
-  const counts: ExposureCount[] = ["control", "treatment"].flatMap((variant) =>
-    Array.from({ length: 19 }, (_, day) => ({
-      multiple: false,
-      variant,
-      bucket: first + day * DAY,
-      identities: 1000 + day,
-    })),
-  );
-  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
-  const iso = (time: number) => new Date(time).toISOString();
-  const line = {
-    id,
-    environment_key: `env-${index % 20}`,
-    feature_name: id,
-    variants,
-    started_at: iso(from),
-    ended_at: running ? null : iso(to),
-    created_at: iso(from),
-    updated_at: iso(from),
-    as_of: iso(to),
-    computed_at: iso(to),
-    is_final: !running,
-  };
-  const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
-  return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
 }
 
 /** As many requests as fit, while one sweep follows the other, if it sweeps. */
@@ -218,16 +150,4 @@ function round(value: number): number {
 
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-async function processes(): Promise<{ pid: number; mib: number; command: string }[]> {
-  const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,rss=,comm="]);
-  return stdout.split("\n").flatMap((line) => {
-    const [, pid, rss, command] = /^ *(\d+) +(\d+) +(.*)$/.exec(line) ?? [];
-    return command === undefined ? [] : [{ pid: Number(pid), mib: Math.round(Number(rss) / 1024), command }];
-  });
-}
-
-async function memoryOf(pid: number): Promise<number> {
-  return (await processes()).find((each) => each.pid === pid)?.mib ?? Number.NaN;
 }

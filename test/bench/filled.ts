@@ -1,0 +1,96 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
+import { DAY } from "../../src/exposures/buckets.ts";
+import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+
+export const ADMIN = "admin-token-of-the-load-test";
+const NOW = Date.now();
+
+/** The child of this process that is a workerd and was not there before. */
+export async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
+  const workerd = (await processes()).find(
+    ({ pid, parent, command }) => parent === process.pid && !before.has(pid) && command.endsWith("workerd"),
+  );
+  if (workerd === undefined) throw new Error("workerd is not among the children of this process");
+  return workerd.pid;
+}
+
+export type Filled = Awaited<ReturnType<typeof startFilled>>;
+
+/** A Worker of its own in `folder`, with so many experiments: some are running, the others over and final. */
+export async function startFilled(
+  folder: string,
+  bindings: Readonly<Record<string, string>>,
+  { experiments, running }: { experiments: number; running: number },
+) {
+  let stop: Stoppable["stop"] = async () => undefined;
+  const before = new Set((await processes()).map(({ pid }) => pid));
+  const keep = (part: Stoppable) => {
+    stop = part.stop;
+  };
+  const worker = await startWorker(folder, 0, { ...bindings, ADMIN_TOKEN: ADMIN }, keep, () => undefined);
+  const pid = await newWorkerd(before);
+
+  const call = async (method: string, path: string, body?: string): Promise<Response> => {
+    const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" };
+    const answer = await fetch(new URL(path, worker.url), { method, headers, ...(body === undefined ? {} : { body }) });
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    return answer;
+  };
+  // Those that run lie evenly among the others.
+  const every = Math.floor(experiments / running);
+  for (let from = 0; from < experiments; from += 500) {
+    const length = Math.min(500, experiments - from);
+    const lines = Array.from({ length }, (_, index) => experimentLine(from + index, (from + index) % every === 0));
+    await call("POST", "/v1/import", lines.join("\n"));
+  }
+  return { url: worker.url, pid, call, sweep: worker.sweep, stop: () => stop() };
+}
+
+/** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
+function experimentLine(index: number, running: boolean): string {
+  const id = `experiment-${String(index).padStart(6, "0")}`;
+  const [from, to] = [NOW - 20 * DAY, running ? NOW - 1 : NOW - DAY];
+  const window = { from, to };
+  const first = Math.floor(from / DAY) * DAY;
+  const counts: ExposureCount[] = ["control", "treatment"].flatMap((variant) =>
+    Array.from({ length: 19 }, (_, day) => ({
+      multiple: false,
+      variant,
+      bucket: first + day * DAY,
+      identities: 1000 + day,
+    })),
+  );
+  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
+  const iso = (time: number) => new Date(time).toISOString();
+  const line = {
+    id,
+    environment_key: `env-${index % 20}`,
+    feature_name: id,
+    variants,
+    started_at: iso(from),
+    ended_at: running ? null : iso(to),
+    created_at: iso(from),
+    updated_at: iso(from),
+    as_of: iso(to),
+    computed_at: iso(to),
+    is_final: !running,
+  };
+  const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
+  return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
+}
+
+export async function processes(): Promise<{ pid: number; parent: number; mib: number; command: string }[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,ppid=,rss=,comm="]);
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, parent, rss, command] = /^ *(\d+) +(\d+) +(\d+) +(.*)$/.exec(line) ?? [];
+    return command === undefined
+      ? []
+      : [{ pid: Number(pid), parent: Number(parent), mib: Math.round(Number(rss) / 1024), command }];
+  });
+}
+
+export async function memoryOf(pid: number): Promise<number> {
+  return (await processes()).find((each) => each.pid === pid)?.mib ?? Number.NaN;
+}
