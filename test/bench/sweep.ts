@@ -29,10 +29,11 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
 
     const memory: number[] = [];
     let most = 0;
+    let queries = Number.POSITIVE_INFINITY;
     const sweep = async () => {
       stub.reset();
       const ms = await timed(ours.sweep);
-      if (stub.state.queries !== experiments) throw new Error(`a sweep made ${stub.state.queries} queries`);
+      queries = Math.min(queries, stub.state.queries);
       most = Math.max(most, stub.state.mostAtOnce);
       memory.push(await memoryOf(ours.pid));
       return ms;
@@ -43,7 +44,7 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
       turns,
       { unit: "ms", goal: null },
     );
-    const rate = (ms: number) => (1000 * experiments) / ms;
+    const rate = (count: number, ms: number) => (1000 * count) / ms;
     const [early = Number.NaN, late = Number.NaN] = [memory[Math.floor(memory.length / 2)], memory.at(-1)];
     const figure = { turns, range: [1, 1] as [number, number], goal: null };
     return [
@@ -52,10 +53,20 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
         ...time,
         what: "its queries",
         unit: "requests/s",
-        ours: rate(time.ours),
-        reference: rate(time.reference),
+        ours: rate(queries, time.ours),
+        reference: rate(experiments, time.reference),
         ratio: 1 / time.ratio,
         range: [1 / time.range[1], 1 / time.range[0]],
+      },
+      {
+        ...figure,
+        what: "its queries, at least",
+        against: "running experiments",
+        unit: "queries",
+        ours: queries,
+        reference: experiments,
+        ratio: queries / experiments,
+        goal: { at: "least", ratio: 1 },
       },
       {
         ...figure,
