@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { consoleLog } from "../log.ts";
 import { createRefreshSlice, type RefreshSlice, type SliceOutcome, sweep, sweepBudget } from "../refresh/sweep.ts";
+import { createSweeper } from "../refresh/sweeper.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { openD1 } from "./d1.ts";
 import type { Env } from "./env.ts";
@@ -14,19 +15,24 @@ export const SWEEPER = "sweeper";
  * invocation a sweep of 100,000 experiments would use them up.
  */
 export class Sweeper extends DurableObject<Env> {
-  #sweeping: Promise<boolean> | null = null;
+  #sweep = createSweeper(Date.now, (now) => this.#goRound(now));
   #refreshSlice: RefreshSlice | null = null;
 
   /** One sweep; resolves to false if not all was refreshed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean> {
-    this.#sweeping ??= this.#sweep(now).finally(() => {
-      this.#sweeping = null;
-    });
-    return this.#sweeping;
+    return this.#sweep(now);
   }
 
-  async #sweep(now: number): Promise<boolean> {
+  /** For itself. */
+  refreshSlice(experimentIds: string[], now: number, until: number): Promise<SliceOutcome> {
+    this.#refreshSlice ??= this.#createRefreshSlice();
+    return this.#refreshSlice(experimentIds, now, until);
+  }
+
+  async #goRound(now: number): Promise<boolean> {
     const { warehouse, sweepConcurrency } = this.#settings();
+    // Anew for each sweep: a call that never ends must not take a place away from all that follow.
+    this.#refreshSlice = this.#createRefreshSlice();
     const self = this.env.SWEEPER.getByName(SWEEPER);
     const deps = {
       database: openD1(this.env.DB),
@@ -38,14 +44,13 @@ export class Sweeper extends DurableObject<Env> {
     return sweep(deps, now, Date.now() + sweepBudget(warehouse.queryTimeoutMs));
   }
 
-  refreshSlice(experimentIds: string[], now: number, until: number): Promise<SliceOutcome> {
-    this.#refreshSlice ??= createRefreshSlice({
+  #createRefreshSlice(): RefreshSlice {
+    return createRefreshSlice({
       refresh: (id, now) => this.env.COORDINATOR.getByName(id).refresh(id, now),
       concurrency: this.#settings().sweepConcurrency,
       clock: Date.now,
       log: consoleLog,
     });
-    return this.#refreshSlice(experimentIds, now, until);
   }
 
   #settings() {

@@ -4,6 +4,7 @@ import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
 import { consoleLog } from "../log.ts";
 import { createRefreshSlice, sweep, sweepBudget } from "../refresh/sweep.ts";
+import { createSweeper } from "../refresh/sweeper.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
@@ -43,7 +44,9 @@ export async function openService(
   const { settleMs, refreshMinIntervalMs: minIntervalMs, sweepConcurrency: concurrency } = settings;
   const coordinators = createCoordinators({ ...shared, settleMs, minIntervalMs, concurrency, random: Math.random });
   const { refresh } = coordinators;
-  const sweeper = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
+  const sweeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
+  const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
+  const sweeper = createSweeper(Date.now, (now) => sweep(sweeps, now, Date.now() + budget));
   const app = createApp({ ...shared, settings, coordinators, limiter: createLimiter(Date.now) });
 
   const answering = new Set<Promise<Response>>();
@@ -62,9 +65,7 @@ export async function openService(
   return ok({
     fetch,
     sweep(now) {
-      sweeping ??= sweep(sweeper, now, Date.now() + sweepBudget(settings.warehouse.queryTimeoutMs)).finally(() => {
-        sweeping = null;
-      });
+      sweeping = sweeper(now);
       return sweeping;
     },
     async stop() {

@@ -9,7 +9,7 @@ import type { RefreshOutcome } from "./outcome.ts";
 export const SWEEP_SCHEDULE = "*/15 * * * *";
 
 /** After so long the platform ends a Cron Trigger, however far it is. */
-const LONGEST_SWEEP_MS = 15 * 60_000;
+export const LONGEST_SWEEP_MS = 15 * 60_000;
 /** What a sweep needs beside its last queries, to write them down and to tell how it ended. */
 const CLOSING_MS = 60_000;
 
