@@ -71,6 +71,19 @@ describe("a sweep for which time runs out", () => {
     expect(logs).toMatchObject([{ event: "sweep.out_of_time", fields: { refreshed: 6, left: 14 } }]);
   });
 
+  it("hands over no more slices", async () => {
+    await putMany(2000);
+    let slices = 0;
+    const hand =
+      (refreshSlice: RefreshSlice): RefreshSlice =>
+      (ids, now, until) => {
+        slices += 1;
+        return refreshSlice(ids, now, until);
+      };
+    await sweepWith({ ...timeFor(100), hand });
+    expect(slices).toBeLessThanOrEqual(3 + 6);
+  });
+
   it("is followed by one that goes on where it stopped, and goes once round", async () => {
     const all = await putMany(100);
     await sweepWith(timeFor(70));
@@ -181,6 +194,23 @@ describe("a sweep while experiments change", () => {
     expect(from).toBeGreaterThan(9_000);
     expect(from).toBeLessThanOrEqual(11_000);
     expect(ids).toEqual([...all.slice(from), ...all.slice(0, from)]);
+  });
+
+  it("that is killed while a slow one holds up its slice is taken up before that one's slice", async () => {
+    await putMany(6000);
+    let begun = 0;
+    await new Promise<void>((resolve) => {
+      void sweepWith({
+        refresh: async (id) => {
+          begun += 1;
+          if (begun === 5900) resolve();
+          return id === nameOf(4990) || begun >= 5900 ? new Promise<never>(() => undefined) : REFRESHED;
+        },
+      });
+    });
+    const [first = ""] = (await sweepWith()).ids;
+    expect(first <= nameOf(4960), first).toBe(true);
+    expect(first > nameOf(4960 - 6 * 40), first).toBe(true);
   });
 
   it("begins the next one where it began itself, when it came round", async () => {
