@@ -129,17 +129,20 @@ async function goRound(deps: SweepDeps, now: number, until: number, count: Count
   }
 
   let pages = 0;
-  for await (const { after, ids, opensPage } of slicesOf(deps.database, now, start)) {
-    if (opensPage) pages += 1;
-    // Should this sweep be killed, the next one need not begin anew.
-    if (opensPage && pages > 1) await saveSweepProgress(deps.database, [...underWay.keys()][0] ?? after);
-    // With as many slices as refreshes, no refresh has to wait though every slice waits for a slow one.
-    if (underWay.size >= deps.concurrency) await Promise.race(underWay.values());
-    leftAfter.set(after, after);
-    if (deps.clock() >= until) break;
-    underWay.set(after, refresh(after, ids));
+  try {
+    for await (const { after, ids, opensPage } of slicesOf(deps.database, now, start)) {
+      if (opensPage) pages += 1;
+      // Should this sweep be killed, the next one need not begin anew.
+      if (opensPage && pages > 1) await saveSweepProgress(deps.database, [...underWay.keys()][0] ?? after);
+      // With as many slices as refreshes, no refresh has to wait though every slice waits for a slow one.
+      if (underWay.size >= deps.concurrency) await Promise.race(underWay.values());
+      leftAfter.set(after, after);
+      if (deps.clock() >= until) break;
+      underWay.set(after, refresh(after, ids));
+    }
+  } finally {
+    await Promise.all(underWay.values());
   }
-  await Promise.all(underWay.values());
 
   const [resumeAfter] = leftAfter.values();
   if (resumeAfter !== undefined || pages > 1) await saveSweepProgress(deps.database, resumeAfter ?? start);

@@ -298,6 +298,23 @@ describe("the load of a sweep", () => {
     ]);
   });
 
+  it("has ended when the sweep has, though its list could not be read to the end: nothing runs on", async () => {
+    await putMany(5300);
+    let lists = 0;
+    const on: Database = {
+      ...database,
+      transact: async (statements) => {
+        if (statements.some(({ sql }) => sql.startsWith("SELECT id")) && ++lists === 2) throw new Error("no disk");
+        return database.transact(statements);
+      },
+    };
+    const { state, refresh } = counter();
+    const { ok, logs } = await sweepWith({ refresh, on });
+    expect(ok).toBe(false);
+    expect(state.underWay).toBe(0);
+    expect(logs).toMatchObject([{ event: "sweep.failed", fields: { refreshed: 5000 } }]);
+  });
+
   it("on the database is one statement for each 5,000 experiments, beside the refreshes' own, and the notes", async () => {
     await putMany(20_001);
     let statements = 0;
