@@ -50,8 +50,6 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let asks = 0;
   /** Read once; whoever changes it writes it at once. */
   let memory: Promise<Memory> | null = null;
-  /** What storage holds of it: most refreshes change nothing, and a write would cost more than the refresh. */
-  let kept: string | null = null;
 
   function refresh(now: number): Promise<RefreshOutcome> {
     if (underWay === null) {
@@ -94,7 +92,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
       // A hint that was put off has been served early: the interval starts now, and not when it was due.
       remembered.lastAskedAt = Math.min(remembered.lastAskedAt, deps.clock());
     }
-    await keep(remembered);
+    await deps.memory.save(remembered);
     if (delay !== null) await wakeBy(deps.clock() + delay);
     // An alarm that was set for an ask since the refresh began stays: that ask is not served yet.
     else if (asks === asksBefore) await deps.alarm.clear();
@@ -113,25 +111,11 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     // An edit starts no interval, nor does a hint that was put off and goes along with an earlier one.
     if (ask === "edit" || (due > now && !set)) return;
     remembered.lastAskedAt = due;
-    await keep(remembered);
-  }
-
-  async function keep(remembered: Memory): Promise<void> {
-    const text = JSON.stringify(remembered);
-    if (text === kept) return;
-    kept = text;
-    await deps.memory.save(remembered).catch((error: unknown) => {
-      kept = null;
-      throw error;
-    });
+    await deps.memory.save(remembered);
   }
 
   function recall(): Promise<Memory> {
-    const load = async () => {
-      const loaded = (await deps.memory.load()) ?? { failures: 0, lastAskedAt: null };
-      kept = JSON.stringify(loaded);
-      return loaded;
-    };
+    const load = async () => (await deps.memory.load()) ?? { failures: 0, lastAskedAt: null };
     memory ??= load().catch((error: unknown) => {
       memory = null;
       throw error;

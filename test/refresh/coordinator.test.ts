@@ -40,8 +40,6 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
     underWay: 0,
     mostAtOnce: 0,
     logs: [] as { level: string; event: string; fields: object }[],
-    /** How often its memory was written. */
-    saves: 0,
   };
   let life = 0;
   let handling = 0;
@@ -84,10 +82,7 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
       },
       memory: {
         load: () => storage().then(() => structuredClone(state.memory)),
-        save: (memory) => {
-          state.saves += 1;
-          return write("memory", structuredClone(memory));
-        },
+        save: (memory) => write("memory", structuredClone(memory)),
         clear: () => write("memory", null),
       },
       minIntervalMs: INTERVAL,
@@ -388,44 +383,6 @@ describe("a refresh that throws", () => {
     const second = world.refresh(START);
     await world.run().end(REFRESHED);
     expect(await second).toEqual(REFRESHED);
-  });
-});
-
-describe("the memory", () => {
-  it("is not written when a refresh has changed nothing, as most do: a write would cost more than the refresh", async () => {
-    const world = createWorld();
-    for (const outcome of [REFRESHED, PERMANENT, skipped("superseded"), REFRESHED]) {
-      void world.refresh(world.state.time);
-      await world.run().end(outcome);
-    }
-    expect(world.state.saves).toBe(0);
-    void world.refresh(world.state.time);
-    await world.run().end(TRANSIENT);
-    expect(world.state).toMatchObject({ saves: 1, memory: { failures: 1 } });
-    world.evict();
-    void world.refresh(world.state.time);
-    await world.run().end(REFRESHED);
-    expect(world.state).toMatchObject({ saves: 2, memory: { failures: 0 } });
-    void world.refresh(world.state.time);
-    await world.run().end(REFRESHED);
-    expect(world.state.saves).toBe(2);
-  });
-
-  it("that could not be written is written with the next refresh", async () => {
-    let broken = false;
-    const world = createWorld({
-      storage: () => (broken ? Promise.reject(new Error("no storage")) : Promise.resolve()),
-    });
-    void world.refresh(START);
-    await world.run().end(TRANSIENT);
-    broken = true;
-    void world.refresh(START);
-    await world.run().end(REFRESHED);
-    expect(world.state.memory).toMatchObject({ failures: 1 });
-    broken = false;
-    void world.refresh(START);
-    await world.run().end(REFRESHED);
-    expect(world.state.memory).toMatchObject({ failures: 0 });
   });
 });
 
