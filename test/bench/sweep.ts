@@ -45,7 +45,7 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
       { unit: "ms", goal: null },
     );
     const rate = (count: number, ms: number) => (1000 * count) / ms;
-    const [early = Number.NaN, late = Number.NaN] = [memory[Math.floor(memory.length / 2)], memory.at(-1)];
+    const [early = Number.NaN, late = Number.NaN] = [memory[Math.ceil(memory.length / 2) - 1], memory.at(-1)];
     const figure = { turns, range: [1, 1] as [number, number], goal: null };
     return [
       time,
