@@ -21,6 +21,8 @@ export type Settings = {
   flagsmithWebhookSecret: string | null;
   refreshMinIntervalMs: number;
   settleMs: number;
+  /** So many refreshes of a sweep run at once. */
+  sweepConcurrency: number;
   cacheSeconds: number;
   /** What `EXPOSURE_SOURCE = "states"` needs to know; null: identities are counted from the events. */
   states: StatesSettings | null;
@@ -45,6 +47,7 @@ export const settingNames = [
   "LONGEST_INSERT_SECONDS",
   "REFRESH_MIN_INTERVAL_SECONDS",
   "SETTLE_SECONDS",
+  "SWEEP_CONCURRENCY",
   "QUERY_TIMEOUT_SECONDS",
   "CACHE_SECONDS",
   "PUBLIC_READ",
@@ -76,11 +79,15 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
   }
 
   function seconds(setting: SettingName, fallback: number, least: number, most = 999_999_999): number {
+    return whole(setting, "number of seconds", fallback, least, most);
+  }
+
+  function whole(setting: SettingName, what: string, fallback: number, least: number, most: number): number {
     const value = env[setting];
     if (value === undefined || value === null || value === "") return fallback;
     const number = typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;
     if (typeof number === "number" && Number.isSafeInteger(number) && number >= least && number <= most) return number;
-    reject(setting, `must be a whole number of seconds, from ${least} to ${most}`);
+    reject(setting, `must be a whole ${what}, from ${least} to ${most}`);
     return fallback;
   }
 
@@ -151,6 +158,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     flagsmithWebhookSecret: text("FLAGSMITH_WEBHOOK_SECRET"),
     refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
     settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,
+    sweepConcurrency: whole("SWEEP_CONCURRENCY", "number", 6, 1, 100),
     cacheSeconds: seconds("CACHE_SECONDS", 5, 0),
     states: states(),
     corsOrigins: origins("CORS_ORIGINS"),

@@ -1,20 +1,21 @@
 import { openDatabase } from "./cloudflare/database.ts";
 import type { Env } from "./cloudflare/env.ts";
 import { openLimiter } from "./cloudflare/limiter.ts";
+import { SWEEPER } from "./cloudflare/sweeper.ts";
 import { createApp } from "./http/app.ts";
 import { refuse } from "./http/problem.ts";
-import { consoleLog } from "./log.ts";
+import { consoleLog, describeBug } from "./log.ts";
 import type { Coordinators } from "./refresh/coordinators.ts";
 import { tidyWindows } from "./refresh/states.ts";
-import { sweep } from "./refresh/sweep.ts";
 import { failed, ok } from "./result.ts";
 import { describeProblems, parseSettings } from "./settings.ts";
 import { connectWarehouse } from "./warehouse/client.ts";
 
 export { RefreshCoordinator } from "./cloudflare/coordinator.ts";
+export { Sweeper } from "./cloudflare/sweeper.ts";
 
 function wire(env: Env) {
-  for (const binding of ["DB", "COORDINATOR", "FAILED_ATTEMPTS"] as const) {
+  for (const binding of ["DB", "COORDINATOR", "SWEEPER", "FAILED_ATTEMPTS"] as const) {
     if (!(binding in env)) return failed(`${binding} is not bound: see wrangler.toml`);
   }
   const settings = parseSettings({ ...env });
@@ -38,7 +39,7 @@ function wire(env: Env) {
   const tidy = async () => {
     if (states !== null) await tidyWindows({ ...states, database, warehouse, log: consoleLog });
   };
-  return ok({ app, database, coordinators, tidy });
+  return ok({ app, tidy });
 }
 
 type Wired = ReturnType<typeof wire>;
@@ -59,16 +60,24 @@ export default {
     return refuse({ kind: "misconfigured", detail: parts.failure });
   },
 
-  /** Fails if any refresh failed, so that the platform shows it. */
+  /** Fails if not all was refreshed, so that the platform shows it. */
   async scheduled(controller, env) {
     const parts = partsFor(env);
     if (!parts.ok) {
       consoleLog("error", "settings.invalid", { detail: parts.failure });
       throw new Error(parts.failure);
     }
-    const { database, coordinators, tidy } = parts.value;
-    const done = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, controller.scheduledTime);
-    await tidy();
-    if (!done) throw new Error("the sweep had failures: the log has each");
+    const done = await sweep(env, controller.scheduledTime);
+    await parts.value.tidy();
+    if (!done) throw new Error("the sweep did not refresh all: the log has what failed");
   },
 } satisfies ExportedHandler<Env>;
+
+async function sweep(env: Env, now: number): Promise<boolean> {
+  try {
+    return await env.SWEEPER.getByName(SWEEPER).sweep(now);
+  } catch (error) {
+    consoleLog("error", "sweep.failed", { error: describeBug(error) });
+    return false;
+  }
+}

@@ -30,6 +30,7 @@ const DEFAULTS: Settings = {
   flagsmithWebhookSecret: null,
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,
+  sweepConcurrency: 6,
   cacheSeconds: 5,
   states: null,
   corsOrigins: [],
@@ -51,6 +52,7 @@ const ALL = [
   ...SECRETS,
   ...SECONDS,
   "EXPOSURE_SOURCE",
+  "SWEEP_CONCURRENCY",
   "PUBLIC_READ",
   "CORS_ORIGINS",
   "CLIENT_ADDRESS_HEADER",
@@ -84,6 +86,7 @@ describe("settings", () => {
       LONGEST_INSERT_SECONDS: "30",
       REFRESH_MIN_INTERVAL_SECONDS: "10",
       SETTLE_SECONDS: "0",
+      SWEEP_CONCURRENCY: "24",
       QUERY_TIMEOUT_SECONDS: "1",
       CACHE_SECONDS: "60",
       PUBLIC_READ: "true",
@@ -106,6 +109,7 @@ describe("settings", () => {
       flagsmithWebhookSecret: "flagsmith",
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
+      sweepConcurrency: 24,
       cacheSeconds: 60,
       states: { longestInsertMs: 30_000 },
       corsOrigins: ["https://app.example", "http://127.0.0.1:3000"],
@@ -167,7 +171,7 @@ describe("a malformed setting is named", () => {
     ],
     ...[...TEXTS, ...SECRETS].map((setting): [string, unknown[]] => [setting, [17, true, {}, ["x"]]]),
     ["WEBHOOK_SECRET", ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"]],
-    ...SECONDS.map((setting): [string, unknown[]] => [
+    ...[...SECONDS, "SWEEP_CONCURRENCY"].map((setting): [string, unknown[]] => [
       setting,
       [
         "-1",
@@ -190,6 +194,7 @@ describe("a malformed setting is named", () => {
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
     ["EXPOSURE_SOURCE", ["Events", "raw", " states", 1, true, {}]],
+    ["SWEEP_CONCURRENCY", ["0", 0, "101", 1000]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
     [
       "CORS_ORIGINS",
@@ -236,6 +241,7 @@ describe("problems with settings", () => {
     LONGEST_INSERT_SECONDS: "insert-of-the-test",
     REFRESH_MIN_INTERVAL_SECONDS: "interval-of-the-test",
     SETTLE_SECONDS: "settle-of-the-test",
+    SWEEP_CONCURRENCY: "concurrency-of-the-test",
     QUERY_TIMEOUT_SECONDS: "timeout-of-the-test",
     CACHE_SECONDS: "cache-of-the-test",
     PUBLIC_READ: "flag-of-the-test",

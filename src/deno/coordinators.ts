@@ -2,7 +2,6 @@ import pLimit from "p-limit";
 import { type Coordinator, type CoordinatorDeps, createCoordinator, type Memory } from "../refresh/coordinator.ts";
 import type { Coordinators } from "../refresh/coordinators.ts";
 import { type RefreshDeps, refreshExperiment } from "../refresh/refresh.ts";
-import { SIDE_BY_SIDE } from "../refresh/sweep.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
 export type ProcessCoordinators = Coordinators & {
@@ -24,12 +23,12 @@ type Lane = {
  * end with the process; what it had accepted stands in the database, and the next start takes it up.
  */
 export function createCoordinators(
-  deps: RefreshDeps & { minIntervalMs: number; random: () => number },
+  deps: RefreshDeps & { minIntervalMs: number; concurrency: number; random: () => number },
 ): ProcessCoordinators {
   const lanes = new Map<string, Lane>();
   const underWay = new Set<Promise<unknown>>();
   // Alarms may go off all at once; the warehouse has other work too.
-  const limit = pLimit(SIDE_BY_SIDE);
+  const limit = pLimit(deps.concurrency);
   let stopped = false;
 
   function laneOf(experimentId: string): Lane {

@@ -5,7 +5,8 @@ import { refuse } from "../http/problem.ts";
 import { createRecentSummaries } from "../http/recent-summaries.ts";
 import { consoleLog } from "../log.ts";
 import { tidyWindows } from "../refresh/states.ts";
-import { sweep } from "../refresh/sweep.ts";
+import { createRefreshSlice, sweep, sweepBudget } from "../refresh/sweep.ts";
+import { createSweeper } from "../refresh/sweeper.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
@@ -19,7 +20,7 @@ import { openSqlite } from "./sqlite.ts";
 export type Service = {
   /** @param connection what Deno tells about it */
   fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
-  /** One sweep; resolves to false if any refresh failed. While one is under way, another shares its end. */
+  /** One sweep; resolves to false if not all was refreshed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean>;
   /** Takes no more requests, lets what is under way end, and closes the database. */
   stop(): Promise<void>;
@@ -43,8 +44,19 @@ export async function openService(
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
-  const { settleMs, states, refreshMinIntervalMs: minIntervalMs } = settings;
-  const coordinators = createCoordinators({ ...shared, settleMs, states, minIntervalMs, random: Math.random });
+  const { settleMs, states, refreshMinIntervalMs: minIntervalMs, sweepConcurrency: concurrency } = settings;
+  const coordinators = createCoordinators({
+    ...shared,
+    settleMs,
+    states,
+    minIntervalMs,
+    concurrency,
+    random: Math.random,
+  });
+  const { refresh } = coordinators;
+  const sweeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
+  const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
+  const sweeper = createSweeper(Date.now, sweepAndTidy);
   const app = createApp({ ...shared, settings, coordinators, limiter: createLimiter(Date.now) });
 
   const answering = new Set<Promise<Response>>();
@@ -60,7 +72,7 @@ export async function openService(
   }
 
   async function sweepAndTidy(now: number): Promise<boolean> {
-    const done = await sweep({ database, refresh: coordinators.refresh, log: consoleLog }, now);
+    const done = await sweep(sweeps, now, Date.now() + budget);
     if (states !== null) await tidyWindows({ ...shared, ...states });
     return done;
   }
@@ -69,9 +81,7 @@ export async function openService(
   return ok({
     fetch,
     sweep(now) {
-      sweeping ??= sweepAndTidy(now).finally(() => {
-        sweeping = null;
-      });
+      sweeping = sweeper(now);
       return sweeping;
     },
     async stop() {

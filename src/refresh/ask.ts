@@ -2,7 +2,9 @@ import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
 import type { Ask } from "./coordinator.ts";
 import type { Coordinators } from "./coordinators.ts";
-import { SIDE_BY_SIDE } from "./sweep.ts";
+
+/** A Worker has so many connections. */
+const SIDE_BY_SIDE = 6;
 
 /**
  * Passes requests that are noted in the database on to their coordinators. One that can't be reached is logged and no

@@ -136,12 +136,3 @@ export async function saveFailure(database: Database, basis: RefreshBasis, faile
   });
   await changing(database, [basis.experiment.id], write);
 }
-
-/** A page of the experiments that a sweep at `now` must refresh, in the order of their ids. */
-export async function listToSweep(database: Database, now: number, after: string, limit: number): Promise<string[]> {
-  const rows = await primary(database, {
-    sql: "SELECT id FROM experiments WHERE is_final = 0 AND started_at <= ? AND id > ? ORDER BY id LIMIT ?",
-    values: [now, after, limit],
-  });
-  return rows.map((row) => textOf(row, "id"));
-}

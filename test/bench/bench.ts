@@ -12,6 +12,10 @@ export type Sizes = {
   seconds: number;
   events: number;
   identities: number;
+  /** That are running at a sweep. */
+  experiments: number;
+  /** Of an answer of the warehouse. */
+  rows: number;
 };
 
 /** Each part is a module that exports `measure`; loaded only if it is asked for. */
@@ -19,6 +23,8 @@ const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<F
   get: () => import("./get.ts"),
   query: () => import("./query.ts"),
   states: () => import("./states.ts"),
+  summary: () => import("./summary.ts"),
+  sweep: () => import("./sweep.ts"),
   bundle: () => import("./bundle.ts"),
 };
 
@@ -29,6 +35,8 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "4" },
     events: { type: "string", default: "20000000" },
     identities: { type: "string", default: "5000000" },
+    experiments: { type: "string", default: "2000" },
+    rows: { type: "string", default: "1000000" },
   },
 });
 const sizes: Sizes = {
@@ -36,6 +44,8 @@ const sizes: Sizes = {
   seconds: Number(values.seconds),
   events: Number(values.events),
   identities: Number(values.identities),
+  experiments: Number(values.experiments),
+  rows: Number(values.rows),
 };
 
 const wanted = values.only?.split(",") ?? Object.keys(PARTS);

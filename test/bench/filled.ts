@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
 import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
 
@@ -60,4 +63,48 @@ function experimentLine(index: number, running: boolean): string {
   };
   const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
   return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
+}
+
+/** The child of this process that is a workerd and was not there before. */
+export async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
+  const workerd = (await processes()).find(
+    ({ pid, parent, command }) => parent === process.pid && !before.has(pid) && command.endsWith("workerd"),
+  );
+  if (workerd === undefined) throw new Error("workerd is not among the children of this process");
+  return workerd.pid;
+}
+
+export type Filled = Awaited<ReturnType<typeof startFilled>>;
+
+/** A Worker of its own in `folder`, with so many experiments: some are running, the others over and final. */
+export async function startFilled(
+  folder: string,
+  bindings: Readonly<Record<string, string>>,
+  { experiments, running }: { experiments: number; running: number },
+) {
+  let stop: Stoppable["stop"] = async () => undefined;
+  const before = new Set((await processes()).map(({ pid }) => pid));
+  const keep = (part: Stoppable) => {
+    stop = part.stop;
+  };
+  const worker = await startWorker(folder, 0, { ...bindings, ADMIN_TOKEN: ADMIN }, keep, () => undefined);
+  const pid = await newWorkerd(before);
+
+  await fill(worker.url, experiments, running);
+  const call = (method: string, path: string) => callAs(ADMIN, worker.url, method, path);
+  return { url: worker.url, pid, call, sweep: worker.sweep, stop: () => stop() };
+}
+
+export async function processes(): Promise<{ pid: number; parent: number; mib: number; command: string }[]> {
+  const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,ppid=,rss=,comm="]);
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, parent, rss, command] = /^ *(\d+) +(\d+) +(\d+) +(.*)$/.exec(line) ?? [];
+    return command === undefined
+      ? []
+      : [{ pid: Number(pid), parent: Number(parent), mib: Math.round(Number(rss) / 1024), command }];
+  });
+}
+
+export async function memoryOf(pid: number): Promise<number> {
+  return (await processes()).find((each) => each.pid === pid)?.mib ?? Number.NaN;
 }

@@ -1,13 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
 import autocannon from "autocannon";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
-import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
-import { ADMIN, callAs, exposuresOf, fill, idOf } from "./filled.ts";
+import type { Stoppable } from "../../src/dev/local-worker.ts";
+import { ADMIN, exposuresOf, type Filled, idOf, memoryOf, newWorkerd, processes, startFilled } from "./filled.ts";
 
 // `npm run load`: the Worker as it is deployed, in bare Miniflare, under more load than it can take; see README.md.
 
@@ -37,8 +36,11 @@ async function run(): Promise<void> {
   const settings = { database: "default", user: user.name, password: "", table: "events", queryTimeoutMs: 30_000 };
   await prepareWarehouse({ ...settings, url: warehouse.value.url });
 
-  const few = await startFilled("few", warehouse.value.url, FEW);
-  const many = await startFilled("many", warehouse.value.url, MANY);
+  const bindings = { CLICKHOUSE_URL: warehouse.value.url.href };
+  const few = await startFilled(join(folder, "few"), bindings, { experiments: FEW, running: RUNNING });
+  started.push(few);
+  const many = await startFilled(join(folder, "many"), bindings, { experiments: MANY, running: RUNNING });
+  started.push(many);
   const result = {
     machine: `${cpus().length} x ${cpus()[0]?.model}, Node ${process.version}`,
     saturation: await saturate(many),
@@ -52,7 +54,6 @@ async function run(): Promise<void> {
 }
 
 type Loaded = { url: URL; pid: number; sweep?: () => Promise<void> };
-type Filled = Awaited<ReturnType<typeof startFilled>>;
 
 /** A Worker that only ever says the same: what is true of it too, is not ours. */
 async function startReference(): Promise<Loaded> {
@@ -62,30 +63,6 @@ async function startReference(): Promise<Loaded> {
   started.push({ stop: () => miniflare.dispose() });
   const url = await miniflare.ready;
   return { url, pid: await newWorkerd(before) };
-}
-
-/** The process of the workerd that was not there before. */
-async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
-  const workerd = (await processes()).find(({ pid, command }) => !before.has(pid) && command.endsWith("workerd"));
-  if (workerd === undefined) throw new Error("workerd is not among the processes of this machine");
-  return workerd.pid;
-}
-
-/** A Worker of its own, with so many experiments: a few are running, the others over and final. */
-async function startFilled(name: string, warehouse: URL, experiments: number) {
-  const bindings = { ADMIN_TOKEN: ADMIN, CLICKHOUSE_URL: warehouse.href };
-  let stop: Stoppable["stop"] = async () => undefined;
-  const before = new Set((await processes()).map(({ pid }) => pid));
-  const keep = (part: Stoppable) => {
-    stop = part.stop;
-  };
-  const worker = await startWorker(join(folder, name), 0, bindings, keep, () => undefined);
-  started.push({ stop: () => stop() });
-  const pid = await newWorkerd(before);
-
-  await fill(worker.url, experiments, RUNNING);
-  const call = (method: string, path: string) => callAs(ADMIN, worker.url, method, path);
-  return { url: worker.url, pid, call, sweep: worker.sweep };
 }
 
 /** As many requests as fit, while one sweep follows the other, if it sweeps. */
@@ -173,16 +150,4 @@ function round(value: number): number {
 
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-async function processes(): Promise<{ pid: number; mib: number; command: string }[]> {
-  const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,rss=,comm="]);
-  return stdout.split("\n").flatMap((line) => {
-    const [, pid, rss, command] = /^ *(\d+) +(\d+) +(.*)$/.exec(line) ?? [];
-    return command === undefined ? [] : [{ pid: Number(pid), mib: Math.round(Number(rss) / 1024), command }];
-  });
-}
-
-async function memoryOf(pid: number): Promise<number> {
-  return (await processes()).find((each) => each.pid === pid)?.mib ?? Number.NaN;
 }

@@ -22,6 +22,7 @@ const rowsAfter: Record<string, string[]> = {
     `INSERT INTO api_keys (id, sha256, name, environment_key, role, created_at, expires_at)
     VALUES ('k1', 'aa', 'CI', 'env', 'write', 1, 2), ('k2', 'bb', 'all', NULL, 'read', 1, NULL)`,
   ],
+  "0004_sweep.sql": ["INSERT INTO sweep_progress (only, resume_after) VALUES (1, 'full')"],
 };
 
 const databases = [

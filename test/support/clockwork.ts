@@ -6,7 +6,7 @@ import { openSqlite } from "../../src/deno/sqlite.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createRecentSummaries } from "../../src/http/recent-summaries.ts";
 import type { LogLevel } from "../../src/log.ts";
-import { sweep } from "../../src/refresh/sweep.ts";
+import { createRefreshSlice, sweep, sweepBudget } from "../../src/refresh/sweep.ts";
 import { failed } from "../../src/result.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
@@ -64,8 +64,11 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     clock: Date.now,
     log: (level: LogLevel, event: string, fields = {}) => void lines.push({ level, event, fields }),
   };
-  const { settleMs, states, refreshMinIntervalMs: minIntervalMs } = settings;
-  const coordinators = createCoordinators({ ...shared, settleMs, states, minIntervalMs, random: () => 0 });
+  const { settleMs, states, refreshMinIntervalMs: minIntervalMs, sweepConcurrency: concurrency } = settings;
+  const coordinators = createCoordinators({ ...shared, settleMs, states, minIntervalMs, concurrency, random: () => 0 });
+  const { refresh } = coordinators;
+  const sweeper = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
+  const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
   const app = createApp({ ...shared, settings, coordinators, limiter: async () => true });
 
   /** Everything but the warehouse's answers needs no more than turns: when none is awaited, all has come to its end. */
@@ -110,7 +113,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     set: (time: number) => vi.setSystemTime(time),
     jump: (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds),
     /** Fires the Cron Trigger for a time; true if no refresh failed. */
-    sweep: (time = Date.now()) => sweep({ ...shared, refresh: coordinators.refresh }, time),
+    sweep: (time = Date.now()) => sweep(sweeper, time, Date.now() + budget),
     /** A Standard Webhook, signed by a sender whose clock shows `at`. */
     hint(body: unknown, { id = crypto.randomUUID() as string, at = Date.now() } = {}) {
       const text = JSON.stringify(body);

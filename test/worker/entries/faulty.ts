@@ -1,6 +1,7 @@
 import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudflare/workers-types";
 import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
+import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper.ts";
 import worker from "../../../src/worker.ts";
 import type { Order } from "./order.ts";
 
@@ -54,6 +55,12 @@ function spoil(env: FaultyEnv): Env {
 }
 
 export class RefreshCoordinator extends RealCoordinator {
+  constructor(ctx: DurableObjectState, env: FaultyEnv) {
+    super(ctx, spoil(env));
+  }
+}
+
+export class Sweeper extends RealSweeper {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
     super(ctx, spoil(env));
   }

@@ -4,6 +4,8 @@ import worker from "../../../src/worker.ts";
 
 // The real Worker, whose coordinators can be made to vanish, in the middle of whatever they do.
 
+export { Sweeper } from "../../../src/cloudflare/sweeper.ts";
+
 export class RefreshCoordinator extends RealCoordinator {
   override fetch(): never {
     this.ctx.abort("a test wants it gone");

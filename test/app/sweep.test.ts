@@ -1,0 +1,104 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+import { ADMIN, startWorker, type TestWorker, until } from "../support/worker.ts";
+
+// More experiments than a slice holds, in the real runtimes.
+
+const EXPERIMENTS = 130;
+const AT_ONCE = 3;
+const STARTED = "2026-06-01T00:00:00.000Z";
+const nameOf = (index: number) => `experiment-${String(index).padStart(3, "0")}`;
+
+let proxy: WarehouseProxy;
+let worker: TestWorker;
+beforeAll(async () => {
+  proxy = await startProxy((await createWarehouse()).settings);
+});
+afterAll(() => proxy.stop());
+beforeEach(async () => {
+  worker = await startWorker(proxy.settings, { SWEEP_CONCURRENCY: AT_ONCE });
+  const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
+    const id = nameOf(index);
+    return JSON.stringify({
+      ...{ id, name: id, environment_key: "env", feature_name: id, variants: [], started_at: STARTED, ended_at: null },
+      ...{ created_at: STARTED, updated_at: STARTED, as_of: null, computed_at: null, is_final: false, exposures: null },
+    });
+  });
+  const imported = await worker.fetch("/v1/import", {
+    method: "POST",
+    headers: { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" },
+    body: lines.join("\n"),
+  });
+  expect(imported.status, await imported.text()).toBe(200);
+  proxy.reset();
+});
+afterEach(async () => {
+  proxy.openGate();
+  await worker.stop();
+});
+
+const held = (queries: number) =>
+  until(
+    () => proxy.state.waiting,
+    (waiting) => waiting >= queries,
+  );
+const rows = () => worker.select("SELECT id, as_of, last_error_at FROM experiments ORDER BY id");
+const endOf = () =>
+  until(
+    () => worker.logs().filter(({ event }) => event === "sweep.finished"),
+    ({ length }) => length > 0,
+  );
+
+describe("a sweep of more than a slice", () => {
+  it("refreshes each experiment once, as of its own time, and so many at once as it was told", async () => {
+    const now = Date.now();
+    expect(await worker.sweep(now)).toBe(true);
+    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: AT_ONCE });
+    const found = await rows();
+    expect(found).toHaveLength(EXPERIMENTS);
+    expect(new Set(found.map(({ as_of }) => as_of))).toEqual(new Set([now]));
+    expect(await endOf()).toMatchObject([{ level: "info", refreshed: EXPERIMENTS, skipped: 0, failed: 0 }]);
+  });
+
+  it("goes on past one that fails in every slice, and ends as failed", async () => {
+    const broken = [3, 50, 110].map(nameOf);
+    for (const id of broken) proxy.spoil(faults["rows of another shape"], id);
+    expect(await worker.sweep()).toBe(false);
+    for (const id of broken) proxy.spoil(null, id);
+    const failed = (await rows()).filter(({ last_error_at }) => last_error_at !== null);
+    expect(failed.map(({ id }) => id)).toEqual(broken);
+    expect(await endOf()).toMatchObject([{ level: "error", refreshed: EXPERIMENTS - 3, skipped: 0, failed: 3 }]);
+  });
+
+  it("is shared by one that comes meanwhile: neither the load nor the work doubles", async () => {
+    proxy.closeGate();
+    const sweeps = [worker.sweep(), worker.sweep()];
+    await held(AT_ONCE);
+    sweeps.push(worker.sweep());
+    proxy.openGate();
+    expect(await Promise.all(sweeps)).toEqual([true, true, true]);
+    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: AT_ONCE });
+  });
+
+  it("passes over what is deleted meanwhile, and takes in what is added and changed", async () => {
+    proxy.closeGate();
+    const now = Date.now();
+    const sweep = worker.sweep(now);
+    await held(AT_ONCE);
+    expect((await worker.call("DELETE", `/v1/experiments/${nameOf(100)}`)).status).toBe(204);
+    const definition = { environment_key: "env", feature_name: "new", started_at: STARTED };
+    expect((await worker.call("PUT", "/v1/experiments/zebra", definition)).status).toBe(201);
+    const changed = { ...definition, feature_name: "changed", variants: [{ key: "a", weight: 1 }] };
+    expect((await worker.call("PUT", `/v1/experiments/${nameOf(101)}`, changed)).status).toBe(200);
+    proxy.openGate();
+    expect(await sweep).toBe(true);
+    const found = await rows();
+    expect(found.map(({ id }) => id)).toEqual([
+      ...Array.from({ length: EXPERIMENTS }, (_, index) => nameOf(index)).filter((id) => id !== nameOf(100)),
+      "zebra",
+    ]);
+    for (const { as_of } of found) expect(as_of).toBeGreaterThanOrEqual(now);
+    expect((await worker.exposures(nameOf(101))).exposures.variants).toEqual({ a: 0 });
+  });
+});

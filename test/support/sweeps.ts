@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, expect } from "vitest";
+import { readMigrations } from "../../src/deno/read-migrations.ts";
+import { openSqlite } from "../../src/deno/sqlite.ts";
+import type { Log } from "../../src/log.ts";
+import type { RefreshOutcome } from "../../src/refresh/outcome.ts";
+import { createRefreshSlice, type RefreshSlice, type SliceDeps, sweep } from "../../src/refresh/sweep.ts";
+import { type Database, primary } from "../../src/store/database.ts";
+import { putExperiment } from "../../src/store/experiments.ts";
+import { migrate } from "../../src/store/migrations.ts";
+
+export const NOW = Date.UTC(2026, 5, 1);
+export const DAY = 86_400_000;
+export const REFRESHED: RefreshOutcome = { status: "refreshed" };
+
+export let database: ReturnType<typeof openSqlite>;
+
+/** An empty database of its own for each test. */
+export function eachOnItsDatabase(): void {
+  beforeEach(async () => {
+    database = openSqlite(":memory:");
+    await migrate(database, readMigrations("migrations/d1"));
+  });
+  afterEach(() => database.close());
+}
+
+export async function put(id: string, startedAt: number | null, endedAt: number | null = null): Promise<void> {
+  const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], startedAt, endedAt };
+  expect(await putExperiment(database, input, null, NOW)).toMatchObject({ ok: true });
+}
+
+export const nameOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
+
+/** So many running experiments, and their ids. Copies of the first: what one needs is the migrations' business. */
+export async function putMany(count: number): Promise<string[]> {
+  await put(nameOf(0), NOW);
+  await primary(database, {
+    sql: `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)
+    INSERT INTO experiments (id, name, environment_key, feature_name, variants, started_at, created_at, updated_at)
+    SELECT printf('experiment-%06d', i), name, environment_key, feature_name, variants, started_at, created_at, updated_at
+    FROM n, experiments WHERE id = ?2 AND ?1 > 1`,
+    values: [count, nameOf(0)],
+  });
+  return Array.from({ length: count }, (_, index) => nameOf(index));
+}
+
+type Options = {
+  refresh?: SliceDeps["refresh"];
+  on?: Database;
+  concurrency?: number;
+  clock?: () => number;
+  until?: number;
+  /** What hands a slice over to whoever refreshes it. */
+  hand?: (refreshSlice: RefreshSlice) => RefreshSlice;
+};
+
+/** One sweep whose refreshes end as told, or as refreshed; what it did, in the order in which it did it. */
+export async function sweepWith({
+  refresh = async () => REFRESHED,
+  on = database,
+  concurrency = 6,
+  clock = () => NOW,
+  until = NOW + 1,
+  hand = (refreshSlice) => refreshSlice,
+}: Options = {}) {
+  const calls: { id: string; now: number }[] = [];
+  const logs: { level: string; event: string; fields: Record<string, unknown> }[] = [];
+  const log: Log = (level, event, fields = {}) => logs.push({ level, event, fields });
+  const counted: SliceDeps["refresh"] = (id, now) => {
+    calls.push({ id, now });
+    return refresh(id, now);
+  };
+  const shared = { concurrency, clock, log };
+  const refreshSlice = hand(createRefreshSlice({ ...shared, refresh: counted }));
+  const ok = await sweep({ ...shared, database: on, refreshSlice }, NOW, until);
+  return { ok, logs, calls, ids: calls.map(({ id }) => id) };
+}
