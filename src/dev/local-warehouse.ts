@@ -61,7 +61,8 @@ export async function prepareWarehouse(settings: WarehouseSettings, withStates =
   }
   if (!withStates) return;
   const table = `\`${settings.table.replaceAll(/[`\\]/g, "\\$&")}\``;
-  for (const query of states) await client.command({ query: query.replace("FROM events AS", `FROM ${table} AS`) });
+  for (const query of states)
+    await client.command({ query: query.replace("FROM events AS", () => `FROM ${table} AS`) });
 }
 
 /** The Worker only reads; who fills a warehouse needs a client of their own. */

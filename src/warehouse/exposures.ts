@@ -7,7 +7,15 @@ import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 export type ExposureQuestion = { environmentKey: string; featureName: string; window: Window };
 
 /** Where exposures are read from, in SQL: the columns by what they mean, and the condition on the experiment's rows. */
-export type Source = { from: string; identity: string; variant: string; at: string; where: string };
+export type Source = {
+  from: string;
+  identity: string;
+  variant: string;
+  at: string;
+  where: string;
+  /** The variants' names, where a look of its own costs less than naming them in the same pass. */
+  names?: (variantHash: VariantHash) => string;
+};
 
 const EVENTS: Source = {
   from: "{database:Identifier}.{table:Identifier}",
@@ -36,28 +44,33 @@ const EVENTS: Source = {
  * All arithmetic is on epoch milliseconds: DateTime64 without a zone holds those, so that the server's time zone never
  * shows. Hashes travel as text, since JSON's numbers end at 2^53.
  */
-const sql = ({ from, identity, variant, at, where }: Source, variantHash: VariantHash) => `
+const sql = ({ from, identity, variant, at, where, names }: Source, variantHash: VariantHash) => `
 SELECT
   name,
   multiple,
-  if(multiple, '', toString(variant_and)) AS variant_hash,
-  if(multiple OR name != '', 0, intDiv(first_at, {bucket_size:Int64}) * {bucket_size:Int64}) AS bucket,
+  toString(hash) AS variant_hash,
+  index * {bucket_size:Int64} AS bucket,
   count() AS identities
 FROM (
   SELECT
-    ${variant} AS name,
+    ${names === undefined ? variant : "''"} AS name,
     groupBitAnd(${variantHash}(${variant})) AS variant_and,
     variant_and != groupBitOr(${variantHash}(${variant})) AS multiple,
     toUnixTimestamp64Milli(min(${at})) AS first_at
   FROM ${from}
   WHERE ${where}
-  GROUP BY GROUPING SETS ((${identity}), (${variant}))
+  GROUP BY ${names === undefined ? `GROUPING SETS ((${identity}), (${variant}))` : identity}
 )
-GROUP BY name, multiple, variant_hash, bucket`;
+GROUP BY
+  name,
+  multiple,
+  if(multiple, 0, variant_and) AS hash,
+  if(multiple OR name != '', 0, intDiv(first_at, {bucket_size:Int64})) AS index
+${names === undefined ? "" : `UNION ALL ${names(variantHash)}`}`;
 
 /** The first is the faster one; the second answers when two names collide in the first, as names can be made to. */
 const VARIANT_HASHES = ["cityHash64", "sipHash64"] as const;
-type VariantHash = (typeof VARIANT_HASHES)[number];
+export type VariantHash = (typeof VARIANT_HASHES)[number];
 
 /** From so many bytes on, a second try spills to the server's disk what the first found no memory for. */
 const SPILL_FROM_BYTES = 100_000_000;

@@ -4,7 +4,7 @@ import { bucketsOf } from "../exposures/buckets.ts";
 import type { ExposureCount } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { countFrom, countsOf, type ExposureQuestion, type Source } from "./exposures.ts";
+import { countFrom, countsOf, type ExposureQuestion, type Source, type VariantHash } from "./exposures.ts";
 import { adviceFor, type WarehouseFailure } from "./failure.ts";
 
 // What migrations/clickhouse/0002 to 0006 keep: for each identity of a window when it first saw which variant. A
@@ -158,6 +158,13 @@ function parametersOf({ experimentId, environmentKey, featureName, startedAt }: 
   };
 }
 
+const selectNames = (variantHash: VariantHash) => `
+SELECT toString(variant) AS name, 0 AS multiple, toString(${variantHash}(variant)) AS variant_hash, 0 AS bucket,
+  count() AS identities
+FROM {database:Identifier}.exposure_firsts
+WHERE window = {window:String}
+GROUP BY variant`;
+
 /** Exact for any window's end, though later events are in it: each variant's first exposure is there. */
 const FIRSTS: Source = {
   from: "{database:Identifier}.exposure_firsts",
@@ -165,6 +172,7 @@ const FIRSTS: Source = {
   variant: "variant",
   at: "first_exposure",
   where: "window = {window:String} AND first_exposure < fromUnixTimestamp64Milli({to:Int64})",
+  names: selectNames,
 };
 
 // A window that is merged into one part has one row for an identity, so that a scan tells what else takes a GROUP BY of
@@ -173,19 +181,22 @@ const FIRSTS: Source = {
 const SELECT_MERGED = `
 SELECT
   '' AS name,
-  multiIf(variant_and = variant_or, 0, last_first < fromUnixTimestamp64Milli({to:Int64}), 1, 2) AS multiple,
-  if(multiple = 0, toString(variant_and), '') AS variant_hash,
-  if(multiple = 0, intDiv(toUnixTimestamp64Milli(first_exposure), {bucket_size:Int64}) * {bucket_size:Int64}, 0) AS bucket,
+  several AS multiple,
+  toString(hash) AS variant_hash,
+  index * {bucket_size:Int64} AS bucket,
   count() AS identities
-FROM {database:Identifier}.exposure_identities FINAL
-WHERE window = {window:String} AND first_exposure < fromUnixTimestamp64Milli({to:Int64})
-  AND (SELECT uniqExact(_part) FROM {database:Identifier}.exposure_identities WHERE window = {window:String}) = 1
-GROUP BY multiple, variant_hash, bucket
-UNION ALL
-SELECT toString(variant) AS name, 0 AS multiple, toString(cityHash64(variant)) AS variant_hash, 0 AS bucket, count() AS identities
-FROM {database:Identifier}.exposure_firsts
-WHERE window = {window:String}
-GROUP BY variant`;
+FROM (
+  SELECT
+    multiIf(variant_and = variant_or, 0, last_first < fromUnixTimestamp64Milli({to:Int64}), 1, 2) AS several,
+    if(several = 0, variant_and, 0) AS hash,
+    if(several = 0, intDiv(toUnixTimestamp64Milli(first_exposure), {bucket_size:Int64}), 0) AS index
+  FROM {database:Identifier}.exposure_identities FINAL
+  WHERE window = {window:String} AND first_exposure < fromUnixTimestamp64Milli({to:Int64}) AND 1 = (
+    SELECT uniqExact(_part_index) FROM {database:Identifier}.exposure_identities WHERE window = {window:String}
+  )
+)
+GROUP BY several, hash, index
+UNION ALL ${selectNames("cityHash64")}`;
 
 const isCounted = z.object({ name: z.literal(""), multiple: z.union([z.literal(0), z.literal(1)]) });
 const isLeftOpen = z.object({ multiple: z.literal(2) });

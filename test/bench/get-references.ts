@@ -66,6 +66,9 @@ export async function startWorkerReferences(
         port: 0,
         cf: false,
         log: new NoOpLog(),
+        // As the local run starts ours: each of these costs something, or spares it.
+        unsafeTriggerHandlers: true,
+        handleStructuredLogs: () => undefined,
         compatibilityDate: "2026-11-17",
         compatibilityFlags: ["no_nodejs_compat"],
         modules: true,
