@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { StartedExperiment } from "../experiment.ts";
 import { bucketsOf } from "../exposures/buckets.ts";
 import type { ExposureCount } from "../exposures/summary.ts";

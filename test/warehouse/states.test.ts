@@ -83,7 +83,7 @@ describe("countStates, against the real engine", () => {
           serialise(summarise(counts.value, window, configured)),
         );
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
   });
 
