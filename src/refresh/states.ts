@@ -8,15 +8,14 @@ import type { Warehouse } from "../warehouse/client.ts";
 import type { ExposureQuestion } from "../warehouse/exposures.ts";
 import type { WarehouseFailure } from "../warehouse/failure.ts";
 import {
-  adviceForStates,
   belongsTo,
-  countStates,
   deleteWindow,
   fillWindow,
   findWindow,
   listWindows,
   noteWindow,
-} from "../warehouse/states.ts";
+} from "../warehouse/state-windows.ts";
+import { adviceForStates, countStates } from "../warehouse/states.ts";
 
 export type StatesSettings = {
   /** No insert into the events table takes longer. */

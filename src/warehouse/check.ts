@@ -2,7 +2,8 @@ import { failed, ok, type Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
 import { countExposures } from "./exposures.ts";
 import { adviceFor } from "./failure.ts";
-import { adviceForStates, countStates, findWindow } from "./states.ts";
+import { findWindow } from "./state-windows.ts";
+import { adviceForStates, countStates } from "./states.ts";
 
 /** The columns of the events table, and the type that each must have, whatever wraps or encodes it. */
 const COLUMNS = {

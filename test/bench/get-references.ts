@@ -55,7 +55,7 @@ const d1Of = (from: string) => `export default { async fetch(request, env) {
   } };`;
 
 export async function startWorkerReferences(
-  _folder: string,
+  _: string,
   copy: Copy,
   onStarted: (part: Stoppable) => void,
 ): Promise<References> {

@@ -1,0 +1,156 @@
+import * as z from "zod";
+import type { StartedExperiment } from "../experiment.ts";
+import { failed, ok, type Result } from "../result.ts";
+import type { QueryParameters, Warehouse } from "./client.ts";
+import type { WarehouseFailure } from "./failure.ts";
+
+// The windows that states are kept for: each belongs to one experiment as it is defined. Defined otherwise, or rebuilt,
+// the experiment gets a new one.
+
+export type StateWindow = StartedExperiment & {
+  window: string;
+  state: "opened" | "filled" | "dropped";
+  /** How long that has been so, by the server's clock. */
+  ageMs: number;
+};
+
+const windowRow = z.object({
+  window: z.string(),
+  experiment_id: z.string(),
+  environment_key: z.string(),
+  feature_name: z.string(),
+  started: z.int(),
+  newest_state: z.enum(["opened", "filled", "dropped"]),
+  age: z.int(),
+});
+
+const SELECT_WINDOWS = `
+SELECT
+  window, experiment_id, environment_key, feature_name,
+  toUnixTimestamp64Milli(started_at) AS started,
+  toString(max(state)) AS newest_state,
+  toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(max(noted_at)) AS age
+FROM {database:Identifier}.exposure_windows`;
+const GROUP_WINDOWS = "GROUP BY window, experiment_id, environment_key, feature_name, started_at";
+const NEWEST_FIRST = "min(noted_at) DESC, window";
+
+async function selectWindows(
+  warehouse: Warehouse,
+  sql: string,
+  parameters: QueryParameters,
+): Promise<Result<StateWindow[], WarehouseFailure>> {
+  const { database } = warehouse.table;
+  const answer = await warehouse.select(sql, { database, ...parameters });
+  if (!answer.ok) return answer;
+  const rows = z.array(windowRow).safeParse(answer.value);
+  if (!rows.success) return failed({ kind: "bad_rows" });
+  return ok(
+    rows.data.map((row) => ({
+      window: row.window,
+      experimentId: row.experiment_id,
+      environmentKey: row.environment_key,
+      featureName: row.feature_name,
+      startedAt: row.started,
+      state: row.newest_state,
+      ageMs: row.age,
+    })),
+  );
+}
+
+/** The newest window of an experiment, if it is the experiment's as it is defined now and not dropped. */
+export async function findWindow(
+  warehouse: Warehouse,
+  experiment: StartedExperiment,
+): Promise<Result<StateWindow | null, WarehouseFailure>> {
+  const found = await selectWindows(
+    warehouse,
+    `${SELECT_WINDOWS} WHERE experiment_id = {experiment_id:String} ${GROUP_WINDOWS} ORDER BY ${NEWEST_FIRST} LIMIT 1`,
+    { experiment_id: experiment.experimentId },
+  );
+  if (!found.ok) return found;
+  const [newest] = found.value;
+  return ok(newest !== undefined && newest.state !== "dropped" && belongsTo(newest, experiment) ? newest : null);
+}
+
+/** The windows of so many experiments whose ids come after `after`: by experiment, each one's newest first. */
+export function listWindows(
+  warehouse: Warehouse,
+  after: string,
+  experiments: number,
+): Promise<Result<StateWindow[], WarehouseFailure>> {
+  return selectWindows(
+    warehouse,
+    `${SELECT_WINDOWS} WHERE experiment_id IN (
+      SELECT DISTINCT experiment_id FROM {database:Identifier}.exposure_windows
+      WHERE experiment_id > {after:String} ORDER BY experiment_id LIMIT {experiments:UInt32}
+    ) ${GROUP_WINDOWS} ORDER BY experiment_id, ${NEWEST_FIRST}`,
+    { after, experiments },
+  );
+}
+
+export function belongsTo(window: StartedExperiment, experiment: StartedExperiment): boolean {
+  return (
+    window.experimentId === experiment.experimentId &&
+    window.environmentKey === experiment.environmentKey &&
+    window.featureName === experiment.featureName &&
+    window.startedAt === experiment.startedAt
+  );
+}
+
+/** Notes what has become of a window. The first note opens it: from now on, events that arrive go into it. */
+export async function noteWindow(
+  warehouse: Warehouse,
+  window: string,
+  experiment: StartedExperiment,
+  state: StateWindow["state"],
+): Promise<Result<null, WarehouseFailure>> {
+  return warehouse.command(
+    `INSERT INTO {database:Identifier}.exposure_windows
+      (window, experiment_id, environment_key, feature_name, started_at, state)
+    SELECT {window:String}, {experiment_id:String}, {environment_key:String}, {feature_name:String},
+      fromUnixTimestamp64Milli({started_at:Int64}), {state:String}`,
+    { database: warehouse.table.database, window, ...parametersOf(experiment), state },
+  );
+}
+
+/** Puts all events of now into a window. Those that are in it already change nothing. */
+export function fillWindow(
+  warehouse: Warehouse,
+  window: string,
+  experiment: StartedExperiment,
+): Promise<Result<null, WarehouseFailure>> {
+  return warehouse.command(
+    `INSERT INTO {database:Identifier}.exposure_firsts (window, identity, identity_check, variant, first_exposure)
+    SELECT {window:String}, cityHash64(identifier) AS identity, xxh3(identifier) AS identity_check, value, min(timestamp)
+    FROM {database:Identifier}.{table:Identifier}
+    WHERE environment_key = {environment_key:String}
+      AND event = '$flag_exposure'
+      AND feature_name = {feature_name:String}
+      AND timestamp >= fromUnixTimestamp64Milli({started_at:Int64})
+      AND identifier != ''
+      AND value != ''
+    GROUP BY identity, identity_check, value`,
+    { ...warehouse.table, window, ...parametersOf(experiment) },
+  );
+}
+
+/** Deletes all that is known of a window, itself last. */
+export async function deleteWindow(warehouse: Warehouse, window: string): Promise<Result<null, WarehouseFailure>> {
+  for (const table of ["exposure_identities", "exposure_firsts", "exposure_windows"]) {
+    const deleted = await warehouse.command(
+      "DELETE FROM {database:Identifier}.{table:Identifier} WHERE window = {window:String}",
+      { database: warehouse.table.database, table, window },
+    );
+    if (!deleted.ok) return deleted;
+  }
+  return ok(null);
+}
+
+function parametersOf({ experimentId, environmentKey, featureName, startedAt }: StartedExperiment) {
+  return {
+    experiment_id: experimentId,
+    environment_key: environmentKey,
+    feature_name: featureName,
+    started_at: startedAt,
+  };
+}
