@@ -21,6 +21,8 @@ export type Settings = {
   flagsmithWebhookSecret: string | null;
   refreshMinIntervalMs: number;
   settleMs: number;
+  /** How long the warehouse keeps events; 0: for good. */
+  eventsTtlDays: number;
   /** So many refreshes of a sweep run at once. */
   sweepConcurrency: number;
   cacheSeconds: number;
@@ -43,6 +45,7 @@ export const settingNames = [
   "WEBHOOK_SECRET",
   "FLAGSMITH_WEBHOOK_SECRET",
   "EVENTS_TABLE",
+  "EVENTS_TTL_DAYS",
   "EXPOSURE_SOURCE",
   "LONGEST_INSERT_SECONDS",
   "REFRESH_MIN_INTERVAL_SECONDS",
@@ -158,6 +161,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     flagsmithWebhookSecret: text("FLAGSMITH_WEBHOOK_SECRET"),
     refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
     settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,
+    eventsTtlDays: whole("EVENTS_TTL_DAYS", "number of days", 90, 0, 36_500),
     sweepConcurrency: whole("SWEEP_CONCURRENCY", "number", 6, 1, 100),
     cacheSeconds: seconds("CACHE_SECONDS", 5, 0),
     states: states(),

@@ -1,4 +1,4 @@
--- For EXPOSURE_SOURCE = "states" only, as 0003 to 0006: what is known of each identity is kept up to date as events arrive,
+-- For EXPOSURE_SOURCE = "states" only, as 0003 to 0008: what is known of each identity is kept up to date as events arrive,
 -- so that a refresh costs what the identities cost, and not their events. Run them as a user who may create tables and
 -- views, in the database of the events table. Running them again changes nothing.
 --

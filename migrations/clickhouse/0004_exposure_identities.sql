@@ -1,5 +1,6 @@
 -- One row for an identity, once merged: a window that is all in one part needs no GROUP BY. The AND and the OR of the
--- hashes of its variants differ if it saw more than one. last_first is no earlier than its first exposure to any of them.
+-- hashes of its variants differ if it saw more than one. last_first is no earlier than its first exposure to any of
+-- them, and written in the same way.
 CREATE TABLE IF NOT EXISTS exposure_identities
 (
     window         LowCardinality(String),
@@ -7,8 +8,8 @@ CREATE TABLE IF NOT EXISTS exposure_identities
     identity_check UInt64 CODEC(NONE),
     variant_and    SimpleAggregateFunction(groupBitAnd, UInt64),
     variant_or     SimpleAggregateFunction(groupBitOr, UInt64),
-    first_exposure SimpleAggregateFunction(min, DateTime64(3)),
-    last_first     SimpleAggregateFunction(max, DateTime64(3))
+    first_and_late SimpleAggregateFunction(min, Int64),
+    last_first     SimpleAggregateFunction(max, Int64)
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (window, identity, identity_check);

@@ -6,7 +6,8 @@ SELECT
     cityHash64(identifier) AS identity,
     xxh3(identifier) AS identity_check,
     value AS variant,
-    min(timestamp) AS first_exposure
+    min(toUnixTimestamp64Milli(timestamp) * 2
+        + ifNull(toUnixTimestamp64Milli(collected_at) - toUnixTimestamp64Milli(timestamp) > 3600000, 0)) AS first_and_late
 FROM events AS exposures
 INNER JOIN
 (

@@ -6,7 +6,7 @@ SELECT
     identity_check,
     groupBitAnd(cityHash64(variant)) AS variant_and,
     groupBitOr(cityHash64(variant)) AS variant_or,
-    min(firsts.first_exposure) AS first_exposure,
-    max(firsts.first_exposure) AS last_first
+    min(firsts.first_and_late) AS first_and_late,
+    max(firsts.first_and_late) AS last_first
 FROM exposure_firsts AS firsts
 GROUP BY window, identity, identity_check;

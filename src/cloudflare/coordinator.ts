@@ -40,6 +40,7 @@ export class RefreshCoordinator extends DurableObject<Env> {
       database: openDatabase(this.env.DB, settings.value),
       warehouse: connectWarehouse(settings.value.warehouse),
       settleMs: settings.value.settleMs,
+      eventsTtlDays: settings.value.eventsTtlDays,
       states: settings.value.states,
       clock: Date.now,
       log: consoleLog,

@@ -44,10 +44,17 @@ export async function openService(
   await migrate(database, readMigrations("migrations/d1"));
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
-  const { settleMs, states, refreshMinIntervalMs: minIntervalMs, sweepConcurrency: concurrency } = settings;
+  const {
+    settleMs,
+    eventsTtlDays,
+    states,
+    refreshMinIntervalMs: minIntervalMs,
+    sweepConcurrency: concurrency,
+  } = settings;
   const coordinators = createCoordinators({
     ...shared,
     settleMs,
+    eventsTtlDays,
     states,
     minIntervalMs,
     concurrency,

@@ -1,9 +1,11 @@
 import { bucketsOf, type Window } from "./buckets.ts";
+import { type Check, checkNames, checkStatuses, type Figure, figureNames, type Health, statusOf } from "./health.ts";
 import { type ExposureCount, serialise, summarise } from "./summary.ts";
 
 /**
  * The text that `serialise` once wrote, from what JSON made of it. The numbers are counted again from each bucket's
- * new identities: null if they do not add up, or are not those of the window.
+ * new identities: null if they do not add up, or are not those of the window. What the checks found is taken as it is, since
+ * it rests on more than the numbers.
  * @param configured the variants' keys: JSON loses the order of keys like `2`, so they get that of a refresh
  */
 export function restore(exposures: unknown, window: Window, configured: readonly string[]): string | null {
@@ -21,8 +23,34 @@ export function restore(exposures: unknown, window: Window, configured: readonly
   }
   const inFile = Object.keys(Object(property(exposures, "variants")));
   const keys = new Set([...configured.filter((key) => inFile.includes(key)), ...inFile.sort()]);
-  const text = serialise(summarise(counts, window, keys));
+  const health = restoreHealth(property(exposures, "health"), keys);
+  if (health === null) return null;
+  const text = serialise(summarise(counts, window, keys), health);
   return isSame(JSON.parse(text), exposures) ? text : null;
+}
+
+function restoreHealth(health: unknown, keys: ReadonlySet<string>): Health | null {
+  const found = property(health, "checks");
+  const order = new Map([...keys].map((key, index) => [key, index]));
+  const checks: Check[] = [];
+  for (const [index, name] of checkNames.entries()) {
+    const check: unknown = Array.isArray(found) ? found[index] : null;
+    const status = checkStatuses.find((status) => status === property(check, "status"));
+    const detail = property(check, "detail");
+    if (status === undefined || typeof detail !== "string") return null;
+    const figures: Record<string, Figure> = {};
+    for (const figure of figureNames[name]) figures[figure] = restoreFigure(property(check, figure), order);
+    checks.push({ name, status, detail, figures });
+  }
+  return { status: statusOf(checks), checks };
+}
+
+/** What is no figure becomes one that is not the same. */
+function restoreFigure(figure: unknown, order: ReadonlyMap<string, number>): Figure {
+  if (typeof figure === "number" || typeof figure === "string") return figure;
+  if (typeof figure !== "object" || figure === null) return null;
+  const entries = Object.entries(figure).sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
+  return new Map(entries.map(([key, value]) => [key, Number(value)]));
 }
 
 function isCount(value: unknown): value is number {

@@ -1,4 +1,5 @@
 import { type Buckets, bucketsOf, type Window } from "./buckets.ts";
+import type { Check, Figure, Health } from "./health.ts";
 
 /**
  * Identities of the window, counted by how they were exposed: either all that saw one variant only, by the bucket
@@ -7,6 +8,21 @@ import { type Buckets, bucketsOf, type Window } from "./buckets.ts";
 export type ExposureCount =
   | { multiple: false; variant: string; bucket: number; identities: number }
   | { multiple: true; identities: number };
+
+/** How the events of the window came in. */
+export type Collection = {
+  /** Epoch milliseconds; null if there is none. */
+  latestExposureAt: number | null;
+  /** Identities, whatever they saw, whose first exposure was collected more than an hour after it happened. */
+  lateIdentities: number;
+  /** Exposures that count for nothing, because they name no identity or no variant. */
+  invalidEvents: number;
+  /** Exposures that came, duplicates and invalid ones too. Where none is invalid, it may not have been counted: 0. */
+  events: number;
+};
+
+/** What the warehouse knows of a window. */
+export type CountedExposures = { counts: ExposureCount[]; collection: Collection };
 
 /** One variant's identities, one number a bucket. */
 export type Series = { total: number; added: number[] };
@@ -57,7 +73,7 @@ export function summarise(counts: Iterable<ExposureCount>, window: Window, confi
  * The `exposures` object of the answer as JSON text. Written by hand because an object literal would reorder keys
  * like `2` and lose `__proto__`; the same summary always gives the same bytes.
  */
-export function serialise(summary: Summary): string {
+export function serialise(summary: Summary, health: Health): string {
   const { buckets } = summary;
   const columns = [...summary.variants].map(([key, series]) => ({ name: JSON.stringify(key), series, cumulative: 0 }));
   const points: string[] = [];
@@ -79,6 +95,17 @@ export function serialise(summary: Summary): string {
   return (
     `{"total_identities":${summary.totalIdentities},"excluded_identities":${summary.excludedIdentities},` +
     `"variants":{${totals.join()}},` +
+    `"health":{"status":"${health.status}","checks":[${health.checks.map(serialiseCheck).join()}]},` +
     `"timeseries":{"granularity":"${buckets.granularity}","points":[${points.join()}]}}`
   );
+}
+
+function serialiseCheck({ name, status, detail, figures }: Check): string {
+  const properties: Record<string, Figure> = { name, status, detail, ...figures };
+  const fields = Object.entries(properties).map(([key, figure]) => {
+    if (!(figure instanceof Map)) return `"${key}":${JSON.stringify(figure)}`;
+    const numbers = [...figure].map(([variant, value]) => `${JSON.stringify(variant)}:${JSON.stringify(value)}`);
+    return `"${key}":{${numbers.join()}}`;
+  });
+  return `{${fields.join()}}`;
 }

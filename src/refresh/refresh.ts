@@ -1,6 +1,7 @@
-import { statusAt, type Variant } from "../experiment.ts";
+import { type Definition, statusAt } from "../experiment.ts";
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
-import { type ExposureCount, serialise, summarise } from "../exposures/summary.ts";
+import { checkHealth, type Health } from "../exposures/health.ts";
+import { type CountedExposures, serialise, summarise } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
@@ -15,6 +16,8 @@ export type RefreshDeps = {
   database: Database;
   warehouse: Warehouse;
   settleMs: number;
+  /** How long the warehouse keeps events; 0: for good. */
+  eventsTtlDays: number;
   /** Where identities are counted: from states if there are any, else from the events. */
   states: StatesSettings | null;
   clock: () => number;
@@ -54,12 +57,13 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   // The last numbers come from the events themselves: they stay, and states are worth no more than their views.
   const states = isFinal || deps.states === null ? null : { ...deps, ...deps.states };
   const known = states === null ? null : await countFromStates(states, started, question);
-  const counts = known === null ? await countExposures(deps.warehouse, question) : ok(known);
-  const exposures = counts.ok ? serialiseCounts(counts.value, question.window, experiment.variants) : counts;
+  const counted = known === null ? await countExposures(deps.warehouse, question) : ok(known);
+  const computed = counted.ok ? compute(counted.value, question.window, experiment, deps.eventsTtlDays) : counted;
   const computedAt = Math.max(begunAt, deps.clock());
-  if (!exposures.ok) return fail(deps, basis, exposures.failure, computedAt);
+  if (!computed.ok) return fail(deps, basis, computed.failure, computedAt);
 
-  const saved = await saveSummary(deps.database, basis, { asOf, computedAt, isFinal, exposures: exposures.value });
+  const { exposures } = computed.value;
+  const saved = await saveSummary(deps.database, basis, { asOf, computedAt, isFinal, exposures });
   if (!saved) return { status: "skipped", reason: "superseded" };
   deps.log("info", "refresh.succeeded", {
     experiment_id: id,
@@ -71,20 +75,25 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   return { status: "refreshed" };
 }
 
-function serialiseCounts(
-  counts: readonly ExposureCount[],
+/** What is stored of counts, and how far they can be trusted. */
+function compute(
+  { counts, collection }: CountedExposures,
   window: Window,
-  variants: readonly Variant[],
-): Result<string, WarehouseFailure> {
+  { variants, endedAt }: Definition,
+  eventsTtlDays: number,
+): Result<{ exposures: string; health: Health }, WarehouseFailure> {
   const configured = variants.map(({ key }) => key);
   // What can't fit is not even computed: it would take hundreds of megabytes to find out.
   const keys = new Set(configured);
   for (const count of counts) if (!count.multiple) keys.add(count.variant);
   if (keys.size * bucketsOf(window).count * LEAST_BYTES_A_CELL > MOST_BYTES) return failed({ kind: "too_large" });
 
-  const exposures = serialise(summarise(counts, window, configured));
+  const summary = summarise(counts, window, configured);
+  const isRunning = endedAt === null || window.to < endedAt;
+  const health = checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays });
+  const exposures = serialise(summary, health);
   const tooLarge = new TextEncoder().encode(exposures).byteLength > MOST_BYTES;
-  return tooLarge ? failed({ kind: "too_large" }) : ok(exposures);
+  return tooLarge ? failed({ kind: "too_large" }) : ok({ exposures, health });
 }
 
 async function fail(

@@ -1,5 +1,5 @@
 import type { StartedExperiment } from "../experiment.ts";
-import type { ExposureCount } from "../exposures/summary.ts";
+import type { CountedExposures } from "../exposures/summary.ts";
 import { describeBug, type Log } from "../log.ts";
 import type { Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
@@ -25,23 +25,23 @@ export type StatesSettings = {
 export type StatesDeps = StatesSettings & { warehouse: Warehouse; log: Log };
 
 /**
- * The counts from the states of an experiment's window; null where the events themselves must be counted: the window
+ * What the states know of an experiment's window; null where the events themselves must be counted: the window
  * is not filled yet, or the states did not answer, which is in the log by then.
  */
 export async function countFromStates(
   deps: StatesDeps,
   experiment: StartedExperiment,
   question: ExposureQuestion,
-): Promise<ExposureCount[] | null> {
+): Promise<CountedExposures | null> {
   const before = await findWindow(deps.warehouse, experiment);
   if (!before.ok) return complain(deps.log, experiment, before.failure);
   if (before.value?.state !== "filled") return null;
-  const counts = await countStates(deps.warehouse, before.value.window, question);
-  if (!counts.ok) return complain(deps.log, experiment, counts.failure);
+  const counted = await countStates(deps.warehouse, before.value.window, question);
+  if (!counted.ok) return complain(deps.log, experiment, counted.failure);
   // A window that was dropped meanwhile may have been emptied under the count.
   const after = await findWindow(deps.warehouse, experiment);
   if (!after.ok) return complain(deps.log, experiment, after.failure);
-  return after.value?.window === before.value.window ? counts.value : null;
+  return after.value?.window === before.value.window ? counted.value : null;
 }
 
 /**

@@ -1,40 +1,43 @@
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
-import type { ExposureCount } from "../exposures/summary.ts";
-import { failed, ok, type Result } from "../result.ts";
+import type { CountedExposures } from "../exposures/summary.ts";
+import { failed, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
+import { EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST, selectEvents } from "./events.ts";
+import { readCounts } from "./exposure-rows.ts";
 import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 
 export type ExposureQuestion = { environmentKey: string; featureName: string; window: Window };
 
-/** Where exposures are read from, in SQL: the columns by what they mean, and the condition on the experiment's rows. */
+/** The first is the faster one; the second answers when two names collide in the first, as names can be made to. */
+const VARIANT_HASHES = ["cityHash64", "sipHash64"] as const;
+export type VariantHash = (typeof VARIANT_HASHES)[number];
+
+/** Where exposures are read from, in SQL: columns by what they mean, and the condition on the experiment's rows. */
 export type Source = {
   from: string;
+  where: string;
   identity: string;
   variant: string;
-  at: string;
-  where: string;
+  firstAndLate: string;
   /** The variants' names, where a look of its own costs less than naming them in the same pass. */
   names?: (variantHash: VariantHash) => string;
+  /** SELECTs of what else there is to know. */
+  rest: readonly string[];
 };
 
 const EVENTS: Source = {
-  from: "{database:Identifier}.{table:Identifier}",
+  from: EVENTS_TABLE,
+  where: `${IN_WINDOW} AND ${IS_VALID}`,
   // Two hash functions that have nothing in common, because one 128-bit function takes longer than both.
   identity: "cityHash64(identifier), xxh3(identifier)",
   variant: "value",
-  at: "timestamp",
-  where: `environment_key = {environment_key:String}
-    AND event = '$flag_exposure'
-    AND feature_name = {feature_name:String}
-    AND timestamp >= fromUnixTimestamp64Milli({from:Int64})
-    AND timestamp < fromUnixTimestamp64Milli({to:Int64})
-    AND identifier != ''
-    AND value != ''`,
+  firstAndLate: FIRST_AND_LATE,
+  rest: [SELECT_LATEST, ...selectEvents()],
 };
 
 /**
  * One row for each bucket and variant that somebody was first exposed in, one for all who saw several variants, and one
- * for each variant with its name, from one pass over the exposures.
+ * for each variant with its name, from one pass over the exposures; and the rest.
  *
  * What is kept of an identity has a fixed size, whatever its events: hashes of 128 bits for itself and of 64 for its
  * variant. The AND and the OR of its variants' hashes differ exactly if it saw more than one, and neither they nor the
@@ -44,38 +47,38 @@ const EVENTS: Source = {
  * All arithmetic is on epoch milliseconds: DateTime64 without a zone holds those, so that the server's time zone never
  * shows. Hashes travel as text, since JSON's numbers end at 2^53.
  */
-const sql = ({ from, identity, variant, at, where, names }: Source, variantHash: VariantHash) => `
+const sql = ({ from, where, identity, variant, firstAndLate, names, rest }: Source, variantHash: VariantHash) =>
+  [
+    `
 SELECT
+  arrayElement(['identities', 'multiple', 'variant'], row_kind) AS kind,
   name,
-  multiple,
   toString(hash) AS variant_hash,
-  index * {bucket_size:Int64} AS bucket,
-  count() AS identities
+  index * {bucket_size:Int64} AS at,
+  count() AS identities,
+  sum(bitAnd(earliest, 1)) AS late,
+  0 AS events
 FROM (
   SELECT
     ${names === undefined ? variant : "''"} AS name,
     groupBitAnd(${variantHash}(${variant})) AS variant_and,
-    variant_and != groupBitOr(${variantHash}(${variant})) AS multiple,
-    toUnixTimestamp64Milli(min(${at})) AS first_at
+    multiIf(name != '', 3, variant_and != groupBitOr(${variantHash}(${variant})), 2, 1) AS row_kind,
+    min(${firstAndLate}) AS earliest
   FROM ${from}
   WHERE ${where}
   GROUP BY ${names === undefined ? `GROUPING SETS ((${identity}), (${variant}))` : identity}
 )
 GROUP BY
+  row_kind,
   name,
-  multiple,
-  if(multiple, 0, variant_and) AS hash,
-  if(multiple OR name != '', 0, intDiv(first_at, {bucket_size:Int64})) AS index
-${names === undefined ? "" : `UNION ALL ${names(variantHash)}`}`;
-
-/** The first is the faster one; the second answers when two names collide in the first, as names can be made to. */
-const VARIANT_HASHES = ["cityHash64", "sipHash64"] as const;
-export type VariantHash = (typeof VARIANT_HASHES)[number];
+  if(row_kind = 2, 0, variant_and) AS hash,
+  if(row_kind = 1, intDiv(earliest, 2 * {bucket_size:Int64}), 0) AS index`,
+    ...(names === undefined ? [] : [names(variantHash)]),
+    ...rest,
+  ].join("\nUNION ALL\n");
 
 /** From so many bytes on, a second try spills to the server's disk what the first found no memory for. */
 const SPILL_FROM_BYTES = 100_000_000;
-
-type Row = { name: string; multiple: 0 | 1; variant_hash: string; bucket: number; identities: number };
 
 /**
  * Counts the identities of one experiment by their first exposure. Believes no row that is not a count: a wrong
@@ -83,33 +86,38 @@ type Row = { name: string; multiple: 0 | 1; variant_hash: string; bucket: number
  */
 export function countExposures(
   warehouse: Warehouse,
+  question: ExposureQuestion,
+): Promise<Result<CountedExposures, WarehouseFailure>> {
+  return countFrom(warehouse, EVENTS, parametersOf(warehouse, question), question.window);
+}
+
+/** What the SQL of a question is bound to. */
+export function parametersOf(
+  warehouse: Warehouse,
   { environmentKey, featureName, window }: ExposureQuestion,
-): Promise<Result<ExposureCount[], WarehouseFailure>> {
-  const parameters = {
+): QueryParameters {
+  return {
     ...warehouse.table,
     environment_key: environmentKey,
     feature_name: featureName,
     from: window.from,
     to: window.to,
+    bucket_size: bucketsOf(window).size,
   };
-  return countFrom(warehouse, EVENTS, parameters, window);
 }
 
-/** The same from any source, with the parameters that its condition names. */
+/** The same from any source, with the parameters that its SQL names. */
 export async function countFrom(
   warehouse: Warehouse,
   source: Source,
   parameters: QueryParameters,
   window: Window,
-): Promise<Result<ExposureCount[], WarehouseFailure>> {
+): Promise<Result<CountedExposures, WarehouseFailure>> {
   for (const variantHash of VARIANT_HASHES) {
-    const rows = await selectOrSpill(warehouse, sql(source, variantHash), {
-      ...parameters,
-      bucket_size: bucketsOf(window).size,
-    });
+    const rows = await selectOrSpill(warehouse, sql(source, variantHash), parameters);
     if (!rows.ok) return rows;
-    const counts = countsOf(rows.value, window);
-    if (counts !== "collision") return counts;
+    const counted = readCounts(rows.value, window);
+    if (counted !== "collision") return counted;
   }
   return failed({ kind: "bad_rows" });
 }
@@ -122,55 +130,4 @@ async function selectOrSpill(
   const answer = await warehouse.select(query, parameters);
   if (answer.ok || answer.failure.code !== MEMORY_LIMIT_EXCEEDED) return answer;
   return warehouse.select(query, parameters, { max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) });
-}
-
-/** Of rows as the query gives them; a collision if one hash has two names. */
-export function countsOf(
-  rows: readonly unknown[],
-  window: Window,
-): Result<ExposureCount[], WarehouseFailure> | "collision" {
-  const checked: Row[] = [];
-  const names = new Map<string, string>();
-  for (const row of rows) {
-    if (!isRow(row)) return failed({ kind: "bad_rows" });
-    checked.push(row);
-    if (row.name === "") continue;
-    if (names.has(row.variant_hash)) return "collision";
-    names.set(row.variant_hash, row.name);
-  }
-
-  const buckets = bucketsOf(window);
-  const end = buckets.first + buckets.count * buckets.size;
-  const counts: ExposureCount[] = [];
-  for (const { name, multiple, variant_hash, bucket, identities } of checked) {
-    if (name !== "") continue;
-    if (multiple === 1) {
-      counts.push({ multiple: true, identities });
-      continue;
-    }
-    const variant = names.get(variant_hash);
-    const inWindow = bucket >= buckets.first && bucket < end && bucket % buckets.size === 0;
-    if (!inWindow || variant === undefined) return failed({ kind: "bad_rows" });
-    counts.push({ multiple: false, variant, bucket, identities });
-  }
-  return ok(counts);
-}
-
-function isRow(row: unknown): row is Row {
-  return (
-    typeof row === "object" &&
-    row !== null &&
-    "name" in row &&
-    typeof row.name === "string" &&
-    "multiple" in row &&
-    (row.multiple === 0 || row.multiple === 1) &&
-    "variant_hash" in row &&
-    typeof row.variant_hash === "string" &&
-    "bucket" in row &&
-    Number.isSafeInteger(row.bucket) &&
-    "identities" in row &&
-    typeof row.identities === "number" &&
-    Number.isSafeInteger(row.identities) &&
-    row.identities > 0
-  );
 }

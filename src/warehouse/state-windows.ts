@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { StartedExperiment } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
+import { EVENTS_TABLE, FIRST_AND_LATE, IS_EXPOSURE, IS_VALID } from "./events.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
 // The windows that states are kept for: each belongs to one experiment as it is defined. Defined otherwise, or rebuilt,
@@ -109,34 +110,49 @@ export async function noteWindow(
       (window, experiment_id, environment_key, feature_name, started_at, state)
     SELECT {window:String}, {experiment_id:String}, {environment_key:String}, {feature_name:String},
       fromUnixTimestamp64Milli({started_at:Int64}), {state:String}`,
-    { database: warehouse.table.database, window, ...parametersOf(experiment), state },
+    {
+      database: warehouse.table.database,
+      window,
+      experiment_id: experiment.experimentId,
+      environment_key: experiment.environmentKey,
+      feature_name: experiment.featureName,
+      started_at: experiment.startedAt,
+      state,
+    },
   );
 }
 
 /** Puts all events of now into a window. Those that are in it already change nothing. */
-export function fillWindow(
+export async function fillWindow(
   warehouse: Warehouse,
   window: string,
   experiment: StartedExperiment,
 ): Promise<Result<null, WarehouseFailure>> {
-  return warehouse.command(
-    `INSERT INTO {database:Identifier}.exposure_firsts (window, identity, identity_check, variant, first_exposure)
-    SELECT {window:String}, cityHash64(identifier) AS identity, xxh3(identifier) AS identity_check, value, min(timestamp)
-    FROM {database:Identifier}.{table:Identifier}
-    WHERE environment_key = {environment_key:String}
-      AND event = '$flag_exposure'
-      AND feature_name = {feature_name:String}
-      AND timestamp >= fromUnixTimestamp64Milli({started_at:Int64})
-      AND identifier != ''
-      AND value != ''
+  const { environmentKey, featureName, startedAt } = experiment;
+  const parameters = {
+    ...warehouse.table,
+    ...{ window, environment_key: environmentKey, feature_name: featureName, from: startedAt },
+  };
+  const filled = await warehouse.command(
+    `INSERT INTO {database:Identifier}.exposure_firsts (window, identity, identity_check, variant, first_and_late)
+    SELECT {window:String}, cityHash64(identifier) AS identity, xxh3(identifier) AS identity_check, value,
+      min(${FIRST_AND_LATE})
+    FROM ${EVENTS_TABLE}
+    WHERE ${IS_EXPOSURE} AND ${IS_VALID}
     GROUP BY identity, identity_check, value`,
-    { ...warehouse.table, window, ...parametersOf(experiment) },
+    parameters,
+  );
+  if (!filled.ok) return filled;
+  return warehouse.command(
+    `INSERT INTO {database:Identifier}.exposure_invalids (window)
+    SELECT {window:String} FROM ${EVENTS_TABLE} WHERE ${IS_EXPOSURE} AND NOT (${IS_VALID}) LIMIT 1`,
+    parameters,
   );
 }
 
 /** Deletes all that is known of a window, itself last. */
 export async function deleteWindow(warehouse: Warehouse, window: string): Promise<Result<null, WarehouseFailure>> {
-  for (const table of ["exposure_identities", "exposure_firsts", "exposure_windows"]) {
+  for (const table of ["exposure_identities", "exposure_firsts", "exposure_invalids", "exposure_windows"]) {
     const deleted = await warehouse.command(
       "DELETE FROM {database:Identifier}.{table:Identifier} WHERE window = {window:String}",
       { database: warehouse.table.database, table, window },
@@ -144,13 +160,4 @@ export async function deleteWindow(warehouse: Warehouse, window: string): Promis
     if (!deleted.ok) return deleted;
   }
   return ok(null);
-}
-
-function parametersOf({ experimentId, environmentKey, featureName, startedAt }: StartedExperiment) {
-  return {
-    experiment_id: experimentId,
-    environment_key: environmentKey,
-    feature_name: featureName,
-    started_at: startedAt,
-  };
 }

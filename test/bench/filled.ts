@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/health.ts";
 import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
 
 // Experiments for the benchmarks, brought in by the API as any others.
@@ -61,7 +62,10 @@ function experimentLine(index: number, running: boolean): string {
     computed_at: iso(to),
     is_final: !running,
   };
-  const exposures = serialise(summarise(counts, window, ["control", "treatment"]));
+  const summary = summarise(counts, window, ["control", "treatment"]);
+  const collection = { latestExposureAt: to - 1, lateIdentities: 0, invalidEvents: 0, events: 0 };
+  const health = checkHealth({ window, isRunning: running, variants, summary, collection, eventsTtlDays: 0 });
+  const exposures = serialise(summary, health);
   return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
 }
 

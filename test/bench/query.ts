@@ -56,7 +56,7 @@ async function compareAll(warehouse: Events, feature: string, turns: number, has
 async function countOf({ connection }: Events, feature: string): Promise<ExposureCount[]> {
   const counts = await countExposures(connection, questionOf(feature));
   if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
-  return counts.value;
+  return counts.value.counts;
 }
 
 function identitiesOf(rows: readonly unknown[]): number {

@@ -93,7 +93,8 @@ async function countOf({ connection }: Events, feature: string): Promise<{ ms: n
   let counts: ExposureCount[] | null = null;
   const deps = { warehouse: connection, longestInsertMs: 0, log: quiet };
   const ms = await timed(async () => {
-    counts = await countFromStates(deps, experimentOf(feature), questionOf(feature));
+    const counted = await countFromStates(deps, experimentOf(feature), questionOf(feature));
+    counts = counted?.counts ?? null;
   });
   if (counts === null) throw new Error(`there are no states of ${feature}`);
   return { ms, counts };
@@ -107,7 +108,8 @@ async function againstUniqExact(warehouse: Events, feature: string, turns: numbe
       .map((count) => JSON.stringify(count))
       .sort()
       .join();
-  if (!fromEvents.ok || sorted(fromEvents.value) !== sorted(counts)) throw new Error(`${feature} does not count alike`);
+  if (!fromEvents.ok || sorted(fromEvents.value.counts) !== sorted(counts))
+    throw new Error(`${feature} does not count alike`);
   return alternate(
     { name: feature, measure: async () => (await countOf(warehouse, feature)).ms },
     { name: "uniqExact", measure: async () => (await warehouse.measure(uniqExactOf(feature))).ms },

@@ -1,8 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
+import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/health.ts";
 import { restore } from "../../src/exposures/restore.ts";
 import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+
+/** As a refresh stores it. */
+function textOf(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
+  const summary = summarise(counts, window, configured);
+  const variants = configured.map((key, index) => ({ key, weight: index }));
+  const collection = { latestExposureAt: window.from, lateIdentities: 1, invalidEvents: 2, events: 30 };
+  const isRunning = true;
+  return serialise(summary, checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays: 90 }));
+}
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
 const KEYS = ["control", "treatment", "10", "2", "__proto__", "constructor", "toString", "$multiple", "ключ", 'a"b'];
@@ -29,7 +39,7 @@ const computed = fc
       return { multiple: false, variant, bucket: first + Math.floor(at * count) * size, identities };
     });
     rows.push({ multiple: true, identities: excluded });
-    return { window, configured, text: serialise(summarise(rows, window, configured)) };
+    return { window, configured, text: textOf(rows, window, configured) };
   });
 
 describe("restore", () => {
@@ -43,15 +53,18 @@ describe("restore", () => {
 
   it("keeps the variants of a time when others were configured, in the order of a refresh", () => {
     const window = { from: START, to: START + HOUR };
-    const text = serialise(summarise([], window, ["b", "c", "a"]));
-    const restored = (configured: string[]) => restore(JSON.parse(text), window, configured);
-    expect(restored(["new", "c"])).toBe(serialise(summarise([], window, ["c", "a", "b"])));
-    expect(restored([])).toBe(serialise(summarise([], window, ["a", "b", "c"])));
+    const text = textOf([], window, ["b", "c", "a"]);
+    const keysOf = (configured: string[]) => {
+      const { variants, health } = JSON.parse(restore(JSON.parse(text), window, configured) ?? "");
+      return { variants: Object.keys(variants), expected: Object.keys(health.checks[0].expected) };
+    };
+    expect(keysOf(["new", "c"])).toEqual({ variants: ["c", "a", "b"], expected: ["c", "a"] });
+    expect(keysOf([])).toEqual({ variants: ["a", "b", "c"], expected: ["a", "c"] });
   });
 
   it("takes JSON in any order of its keys", () => {
     const window = { from: START, to: START + HOUR };
-    const text = serialise(summarise([{ multiple: true, identities: 3 }], window, ["a"]));
+    const text = textOf([{ multiple: true, identities: 3 }], window, ["a"]);
     const { timeseries, ...rest } = JSON.parse(text);
     expect(restore({ timeseries, ...rest }, window, ["a"])).toBe(text);
   });
@@ -59,9 +72,11 @@ describe("restore", () => {
   it("notices any number that is another", () => {
     fc.assert(
       fc.property(computed, fc.nat(), fc.constantFrom(-1, 1, 0.5), ({ window, configured, text }, which, by) => {
+        // What the checks found rests on more than the numbers.
+        const health = { from: text.indexOf('"health"'), to: text.indexOf('"timeseries"') };
         const numbers = [...text.matchAll(/(?<=[:])\d+(?=[,}])/g)];
         const number = numbers[which % numbers.length];
-        if (number === undefined) return;
+        if (number === undefined || (number.index > health.from && number.index < health.to)) return;
         // The excluded identities stand for themselves: any count is as good as another.
         const isExcluded = text.slice(0, number.index).endsWith('"excluded_identities":');
         if (isExcluded && Number.isInteger(by) && Number(number[0]) + by >= 0) return;
@@ -72,7 +87,7 @@ describe("restore", () => {
   });
 
   const window = { from: START, to: START + 2 * HOUR };
-  const good = () => JSON.parse(serialise(summarise([], window, ["a"])));
+  const good = () => JSON.parse(textOf([], window, ["a"]));
   it.each([
     { what: "null", broken: null },
     { what: "text", broken: "exposures" },
@@ -97,7 +112,7 @@ describe("restore", () => {
   });
 
   // Without a variant much is empty, and so much the same as emptiness of another kind.
-  const empty = () => JSON.parse(serialise(summarise([], window, [])));
+  const empty = () => JSON.parse(textOf([], window, []));
   const [point] = empty().timeseries.points;
   const withPoints = (points: unknown) => ({ ...empty(), timeseries: { ...empty().timeseries, points } });
   it.each([
@@ -127,6 +142,6 @@ describe("restore", () => {
     const counts = [-1, 1].map((identities, index): ExposureCount => {
       return { multiple: false, variant: "a", bucket: first + index * size, identities };
     });
-    return JSON.parse(serialise(summarise(counts, window, ["a"])));
+    return JSON.parse(textOf(counts, window, ["a"]));
   }
 });

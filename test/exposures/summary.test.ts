@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
 import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+import { unchecked } from "../support/unchecked.ts";
 
 const FROM = Date.UTC(2026, 5, 1);
 
@@ -9,6 +10,7 @@ type Exposures = {
   total_identities: number;
   excluded_identities: number;
   variants: Record<string, number>;
+  health: object;
   timeseries: {
     granularity: string;
     points: {
@@ -20,7 +22,7 @@ type Exposures = {
 };
 
 function answer(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
-  return serialise(summarise(counts, window, configured));
+  return serialise(summarise(counts, window, configured), unchecked);
 }
 
 function read(json: string): Exposures {
@@ -106,6 +108,7 @@ describe("an exposures summary", () => {
       total_identities: 21,
       excluded_identities: 7,
       variants: { control: 10, treatment: 11 },
+      health: { status: "healthy", checks: [] },
       timeseries: {
         granularity: "hour",
         points: [
@@ -132,7 +135,8 @@ describe("an exposures summary", () => {
   it("puts its keys in the documented order", () => {
     const json = answer([], { from: FROM, to: FROM + HOUR }, ["a"]);
     expect(json).toBe(
-      '{"total_identities":0,"excluded_identities":0,"variants":{"a":0},"timeseries":{"granularity":"hour",' +
+      '{"total_identities":0,"excluded_identities":0,"variants":{"a":0},' +
+        '"health":{"status":"healthy","checks":[]},"timeseries":{"granularity":"hour",' +
         '"points":[{"bucket":"2026-06-01T00:00:00.000Z","new_identities":{"a":0},"cumulative_identities":{"a":0}}]}}',
     );
   });

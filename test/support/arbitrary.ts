@@ -54,6 +54,11 @@ export const situation = fc
           { weight: 20, arbitrary: fc.constant(null) },
           fc.constantFrom("environment", "feature", "event"),
         ),
+        /** From before it happened, as clocks may differ, to long after. */
+        delay: fc.oneof(
+          { weight: 3, arbitrary: fc.constant(500) },
+          fc.constantFrom(-2 * HOUR, HOUR, HOUR + 1, 9 * HOUR),
+        ),
         copies: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 3 })),
       }),
       { maxLength: 60 },
@@ -68,14 +73,16 @@ export const situation = fc
       configured,
       /** For an environment and a feature of one's choice. */
       eventsOf: (environment_key: string, feature_name: string): Event[] =>
-        events.flatMap(({ identity, variant, at, stray, copies }) => {
+        events.flatMap(({ identity, variant, at, delay, stray, copies }) => {
+          const timestamp = typeof at === "string" ? edges[at] : from + Math.floor(at * length);
           const event: Event = {
             environment_key: stray === "environment" ? `${environment_key}-other` : environment_key,
             feature_name: stray === "feature" ? `${feature_name}-other` : feature_name,
             event: stray === "event" ? "$flag_evaluation" : "$flag_exposure",
             identifier: identity === 0 ? "" : `identity-${identity}`,
             value: variant,
-            timestamp: typeof at === "string" ? edges[at] : from + Math.floor(at * length),
+            timestamp,
+            collected_at: timestamp + delay,
           };
           return new Array<Event>(copies).fill(event);
         }),

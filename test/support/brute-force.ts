@@ -1,3 +1,4 @@
+import type { Collection } from "../../src/exposures/summary.ts";
 import type { Event } from "./warehouse.ts";
 
 /** What an experiment is, for the count below. */
@@ -16,16 +17,7 @@ const HOUR = 3_600_000;
  * for how the product does it.
  */
 export function countByBruteForce(events: readonly Event[], question: Question) {
-  const relevant = events.filter(
-    (event) =>
-      event.environment_key === question.environment_key &&
-      event.feature_name === question.feature_name &&
-      (event.event ?? "$flag_exposure") === "$flag_exposure" &&
-      event.timestamp >= question.from &&
-      event.timestamp < question.to &&
-      event.identifier !== "" &&
-      event.value !== "",
-  );
+  const relevant = inWindow(events, question).filter(isValid);
   const hourly = question.to - question.from <= 72 * HOUR;
   const start = (time: number) => {
     const date = new Date(time);
@@ -65,8 +57,42 @@ export function countByBruteForce(events: readonly Event[], question: Question) 
   };
 }
 
-/** The answer as parsed JSON, in the same shape: Maps where keys are variants, since JSON objects may hold any key. */
-export function withMaps(exposures: {
+function inWindow(events: readonly Event[], question: Question): Event[] {
+  return events.filter(
+    (event) =>
+      event.environment_key === question.environment_key &&
+      event.feature_name === question.feature_name &&
+      (event.event ?? "$flag_exposure") === "$flag_exposure" &&
+      event.timestamp >= question.from &&
+      event.timestamp < question.to,
+  );
+}
+
+const isValid = ({ identifier, value }: Event) => identifier !== "" && value !== "";
+
+/** How those events came in, counted in the same way. */
+export function collectionByBruteForce(events: readonly Event[], question: Question): Collection {
+  const all = inWindow(events, question);
+  const valid = all.filter(isValid);
+  const late = [...Map.groupBy(valid, ({ identifier }) => identifier).values()].filter((own) => {
+    const first = Math.min(...own.map(({ timestamp }) => timestamp));
+    const firsts = own.filter(({ timestamp }) => timestamp === first);
+    return firsts.every(({ timestamp, collected_at }) => (collected_at ?? timestamp) - timestamp > HOUR);
+  });
+  return {
+    latestExposureAt: valid.length === 0 ? null : Math.max(...valid.map(({ timestamp }) => timestamp)),
+    lateIdentities: late.length,
+    invalidEvents: all.length - valid.length,
+    events: all.length,
+  };
+}
+
+/** The numbers of the answer as parsed JSON, in the same shape: Maps where keys are variants, since JSON objects may hold any key. */
+export function withMaps({
+  health: _,
+  ...exposures
+}: {
+  health: object;
   variants: Record<string, number>;
   timeseries: { points: { new_identities: object; cumulative_identities: object }[] };
 }) {

@@ -64,8 +64,17 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     clock: Date.now,
     log: (level: LogLevel, event: string, fields = {}) => void lines.push({ level, event, fields }),
   };
-  const { settleMs, states, refreshMinIntervalMs: minIntervalMs, sweepConcurrency: concurrency } = settings;
-  const coordinators = createCoordinators({ ...shared, settleMs, states, minIntervalMs, concurrency, random: () => 0 });
+  const {
+    settleMs,
+    eventsTtlDays,
+    states,
+    refreshMinIntervalMs: minIntervalMs,
+    sweepConcurrency: concurrency,
+  } = settings;
+  const coordinators = createCoordinators({
+    ...{ ...shared, settleMs, eventsTtlDays, states, minIntervalMs, concurrency },
+    random: () => 0,
+  });
   const { refresh } = coordinators;
   const sweeper = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
   const budget = sweepBudget(settings.warehouse.queryTimeoutMs);

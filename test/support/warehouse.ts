@@ -11,6 +11,8 @@ export type Event = {
   event?: string;
   /** Epoch milliseconds. */
   timestamp: number;
+  /** Epoch milliseconds. */
+  collected_at?: number;
   identifier: string;
   value: string;
 };
@@ -28,7 +30,7 @@ export async function createWarehouse({ states = false } = {}) {
   await prepareWarehouse(settings, states);
   const client = connectForWriting(settings);
 
-  /** In the order given; collected half a second after they happened. */
+  /** In the order given; collected half a second after they happened, if they do not say when. */
   async function insert(events: readonly Event[]): Promise<void> {
     if (events.length === 0) return;
     await client.insert({
@@ -36,13 +38,13 @@ export async function createWarehouse({ states = false } = {}) {
       format: "JSONEachRow",
       values: events.map((event) => ({
         event: "$flag_exposure",
-        collected_at: utc(event.timestamp + 500),
         traits: "{}",
         metadata: "{}",
         sdk_language: "javascript",
         sdk_version: "1.0.0",
         ...event,
         timestamp: utc(event.timestamp),
+        collected_at: utc(event.collected_at ?? event.timestamp + 500),
       })),
     });
   }

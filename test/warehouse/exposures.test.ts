@@ -5,7 +5,8 @@ import { serialise, summarise } from "../../src/exposures/summary.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/exposures.ts";
 import { HOUR, situation } from "../support/arbitrary.ts";
-import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
 const FEATURE = 'it\'s \\a "feature"\n';
@@ -18,11 +19,11 @@ beforeAll(async () => {
   connection = connectWarehouse(warehouse.settings);
 });
 
-/** The exposures of a window as the text that is stored. */
+/** The exposures of a window, with the text that is stored of the numbers. */
 async function exposuresOf(environmentKey: string, window: { from: number; to: number }, configured: string[]) {
   const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
   if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
-  return serialise(summarise(counts.value, window, configured));
+  return { text: serialise(summarise(counts.value.counts, window, configured), unchecked), ...counts.value };
 }
 
 describe("countExposures, against the real engine", () => {
@@ -39,14 +40,19 @@ describe("countExposures, against the real engine", () => {
         ]);
         await warehouse.insert(eventsOf(environments[2], FEATURE));
 
-        const [inOrder, shuffledText, twice] = await Promise.all(
+        const [inOrder, outOfOrder, twice] = await Promise.all(
           environments.map((environment) => exposuresOf(environment, { from, to }, configured)),
         );
-        expect(shuffledText).toBe(inOrder);
-        expect(twice).toBe(inOrder);
+        expect(outOfOrder?.text).toBe(inOrder?.text);
+        expect(twice?.text).toBe(inOrder?.text);
         const question = { environment_key: environments[0], feature_name: FEATURE, variants: configured, from, to };
-        const expected = countByBruteForce(eventsOf(environments[0], FEATURE), question);
-        expect(withMaps(JSON.parse(inOrder ?? ""))).toEqual(expected);
+        const events = eventsOf(environments[0], FEATURE);
+        expect(withMaps(JSON.parse(inOrder?.text ?? ""))).toEqual(countByBruteForce(events, question));
+        const collection = collectionByBruteForce(events, question);
+        expect(inOrder?.collection).toEqual(collection);
+        expect(outOfOrder?.collection).toEqual(collection);
+        const { invalidEvents, events: all } = collection;
+        expect(twice?.collection).toEqual({ ...collection, invalidEvents: 2 * invalidEvents, events: 2 * all });
       }),
       { numRuns: 100 },
     );
@@ -62,14 +68,15 @@ describe("countExposures, against the real engine", () => {
     ]);
     const window = { from, to: from + 96 * HOUR };
     const inUtc = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
-    expect(inUtc).toMatchObject({ ok: true, value: { length: 2 } });
+    expect(inUtc).toMatchObject({ ok: true, value: { counts: { length: 2 } } });
     for (const zone of ["America/New_York", "Asia/Kathmandu", "Pacific/Chatham"]) {
       const elsewhere: Warehouse = {
         ...connection,
         select: (sql, parameters) => connection.select(`${sql} SETTINGS session_timezone = '${zone}'`, parameters),
       };
       const there = await countExposures(elsewhere, { environmentKey, featureName: FEATURE, window });
-      expect(there.ok && new Set(there.value), zone).toEqual(inUtc.ok && new Set(inUtc.value));
+      expect(there.ok && new Set(there.value.counts), zone).toEqual(inUtc.ok && new Set(inUtc.value.counts));
+      expect(there.ok && there.value.collection, zone).toEqual(inUtc.ok && inUtc.value.collection);
     }
   });
 
@@ -84,7 +91,13 @@ describe("countExposures, against the real engine", () => {
       { ...event, identifier: "at the end", timestamp: to },
     ]);
     const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window: { from, to } });
-    expect(counts).toEqual({ ok: true, value: [{ multiple: false, variant: "control", bucket: from, identities: 2 }] });
+    expect(counts).toEqual({
+      ok: true,
+      value: {
+        counts: [{ multiple: false, variant: "control", bucket: from, identities: 2 }],
+        collection: { latestExposureAt: to - 1, lateIdentities: 0, invalidEvents: 0, events: 2 },
+      },
+    });
   });
 
   it("tells two variants apart whose names have the same hash, and notices that they have", async () => {
@@ -102,7 +115,7 @@ describe("countExposures, against the real engine", () => {
       ...names.map((value) => ({ ...event, identifier: "both", value })),
     ]);
     const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
-    expect(new Set(counts.ok ? counts.value : [])).toEqual(
+    expect(new Set(counts.ok ? counts.value.counts : [])).toEqual(
       new Set([
         { multiple: true, identities: 1 },
         ...names.map((variant) => ({ multiple: false, variant, bucket: from, identities: 1 })),
@@ -128,7 +141,10 @@ describe("countExposures, against the real engine", () => {
     };
     expect(await countExposures(short, question)).toEqual({
       ok: true,
-      value: expect.arrayContaining(inMemory.ok ? inMemory.value : []),
+      value: {
+        ...(inMemory.ok && inMemory.value),
+        counts: expect.arrayContaining(inMemory.ok ? inMemory.value.counts : []),
+      },
     });
     expect(queries).toEqual([{}, { max_bytes_before_external_group_by: "100000000" }]);
   });
@@ -145,8 +161,8 @@ describe("countExposures, against the real engine", () => {
     await warehouse.insert([...alone, ...shared]);
     const question = { environmentKey, featureName: FEATURE, window: { from, to: from + HOUR } };
     const counts = await countExposures(connection, question);
-    expect(counts.ok && counts.value.length).toBe(2001);
-    const variants = new Set(counts.ok ? counts.value.map((count) => !count.multiple && count.variant) : []);
+    expect(counts.ok && counts.value.counts.length).toBe(2001);
+    const variants = new Set(counts.ok ? counts.value.counts.map((count) => !count.multiple && count.variant) : []);
     expect(variants).toEqual(new Set([false, ...alone.map(({ value }) => value)]));
   });
 
@@ -155,18 +171,24 @@ describe("countExposures, against the real engine", () => {
     const question = { environmentKey: longest, featureName: "button", window: { from, to: from + HOUR } };
     const event = { environment_key: longest, feature_name: "button", value: "control", identifier: "ann" };
     await warehouse.insert([{ ...event, timestamp: from }]);
-    expect(await countExposures(connection, question)).toMatchObject({ ok: true, value: [{ identities: 1 }] });
+    expect(await countExposures(connection, question)).toMatchObject({
+      ok: true,
+      value: { counts: [{ identities: 1 }] },
+    });
   });
 
   it("binds what it is asked for: injections find nothing and break nothing", async () => {
     const injections = ["' OR 1 = 1 --", "env'); DROP TABLE events; --", "{table:Identifier}", "\\", "\\'", "%", "\0"];
     for (const injection of injections) {
       const question = { environmentKey: injection, featureName: injection, window: { from, to: from + HOUR } };
-      expect(await countExposures(connection, question), injection).toEqual({ ok: true, value: [] });
+      expect(await countExposures(connection, question), injection).toMatchObject({ ok: true, value: { counts: [] } });
       const event = { environment_key: injection, feature_name: injection, value: injection, identifier: injection };
       await warehouse.insert([{ ...event, timestamp: from }]);
       const found = [{ multiple: false, variant: injection, bucket: from, identities: 1 }];
-      expect(await countExposures(connection, question), injection).toEqual({ ok: true, value: found });
+      expect(await countExposures(connection, question), injection).toMatchObject({
+        ok: true,
+        value: { counts: found },
+      });
     }
     const hostileTable = connectWarehouse({ ...warehouse.settings, table: "events WHERE 1; DROP TABLE events" });
     const question = { environmentKey: "env", featureName: "button", window: { from, to: from + HOUR } };

@@ -93,7 +93,7 @@ describe("countExposures names each kind of failure", () => {
   it("none, for a user with readonly = 2", async () => {
     const { name: user, password } = users.reader;
     const answer = await countExposures(connectWarehouse({ ...warehouse.settings, user, password }), question);
-    expect(answer).toMatchObject({ ok: true, value: [{ identities: 1 }, { identities: 1 }] });
+    expect(answer).toMatchObject({ ok: true, value: { counts: [{ identities: 1 }, { identities: 1 }] } });
   });
 });
 

@@ -9,7 +9,8 @@ import { countExposures } from "../../src/warehouse/exposures.ts";
 import { findWindow, listWindows, noteWindow } from "../../src/warehouse/state-windows.ts";
 import { countStates } from "../../src/warehouse/states.ts";
 import { HOUR, situation } from "../support/arbitrary.ts";
-import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
 const FEATURE = 'it\'s \\a "feature"\n';
@@ -34,15 +35,15 @@ function experimentOf(environmentKey: string, startedAt: number): StartedExperim
   return { experimentId: environmentKey, environmentKey, featureName: FEATURE, startedAt };
 }
 
-/** The text that would be stored, counted from the filled window of an experiment. */
-async function exposuresOf(experiment: StartedExperiment, to: number, configured: string[]): Promise<string> {
+/** What the filled window of an experiment knows, with the text that would be stored of the numbers. */
+async function exposuresOf(experiment: StartedExperiment, to: number, configured: string[]) {
   const { environmentKey, featureName, startedAt } = experiment;
   const found = await findWindow(connection, experiment);
   if (!found.ok || found.value?.state !== "filled") throw new Error(JSON.stringify(found));
   const window = { from: startedAt, to };
   const counts = await countStates(connection, found.value.window, { environmentKey, featureName, window });
   if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
-  return serialise(summarise(counts.value, window, configured));
+  return { text: serialise(summarise(counts.value.counts, window, configured), unchecked), ...counts.value };
 }
 
 const merge = async () => {
@@ -71,18 +72,28 @@ describe("countStates, against the real engine", () => {
         await arrive("twice");
         const question = { environment_key: environmentKey, feature_name: FEATURE, variants: configured, from, to };
         const expected = countByBruteForce(events, question);
-        expect(withMaps(JSON.parse(await exposuresOf(experiment, to, configured)))).toEqual(expected);
-        await merge();
-        expect(withMaps(JSON.parse(await exposuresOf(experiment, to, configured)))).toEqual(expected);
+        const { invalidEvents, ...collection } = collectionByBruteForce([...events, ...(arriving.get("twice") ?? [])], {
+          ...question,
+        });
+        for (const prepare of [async () => undefined, merge]) {
+          await prepare();
+          const counted = await exposuresOf(experiment, to, configured);
+          expect(withMaps(JSON.parse(counted.text))).toEqual(expected);
+          // Where no event is invalid, none is counted; one that came after the window's end makes them count too.
+          const all = { ...collection, events: counted.collection.events === 0 ? 0 : collection.events };
+          expect(counted.collection).toEqual({ ...all, invalidEvents });
+          if (invalidEvents > 0) expect(counted.collection.events).toBe(collection.events);
+        }
 
         // What was known at any moment before is still there, whatever came since.
         const earlier = from + Math.ceil((to - from) / 2);
         const window = { from, to: earlier };
         const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
         if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
-        expect(await exposuresOf(experiment, earlier, configured)).toBe(
-          serialise(summarise(counts.value, window, configured)),
-        );
+        const then = await exposuresOf(experiment, earlier, configured);
+        expect(then.text).toBe(serialise(summarise(counts.value.counts, window, configured), unchecked));
+        const { events: _, ...known } = counts.value.collection;
+        expect(then.collection).toMatchObject(known);
       }),
       { numRuns: 20 },
     );
@@ -113,7 +124,7 @@ describe("countStates, against the real engine", () => {
       };
       const window = { from, to };
       const counts = await countStates(watched, stateWindow, { environmentKey, featureName: FEATURE, window });
-      return { counts: counts.ok && new Set(counts.value), grouped: grouped.includes(true) };
+      return { counts: counts.ok && new Set(counts.value.counts), grouped: grouped.includes(true) };
     };
     const first = { multiple: false, variant: "control", bucket: from };
     expect(await countAt(from + 2 * HOUR)).toEqual({
@@ -140,7 +151,7 @@ describe("countStates, against the real engine", () => {
     ]);
     for (const prepare of [async () => undefined, merge]) {
       await prepare();
-      expect(JSON.parse(await exposuresOf(experiment, from + HOUR, []))).toMatchObject({
+      expect(JSON.parse((await exposuresOf(experiment, from + HOUR, [])).text)).toMatchObject({
         total_identities: 2,
         excluded_identities: 1,
         variants: Object.fromEntries(names.map((name) => [name, 1])),
@@ -164,8 +175,8 @@ describe("countStates, against the real engine", () => {
     };
     await warehouse.insert([event, { ...event, timestamp: from + HOUR, value: "b" }]);
     const [both, later] = await Promise.all(experiments.map((each) => exposuresOf(each, from + 2 * HOUR, [])));
-    expect(JSON.parse(both ?? "")).toMatchObject({ total_identities: 0, excluded_identities: 1 });
-    expect(JSON.parse(later ?? "")).toMatchObject({ total_identities: 1, variants: { b: 1 } });
+    expect(JSON.parse(both?.text ?? "")).toMatchObject({ total_identities: 0, excluded_identities: 1 });
+    expect(JSON.parse(later?.text ?? "")).toMatchObject({ total_identities: 1, variants: { b: 1 } });
   });
 });
 
@@ -175,7 +186,7 @@ describe("countFromStates", () => {
     await keepWindow(deps, experiment);
     await keepWindow(deps, experiment);
     const question = { ...experiment, window: { from, to: from + HOUR } };
-    expect(await countFromStates(deps, experiment, question)).toEqual([]);
+    expect(await countFromStates(deps, experiment, question)).toMatchObject({ counts: [] });
     const found = await findWindow(connection, experiment);
     const dropped = (found.ok && found.value?.window) || "";
     const select: Warehouse["select"] = async (sql, parameters, settings) => {

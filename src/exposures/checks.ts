@@ -1,0 +1,201 @@
+import { DAY } from "./buckets.ts";
+import type { CheckStatus, Evidence, Finding } from "./health.ts";
+import { chiSquare, sharesOf, testSampleRatio } from "./sample-ratio.ts";
+
+// One function a check. Each is a sentence about figures, so that whoever doubts it can count again.
+
+const LEAST_IDENTITIES = 100;
+const SURE = 0.001;
+
+/** Were identities split as the weights say? Identities that count for no variant, and variants without a weight, don't matter. */
+export function checkSampleRatio({ summary, variants }: Evidence): Finding<"sample_ratio"> {
+  const arms = variants.filter(({ weight }) => weight > 0);
+  const shares = arms.length === 0 ? [] : sharesOf(arms.map(({ weight }) => weight));
+  const added = arms.map(({ key }) => summary.variants.get(key)?.added ?? []);
+  const observed = arms.map(({ key }) => summary.variants.get(key)?.total ?? 0);
+  const identities = observed.reduce((sum, count) => sum + count, 0);
+  const finding = (status: CheckStatus, pValue: number | null, sequentialPValue: number | null, detail: string) => ({
+    status,
+    detail,
+    figures: {
+      p_value: pValue,
+      sequential_p_value: sequentialPValue,
+      expected: new Map(arms.map(({ key }, index) => [key, shares[index] ?? 0])),
+      observed: new Map(arms.map(({ key }, index) => [key, observed[index] ?? 0])),
+    },
+  });
+  const all = people(identities);
+
+  if (arms.length < 2)
+    return finding("waiting", null, null, "There is no split to check: configure at least two variants with weights.");
+  if (identities < LEAST_IDENTITIES)
+    return finding("waiting", null, null, `${all} so far: the split is checked from ${LEAST_IDENTITIES} on.`);
+
+  const { pValue, sequentialPValue } = testSampleRatio(shares, added);
+  const [once, always] = [`chi-square p = ${short(pValue)}`, `sequential p = ${short(sequentialPValue)}`];
+  const act = "trust no result before you know why, and look for redirects, crashes, bots or caches of one variant";
+  if (sequentialPValue < SURE && pValue < SURE)
+    return finding(
+      "unhealthy",
+      pValue,
+      sequentialPValue,
+      `${worstOf(arms, shares, observed)}, which chance does not explain (${always}): ${act}.`,
+    );
+  if (sequentialPValue < SURE)
+    return finding(
+      "unhealthy",
+      pValue,
+      sequentialPValue,
+      `The split of ${all} is as configured by now (${once}), but once was further off than chance explains (${always}): ${act}.`,
+    );
+  if (pValue < SURE)
+    return finding(
+      "warning",
+      pValue,
+      sequentialPValue,
+      `${worstOf(arms, shares, observed)} (${once}), which who looks often must expect to see by chance (${always}): wait for more identities.`,
+    );
+  return finding(
+    "healthy",
+    pValue,
+    sequentialPValue,
+    `${all} are split as configured, as far as chance allows (${always}).`,
+  );
+}
+
+function worstOf(arms: Evidence["variants"], shares: readonly number[], observed: readonly number[]): string {
+  const total = observed.reduce((sum, count) => sum + count, 0);
+  const offBy = (index: number) => chiSquare([shares[index] ?? 0], [observed[index] ?? 0], total);
+  const worst = arms
+    .map((_, index) => index)
+    .reduce((worst, index) => (offBy(index) > offBy(worst) ? index : worst), 0);
+  const expected = total * (shares[worst] ?? 0);
+  return `${quoted(arms[worst]?.key ?? "")} has ${number(observed[worst] ?? 0)} of ${people(total)} instead of ${number(expected)}`;
+}
+
+/** How many saw several variants, and so count for none? */
+export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_variants"> {
+  const { excludedIdentities: excluded, totalIdentities } = summary;
+  const share = shareOf(excluded, excluded + totalIdentities);
+  const figures = { share, excluded_identities: excluded };
+  const what = `${number(excluded)} of ${people(excluded + totalIdentities)} (${percent(share)}) saw several variants and are left out`;
+  const act =
+    "look for changed weights, identities that several people share, and flags read before the identity is known";
+  if (share === null) return { status: "healthy", figures, detail: "Nobody has seen several variants." };
+  if (share >= 0.1) return { status: "unhealthy", figures, detail: `${what}, too many to trust the rest: ${act}.` };
+  if (share >= 0.01 && excluded >= 10) return { status: "warning", figures, detail: `${what}: ${act}.` };
+  return { status: "healthy", figures, detail: `${what}.` };
+}
+
+/** Was anybody served what nobody configured? */
+export function checkUnknownVariants({ summary, variants }: Evidence): Finding<"unknown_variants"> {
+  if (variants.length === 0)
+    return {
+      status: "healthy",
+      figures: { variants: new Map() },
+      detail: "No variants are configured to compare with.",
+    };
+  const weights = new Map(variants.map(({ key, weight }) => [key, weight]));
+  const unknown = new Map<string, number>();
+  let identities = 0;
+  for (const [key, { total }] of summary.variants) {
+    if (total === 0 || (weights.get(key) ?? 0) > 0) continue;
+    unknown.set(key, total);
+    identities += total;
+  }
+  const figures = { variants: unknown };
+  if (unknown.size === 0)
+    return { status: "healthy", figures, detail: "Nobody saw a variant that is not configured, or has no weight." };
+  const names = [...unknown.keys()].slice(0, 3).map(quoted).join(", ");
+  const more = unknown.size > 3 ? ` and ${number(unknown.size - 3)} more` : "";
+  const detail = `${people(identities)} saw ${names}${more}, not configured or without a weight: configure what is served, or find out who serves it.`;
+  return { status: "warning", figures, detail };
+}
+
+/** Do exposures come in, still? */
+export function checkExposuresArriving({
+  window: { from, to },
+  isRunning,
+  collection,
+}: Evidence): Finding<"exposures_arriving"> {
+  const { latestExposureAt: latest } = collection;
+  const figures = { latest_exposure_at: latest === null ? null : new Date(latest).toISOString() };
+  const act = "check that the SDK sends exposures of this feature in this environment, and that they reach ClickHouse";
+  if (latest === null) {
+    if (isRunning && to - from < DAY)
+      return { status: "waiting", figures, detail: "No exposures yet: some are expected in the first 24 hours." };
+    const detail = `No exposures have come since the start, ${utc(from)}: ${act}.`;
+    return { status: "unhealthy", figures, detail };
+  }
+  if (isRunning && latest < to - DAY) {
+    const detail = `No exposures have come in 24 hours, the latest is of ${utc(latest)}: ${act}.`;
+    return { status: "warning", figures, detail };
+  }
+  return { status: "healthy", figures, detail: `The latest exposure is of ${utc(latest)}.` };
+}
+
+/** Do buckets that seem complete still grow? */
+export function checkLateEvents({ summary, collection: { lateIdentities: late } }: Evidence): Finding<"late_events"> {
+  const identities = summary.totalIdentities + summary.excludedIdentities;
+  const share = shareOf(late, identities);
+  const figures = { share, late_identities: late };
+  if (share === null) return { status: "healthy", figures, detail: "Nobody was exposed, so nothing came late." };
+  const what = `Of ${people(identities)}, the first exposures of ${number(late)} (${percent(share)}) were collected more than an hour after they happened`;
+  return share >= 0.05
+    ? { status: "warning", figures, detail: `${what}: recent buckets will still grow, so leave them out for now.` }
+    : { status: "healthy", figures, detail: `${what}.` };
+}
+
+/** Does the warehouse still hold the window's start? */
+export function checkWindow({ window: { from, to }, eventsTtlDays }: Evidence): Finding<"window"> {
+  const days = (to - from) / DAY;
+  const figures = { days, events_ttl_days: eventsTtlDays };
+  const length = `${decimal.format(days)} ${days === 1 ? "day" : "days"}`;
+  if (eventsTtlDays === 0)
+    return { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for good.` };
+  const kept = `${number(eventsTtlDays)} ${eventsTtlDays === 1 ? "day" : "days"}`;
+  return days > eventsTtlDays
+    ? {
+        status: "warning",
+        figures,
+        detail: `The window is ${length} long but events are kept for ${kept}, so early identities are missed or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
+      }
+    : { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for ${kept}.` };
+}
+
+/** How many events say nothing, because they name no identity or no variant? */
+export function checkInvalidEvents({ collection }: Evidence): Finding<"invalid_events"> {
+  const { invalidEvents: invalid, events, latestExposureAt } = collection;
+  // Where there are none, the others may not have been counted.
+  const share = invalid > 0 ? Math.min(invalid / events, 1) : latestExposureAt === null ? null : 0;
+  const figures = { share, invalid_events: invalid };
+  if (share === null || invalid === 0)
+    return { status: "healthy", figures, detail: "Every event names an identity and a variant." };
+  const what = `${number(invalid)} of ${number(events)} events (${percent(share)}) name no identity or no variant and are left out`;
+  return share >= 0.01
+    ? { status: "warning", figures, detail: `${what}: find the SDK or the code that sends them.` }
+    : { status: "healthy", figures, detail: `${what}.` };
+}
+
+/** Null where there is nothing to take a share of: that is not 0. */
+function shareOf(part: number, whole: number): number | null {
+  return whole === 0 ? null : part / whole;
+}
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
+
+const number = (value: number) => whole.format(value);
+const percent = (share: number | null) => percentage.format(share ?? 0);
+const people = (count: number) => `${number(count)} ${count === 1 ? "identity" : "identities"}`;
+const utc = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+/** Two digits are enough to judge a p-value by. */
+const short = (pValue: number) => (pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2))));
+
+/** A name that anyone may have chosen, no longer than a sentence bears. */
+function quoted(key: string): string {
+  const characters = [...key];
+  return `"${characters.length > 40 ? `${characters.slice(0, 39).join("")}…` : key}"`;
+}
