@@ -1,4 +1,5 @@
 import { Webhook } from "standardwebhooks";
+import type { Endpoint } from "./alerts/post.ts";
 import type { StatesSettings } from "./refresh/states.ts";
 import { failed, ok, type Result } from "./result.ts";
 
@@ -18,6 +19,8 @@ export type Settings = {
   readToken: string | null;
   publicRead: boolean;
   webhookSecret: string | null;
+  /** Where alerts go; null: nowhere. */
+  alertEndpoint: Endpoint | null;
   flagsmithWebhookSecret: string | null;
   refreshMinIntervalMs: number;
   settleMs: number;
@@ -44,6 +47,7 @@ export const settingNames = [
   "READ_TOKEN",
   "WEBHOOK_SECRET",
   "FLAGSMITH_WEBHOOK_SECRET",
+  "ALERT_WEBHOOK_URL",
   "EVENTS_TABLE",
   "EVENTS_TTL_DAYS",
   "EXPOSURE_SOURCE",
@@ -145,6 +149,25 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return value;
   }
 
+  function alertEndpoint(secret: string | null): Endpoint | null {
+    const value = text("ALERT_WEBHOOK_URL");
+    if (value === null) return null;
+    const url = URL.parse(value);
+    // fetch refuses a URL with credentials.
+    if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") {
+      reject(
+        "ALERT_WEBHOOK_URL",
+        "must be an http:// or https:// URL without a user, like https://alerts.example/hook",
+      );
+      return null;
+    }
+    if (secret !== null) return { url, secret };
+    if (text("WEBHOOK_SECRET") === null)
+      reject("ALERT_WEBHOOK_URL", "must not be set without WEBHOOK_SECRET, which signs what is sent there");
+    return null;
+  }
+
+  const webhookSecret = standardWebhookSecret("WEBHOOK_SECRET");
   const settings: Settings = {
     warehouse: {
       url: httpUrl("CLICKHOUSE_URL", "http://127.0.0.1:8123"),
@@ -157,7 +180,8 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     adminToken: text("ADMIN_TOKEN"),
     readToken: text("READ_TOKEN"),
     publicRead: flag("PUBLIC_READ"),
-    webhookSecret: standardWebhookSecret("WEBHOOK_SECRET"),
+    webhookSecret,
+    alertEndpoint: alertEndpoint(webhookSecret),
     flagsmithWebhookSecret: text("FLAGSMITH_WEBHOOK_SECRET"),
     refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
     settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,

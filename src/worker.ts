@@ -1,3 +1,5 @@
+import { askForDelivery } from "./alerts/alerter.ts";
+import { reachAlerter } from "./cloudflare/alerter.ts";
 import { openDatabase } from "./cloudflare/database.ts";
 import type { Env } from "./cloudflare/env.ts";
 import { openLimiter } from "./cloudflare/limiter.ts";
@@ -11,11 +13,12 @@ import { failed, ok } from "./result.ts";
 import { describeProblems, parseSettings } from "./settings.ts";
 import { connectWarehouse } from "./warehouse/client.ts";
 
+export { Alerter } from "./cloudflare/alerter.ts";
 export { RefreshCoordinator } from "./cloudflare/coordinator.ts";
 export { Sweeper } from "./cloudflare/sweeper.ts";
 
 function wire(env: Env) {
-  for (const binding of ["DB", "COORDINATOR", "SWEEPER", "FAILED_ATTEMPTS"] as const) {
+  for (const binding of ["DB", "COORDINATOR", "SWEEPER", "ALERTER", "FAILED_ATTEMPTS"] as const) {
     if (!(binding in env)) return failed(`${binding} is not bound: see wrangler.toml`);
   }
   const settings = parseSettings({ ...env });
@@ -36,10 +39,12 @@ function wire(env: Env) {
     log: consoleLog,
   });
   const { states } = settings.value;
-  const tidy = async () => {
+  const alerts = reachAlerter(env.ALERTER, settings.value);
+  const afterSweep = async () => {
     if (states !== null) await tidyWindows({ ...states, database, warehouse, log: consoleLog });
+    await askForDelivery(alerts, consoleLog);
   };
-  return ok({ app, tidy });
+  return ok({ app, afterSweep });
 }
 
 type Wired = ReturnType<typeof wire>;
@@ -68,7 +73,7 @@ export default {
       throw new Error(parts.failure);
     }
     const done = await sweep(env, controller.scheduledTime);
-    await parts.value.tidy();
+    await parts.value.afterSweep();
     if (!done) throw new Error("the sweep did not refresh all: the log has what failed");
   },
 } satisfies ExportedHandler<Env>;

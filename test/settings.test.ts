@@ -27,6 +27,7 @@ const DEFAULTS: Settings = {
   readToken: null,
   publicRead: false,
   webhookSecret: null,
+  alertEndpoint: null,
   flagsmithWebhookSecret: null,
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,

@@ -5,6 +5,7 @@ import type { RefreshOutcome } from "../refresh/outcome.ts";
 import { refreshExperiment } from "../refresh/refresh.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
+import { reachAlerter } from "./alerter.ts";
 import { openDatabase } from "./database.ts";
 import type { Env } from "./env.ts";
 
@@ -42,6 +43,7 @@ export class RefreshCoordinator extends DurableObject<Env> {
       settleMs: settings.value.settleMs,
       eventsTtlDays: settings.value.eventsTtlDays,
       states: settings.value.states,
+      alerts: reachAlerter(this.env.ALERTER, settings.value),
       clock: Date.now,
       log: consoleLog,
     };

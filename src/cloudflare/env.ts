@@ -1,4 +1,5 @@
 import type { D1Database, DurableObjectNamespace, RateLimit } from "@cloudflare/workers-types";
+import type { Alerter } from "./alerter.ts";
 import type { RefreshCoordinator } from "./coordinator.ts";
 import type { Sweeper } from "./sweeper.ts";
 
@@ -8,4 +9,5 @@ export type Env = {
   FAILED_ATTEMPTS: RateLimit;
   COORDINATOR: DurableObjectNamespace<RefreshCoordinator>;
   SWEEPER: DurableObjectNamespace<Sweeper>;
+  ALERTER: DurableObjectNamespace<Alerter>;
 };

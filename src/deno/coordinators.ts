@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import { type Coordinator, type CoordinatorDeps, createCoordinator, type Memory } from "../refresh/coordinator.ts";
+import { type Alarm, type Coordinator, createCoordinator, type Memory } from "../refresh/coordinator.ts";
 import type { Coordinators } from "../refresh/coordinators.ts";
 import { type RefreshDeps, refreshExperiment } from "../refresh/refresh.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
@@ -11,7 +11,7 @@ export type ProcessCoordinators = Coordinators & {
 
 type Lane = {
   coordinator: Coordinator;
-  alarm: CoordinatorDeps["alarm"];
+  alarm: Alarm;
   /** How many are at it: while there is one, the lane must not be forgotten. */
   working: number;
   /** True once its experiment is gone or final. */

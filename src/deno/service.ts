@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { askForDelivery } from "../alerts/alerter.ts";
 import { createApp } from "../http/app.ts";
 import { refuse } from "../http/problem.ts";
 import { createRecentSummaries } from "../http/recent-summaries.ts";
@@ -12,6 +13,7 @@ import { describeProblems, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
 import { listUnserved } from "../store/requests.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
+import { createAlerts } from "./alerts.ts";
 import { createCoordinators } from "./coordinators.ts";
 import { createLimiter } from "./limiter.ts";
 import { readMigrations } from "./read-migrations.ts";
@@ -48,14 +50,17 @@ export async function openService(
     settleMs,
     eventsTtlDays,
     states,
+    alertEndpoint,
     refreshMinIntervalMs: minIntervalMs,
     sweepConcurrency: concurrency,
   } = settings;
+  const alerts = alertEndpoint === null ? null : createAlerts(alertEndpoint, database);
   const coordinators = createCoordinators({
     ...shared,
     settleMs,
     eventsTtlDays,
     states,
+    alerts,
     minIntervalMs,
     concurrency,
     random: Math.random,
@@ -81,9 +86,11 @@ export async function openService(
   async function sweepAndTidy(now: number): Promise<boolean> {
     const done = await sweep(sweeps, now, Date.now() + budget);
     if (states !== null) await tidyWindows({ ...shared, ...states });
+    await askForDelivery(alerts, consoleLog);
     return done;
   }
 
+  await askForDelivery(alerts, consoleLog);
   for (const experimentId of await listUnserved(database)) await coordinators.ask(experimentId, "edit");
   return ok({
     fetch,
@@ -96,6 +103,7 @@ export async function openService(
       while (answering.size > 0) await Promise.allSettled(answering);
       await coordinators.stop();
       await sweeping;
+      await alerts?.stop();
       database.close();
     },
   });

@@ -1,4 +1,4 @@
-import type { CoordinatorDeps } from "../refresh/coordinator.ts";
+import type { Alarm } from "../refresh/coordinator.ts";
 
 /** What a timer can be set to at most. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -6,7 +6,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const MOST_EARLY = 2;
 
 /** An alarm that lasts as long as the process. A clock that is set back after it was set does not put it off. */
-export function createTimerAlarm(clock: () => number, goOff: () => void): CoordinatorDeps["alarm"] {
+export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm {
   let due: number | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
 

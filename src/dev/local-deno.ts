@@ -3,12 +3,22 @@ import { once } from "node:events";
 import { settingNames } from "../settings.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
 
-/** What starts the service, with the rights to just what it needs: port, warehouse, folder, migrations, settings. */
-export function denoCommand(stateDir: string, port: number, warehouse: URL): [command: string, args: string[]] {
-  const warehousePort = warehouse.port || (warehouse.protocol === "https:" ? "443" : "80");
+/**
+ * What starts the service, with the rights to just what it needs: port, warehouse, receiver of alerts, folder,
+ * migrations, settings.
+ */
+export function denoCommand(
+  stateDir: string,
+  port: number,
+  bindings: Readonly<Record<string, string>>,
+): [command: string, args: string[]] {
+  const upstreams = ["CLICKHOUSE_URL", "ALERT_WEBHOOK_URL"].flatMap((setting) => {
+    const url = URL.parse(bindings[setting] ?? "");
+    return url === null ? [] : [`${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`];
+  });
   const rights = [
     "--no-prompt",
-    `--allow-net=127.0.0.1:${port},${warehouse.hostname}:${warehousePort}`,
+    `--allow-net=${[`127.0.0.1:${port}`, ...upstreams].join(",")}`,
     `--allow-read=migrations/d1,${stateDir}`,
     `--allow-write=${stateDir}`,
     `--allow-env=${[...settingNames, "STATE_DIR"].join(",")}`,
@@ -26,7 +36,7 @@ export async function startDeno(
   bindings: Readonly<Record<string, string>>,
   onStarted: (part: Stoppable) => void,
 ): Promise<LocalWorker> {
-  const [command, args] = denoCommand(stateDir, port, new URL(bindings["CLICKHOUSE_URL"] ?? ""));
+  const [command, args] = denoCommand(stateDir, port, bindings);
   const child = spawn(command, args, {
     env: { ...process.env, ...bindings, STATE_DIR: stateDir },
     stdio: ["ignore", "inherit", "inherit"],

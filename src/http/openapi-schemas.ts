@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
+import { type CheckName, checkNames, checkStatuses, type figureNames } from "../exposures/health.ts";
 import { roles } from "../store/api-keys.ts";
 import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
 
@@ -28,6 +29,39 @@ export function list(items: JsonObject): JsonObject {
 
 export const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
 export const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
+
+const number: JsonObject = { type: "number", minimum: 0 };
+/** Null where there is nothing to take it of. */
+const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
+
+const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
+  sample_ratio: {
+    p_value: shareOrNull,
+    sequential_p_value: shareOrNull,
+    expected: { type: "object", additionalProperties: number },
+    observed: countByVariant,
+  },
+  multiple_variants: { share: shareOrNull, excluded_identities: count },
+  unknown_variants: { variants: countByVariant },
+  exposures_arriving: { latest_exposure_at: timeOrNull },
+  late_events: { share: shareOrNull, late_identities: count },
+  window: { days: number, events_ttl_days: count },
+  invalid_events: { share: shareOrNull, invalid_events: count },
+};
+
+const checkStatus: JsonObject = { enum: checkStatuses };
+const detail: JsonObject = { type: "string", description: "One sentence: what, how sure, what to do." };
+const health = object({
+  status: checkStatus,
+  checks: {
+    type: "array",
+    minItems: checkNames.length,
+    maxItems: checkNames.length,
+    prefixItems: checkNames.map((name) =>
+      object({ name: { const: name }, status: checkStatus, detail, ...figures[name] }),
+    ),
+  },
+});
 
 export const apiKey: JsonObject = {
   id: { type: "string" },
@@ -80,6 +114,7 @@ export const schemas: JsonObject = {
           total_identities: count,
           excluded_identities: count,
           variants: countByVariant,
+          health,
           timeseries: object({
             granularity: { enum: ["hour", "day"] },
             points: list(
@@ -89,6 +124,20 @@ export const schemas: JsonObject = {
         }),
       ],
     },
+  }),
+  HealthChanged: object({
+    type: { const: "health.changed" },
+    timestamp: time,
+    data: object({
+      experiment_id: { type: "string" },
+      name: { type: "string" },
+      environment_key: { type: "string" },
+      feature_name: { type: "string" },
+      check: { enum: checkNames },
+      status: { enum: ["warning", "unhealthy"] },
+      detail,
+      as_of: time,
+    }),
   }),
   ExportedExperiment: schemaOf(exportedExperiment),
   ImportReceipt: object({

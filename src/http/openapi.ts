@@ -290,6 +290,18 @@ const paths: JsonObject = {
   },
 };
 
+/** What is sent, to ALERT_WEBHOOK_URL. */
+const webhooks: JsonObject = {
+  "health.changed": {
+    post: {
+      summary: "A check of an experiment has turned to warning or unhealthy; signed as Standard Webhooks say",
+      parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header),
+      requestBody: { required: true, content: json(reference("HealthChanged")) },
+      responses: { "2XX": { description: "Taken. Whatever else is answered, it is sent again." } },
+    },
+  },
+};
+
 export const openApiDocument: JsonObject = {
   openapi: "3.1.0",
   info: {
@@ -299,5 +311,6 @@ export const openApiDocument: JsonObject = {
     license: { name: "MIT", identifier: "MIT" },
   },
   paths,
+  webhooks,
   components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
 };

@@ -11,12 +11,14 @@ export type Memory = {
   lastAskedAt: number | null;
 };
 
+/** Wakes whom it belongs to at a time, at least once, through crashes and restarts. One time: setting replaces it. */
+export type Alarm = { get(): Promise<number | null>; set(at: number): Promise<void>; clear(): Promise<void> };
+
 export type CoordinatorDeps = {
   experimentId: string;
   /** The one who does it; never called again before it has ended. */
   refresh: (now: number) => Promise<RefreshOutcome>;
-  /** Wakes the coordinator at a time, at least once, through crashes and restarts. One time: setting replaces it. */
-  alarm: { get(): Promise<number | null>; set(at: number): Promise<void>; clear(): Promise<void> };
+  alarm: Alarm;
   memory: { load(): Promise<Memory | null>; save(memory: Memory): Promise<void>; clear(): Promise<void> };
   minIntervalMs: number;
   clock: () => number;

@@ -1,7 +1,10 @@
+import { alertOf } from "../alerts/alert.ts";
+import { type Alerts, askForDelivery } from "../alerts/alerter.ts";
 import { type Definition, statusAt } from "../experiment.ts";
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import { checkHealth, type Health } from "../exposures/health.ts";
 import { type CountedExposures, serialise, summarise } from "../exposures/summary.ts";
+import { watchHealth } from "../exposures/watch.ts";
 import type { Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
@@ -20,6 +23,8 @@ export type RefreshDeps = {
   eventsTtlDays: number;
   /** Where identities are counted: from states if there are any, else from the events. */
   states: StatesSettings | null;
+  /** Who delivers alerts; null: there is nowhere to deliver them to. */
+  alerts: Alerts | null;
   clock: () => number;
   log: Log;
 };
@@ -62,8 +67,11 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   const computedAt = Math.max(begunAt, deps.clock());
   if (!computed.ok) return fail(deps, basis, computed.failure, computedAt);
 
-  const { exposures } = computed.value;
-  const saved = await saveSummary(deps.database, basis, { asOf, computedAt, isFinal, exposures });
+  const { exposures, health } = computed.value;
+  const { watch, onsets } = watchHealth(basis.watch, health);
+  const alerts = deps.alerts === null ? [] : onsets.map((onset) => alertOf(experiment, onset, asOf, computedAt));
+  const summary = { asOf, computedAt, isFinal, exposures, watch, alerts };
+  const saved = await saveSummary(deps.database, basis, summary);
   if (!saved) return { status: "skipped", reason: "superseded" };
   deps.log("info", "refresh.succeeded", {
     experiment_id: id,
@@ -71,6 +79,9 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
     is_final: isFinal,
     source: known === null ? "events" : "states",
   });
+  for (const { check, status } of onsets)
+    deps.log("warn", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
+  if (alerts.length > 0) await askForDelivery(deps.alerts, deps.log);
   if (states !== null && known === null) await keepWindow(states, started);
   return { status: "refreshed" };
 }

@@ -114,11 +114,15 @@ export async function findStarted(database: Database, ids: readonly string[]): P
 
 /** False if there was none. */
 export async function deleteExperiment(database: Database, id: string, scope: Scope): Promise<boolean> {
-  const write = primary(database, {
-    sql: `DELETE FROM experiments WHERE id = ?1 AND ${within("?2")} RETURNING id`,
-    values: [id, scope],
-  });
-  return (await changing(database, [id], write)).length > 0;
+  const write = database.transact([
+    { sql: `DELETE FROM experiments WHERE id = ?1 AND ${within("?2")} RETURNING id`, values: [id, scope] },
+    {
+      sql: "DELETE FROM health_watches WHERE experiment_id = ?1 AND experiment_id NOT IN (SELECT id FROM experiments)",
+      values: [id],
+    },
+  ]);
+  const [deleted] = await changing(database, [id], write);
+  return deleted?.[0] !== undefined;
 }
 
 export type ExperimentFilter = {

@@ -1,4 +1,7 @@
+import type { Alert } from "../alerts/alert.ts";
 import type { Definition, Experiment } from "../experiment.ts";
+import type { Watch } from "../exposures/watch.ts";
+import { noteNews, watchOf } from "./alerts.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
 import { changing, type Database, flagOf, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiments.ts";
@@ -74,20 +77,25 @@ export type RefreshBasis = {
   isFinal: boolean;
   refreshRequestedAt: number | null;
   calledAt: number | null;
+  watch: Watch;
 };
 
 export async function getRefreshBasis(database: Database, experimentId: string): Promise<RefreshBasis | null> {
   const [row] = await primary(database, {
-    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, is_final, refresh_requested_at, called_at FROM experiments WHERE id = ?`,
+    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, is_final, refresh_requested_at, called_at, watch
+    FROM experiments LEFT JOIN health_watches ON experiment_id = id WHERE id = ?`,
     values: [experimentId],
   });
   if (row === undefined) return null;
+  const asOf = numberOrNull(row, "as_of");
   return {
     experiment: experimentOf(row),
-    asOf: numberOrNull(row, "as_of"),
+    asOf,
     isFinal: flagOf(row, "is_final"),
     refreshRequestedAt: numberOrNull(row, "refresh_requested_at"),
     calledAt: numberOrNull(row, "called_at"),
+    // Without numbers there is nothing that was watched: they were another definition's, or another experiment's.
+    watch: asOf === null ? {} : watchOf(row),
   };
 }
 
@@ -99,31 +107,37 @@ function definedAs({ id, ...definition }: { id: string } & Definition) {
   return [id, ...definitionValues(definition)];
 }
 
-export type ComputedSummary = { asOf: number; computedAt: number; isFinal: boolean; exposures: string };
+export type ComputedSummary = {
+  asOf: number;
+  computedAt: number;
+  isFinal: boolean;
+  exposures: string;
+  watch: Watch;
+  alerts: readonly Alert[];
+};
 
 /**
- * Stores a result in place of the last one, and with it that the request is served and the last error over. Final
+ * Stores a result in place of the last one with the alerts that it calls for, and with it that the request is served and the last error over. Final
  * numbers serve every request: no refresh comes after them. False if it came too late: the experiment is gone or
  * defined otherwise, final, or has a newer result.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
-  const write = primary(database, {
+  const { asOf, computedAt, isFinal, exposures } = summary;
+  const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)`;
+  const values = [...definedAs(basis.experiment), asOf];
+  const isNews = basis.asOf === null || JSON.stringify(summary.watch) !== JSON.stringify(basis.watch);
+  const news = isNews ? noteNews(summary, computedAt, isInTime, values) : [];
+  const update = {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
       exposures = ?10, last_error_at = NULL,
       refresh_requested_at = CASE WHEN ?9 = 0 AND refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
       version = version + 1
-    WHERE ${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)
+    WHERE ${isInTime}
     RETURNING id`,
-    values: [
-      ...definedAs(basis.experiment),
-      summary.asOf,
-      summary.computedAt,
-      summary.isFinal ? 1 : 0,
-      summary.exposures,
-      basis.refreshRequestedAt,
-    ],
-  });
-  return (await changing(database, [basis.experiment.id], write)).length > 0;
+    values: [...values, computedAt, isFinal ? 1 : 0, exposures, basis.refreshRequestedAt],
+  };
+  const results = await changing(database, [basis.experiment.id], database.transact([...news, update]));
+  return (results.at(-1) ?? []).length > 0;
 }
 
 /** Marks that a refresh failed, and nothing else, but that the call which asked for it no longer counts. */

@@ -120,6 +120,7 @@ describe("GET /v1/experiments/{id}/exposures", () => {
         total_identities: 1,
         excluded_identities: 0,
         variants: { control: 1 },
+        health: { status: "waiting", checks: expect.any(Array) },
         timeseries: { granularity: "hour", points: expect.any(Array) },
       },
     });

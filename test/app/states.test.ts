@@ -269,7 +269,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
       ),
     );
     const rowsOf = async (windows: string) => {
-      const tables = ["exposure_windows", "exposure_firsts", "exposure_identities"];
+      const tables = ["exposure_windows", "exposure_firsts", "exposure_identities", "exposure_invalids"];
       const counts = tables.map((table) => `SELECT 1 FROM ${tableOf(table)} WHERE window IN (${windows})`);
       return (await warehouse.select(counts.join(" UNION ALL "))).length;
     };
@@ -294,7 +294,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
 
 describe("with EXPOSURE_SOURCE = states and no right to keep them", () => {
   it.each([
-    ["there are no states", async () => (await createWarehouse()).settings, "0002 to 0006"],
+    ["there are no states", async () => (await createWarehouse()).settings, "0002 to 0008"],
     [
       "the user may not write",
       async () => {

@@ -196,7 +196,7 @@ describe("an exposures summary", () => {
     const counts = ["b", "zebra", "Ärger", "a", "10", "9"].map((variant) => counted(variant, 0, 1));
     const json = answer(counts, { from: FROM, to: FROM + HOUR }, ["b", "9", "idle"]);
     const written = '{"b":1,"9":1,"idle":0,"10":1,"a":1,"zebra":1,"Ärger":1}';
-    expect(json).toContain(`"variants":${written},"timeseries"`);
+    expect(json).toContain(`"variants":${written},"health"`);
     expect(json).toContain(`"new_identities":${written},"cumulative_identities":${written}`);
   });
 

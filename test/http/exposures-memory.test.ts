@@ -241,7 +241,7 @@ describe("who asks is looked at before what is in memory is given:", () => {
 
 describe("no answer from memory is older than a write of the same process:", () => {
   const input = { id: "some", name: "a", environmentKey: "env", featureName: "b", variants: [], endedAt: null };
-  const computed = { asOf: START, computedAt: START, isFinal: false, exposures: "{}" };
+  const computed = { asOf: START, computedAt: START, isFinal: false, exposures: "{}", watch: {}, alerts: [] };
   const basisOf = async (database: Database) => {
     const basis = await getRefreshBasis(database, "some");
     if (basis === null) throw new Error("gone");

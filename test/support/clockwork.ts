@@ -72,7 +72,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     sweepConcurrency: concurrency,
   } = settings;
   const coordinators = createCoordinators({
-    ...{ ...shared, settleMs, eventsTtlDays, states, minIntervalMs, concurrency },
+    ...{ ...shared, settleMs, eventsTtlDays, states, alerts: null, minIntervalMs, concurrency },
     random: () => 0,
   });
   const { refresh } = coordinators;

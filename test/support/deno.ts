@@ -19,7 +19,7 @@ export async function startDeno(vars: Record<string, string>) {
   await run();
 
   async function run(changed: Record<string, string> = {}): Promise<void> {
-    const [command, args] = denoCommand(folder, port, new URL(vars["CLICKHOUSE_URL"] ?? ""));
+    const [command, args] = denoCommand(folder, port, { ...vars, ...changed });
     const started = spawn(command, args, {
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, ...changed, STATE_DIR: folder },
       stdio: ["ignore", "pipe", "pipe"],
