@@ -49,6 +49,7 @@ const SECONDS = [
   "CACHE_SECONDS",
 ];
 const ALL = [
+  "ALERT_WEBHOOK_URL",
   "CLICKHOUSE_URL",
   ...TEXTS,
   ...SECRETS,
@@ -84,6 +85,7 @@ describe("settings", () => {
       READ_TOKEN: "read",
       WEBHOOK_SECRET,
       FLAGSMITH_WEBHOOK_SECRET: "flagsmith",
+      ALERT_WEBHOOK_URL: "https://alerts.example/hook?key=1",
       EVENTS_TABLE: "events_distributed",
       EVENTS_TTL_DAYS: "0",
       EXPOSURE_SOURCE: "states",
@@ -111,6 +113,7 @@ describe("settings", () => {
       publicRead: true,
       webhookSecret: WEBHOOK_SECRET,
       flagsmithWebhookSecret: "flagsmith",
+      alertEndpoint: { url: new URL("https://alerts.example/hook?key=1"), secret: WEBHOOK_SECRET },
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       eventsTtlDays: 0,
@@ -241,6 +244,7 @@ describe("problems with settings", () => {
     READ_TOKEN: 105,
     WEBHOOK_SECRET: "whsec_!secret-of-the-test!",
     FLAGSMITH_WEBHOOK_SECRET: 106,
+    ALERT_WEBHOOK_URL: "hxxp://alerts-of-the-test",
     EVENTS_TABLE: 107,
     EVENTS_TTL_DAYS: "days-of-the-test",
     EXPOSURE_SOURCE: "source-of-the-test",
@@ -301,4 +305,25 @@ describe("CLICKHOUSE_URL", () => {
       expect(settingsOf({ CLICKHOUSE_URL: url }).warehouse.url.href).toBe(new URL(url).href);
     },
   );
+});
+
+describe("ALERT_WEBHOOK_URL", () => {
+  it("needs the secret that signs what is sent there", () => {
+    expect(problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example" })).toEqual([
+      { setting: "ALERT_WEBHOOK_URL", message: expect.stringContaining("without WEBHOOK_SECRET") },
+    ]);
+  });
+
+  it.each(["alerts.example", "ftp://alerts.example", "https://user:password@alerts.example", "/hook"])(
+    "must not be %s",
+    (url) => {
+      const problems = problemsOf({ ALERT_WEBHOOK_URL: url, WEBHOOK_SECRET });
+      expect(problems).toEqual([{ setting: "ALERT_WEBHOOK_URL", message: expect.stringMatching(/^must be an http/) }]);
+    },
+  );
+
+  it("is not what is wrong where the secret is no secret", () => {
+    const problems = problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example", WEBHOOK_SECRET: "whsec_!" });
+    expect(problems.map(({ setting }) => setting)).toEqual(["WEBHOOK_SECRET"]);
+  });
 });

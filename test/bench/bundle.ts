@@ -18,7 +18,8 @@ const MOST_KIB = 120;
 /** The classes that wrangler.toml wants. */
 const CLASSES = `import { DurableObject } from "cloudflare:workers";
 export class RefreshCoordinator extends DurableObject {}
-export class Sweeper extends DurableObject {}`;
+export class Sweeper extends DurableObject {}
+export class Alerter extends DurableObject {}`;
 
 const HELLO = `${CLASSES}
 import { Hono } from "hono";

@@ -23,6 +23,10 @@ const rowsAfter: Record<string, string[]> = {
     VALUES ('k1', 'aa', 'CI', 'env', 'write', 1, 2), ('k2', 'bb', 'all', NULL, 'read', 1, NULL)`,
   ],
   "0004_sweep.sql": ["INSERT INTO sweep_progress (only, resume_after) VALUES (1, 'full')"],
+  "0005_alerts.sql": [
+    'INSERT INTO health_watches (experiment_id, watch) VALUES (\'full\', \'{"window":{"last":1,"told":1}}\')',
+    "INSERT INTO alerts (id, experiment_id, body, failures, due_at) VALUES ('msg_1', 'full', '{}', 2, 1)",
+  ],
 };
 
 const databases = [

@@ -1,4 +1,5 @@
 import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudflare/workers-types";
+import { Alerter as RealAlerter } from "../../../src/cloudflare/alerter.ts";
 import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
 import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper.ts";
@@ -55,6 +56,12 @@ function spoil(env: FaultyEnv): Env {
 }
 
 export class RefreshCoordinator extends RealCoordinator {
+  constructor(ctx: DurableObjectState, env: FaultyEnv) {
+    super(ctx, spoil(env));
+  }
+}
+
+export class Alerter extends RealAlerter {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
     super(ctx, spoil(env));
   }

@@ -4,6 +4,7 @@ import worker from "../../../src/worker.ts";
 
 // The real Worker, whose coordinators can be made to vanish, in the middle of whatever they do.
 
+export { Alerter } from "../../../src/cloudflare/alerter.ts";
 export { Sweeper } from "../../../src/cloudflare/sweeper.ts";
 
 export class RefreshCoordinator extends RealCoordinator {
