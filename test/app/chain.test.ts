@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HOUR, situation } from "../support/arbitrary.ts";
-import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
@@ -41,7 +41,7 @@ async function exposuresOf(id: string, window: Window, variants: string[] = []) 
 }
 
 describe("from events in ClickHouse to the GET of exposures", () => {
-  it("equals a count by brute force; order and duplicates change no byte", async () => {
+  it("equals a count by brute force; order and duplicates change no byte but for how many events are invalid", async () => {
     await fc.assert(
       fc.asyncProperty(situation, async ({ from, to, configured, eventsOf }) => {
         const [id, reversed] = [newName(), newName()];
@@ -50,11 +50,20 @@ describe("from events in ClickHouse to the GET of exposures", () => {
         const answer = await exposuresOf(id, { from, to }, configured);
         expect(answer).toMatchObject({ as_of: iso(to), status: "completed", is_final: true });
         const question = { environment_key: id, feature_name: FEATURE, variants: configured, from, to };
-        expect(withMaps(answer.exposures)).toEqual(countByBruteForce(eventsOf(id, FEATURE), question));
+        const events = eventsOf(id, FEATURE);
+        expect(withMaps(answer.exposures)).toEqual(countByBruteForce(events, question));
+        const { latestExposureAt, lateIdentities, invalidEvents } = collectionByBruteForce(events, question);
+        const figures = Object.assign({}, ...answer.exposures.health.checks);
+        expect(figures).toMatchObject({
+          latest_exposure_at: latestExposureAt === null ? null : iso(latestExposureAt),
+          late_identities: lateIdentities,
+          invalid_events: invalidEvents,
+        });
 
         await exposuresOf(reversed, { from, to }, configured);
         const textOf = async (name: string) => (await worker.call("GET", `/v1/experiments/${name}/exposures`)).text;
-        const payload = (text: string) => text.slice(text.indexOf('"exposures":'));
+        const payload = (text: string) =>
+          text.slice(text.indexOf('"exposures":')).replace(/\{"name":"invalid_events".*?\}/, "");
         expect(payload(await textOf(reversed))).toBe(payload(await textOf(id)));
       }),
       { numRuns: 25 },

@@ -97,7 +97,8 @@ const tableOf = (name: string) => `${warehouse.settings.database}.${name}`;
 /** What no refresh would find in the events. */
 async function forge(experimentId: string): Promise<void> {
   await warehouse.command(
-    `INSERT INTO ${tableOf("exposure_firsts")} SELECT DISTINCT window, 1, 1, 'forged', started_at
+    `INSERT INTO ${tableOf("exposure_firsts")} SELECT DISTINCT window, 1, 1, 'forged',
+      toUnixTimestamp64Milli(started_at) * 2
     FROM ${tableOf("exposure_windows")} WHERE experiment_id = '${experimentId}'`,
   );
 }

@@ -1,8 +1,10 @@
 import type { ExposureCount } from "../../src/exposures/summary.ts";
+import type { Warehouse } from "../../src/warehouse/client.ts";
+import { FIRST_AND_LATE } from "../../src/warehouse/events.ts";
 import { countExposures } from "../../src/warehouse/exposures.ts";
 import type { Sizes } from "./bench.ts";
 import { type Events, groupByOf, questionOf, type Shape, startEvents, uniqExactOf } from "./exposure-events.ts";
-import { alternate, type Figure, figureOf, type Goal } from "./turns.ts";
+import { alternate, compare, type Figure, figureOf, type Goal, timed } from "./turns.ts";
 
 /** The query over raw events against the uniqExact form, and against a GROUP BY that does nothing else. */
 export async function measure({ turns, events, identities }: Sizes): Promise<Figure[]> {
@@ -22,6 +24,7 @@ export async function measure({ turns, events, identities }: Sizes): Promise<Fig
       await warehouse.fill(name, shape);
       await warehouse.command("OPTIMIZE TABLE events FINAL");
       figures.push(...(await compareAll(warehouse, name, turns, shape === base)));
+      if (shape === base) figures.push(...(await compareHealth(warehouse, name, turns)));
       await warehouse.command("TRUNCATE TABLE events");
     }
     return figures;
@@ -50,6 +53,29 @@ async function compareAll(warehouse: Events, feature: string, turns: number, has
     figureOf({ ...what, against: "uniqExact(value)", unit: "MiB", goal: goal(0.6) }, inMib),
     figureOf({ ...what, against: "GROUP BY 128 bits", goal: goal(2.5) }, inMs(bare)),
     figureOf({ ...what, against: "GROUP BY 64 bits", goal: goal(2.5) }, inMs(barest)),
+  ];
+}
+
+/** What it costs that a refresh finds out about health, too: of late events alone, and of all. */
+async function compareHealth(warehouse: Events, feature: string, turns: number): Promise<Figure[]> {
+  const { connection } = warehouse;
+  const counting = (name: string, select: Warehouse["select"]) => {
+    const asked = { ...warehouse, connection: { ...connection, select } };
+    return { name, measure: () => timed(() => countOf(asked, feature)) };
+  };
+  const withoutLate = (sql: string) => sql.replace(FIRST_AND_LATE, "toUnixTimestamp64Milli(timestamp) * 2");
+  const onlyCounts = (sql: string) => withoutLate(sql).split("UNION ALL")[0] ?? "";
+  const ours = counting(feature, connection.select);
+  const against = (name: string, cut: (sql: string) => string, ratio: number | null) =>
+    compare(
+      ours,
+      counting(name, (sql, ...rest) => connection.select(cut(sql), ...rest)),
+      turns,
+      { unit: "ms", goal: ratio === null ? null : { at: "most", ratio } },
+    );
+  return [
+    await against("the same without late events", withoutLate, 1.1),
+    await against("the same without any health", onlyCounts, null),
   ];
 }
 
