@@ -80,7 +80,7 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
     source: known === null ? "events" : "states",
   });
   for (const { check, status } of onsets)
-    deps.log("warn", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
+    deps.log("info", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
   if (alerts.length > 0) await askForDelivery(deps.alerts, deps.log);
   if (states !== null && known === null) await keepWindow(states, started);
   return { status: "refreshed" };

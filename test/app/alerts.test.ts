@@ -94,7 +94,7 @@ describe("an experiment's check that turned unhealthy", () => {
       },
     });
     await until(changes, ({ length }) => length > 0);
-    expect(changes()).toMatchObject([{ level: "warn", check: "multiple_variants", status: "unhealthy" }]);
+    expect(changes()).toMatchObject([{ level: "info", check: "multiple_variants", status: "unhealthy" }]);
     expect(receiver.about(id)).toHaveLength(1);
   });
 
