@@ -194,8 +194,8 @@ const utc = (time: number) => `${new Date(time).toISOString().slice(0, 16).repla
 /** Two digits are enough to judge a p-value by. */
 const short = (pValue: number) => (pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2))));
 
-/** A name that anyone may have chosen, no longer than a sentence bears. */
+/** A name that anyone may have chosen: no longer than a sentence bears, and unable to break its line or turn it round. */
 function quoted(key: string): string {
-  const characters = [...key];
-  return `"${characters.length > 40 ? `${characters.slice(0, 39).join("")}…` : key}"`;
+  const characters = [...key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
+  return `"${(characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("")}"`;
 }

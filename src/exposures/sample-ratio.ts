@@ -10,8 +10,8 @@ export type SampleRatio = {
 
 /** The shares that weights > 0 come to. No weight is so small that there is no number for its share. */
 export function sharesOf(weights: readonly number[]): number[] {
-  // A power of two changes no digit, and keeps the sum of large weights finite.
-  const scale = 2 ** -Math.floor(Math.log2(Math.max(...weights)));
+  // A power of two changes no digit, and keeps the sum of large weights finite; 2 ** 1024 would not be.
+  const scale = 2 ** Math.min(-Math.floor(Math.log2(Math.max(...weights))), 1023);
   const sum = weights.reduce((sum, weight) => sum + weight * scale, 0);
   return weights.map((weight) => Math.max((weight * scale) / sum, LEAST_SHARE));
 }
