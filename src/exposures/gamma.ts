@@ -27,7 +27,8 @@ export function deviance(x: number, mean: number, difference = x - mean): number
   for (let divisor = 3; ; divisor += 2) {
     term *= ratio * ratio;
     const next = result + term / divisor;
-    if (next === result) return result;
+    // So that what is no number ends too.
+    if (Object.is(next, result)) return result;
     result = next;
   }
 }
@@ -66,6 +67,6 @@ function upperFraction(a: number, x: number): number {
     d = 1 / (numerator * d + b);
     c = b + numerator / c;
     fraction *= c * d;
-    if (Math.abs(c * d - 1) <= Number.EPSILON) return fraction;
+    if (!(Math.abs(c * d - 1) > Number.EPSILON)) return fraction;
   }
 }

@@ -40,8 +40,9 @@ export function testSampleRatio(shares: readonly number[], added: readonly (read
   };
 }
 
-/** Pearson's statistic: Σ (n − N p)² / (N p). */
+/** Pearson's statistic: Σ (n − N p)² / (N p), and 0 of nobody. */
 export function chiSquare(shares: readonly number[], counts: readonly number[], total: number): number {
+  if (total === 0) return 0;
   return shares.reduce((sum, share, index) => {
     const expected = total * share;
     return sum + ((counts[index] ?? 0) - expected) ** 2 / expected;
