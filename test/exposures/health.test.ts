@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
+import { DAY, HOUR } from "../../src/exposures/buckets.ts";
 import {
-  type CheckName,
   checkHealth,
   checkNames,
   checkStatuses,
@@ -10,447 +9,10 @@ import {
   figureNames,
   statusOf,
 } from "../../src/exposures/health.ts";
-import { type Collection, type ExposureCount, summarise } from "../../src/exposures/summary.ts";
+import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
 
 /** `SEED=… npm test -- test/exposures/health` takes other numbers; a failure names the seed it came from. */
 const seed = Number(process.env["SEED"] ?? 20261124);
-
-const FROM = Date.UTC(2026, 5, 1);
-/** A variant's key, its identities, and the bucket they came in: the first if it is left out. */
-type Seen = readonly [key: string, identities: number, bucket?: number];
-type Given = {
-  variants?: Record<string, number> | Map<string, number>;
-  seen?: readonly Seen[];
-  excluded?: number;
-  /** Of the window; ten buckets of a day unless told. */
-  length?: number;
-  isRunning?: boolean;
-  collection?: Partial<Collection>;
-  eventsTtlDays?: number;
-};
-
-/** An experiment with nothing to find fault with, but for what is given. */
-function evidenceOf(given: Given): Evidence {
-  const { variants = { a: 1, b: 1 }, seen = [], excluded = 0, length = 10 * DAY, isRunning = true } = given;
-  const window = { from: FROM, to: FROM + length };
-  const { first, size } = bucketsOf(window);
-  const configured = variants instanceof Map ? [...variants] : Object.entries(variants);
-  const counts = seen.map(
-    ([variant, identities, bucket = 0]): ExposureCount => ({
-      multiple: false,
-      variant,
-      bucket: first + bucket * size,
-      identities,
-    }),
-  );
-  if (excluded > 0) counts.push({ multiple: true, identities: excluded });
-  return {
-    window,
-    isRunning,
-    variants: configured.map(([key, weight]) => ({ key, weight })),
-    summary: summarise(
-      counts,
-      window,
-      configured.map(([key]) => key),
-    ),
-    collection: {
-      latestExposureAt: window.to - 1,
-      lateIdentities: 0,
-      invalidEvents: 0,
-      events: 0,
-      ...given.collection,
-    },
-    eventsTtlDays: given.eventsTtlDays ?? 90,
-  };
-}
-
-function check(name: CheckName, given: Given) {
-  const found = checkHealth(evidenceOf(given)).checks.find((check) => check.name === name);
-  if (found === undefined) throw new Error(`there is no ${name}`);
-  return found;
-}
-
-describe("sample_ratio", () => {
-  it.each<{ when: string; given: Given }>([
-    { when: "of 99 identities", given: { seen: [["a", 99]] } },
-    { when: "of nobody", given: {} },
-    {
-      when: "of 99 identities, and others in variants without weight",
-      given: {
-        variants: { a: 1, b: 1, off: 0 },
-        seen: [
-          ["a", 99],
-          ["off", 1000],
-        ],
-      },
-    },
-    {
-      when: "of 99 identities, and others in variants nobody configured",
-      given: {
-        seen: [
-          ["a", 99],
-          ["c", 1000],
-        ],
-      },
-    },
-    { when: "of 99 identities, and others who saw several variants", given: { seen: [["a", 99]], excluded: 1000 } },
-    { when: "without variants", given: { variants: {}, seen: [["a", 1000]] } },
-    { when: "with one variant", given: { variants: { a: 1 }, seen: [["a", 1000]] } },
-    { when: "with one variant of weight > 0", given: { variants: { a: 1, b: 0 }, seen: [["a", 1000]] } },
-    { when: "with no variant of weight > 0", given: { variants: { a: 0, b: 0 }, seen: [["a", 1000]] } },
-  ])("is waiting, without p-values, $when", ({ given }) => {
-    const { status, figures } = check("sample_ratio", given);
-    expect(status).toBe("waiting");
-    expect(figures).toMatchObject({ p_value: null, sequential_p_value: null });
-  });
-
-  it.each<{ status: string; when: string; seen: Seen[] }>([
-    {
-      status: "healthy",
-      when: "100 identities are even",
-      seen: [
-        ["a", 50],
-        ["b", 50],
-      ],
-    },
-    {
-      status: "healthy",
-      when: "chi-square is 0.00101",
-      seen: [
-        ["a", 552],
-        ["b", 448],
-      ],
-    },
-    {
-      status: "warning",
-      when: "chi-square is 0.0008",
-      seen: [
-        ["a", 553],
-        ["b", 447],
-      ],
-    },
-    {
-      status: "warning",
-      when: "chi-square is 7e-8 and the sequential one 0.00102",
-      seen: [
-        ["a", 5269],
-        ["b", 4731],
-      ],
-    },
-    {
-      status: "unhealthy",
-      when: "the sequential one is 0.00096",
-      seen: [
-        ["a", 5270],
-        ["b", 4730],
-      ],
-    },
-    { status: "warning", when: "an arm has none of 100, which is too few to be sure", seen: [["a", 100]] },
-    { status: "unhealthy", when: "an arm has none of 10,000", seen: [["b", 10_000]] },
-    {
-      status: "unhealthy",
-      when: "the split is even again after it was not",
-      seen: [
-        ["a", 6000],
-        ["b", 4000],
-        ["a", 4000, 1],
-        ["b", 6000, 1],
-      ],
-    },
-  ])("is $status when $when", ({ status, seen }) => {
-    expect(check("sample_ratio", { seen }).status).toBe(status);
-  });
-
-  it("shows what was expected and observed, in the order of the variants, and both p-values", () => {
-    const variants = new Map([
-      ["2", 6],
-      ["off", 0],
-      ["__proto__", 3],
-      ["1", 3],
-    ]);
-    const seen = [
-      ["1", 300],
-      ["__proto__", 290],
-      ["2", 610],
-      ["off", 5],
-      ["stranger", 7],
-    ] as const;
-    const { status, figures } = check("sample_ratio", { variants, seen, excluded: 50 });
-    expect(status).toBe("healthy");
-    expect(figures["expected"]).toEqual(
-      new Map([
-        ["2", 0.5],
-        ["__proto__", 0.25],
-        ["1", 0.25],
-      ]),
-    );
-    expect(figures["observed"]).toEqual(
-      new Map([
-        ["2", 610],
-        ["__proto__", 290],
-        ["1", 300],
-      ]),
-    );
-    for (const numbers of [figures["expected"], figures["observed"]])
-      expect(numbers instanceof Map && [...numbers.keys()]).toEqual(["2", "__proto__", "1"]);
-    // mpmath: gammainc(1, (10² / 600 + 10² / 300) / 2, regularized=True)
-    expect(figures["p_value"]).toBeCloseTo(0.77880078307, 10);
-    expect(figures["sequential_p_value"]).toBe(1);
-  });
-
-  it("shows what it waits for: the shares, and counts so far with 0 for an arm nobody saw", () => {
-    const { figures } = check("sample_ratio", { variants: { a: 1, b: 3 }, seen: [["a", 99]] });
-    expect(figures["expected"]).toEqual(
-      new Map([
-        ["a", 0.25],
-        ["b", 0.75],
-      ]),
-    );
-    expect(figures["observed"]).toEqual(
-      new Map([
-        ["a", 99],
-        ["b", 0],
-      ]),
-    );
-  });
-
-  it.each([
-    {
-      status: "warning",
-      seen: [
-        ["a", 8900],
-        ["b", 1100],
-      ] as const,
-      worst: /"b".*1,100.*10,000.*1,000/,
-    },
-    {
-      status: "unhealthy",
-      seen: [
-        ["a", 8500],
-        ["b", 1500],
-      ] as const,
-      worst: /"b".*1,500.*10,000.*1,000/,
-    },
-  ])("says which variant is furthest off, with its numbers, when $status", ({ status, seen, worst }) => {
-    const found = check("sample_ratio", { variants: { a: 90, b: 10 }, seen });
-    expect(found.status).toBe(status);
-    expect(found.detail).toMatch(worst);
-  });
-
-  it("takes weights as small and as large as numbers get", () => {
-    for (const weight of [Number.MIN_VALUE, 1e-320, 1, 1e308, Number.MAX_VALUE]) {
-      const { status } = check("sample_ratio", {
-        variants: { a: weight, b: weight },
-        seen: [
-          ["a", 500],
-          ["b", 500],
-        ],
-      });
-      expect(status).toBe("healthy");
-    }
-  });
-});
-
-describe("multiple_variants", () => {
-  it.each([
-    { status: "healthy", excluded: 0, counted: 0, share: null },
-    { status: "healthy", excluded: 0, counted: 100, share: 0 },
-    { status: "healthy", excluded: 9, counted: 891, share: 0.01 },
-    { status: "healthy", excluded: 9, counted: 90, share: 9 / 99 },
-    { status: "healthy", excluded: 10, counted: 991, share: 10 / 1001 },
-    { status: "warning", excluded: 10, counted: 990, share: 0.01 },
-    { status: "warning", excluded: 10, counted: 91, share: 10 / 101 },
-    { status: "warning", excluded: 99, counted: 892, share: 99 / 991 },
-    { status: "unhealthy", excluded: 99, counted: 891, share: 0.1 },
-    { status: "unhealthy", excluded: 1, counted: 9, share: 0.1 },
-    { status: "unhealthy", excluded: 5, counted: 0, share: 1 },
-  ])("is $status when $excluded saw several variants and $counted did not", ({ status, excluded, counted, share }) => {
-    const found = check("multiple_variants", { seen: [["a", counted]], excluded });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ share, excluded_identities: excluded });
-  });
-});
-
-describe("unknown_variants", () => {
-  it.each<{ status: string; when: string; given: Given; variants: [string, number][] }>([
-    {
-      status: "healthy",
-      when: "all are configured",
-      given: {
-        seen: [
-          ["a", 1],
-          ["b", 1],
-        ],
-      },
-      variants: [],
-    },
-    { status: "healthy", when: "nobody came", given: {}, variants: [] },
-    { status: "healthy", when: "no variants are configured", given: { variants: {}, seen: [["a", 9]] }, variants: [] },
-    {
-      status: "healthy",
-      when: "one has no weight and nobody saw it",
-      given: { variants: { a: 1, b: 0 } },
-      variants: [],
-    },
-    { status: "healthy", when: "those who saw several saw it", given: { excluded: 1 }, variants: [] },
-    { status: "warning", when: "one nobody configured was seen", given: { seen: [["c", 1]] }, variants: [["c", 1]] },
-    {
-      status: "warning",
-      when: "one without weight was seen",
-      given: {
-        variants: { a: 1, off: 0 },
-        seen: [
-          ["a", 5],
-          ["off", 3],
-          ["off", 4, 2],
-        ],
-      },
-      variants: [["off", 7]],
-    },
-    {
-      status: "warning",
-      when: "none has weight and one was seen",
-      given: { variants: { a: 0, b: 0 }, seen: [["b", 2]] },
-      variants: [["b", 2]],
-    },
-    {
-      status: "warning",
-      when: "some of both were, those configured first",
-      given: {
-        variants: { z: 0, a: 1 },
-        seen: [
-          ["c", 1],
-          ["b", 2],
-          ["z", 3],
-          ["a", 4],
-        ],
-      },
-      variants: [
-        ["z", 3],
-        ["b", 2],
-        ["c", 1],
-      ],
-    },
-  ])("is $status when $when", ({ status, given, variants }) => {
-    const found = check("unknown_variants", given);
-    expect(found.status).toBe(status);
-    expect(found.figures["variants"]).toEqual(new Map(variants));
-    const { variants: figure } = found.figures;
-    expect(figure instanceof Map && [...figure]).toEqual(variants);
-  });
-
-  it.each([
-    "__proto__",
-    "constructor",
-    "2",
-    "$multiple",
-    "x".repeat(200),
-    "🧪".repeat(200),
-    'say "hi"',
-    "new\nline",
-    "\u2028",
-    "\0",
-    "ltr\u202ertl",
-  ])("counts %j by its name, and knows it once it is configured", (key) => {
-    const unknown = check("unknown_variants", { seen: [[key, 7]] });
-    expect(unknown.status).toBe("warning");
-    expect(unknown.figures["variants"]).toEqual(new Map([[key, 7]]));
-    const known = check("unknown_variants", { variants: new Map([[key, 1]]), seen: [[key, 7]] });
-    expect(known.status).toBe("healthy");
-  });
-
-  it("has a sentence of bearable length, whatever names and however many there are", () => {
-    const seen = Array.from({ length: 500 }, (_, index): Seen => [String(index).padStart(200, "0"), 2]);
-    const { detail, figures } = check("unknown_variants", { seen });
-    expect(figures["variants"] instanceof Map && figures["variants"].size).toBe(500);
-    expect(detail).toContain(`"${"0".repeat(39)}…"`);
-    expect(detail).toContain("497 more");
-    expect(detail).toContain("1,000 identities");
-    expect(detail.length).toBeLessThan(400);
-    const named = check("unknown_variants", { seen: seen.slice(0, 3) }).detail;
-    expect(named).not.toContain("more");
-    const forty = "y".repeat(40);
-    expect(check("unknown_variants", { seen: [[forty, 1]] }).detail).toContain(`"${forty}"`);
-  });
-});
-
-describe("exposures_arriving", () => {
-  const now = (length: number) => FROM + length;
-  it.each([
-    { status: "waiting", when: "none has come in 24 h - 1 ms", length: DAY - 1, latest: null, isRunning: true },
-    { status: "unhealthy", when: "none has come in 24 h", length: DAY, latest: null, isRunning: true },
-    { status: "unhealthy", when: "it ended within an hour without any", length: HOUR, latest: null, isRunning: false },
-    { status: "unhealthy", when: "it ended after days without any", length: 9 * DAY, latest: null, isRunning: false },
-    { status: "healthy", when: "the first has just come", length: 1, latest: FROM, isRunning: true },
-    { status: "healthy", when: "the latest is 24 h old", length: 9 * DAY, latest: now(8 * DAY), isRunning: true },
-    { status: "warning", when: "it is 1 ms older", length: 9 * DAY, latest: now(8 * DAY) - 1, isRunning: true },
-    { status: "healthy", when: "it ended with one 24 h old", length: 9 * DAY, latest: now(8 * DAY), isRunning: false },
-    { status: "healthy", when: "it ended with one of the start", length: 9 * DAY, latest: FROM, isRunning: false },
-  ])("is $status when $when", ({ status, length, latest, isRunning }) => {
-    const found = check("exposures_arriving", { length, isRunning, collection: { latestExposureAt: latest } });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ latest_exposure_at: latest === null ? null : new Date(latest).toISOString() });
-  });
-
-  it("says when, in UTC", () => {
-    const latestExposureAt = Date.UTC(2026, 5, 2, 3, 4, 5);
-    const latest = check("exposures_arriving", { collection: { latestExposureAt } });
-    expect(latest.status).toBe("warning");
-    expect(latest.detail).toContain("2026-06-02 03:04 UTC");
-    const none = check("exposures_arriving", { collection: { latestExposureAt: null } });
-    expect(none.detail).toContain("2026-06-01 00:00 UTC");
-  });
-});
-
-describe("late_events", () => {
-  it.each([
-    { status: "healthy", late: 0, counted: 0, excluded: 0, share: null },
-    { status: "healthy", late: 0, counted: 10, excluded: 0, share: 0 },
-    { status: "healthy", late: 5, counted: 101, excluded: 0, share: 5 / 101 },
-    { status: "healthy", late: 5, counted: 51, excluded: 50, share: 5 / 101 },
-    { status: "warning", late: 5, counted: 100, excluded: 0, share: 0.05 },
-    { status: "warning", late: 5, counted: 50, excluded: 50, share: 0.05 },
-    { status: "warning", late: 1, counted: 1, excluded: 0, share: 1 },
-    { status: "warning", late: 1, counted: 0, excluded: 1, share: 1 },
-  ])("is $status when $late came late, of $counted and $excluded who saw several variants", (given) => {
-    const { status, late, counted, excluded, share } = given;
-    const found = check("late_events", { seen: [["a", counted]], excluded, collection: { lateIdentities: late } });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ share, late_identities: late });
-  });
-});
-
-describe("window", () => {
-  it.each([
-    { status: "healthy", when: "as long as events are kept", length: 90 * DAY, eventsTtlDays: 90 },
-    { status: "warning", when: "1 ms longer", length: 90 * DAY + 1, eventsTtlDays: 90 },
-    { status: "healthy", when: "of a day, as events are kept", length: DAY, eventsTtlDays: 1 },
-    { status: "warning", when: "of 1 ms more than that day", length: DAY + 1, eventsTtlDays: 1 },
-    { status: "healthy", when: "of ten years with events kept for good", length: 3650 * DAY, eventsTtlDays: 0 },
-    { status: "healthy", when: "of 1 ms with events kept for good", length: 1, eventsTtlDays: 0 },
-  ])("is $status when $when", ({ status, length, eventsTtlDays }) => {
-    const found = check("window", { length, eventsTtlDays });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ days: length / DAY, events_ttl_days: eventsTtlDays });
-  });
-});
-
-describe("invalid_events", () => {
-  it.each([
-    { status: "healthy", when: "there are no events at all", invalid: 0, events: 0, latest: null, share: null },
-    { status: "healthy", when: "all are valid, and so not counted", invalid: 0, events: 0, latest: FROM, share: 0 },
-    { status: "healthy", when: "all are valid, and counted", invalid: 0, events: 100, latest: FROM, share: 0 },
-    { status: "healthy", when: "1 of 101 is invalid", invalid: 1, events: 101, latest: FROM, share: 1 / 101 },
-    { status: "warning", when: "1 of 100 is invalid", invalid: 1, events: 100, latest: FROM, share: 0.01 },
-    { status: "warning", when: "all are invalid", invalid: 7, events: 7, latest: null, share: 1 },
-    { status: "warning", when: "more are invalid than were counted", invalid: 7, events: 6, latest: FROM, share: 1 },
-  ])("is $status when $when", ({ status, invalid, events, latest, share }) => {
-    const collection = { invalidEvents: invalid, events, latestExposureAt: latest };
-    const found = check("invalid_events", { collection });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ share, invalid_events: invalid });
-  });
-});
 
 describe("the whole status", () => {
   it.each([
@@ -479,40 +41,28 @@ describe("the whole status", () => {
       status: "healthy",
       when: "nothing is wrong",
       given: {
-        seen: [
-          ["a", 50],
-          ["b", 50],
-        ],
+        seen: { a: 50, b: 50 },
       },
     },
     {
       status: "waiting",
       when: "there are too few identities to tell",
       given: {
-        seen: [
-          ["a", 5],
-          ["b", 5],
-        ],
+        seen: { a: 5, b: 5 },
       },
     },
     {
       status: "warning",
       when: "a stranger is seen among too few",
       given: {
-        seen: [
-          ["a", 5],
-          ["c", 5],
-        ],
+        seen: { a: 5, c: 5 },
       },
     },
     {
       status: "unhealthy",
       when: "half saw several variants",
       given: {
-        seen: [
-          ["a", 5],
-          ["c", 5],
-        ],
+        seen: { a: 5, c: 5 },
         excluded: 10,
       },
     },
@@ -544,10 +94,15 @@ const anyWeight = fc.oneof(
 );
 const anyCount = fc.oneof(fc.constantFrom(0, 1, 9, 10, 99, 100), fc.nat({ max: 1000 }), fc.nat({ max: 1e9 }));
 
+const anyNumbers = fc
+  .uniqueArray(fc.tuple(anyKey, anyCount), { selector: ([key]) => key, maxLength: 6 })
+  .map((entries) => new Map(entries));
+
 const anyEvidence = fc
   .record({
     variants: fc.uniqueArray(fc.tuple(anyKey, anyWeight), { selector: ([key]) => key, maxLength: 5 }),
-    seen: fc.array(fc.tuple(anyKey, anyCount, fc.nat({ max: 100 })), { maxLength: 10 }),
+    seen: anyNumbers,
+    later: anyNumbers,
     excluded: anyCount,
     length: fc.oneof(fc.constantFrom(1, HOUR, DAY - 1, DAY), fc.integer({ min: 1, max: 400 * DAY })),
     isRunning: fc.boolean(),
@@ -557,15 +112,12 @@ const anyEvidence = fc
     invalid: fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true })),
     eventsTtlDays: fc.oneof(fc.constantFrom(0, 1, 90), fc.nat({ max: 4000 })),
   })
-  .map(({ variants, seen, excluded, length, latest, late, events, invalid, ...rest }) => {
-    const { count } = bucketsOf({ from: FROM, to: FROM + length });
-    const identities = seen.reduce((sum, [, identities]) => sum + identities, excluded);
+  .map(({ variants, latest, late, events, invalid, ...rest }) => {
+    const { seen, later, excluded, length } = rest;
+    const identities = [...seen.values(), ...later.values()].reduce((sum, number) => sum + number, excluded);
     return evidenceOf({
       ...rest,
       variants: new Map(variants),
-      seen: seen.map(([key, identities, bucket]): Seen => [key, identities, bucket % count]),
-      excluded,
-      length,
       collection: {
         latestExposureAt: latest === null ? null : FROM + Math.floor(latest * length),
         lateIdentities: Math.floor(late * identities),
