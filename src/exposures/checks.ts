@@ -46,14 +46,14 @@ export function checkSampleRatio({ summary, variants }: Evidence): Finding<"samp
       "unhealthy",
       pValue,
       sequentialPValue,
-      `The split of ${all} is as configured by now (${once}), but once was further off than chance explains (${always}): ${act}.`,
+      `The split of ${all} is not far off now (${once}), but was further off earlier than chance explains (${always}): ${act}.`,
     );
   if (pValue < SURE)
     return finding(
       "warning",
       pValue,
       sequentialPValue,
-      `${worstOf(arms, shares, observed)} (${once}), which who looks often must expect to see by chance (${always}): wait for more identities.`,
+      `${worstOf(arms, shares, observed)} (${once}), but the test that holds however often one looks is not sure yet (${always}): wait for more identities.`,
     );
   return finding(
     "healthy",
@@ -70,7 +70,7 @@ function worstOf(arms: Evidence["variants"], shares: readonly number[], observed
     .map((_, index) => index)
     .reduce((worst, index) => (offBy(index) > offBy(worst) ? index : worst), 0);
   const expected = total * (shares[worst] ?? 0);
-  return `${quoted(arms[worst]?.key ?? "")} has ${number(observed[worst] ?? 0)} of ${people(total)} instead of ${number(expected)}`;
+  return `${quoted(arms[worst]?.key ?? "")} has ${number(observed[worst] ?? 0)} of ${people(total)} instead of ${decimal.format(expected)}`;
 }
 
 /** How many saw several variants, and so count for none? */
@@ -78,11 +78,12 @@ export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_
   const { excludedIdentities: excluded, totalIdentities } = summary;
   const share = shareOf(excluded, excluded + totalIdentities);
   const figures = { share, excluded_identities: excluded };
-  const what = `${number(excluded)} of ${people(excluded + totalIdentities)} (${percent(share)}) saw several variants and are left out`;
+  const what = `Several variants were seen by ${number(excluded)} of ${people(excluded + totalIdentities)} (${percent(share)}), left out of all counts`;
   const act =
     "look for changed weights, identities that several people share, and flags read before the identity is known";
-  if (share === null) return { status: "healthy", figures, detail: "Nobody has seen several variants." };
-  if (share >= 0.1) return { status: "unhealthy", figures, detail: `${what}, too many to trust the rest: ${act}.` };
+  if (share === null || excluded === 0)
+    return { status: "healthy", figures, detail: "No identity saw several variants." };
+  if (share >= 0.1) return { status: "unhealthy", figures, detail: `${what}: too many to trust the rest; ${act}.` };
   if (share >= 0.01 && excluded >= 10) return { status: "warning", figures, detail: `${what}: ${act}.` };
   return { status: "healthy", figures, detail: `${what}.` };
 }
@@ -105,7 +106,7 @@ export function checkUnknownVariants({ summary, variants }: Evidence): Finding<"
   }
   const figures = { variants: unknown };
   if (unknown.size === 0)
-    return { status: "healthy", figures, detail: "Nobody saw a variant that is not configured, or has no weight." };
+    return { status: "healthy", figures, detail: "Every variant seen is configured and has a weight." };
   const names = [...unknown.keys()].slice(0, 3).map(quoted).join(", ");
   const more = unknown.size > 3 ? ` and ${number(unknown.size - 3)} more` : "";
   const detail = `${people(identities)} saw ${names}${more}, not configured or without a weight: configure what is served, or find out who serves it.`;
@@ -124,14 +125,17 @@ export function checkExposuresArriving({
   if (latest === null) {
     if (isRunning && to - from < DAY)
       return { status: "waiting", figures, detail: "No exposures yet: some are expected in the first 24 hours." };
-    const detail = `No exposures have come since the start, ${utc(from)}: ${act}.`;
+    const when = isRunning
+      ? `since the start, ${utc(from)}`
+      : `between its start, ${utc(from)}, and its end, ${utc(to)}`;
+    const detail = `No exposures came ${when}: ${act}.`;
     return { status: "unhealthy", figures, detail };
   }
   if (isRunning && latest < to - DAY) {
-    const detail = `No exposures have come in 24 hours, the latest is of ${utc(latest)}: ${act}.`;
+    const detail = `No exposures came in the last 24 hours (the latest at ${utc(latest)}): ${act}.`;
     return { status: "warning", figures, detail };
   }
-  return { status: "healthy", figures, detail: `The latest exposure is of ${utc(latest)}.` };
+  return { status: "healthy", figures, detail: `The latest exposure came at ${utc(latest)}.` };
 }
 
 /** Do buckets that seem complete still grow? */
@@ -139,8 +143,9 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
   const identities = summary.totalIdentities + summary.excludedIdentities;
   const share = shareOf(late, identities);
   const figures = { share, late_identities: late };
-  if (share === null) return { status: "healthy", figures, detail: "Nobody was exposed, so nothing came late." };
-  const what = `Of ${people(identities)}, the first exposures of ${number(late)} (${percent(share)}) were collected more than an hour after they happened`;
+  if (share === null || late === 0)
+    return { status: "healthy", figures, detail: "No first exposure was collected more than an hour late." };
+  const what = `The first exposure was collected more than an hour late for ${number(late)} of ${people(identities)} (${percent(share)})`;
   return share >= 0.05
     ? { status: "warning", figures, detail: `${what}: recent buckets will still grow, so leave them out for now.` }
     : { status: "healthy", figures, detail: `${what}.` };
@@ -150,15 +155,15 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
 export function checkWindow({ window: { from, to }, eventsTtlDays }: Evidence): Finding<"window"> {
   const days = (to - from) / DAY;
   const figures = { days, events_ttl_days: eventsTtlDays };
-  const length = `${decimal.format(days)} ${days === 1 ? "day" : "days"}`;
+  const length = days < 1 ? "less than a day" : period(days);
   if (eventsTtlDays === 0)
     return { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for good.` };
-  const kept = `${number(eventsTtlDays)} ${eventsTtlDays === 1 ? "day" : "days"}`;
+  const kept = period(eventsTtlDays);
   return days > eventsTtlDays
     ? {
         status: "warning",
         figures,
-        detail: `The window is ${length} long but events are kept for ${kept}, so early identities are missed or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
+        detail: `The window is longer than the ${kept} that events are kept, so early identities are missed or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
       }
     : { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for ${kept}.` };
 }
@@ -171,7 +176,7 @@ export function checkInvalidEvents({ collection }: Evidence): Finding<"invalid_e
   const figures = { share, invalid_events: invalid };
   if (share === null || invalid === 0)
     return { status: "healthy", figures, detail: "Every event names an identity and a variant." };
-  const what = `${number(invalid)} of ${number(events)} events (${percent(share)}) name no identity or no variant and are left out`;
+  const what = `No identity or no variant is named by ${number(invalid)} of ${number(events)} events (${percent(share)}), which count for nothing`;
   return share >= 0.01
     ? { status: "warning", figures, detail: `${what}: find the SDK or the code that sends them.` }
     : { status: "healthy", figures, detail: `${what}.` };
@@ -187,6 +192,7 @@ const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
 const number = (value: number) => whole.format(value);
+const period = (days: number) => `${decimal.format(days)} ${decimal.format(days) === "1" ? "day" : "days"}`;
 const percent = (share: number | null) => percentage.format(share ?? 0);
 const people = (count: number) => `${number(count)} ${count === 1 ? "identity" : "identities"}`;
 const utc = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -14,12 +14,10 @@ export function stirlingError(z: number): number {
   return error + series / large;
 }
 
-/**
- * x ln(x / mean) + mean − x, for x and mean > 0: Loader's deviance, exact where both are close.
- * @param difference x − mean, for whoever knows it better than these two can tell
- */
-export function deviance(x: number, mean: number, difference = x - mean): number {
+/** x ln(x / mean) + mean − x, for x and mean > 0: Loader's deviance, exact where both are close. */
+export function deviance(x: number, mean: number): number {
   const sum = x + mean;
+  const difference = x - mean;
   if (Math.abs(difference) >= 0.1 * sum) return x * Math.log(x / mean) - difference;
   const ratio = difference / sum;
   let term = 2 * x * ratio;
@@ -38,7 +36,6 @@ export function deviance(x: number, mean: number, difference = x - mean): number
  * below 1e-12, for every result that is a normal number.
  */
 export function upperGamma(a: number, x: number): number {
-  if (x === 0) return 1;
   // x^a e^−x / Γ(a + 1)
   const factor = Math.exp(-stirlingError(a) - deviance(a, x)) / Math.sqrt(2 * Math.PI * a);
   return x < a + 1 ? 1 - factor * lowerSeries(a, x) : factor * a * upperFraction(a, x);
@@ -67,6 +64,6 @@ function upperFraction(a: number, x: number): number {
     d = 1 / (numerator * d + b);
     c = b + numerator / c;
     fraction *= c * d;
-    if (!(Math.abs(c * d - 1) > Number.EPSILON)) return fraction;
+    if (!(Math.abs(c * d - 1) > 2 * Number.EPSILON)) return fraction;
   }
 }

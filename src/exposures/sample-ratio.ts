@@ -73,7 +73,7 @@ export function logBayesFactor(shares: readonly number[], counts: readonly numbe
     const count = counts[index] ?? 0;
     const alpha = CONCENTRATION * share;
     factor +=
-      deviance(alpha + count, all * share, count - total * share) -
+      deviance(alpha + count, all * share) -
       Math.log1p(count / alpha) / 2 +
       stirlingError(alpha + count) -
       stirlingError(alpha);

@@ -26,24 +26,11 @@ export const IS_VALID = "identifier != '' AND value != ''";
 export const FIRST_AND_LATE = `toUnixTimestamp64Milli(timestamp) * 2
       + ifNull(toUnixTimestamp64Milli(collected_at) - toUnixTimestamp64Milli(timestamp) > ${LATE_AFTER_MS}, 0)`;
 
-/** One row of the answer: what it does not speak of is empty. */
-const row = (kind: string, { at = "0", events = "0" }) =>
-  `SELECT '${kind}' AS kind, '' AS name, '0' AS variant_hash, ${at} AS at, 0 AS identities, 0 AS late, ${events} AS events
-FROM ${EVENTS_TABLE}
-WHERE ${IN_WINDOW}`;
-
 /** When the latest exposure was: ClickHouse reads no more than the end of the sort key. */
-export const SELECT_LATEST = `${row("latest", { at: "toUnixTimestamp64Milli(timestamp)" })} AND ${IS_VALID}
+export const SELECT_LATEST = `
+SELECT 'latest' AS kind, '' AS name, '0' AS variant_hash, toUnixTimestamp64Milli(timestamp) AS at,
+  0 AS identities, 0 AS late, 0 AS events
+FROM ${EVENTS_TABLE}
+WHERE ${IN_WINDOW} AND ${IS_VALID}
 ORDER BY timestamp DESC
 LIMIT 1`;
-
-/**
- * How many exposures there are, which the sort key alone can tell, and how many of them count for nothing. `IN` and two
- * questions, because so the first is answered by the index on identifier, and the second by the lengths of the values.
- * @param condition for asking at all
- */
-export const selectEvents = (condition = "1") => [
-  `${row("events", { events: "count()" })} AND ${condition}`,
-  `${row("invalid", { events: "count()" })} AND ${condition} AND identifier IN ('')`,
-  `${row("invalid", { events: "count()" })} AND ${condition} AND value = '' AND identifier != ''`,
-];

@@ -4,7 +4,7 @@ import { failed, ok, type Result } from "../result.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
 type Row = {
-  kind: "identities" | "multiple" | "variant" | "latest" | "events" | "invalid";
+  kind: "identities" | "multiple" | "variant" | "latest" | "invalid" | "valid";
   /** Of a variant. */
   name: string;
   variant_hash: string;
@@ -19,8 +19,8 @@ const kinds: readonly unknown[] = [
   "multiple",
   "variant",
   "latest",
-  "events",
   "invalid",
+  "valid",
 ] satisfies Row["kind"][];
 
 /** What rows of the exposures query say; a collision if one hash has two names. */
@@ -47,9 +47,9 @@ export function readCounts(
   const { counts, collection } = counted;
   for (const { kind, variant_hash, at, identities, late, events } of checked) {
     if (kind === "variant") continue;
+    collection.events += events;
     if (kind === "identities" || kind === "multiple") collection.lateIdentities += late;
-    if (kind === "events") collection.events += events;
-    else if (kind === "invalid") collection.invalidEvents += events;
+    if (kind === "invalid") collection.invalidEvents += events;
     else if (kind === "multiple") counts.push({ multiple: true, identities });
     else if (kind === "latest") {
       if (at < window.from || at >= window.to) return failed({ kind: "bad_rows" });

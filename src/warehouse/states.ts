@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { CountedExposures } from "../exposures/summary.ts";
 import type { Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
-import { SELECT_LATEST, selectEvents } from "./events.ts";
+import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./events.ts";
 import { readCounts } from "./exposure-rows.ts";
 import { countFrom, type ExposureQuestion, parametersOf, type Source, type VariantHash } from "./exposures.ts";
 import { adviceFor, type WarehouseFailure } from "./failure.ts";
@@ -17,19 +17,25 @@ FROM {database:Identifier}.exposure_firsts
 WHERE window = {window:String}
 GROUP BY variant`;
 
-/** Seldom there is an event to count that is nobody's: none is read then. */
-const REST = [
-  SELECT_LATEST,
-  ...selectEvents("0 < (SELECT count() FROM {database:Identifier}.exposure_invalids WHERE window = {window:String})"),
-];
+/** Seldom there is an event that is nobody's. Only then the events are counted at all. */
+const SELECT_INVALID = `
+SELECT if(${IS_VALID}, 'valid', 'invalid') AS kind, '' AS name, '0' AS variant_hash, 0 AS at,
+  0 AS identities, 0 AS late, count() AS events
+FROM ${EVENTS_TABLE}
+WHERE ${IN_WINDOW}
+  AND 0 < (SELECT count() FROM {database:Identifier}.exposure_invalids WHERE window = {window:String})
+GROUP BY kind`;
+
+const REST = [SELECT_LATEST, SELECT_INVALID];
 
 /** Exact for any window's end, though later events are in it: each variant's first exposure is there. */
 const FIRSTS: Source = {
   from: "{database:Identifier}.exposure_firsts",
   where: "window = {window:String} AND first_and_late < 2 * {to:Int64}",
-  identity: "identity, identity_check",
+  identity: ["identity", "identity_check"],
   variant: "variant",
   firstAndLate: "first_and_late",
+  events: "0",
   names: selectNames,
   rest: REST,
 };
