@@ -70,7 +70,7 @@ function worstOf(arms: Evidence["variants"], shares: readonly number[], observed
     .map((_, index) => index)
     .reduce((worst, index) => (offBy(index) > offBy(worst) ? index : worst), 0);
   const expected = total * (shares[worst] ?? 0);
-  return `${quoted(arms[worst]?.key ?? "")} has ${number(observed[worst] ?? 0)} of ${people(total)} instead of ${decimal.format(expected)}`;
+  return `${quoted(arms[worst]?.key ?? "")} has ${number(observed[worst] ?? 0)} of ${people(total)} instead of ${(expected < 10 ? decimal : whole).format(expected)}`;
 }
 
 /** How many saw several variants, and so count for none? */
