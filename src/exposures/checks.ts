@@ -1,76 +1,67 @@
 import { DAY } from "./buckets.ts";
-import type { CheckStatus, Evidence, Finding } from "./health.ts";
-import { chiSquare, sharesOf, testSampleRatio } from "./sample-ratio.ts";
+import type { Evidence, Finding } from "./health.ts";
+import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
+import { decimal, number, people, percent, period, quoted, short, utc } from "./wording.ts";
 
 // One function a check. Each is a sentence about figures, so that whoever doubts it can count again.
 
 const LEAST_IDENTITIES = 100;
 const SURE = 0.001;
 
-/** Were identities split as the weights say? Identities that count for no variant, and variants without a weight, don't matter. */
+/** A variant that identities should get a share of. */
+type Arm = { key: string; share: number; identities: number; added: readonly number[] };
+
+/** Were identities split as the weights say? Quarantined ones, and variants without a weight, don't matter. */
 export function checkSampleRatio({ summary, variants }: Evidence): Finding<"sample_ratio"> {
-  const arms = variants.filter(({ weight }) => weight > 0);
-  const shares = arms.length === 0 ? [] : sharesOf(arms.map(({ weight }) => weight));
-  const added = arms.map(({ key }) => summary.variants.get(key)?.added ?? []);
-  const observed = arms.map(({ key }) => summary.variants.get(key)?.total ?? 0);
-  const identities = observed.reduce((sum, count) => sum + count, 0);
-  const finding = (status: CheckStatus, pValue: number | null, sequentialPValue: number | null, detail: string) => ({
-    status,
-    detail,
-    figures: {
-      p_value: pValue,
-      sequential_p_value: sequentialPValue,
-      expected: new Map(arms.map(({ key }, index) => [key, shares[index] ?? 0])),
-      observed: new Map(arms.map(({ key }, index) => [key, observed[index] ?? 0])),
-    },
+  const weighted = variants.filter(({ weight }) => weight > 0);
+  const shares = sharesOf(weighted.map(({ weight }) => weight));
+  const arms: Arm[] = weighted.map(({ key }, index) => {
+    const { total, added } = summary.variants.get(key) ?? { total: 0, added: [] };
+    return { key, share: shares[index] ?? 0, identities: total, added };
   });
-  const all = people(identities);
-
-  if (arms.length < 2)
-    return finding("waiting", null, null, "There is no split to check: configure at least two variants with weights.");
-  if (identities < LEAST_IDENTITIES)
-    return finding("waiting", null, null, `${all} so far: the split is checked from ${LEAST_IDENTITIES} on.`);
-
-  const { pValue, sequentialPValue } = testSampleRatio(shares, added);
-  const [once, always] = [`chi-square p = ${short(pValue)}`, `sequential p = ${short(sequentialPValue)}`];
-  const act = "trust no result before you know why, and look for redirects, crashes, bots or caches of one variant";
-  if (sequentialPValue < SURE && pValue < SURE)
-    return finding(
-      "unhealthy",
-      pValue,
-      sequentialPValue,
-      `${worstOf(arms, shares, observed)}, which chance does not explain (${always}): ${act}.`,
-    );
-  if (sequentialPValue < SURE)
-    return finding(
-      "unhealthy",
-      pValue,
-      sequentialPValue,
-      `The split of ${all} is not far off now (${once}), but was further off earlier than chance explains (${always}): ${act}.`,
-    );
-  if (pValue < SURE)
-    return finding(
-      "warning",
-      pValue,
-      sequentialPValue,
-      `${worstOf(arms, shares, observed)} (${once}), but the test that holds however often one looks is not sure yet (${always}): wait for more identities.`,
-    );
-  return finding(
-    "healthy",
-    pValue,
-    sequentialPValue,
-    `${all} are split as configured, as far as chance allows (${always}).`,
-  );
+  const all = arms.reduce((sum, { identities }) => sum + identities, 0);
+  const isEnough = arms.length >= 2 && all >= LEAST_IDENTITIES;
+  const addedTo = arms.map(({ added }) => added);
+  const ratio = isEnough ? testSampleRatio(shares, addedTo) : null;
+  return {
+    ...judgeSplit(arms, all, ratio),
+    figures: {
+      p_value: ratio?.pValue ?? null,
+      sequential_p_value: ratio?.sequentialPValue ?? null,
+      expected: new Map(arms.map(({ key, share }) => [key, share])),
+      observed: new Map(arms.map(({ key, identities }) => [key, identities])),
+    },
+  };
 }
 
-function worstOf(arms: Evidence["variants"], shares: readonly number[], observed: readonly number[]): string {
-  const total = observed.reduce((sum, count) => sum + count, 0);
-  const offBy = (index: number) => chiSquare([shares[index] ?? 0], [observed[index] ?? 0], total);
-  const worst = arms
-    .map((_, index) => index)
-    .reduce((worst, index) => (offBy(index) > offBy(worst) ? index : worst), 0);
-  const expected = total * (shares[worst] ?? 0);
-  return `${quoted(arms[worst]?.key ?? "")} has ${number(observed[worst] ?? 0)} of ${people(total)} instead of ${(expected < 10 ? decimal : whole).format(expected)}`;
+function judgeSplit(arms: readonly Arm[], all: number, ratio: SampleRatio | null): Pick<Finding, "status" | "detail"> {
+  if (arms.length < 2)
+    return { status: "waiting", detail: "There is no split to check: configure at least two variants with weights." };
+  if (ratio === null)
+    return { status: "waiting", detail: `${people(all)} so far: the split is checked from ${LEAST_IDENTITIES} on.` };
+
+  const [isOff, isSurelyOff] = [ratio.pValue < SURE, ratio.sequentialPValue < SURE];
+  const [once, always] = [`chi-square p = ${short(ratio.pValue)}`, `sequential p = ${short(ratio.sequentialPValue)}`];
+  if (isSurelyOff) {
+    const what = isOff
+      ? `${worstOf(arms, all)}, which chance does not explain`
+      : `The split of ${people(all)} is not far off now (${once}), but was further off earlier than chance explains`;
+    const act = "trust no result before you know why, and look for redirects, crashes, bots or caches of one variant";
+    return { status: "unhealthy", detail: `${what} (${always}): ${act}.` };
+  }
+  if (isOff) {
+    const doubt = "the test that holds however often one looks is not sure yet";
+    const detail = `${worstOf(arms, all)} (${once}), but ${doubt} (${always}): wait for more identities.`;
+    return { status: "warning", detail };
+  }
+  return { status: "healthy", detail: `${people(all)} are split as configured, as far as chance allows (${always}).` };
+}
+
+function worstOf(arms: readonly Arm[], all: number): string {
+  const offBy = ({ share, identities }: Arm) => chiSquare([share], [identities], all);
+  const worst = arms.reduce((worst, arm) => (offBy(arm) > offBy(worst) ? arm : worst));
+  const expected = all * worst.share;
+  return `${quoted(worst.key)} has ${number(worst.identities)} of ${people(all)} instead of ${expected < 10 ? decimal(expected) : number(expected)}`;
 }
 
 /** How many saw several variants, and so count for none? */
@@ -78,7 +69,7 @@ export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_
   const { excludedIdentities: excluded, totalIdentities } = summary;
   const share = shareOf(excluded, excluded + totalIdentities);
   const figures = { share, excluded_identities: excluded };
-  const what = `Several variants were seen by ${number(excluded)} of ${people(excluded + totalIdentities)} (${percent(share)}), left out of all counts`;
+  const what = `Several variants were seen by ${number(excluded)} of ${people(excluded + totalIdentities)} (${percent(share ?? 0)}), left out of all counts`;
   const act =
     "look for changed weights, identities that several people share, and flags read before the identity is known";
   if (share === null || excluded === 0)
@@ -145,7 +136,7 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
   const figures = { share, late_identities: late };
   if (share === null || late === 0)
     return { status: "healthy", figures, detail: "No first exposure was collected more than an hour late." };
-  const what = `The first exposure was collected more than an hour late for ${number(late)} of ${people(identities)} (${percent(share)})`;
+  const what = `The first exposure was collected more than an hour late for ${number(late)} of ${people(identities)} (${percent(share ?? 0)})`;
   return share >= 0.05
     ? { status: "warning", figures, detail: `${what}: recent buckets will still grow, so leave them out for now.` }
     : { status: "healthy", figures, detail: `${what}.` };
@@ -176,7 +167,7 @@ export function checkInvalidEvents({ collection }: Evidence): Finding<"invalid_e
   const figures = { share, invalid_events: invalid };
   if (share === null || invalid === 0)
     return { status: "healthy", figures, detail: "Every event names an identity and a variant." };
-  const what = `No identity or no variant is named by ${number(invalid)} of ${number(events)} events (${percent(share)}), which count for nothing`;
+  const what = `No identity or no variant is named by ${number(invalid)} of ${number(events)} events (${percent(share ?? 0)}), which count for nothing`;
   return share >= 0.01
     ? { status: "warning", figures, detail: `${what}: find the SDK or the code that sends them.` }
     : { status: "healthy", figures, detail: `${what}.` };
@@ -185,23 +176,4 @@ export function checkInvalidEvents({ collection }: Evidence): Finding<"invalid_e
 /** Null where there is nothing to take a share of: that is not 0. */
 function shareOf(part: number, whole: number): number | null {
   return whole === 0 ? null : part / whole;
-}
-
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const decimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
-
-const number = (value: number) => whole.format(value);
-const period = (days: number) => `${decimal.format(days)} ${decimal.format(days) === "1" ? "day" : "days"}`;
-const percent = (share: number | null) => percentage.format(share ?? 0);
-const people = (count: number) => `${number(count)} ${count === 1 ? "identity" : "identities"}`;
-const utc = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-
-/** Two digits are enough to judge a p-value by. */
-const short = (pValue: number) => (pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2))));
-
-/** A name that anyone may have chosen: no longer than a sentence bears, and unable to break its line or turn it round. */
-function quoted(key: string): string {
-  const characters = [...key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
-  return `"${(characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("")}"`;
 }

@@ -117,9 +117,9 @@ export type ComputedSummary = {
 };
 
 /**
- * Stores a result in place of the last one with the alerts that it calls for, and with it that the request is served and the last error over. Final
- * numbers serve every request: no refresh comes after them. False if it came too late: the experiment is gone or
- * defined otherwise, final, or has a newer result.
+ * Stores a result in place of the last one with the alerts that it calls for, and with it that the request is served
+ * and the last error over. Final numbers serve every request: no refresh comes after them. False if it came too late:
+ * the experiment is gone or defined otherwise, final, or has a newer result.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
   const { asOf, computedAt, isFinal, exposures } = summary;
