@@ -110,7 +110,6 @@ describe("countStates, against the real engine", () => {
       { ...event, identifier: "bob", value: "control" },
     ]);
     await warehouse.insert([{ ...event, identifier: "bob", value: "treatment", timestamp: from + HOUR }]);
-    await merge();
     const found = await findWindow(connection, experiment);
     const stateWindow = (found.ok && found.value?.window) || "";
     const countAt = async (to: number) => {
@@ -126,6 +125,8 @@ describe("countStates, against the real engine", () => {
       const counts = await countStates(watched, stateWindow, { environmentKey, featureName: FEATURE, window });
       return { counts: counts.ok && new Set(counts.value.counts), grouped: grouped.includes(true) };
     };
+    expect((await countAt(from + 2 * HOUR)).grouped).toBe(true);
+    await merge();
     const first = { multiple: false, variant: "control", bucket: from };
     expect(await countAt(from + 2 * HOUR)).toEqual({
       counts: new Set([
@@ -157,6 +158,34 @@ describe("countStates, against the real engine", () => {
         variants: Object.fromEntries(names.map((name) => [name, 1])),
       });
     }
+  });
+
+  it.each(["before", "while open", "after"])("counts invalid events that came %s it was filled", async (moment) => {
+    const experiment = experimentOf(randomUUID(), from);
+    const event = { environment_key: experiment.environmentKey, feature_name: FEATURE, timestamp: from };
+    const arrive = async (when: string) => {
+      await warehouse.insert([{ ...event, identifier: when, value: "control" }]);
+      if (when === moment) await warehouse.insert([{ ...event, identifier: "", value: "control" }]);
+    };
+    await arrive("before");
+    await keepWindow(deps, experiment);
+    await arrive("while open");
+    await keepWindow(deps, experiment);
+    await arrive("after");
+    for (const prepare of [async () => undefined, merge]) {
+      await prepare();
+      const { collection } = await exposuresOf(experiment, from + HOUR, []);
+      expect(collection).toMatchObject({ invalidEvents: 1, events: 4 });
+    }
+  });
+
+  it("reads no event to find that none is invalid", async () => {
+    const experiment = experimentOf(randomUUID(), from);
+    await keepWindow(deps, experiment);
+    await keepWindow(deps, experiment);
+    const event = { environment_key: experiment.environmentKey, feature_name: FEATURE, timestamp: from };
+    await warehouse.insert([{ ...event, identifier: "ann", value: "control" }]);
+    expect((await exposuresOf(experiment, from + HOUR, [])).collection).toMatchObject({ invalidEvents: 0, events: 0 });
   });
 
   it("keeps the windows of two experiments of one feature apart", async () => {
@@ -217,6 +246,16 @@ describe("keepWindow", () => {
     expect(
       windows.ok && windows.value.filter(({ experimentId }) => experimentId === experiment.experimentId),
     ).toMatchObject([{ ...experiment, state: "filled" }]);
+  });
+
+  it("opens another window after the last one was dropped", async () => {
+    const experiment = experimentOf(randomUUID(), from);
+    await keepWindow(deps, experiment);
+    const first = await findWindow(connection, experiment);
+    await noteWindow(connection, (first.ok && first.value?.window) || "", experiment, "dropped");
+    await keepWindow(deps, experiment);
+    const second = await findWindow(connection, experiment);
+    expect(second).toMatchObject({ ok: true, value: { state: "opened" } });
   });
 
   it("gives an experiment that is defined otherwise another window", async () => {
