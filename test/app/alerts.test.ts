@@ -141,6 +141,26 @@ describe("an experiment's check that turned unhealthy", () => {
   });
 });
 
+describe("an experiment that is defined otherwise", () => {
+  it("is told of as if nothing had been told before, though it was well at first", async () => {
+    const { id, changes } = await unhealthy(worker);
+    await worker.sweep();
+    await came(id, 1);
+    const other = `${id}-other`;
+    const started_at = new Date(STARTED).toISOString();
+    await worker.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: other, started_at });
+    await until(
+      () => worker.exposures(id),
+      ({ exposures }) => exposures?.total_identities === 0,
+    );
+    await expose(other, ["control", "treatment"], people(1));
+    await worker.sweep();
+    expect(changes()).toHaveLength(1);
+    await worker.sweep();
+    await came(id, 2);
+  });
+});
+
 describe("an alert", () => {
   it("that is not taken is sent again, the same one, until it is", async () => {
     const { id, events } = await unhealthy(worker);
