@@ -1,0 +1,54 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { readMigrations } from "../../src/deno/read-migrations.ts";
+import { openSqlite } from "../../src/deno/sqlite.ts";
+import { type Database, primary } from "../../src/store/database.ts";
+import { putExperiment } from "../../src/store/experiments.ts";
+import { migrate } from "../../src/store/migrations.ts";
+import { getRefreshBasis, saveSummary } from "../../src/store/summaries.ts";
+
+const NOW = Date.UTC(2026, 5, 1);
+const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
+const news = {
+  ...{ asOf: NOW, computedAt: NOW, isFinal: false, exposures: "{}" },
+  watch: { window: { last: 1, told: 1 } },
+  alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
+};
+
+let database: Database;
+beforeEach(async () => {
+  database = openSqlite(":memory:");
+  await migrate(database, readMigrations("migrations/d1"));
+  await putExperiment(database, { ...experiment, startedAt: NOW - 1000 }, null, NOW);
+});
+
+const rowsOf = (table: string) => primary(database, { sql: `SELECT * FROM ${table}`, values: [] });
+
+async function basis() {
+  const found = await getRefreshBasis(database, "some");
+  if (found === null) throw new Error("gone");
+  return found;
+}
+
+describe("an alert", () => {
+  it("is stored with the numbers that it speaks of", async () => {
+    expect(await saveSummary(database, await basis(), news)).toBe(true);
+    expect(await rowsOf("alerts")).toMatchObject([{ id: "msg_1", experiment_id: "some", failures: 0, due_at: NOW }]);
+    expect((await basis()).watch).toEqual(news.watch);
+  });
+
+  it("is not stored if the numbers are not, because they are another definition's", async () => {
+    const before = await basis();
+    await putExperiment(database, { ...experiment, featureName: "b", startedAt: NOW - 1000 }, null, NOW);
+    expect(await saveSummary(database, before, news)).toBe(false);
+    expect(await rowsOf("alerts")).toEqual([]);
+    expect(await rowsOf("health_watches")).toEqual([]);
+  });
+
+  it("is not stored if the numbers are not, because newer ones are there", async () => {
+    const before = await basis();
+    await saveSummary(database, before, { ...news, asOf: NOW + 1, alerts: [], watch: {} });
+    expect(await saveSummary(database, before, news)).toBe(false);
+    expect(await rowsOf("alerts")).toEqual([]);
+    expect((await basis()).watch).toEqual({});
+  });
+});
