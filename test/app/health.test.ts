@@ -54,7 +54,7 @@ describe("the health in an exposures answer", () => {
       {
         name: "sample_ratio",
         status: "warning",
-        detail: expect.stringContaining('"treatment" has 1,200 of 2,200 identities'),
+        detail: expect.stringContaining('"control" has 1,000 of 2,200 identities instead of 1,100'),
         p_value: expect.closeTo(0.000020079, 9),
         sequential_p_value: expect.closeTo(0.214354914640661, 12),
         expected: { control: 0.5, treatment: 0.5 },
