@@ -19,6 +19,8 @@ export type Settings = {
   readToken: string | null;
   publicRead: boolean;
   webhookSecret: string | null;
+  /** Signs sessions and shared links; null: nobody can sign in on a page. */
+  sessionSecret: string | null;
   /** Where alerts go; null: nowhere. */
   alertEndpoint: Endpoint | null;
   flagsmithWebhookSecret: string | null;
@@ -28,6 +30,8 @@ export type Settings = {
   eventsTtlDays: number;
   /** So many refreshes of a sweep run at once. */
   sweepConcurrency: number;
+  /** How often there is a sweep: pages call numbers old by it. */
+  sweepMs: number;
   cacheSeconds: number;
   /** What `EXPOSURE_SOURCE = "states"` needs to know; null: identities are counted from the events. */
   states: StatesSettings | null;
@@ -48,6 +52,7 @@ export const settingNames = [
   "WEBHOOK_SECRET",
   "FLAGSMITH_WEBHOOK_SECRET",
   "ALERT_WEBHOOK_URL",
+  "SESSION_SECRET",
   "EVENTS_TABLE",
   "EVENTS_TTL_DAYS",
   "EXPOSURE_SOURCE",
@@ -55,6 +60,7 @@ export const settingNames = [
   "REFRESH_MIN_INTERVAL_SECONDS",
   "SETTLE_SECONDS",
   "SWEEP_CONCURRENCY",
+  "SWEEP_SECONDS",
   "QUERY_TIMEOUT_SECONDS",
   "CACHE_SECONDS",
   "PUBLIC_READ",
@@ -66,6 +72,8 @@ type SettingName = (typeof settingNames)[number];
 /** A setting that can't be used, in words that never repeat its value. */
 export type SettingProblem = { setting: SettingName; message: string };
 
+/** As the Cron Trigger in wrangler.toml. */
+const SWEEP_SECONDS = 900;
 /** No Cron Trigger lasts longer than 15 minutes. */
 const LONGEST_QUERY_SECONDS = 900;
 
@@ -182,11 +190,13 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     publicRead: flag("PUBLIC_READ"),
     webhookSecret,
     alertEndpoint: alertEndpoint(webhookSecret),
+    sessionSecret: text("SESSION_SECRET"),
     flagsmithWebhookSecret: text("FLAGSMITH_WEBHOOK_SECRET"),
     refreshMinIntervalMs: seconds("REFRESH_MIN_INTERVAL_SECONDS", 300, 0) * 1000,
     settleMs: seconds("SETTLE_SECONDS", 3600, 0) * 1000,
     eventsTtlDays: whole("EVENTS_TTL_DAYS", "number of days", 90, 0, 36_500),
     sweepConcurrency: whole("SWEEP_CONCURRENCY", "number", 6, 1, 100),
+    sweepMs: (seconds("SWEEP_SECONDS", SWEEP_SECONDS, 0) || SWEEP_SECONDS) * 1000,
     cacheSeconds: seconds("CACHE_SECONDS", 5, 0),
     states: states(),
     corsOrigins: origins("CORS_ORIGINS"),

@@ -28,11 +28,13 @@ const DEFAULTS: Settings = {
   publicRead: false,
   webhookSecret: null,
   alertEndpoint: null,
+  sessionSecret: null,
   flagsmithWebhookSecret: null,
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,
   eventsTtlDays: 90,
   sweepConcurrency: 6,
+  sweepMs: 900_000,
   cacheSeconds: 5,
   states: null,
   corsOrigins: [],
@@ -40,13 +42,21 @@ const DEFAULTS: Settings = {
 };
 
 const TEXTS = ["CLICKHOUSE_DATABASE", "CLICKHOUSE_USER", "EVENTS_TABLE"];
-const SECRETS = ["CLICKHOUSE_PASSWORD", "ADMIN_TOKEN", "READ_TOKEN", "WEBHOOK_SECRET", "FLAGSMITH_WEBHOOK_SECRET"];
+const SECRETS = [
+  "CLICKHOUSE_PASSWORD",
+  "ADMIN_TOKEN",
+  "READ_TOKEN",
+  "WEBHOOK_SECRET",
+  "FLAGSMITH_WEBHOOK_SECRET",
+  "SESSION_SECRET",
+];
 const SECONDS = [
   "LONGEST_INSERT_SECONDS",
   "REFRESH_MIN_INTERVAL_SECONDS",
   "SETTLE_SECONDS",
   "QUERY_TIMEOUT_SECONDS",
   "CACHE_SECONDS",
+  "SWEEP_SECONDS",
 ];
 const ALL = [
   "ALERT_WEBHOOK_URL",
@@ -86,6 +96,7 @@ describe("settings", () => {
       WEBHOOK_SECRET,
       FLAGSMITH_WEBHOOK_SECRET: "flagsmith",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook?key=1",
+      SESSION_SECRET: "session",
       EVENTS_TABLE: "events_distributed",
       EVENTS_TTL_DAYS: "0",
       EXPOSURE_SOURCE: "states",
@@ -93,6 +104,7 @@ describe("settings", () => {
       REFRESH_MIN_INTERVAL_SECONDS: "10",
       SETTLE_SECONDS: "0",
       SWEEP_CONCURRENCY: "24",
+      SWEEP_SECONDS: "60",
       QUERY_TIMEOUT_SECONDS: "1",
       CACHE_SECONDS: "60",
       PUBLIC_READ: "true",
@@ -113,11 +125,13 @@ describe("settings", () => {
       publicRead: true,
       webhookSecret: WEBHOOK_SECRET,
       flagsmithWebhookSecret: "flagsmith",
+      sessionSecret: "session",
       alertEndpoint: { url: new URL("https://alerts.example/hook?key=1"), secret: WEBHOOK_SECRET },
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       eventsTtlDays: 0,
       sweepConcurrency: 24,
+      sweepMs: 60_000,
       cacheSeconds: 60,
       states: { longestInsertMs: 30_000 },
       corsOrigins: ["https://app.example", "http://127.0.0.1:3000"],
@@ -245,6 +259,8 @@ describe("problems with settings", () => {
     WEBHOOK_SECRET: "whsec_!secret-of-the-test!",
     FLAGSMITH_WEBHOOK_SECRET: 106,
     ALERT_WEBHOOK_URL: "hxxp://alerts-of-the-test",
+    SESSION_SECRET: 108,
+    SWEEP_SECONDS: "sweeps-of-the-test",
     EVENTS_TABLE: 107,
     EVENTS_TTL_DAYS: "days-of-the-test",
     EXPOSURE_SOURCE: "source-of-the-test",

@@ -21,6 +21,7 @@ const LOCAL_DEFAULTS = {
   READ_TOKEN: "dev-read",
   WEBHOOK_SECRET: "whsec_ZGV2LXdlYmhvb2stc2VjcmV0LWZvci1sb2NhbC11c2U=",
   FLAGSMITH_WEBHOOK_SECRET: "dev-flagsmith",
+  SESSION_SECRET: "dev-session-of-this-machine",
 };
 
 export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
@@ -43,6 +44,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
   // Nobody's own ClickHouse is written to unasked.
   const demo = env["DEMO"] ? env["DEMO"] !== "0" : embedded;
   const sweepSeconds = wholeNumber("SWEEP_SECONDS", 60, 0, 86_400);
+  bindings["SWEEP_SECONDS"] = String(sweepSeconds);
   const settings = parseSettings(bindings);
   if (!settings.ok) problems.push(describeProblems(settings.failure));
   if (problems.length > 0 || !settings.ok) return failed(problems.join("; "));

@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { describeBug, type Log } from "../log.ts";
+import { downloadRoutes } from "../panel/downloads.ts";
+import { panelRoutes } from "../panel/routes.ts";
 import type { Coordinators } from "../refresh/coordinators.ts";
 import type { Settings } from "../settings.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
@@ -47,7 +49,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/openapi.json", (c) => c.json(openApiDocument));
+  app.route("/", panelRoutes(deps, signIn));
   app.route("/v1/experiments", exposures.routes);
+  app.route("/v1/experiments", downloadRoutes(deps, signIn));
   app.route("/v1/experiments", statesRoutes(deps, signIn));
   app.route("/v1/experiments", experimentRoutes(deps, signIn));
   app.route("/v1/api-keys", apiKeyRoutes(deps, signIn));

@@ -1,5 +1,7 @@
 import { Hono } from "hono";
+import type { Log } from "../log.ts";
 import { askFor } from "../refresh/ask.ts";
+import type { Scope } from "../store/experiments.ts";
 import { noteCall } from "../store/requests.ts";
 import { getSummary, getSummaryWithApiKey, type StoredSummary } from "../store/summaries.ts";
 import { exposuresAnswer, exposuresETag, isoTime, matchesETag } from "./answers.ts";
@@ -22,7 +24,7 @@ export type Exposures = {
 };
 
 export function createExposures(deps: AppDeps, signIn: SignIn): Exposures {
-  const { database, settings, clock, coordinators } = deps;
+  const { database, clock } = deps;
   const app = new Hono<AppEnv>();
   const answer = createAnswer(deps);
 
@@ -44,22 +46,9 @@ export function createExposures(deps: AppDeps, signIn: SignIn): Exposures {
     return answer(c.req.raw, id, summary, { "Server-Timing": timing });
   });
 
-  app.post("/:id/exposures/refresh", signIn.require("write"), async (c) => {
-    const id = c.req.param("id");
-    const now = clock();
-    const outcome = await noteCall(database, id, c.var.caller.environmentKey, now, settings.refreshMinIntervalMs);
-    switch (outcome.kind) {
-      case "accepted":
-        await askFor(coordinators, c.var.log, [id], "call");
-        return c.json({ experiment_id: id, refresh_requested_at: isoTime(now) }, 202);
-      case "too_soon":
-        // The answer to the call before may have been lost, and with it the way to the coordinator.
-        if (outcome.unserved) await askFor(coordinators, c.var.log, [id], "hint");
-        return refuse({ kind: "too_soon", retryAfterSeconds: Math.max(1, Math.ceil((outcome.nextAt - now) / 1000)) });
-      default:
-        return refuse(outcome);
-    }
-  });
+  app.post("/:id/exposures/refresh", signIn.require("write"), (c) =>
+    askForRefresh(deps, c.var.log, c.req.param("id"), c.var.caller.environmentKey),
+  );
 
   function shortWay(request: Request): Response | null {
     const id = request.method === "GET" ? PATH.exec(request.url)?.[1] : undefined;
@@ -71,6 +60,28 @@ export function createExposures(deps: AppDeps, signIn: SignIn): Exposures {
   }
 
   return { routes: app, shortWay };
+}
+
+/** One call for a refresh by somebody who may, of an experiment in their scope: 202, or why not. */
+export async function askForRefresh(
+  { database, settings, clock, coordinators }: AppDeps,
+  log: Log,
+  id: string,
+  scope: Scope,
+): Promise<Response> {
+  const now = clock();
+  const outcome = await noteCall(database, id, scope, now, settings.refreshMinIntervalMs);
+  switch (outcome.kind) {
+    case "accepted":
+      await askFor(coordinators, log, [id], "call");
+      return Response.json({ experiment_id: id, refresh_requested_at: isoTime(now) }, { status: 202 });
+    case "too_soon":
+      // The answer to the call before may have been lost, and with it the way to the coordinator.
+      if (outcome.unserved) await askFor(coordinators, log, [id], "hint");
+      return refuse({ kind: "too_soon", retryAfterSeconds: Math.max(1, Math.ceil((outcome.nextAt - now) / 1000)) });
+    default:
+      return refuse(outcome);
+  }
 }
 
 function isFor({ environmentKey }: Caller, summary: StoredSummary): boolean {

@@ -1,5 +1,5 @@
 import { apiKey, type JsonObject, json, list, object, reference, schemaOf, schemas, time } from "./openapi-schemas.ts";
-import { apiKeyBody, experimentId, listQuery, pageQuery, refreshHint } from "./schemas.ts";
+import { apiKeyBody, chartQuery, experimentId, listQuery, pageQuery, refreshHint } from "./schemas.ts";
 
 // The OpenAPI 3.1 document of the HTTP interface. A test holds its paths to the routes that are served.
 
@@ -39,7 +39,7 @@ const write: JsonObject[] = [{ bearer: [] }];
 const admin: JsonObject[] = [{ bearer: ["admin"] }];
 const anyone: JsonObject[] = [];
 
-const inQuery = (query: typeof pageQuery | typeof listQuery): JsonObject[] =>
+const inQuery = (query: typeof pageQuery | typeof listQuery | typeof chartQuery): JsonObject[] =>
   Object.entries(query.shape).map(([name, schema]) => ({
     name,
     in: "query",
@@ -71,6 +71,13 @@ const paths: JsonObject = {
       summary: "This document",
       security: anyone,
       responses: { 200: { description: "OpenAPI 3.1", content: json({ type: "object" }) } },
+    },
+  },
+  "/docs": {
+    get: {
+      summary: "This document as a page",
+      security: anyone,
+      responses: { 200: { description: "For people", content: { "text/html": { schema: { type: "string" } } } } },
     },
   },
   "/v1/experiments": {
@@ -141,6 +148,46 @@ const paths: JsonObject = {
             description: "The summary, as of its last successful refresh",
             headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
             content: json(reference("Exposures")),
+          },
+          304: { description: "Unchanged" },
+        },
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/exposures.svg": {
+    parameters: [id],
+    get: {
+      summary: "Read an experiment's exposures as a chart; also by a signed link from the panel",
+      security: read,
+      parameters: inQuery(chartQuery),
+      responses: answers(
+        {
+          200: {
+            description: "A self-contained picture",
+            content: { "image/svg+xml": { schema: { type: "string" } } },
+          },
+          304: { description: "Unchanged" },
+        },
+        400,
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/exposures.csv": {
+    parameters: [id],
+    get: {
+      summary: "Read an experiment's exposures as a table; also by a signed link from the panel",
+      security: read,
+      responses: answers(
+        {
+          200: {
+            description: "A row for each bucket and variant: bucket, variant, new_identities, cumulative_identities",
+            content: { "text/csv": { schema: { type: "string" } } },
           },
           304: { description: "Unchanged" },
         },

@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
+import { seriesNames } from "../panel/chart.ts";
+import { themes } from "../panel/palettes.ts";
 import { roles } from "../store/api-keys.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 
@@ -114,6 +116,22 @@ export const listQuery = z.strictObject({
   environment_key: z.string().optional(),
   status: z.enum(statuses, { error: `must be one of ${statuses.join(", ")}` }).optional(),
   ...pageQuery.shape,
+});
+
+const pixels = (least: number, most: number, fallback: number) => {
+  const rule = `must be a whole number from ${least} to ${most}`;
+  return z
+    .string()
+    .regex(/^\d{1,4}$/, rule)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, rule)
+    .default(fallback);
+};
+export const chartQuery = z.strictObject({
+  theme: z.enum(themes, { error: `must be one of ${themes.join(", ")}` }).default("light"),
+  width: pixels(200, 4000, 760),
+  height: pixels(150, 3000, 400),
+  series: z.enum(seriesNames, { error: `must be one of ${seriesNames.join(", ")}` }).default("cumulative"),
 });
 
 export const refreshHint = z.union(

@@ -34,6 +34,13 @@ export type SignIn = {
   identify(c: Context<AppEnv>, right: Right, find?: FindKey): Promise<Result<Caller, Refusal>>;
   /** Whoever `identify` would let in with this Authorization header without asking anyone; null: it takes that. */
   recall(authorization: string | null, right: Right): Caller | null;
+  /** Who has this token, and its SHA-256, by which `recognise` knows them again. */
+  signInWith(c: Context<AppEnv>, token: string): Promise<Result<{ caller: Caller; sha256: string }, Refusal>>;
+  /** Whoever once signed in with the token of this SHA-256; null: it is good no longer. Not for what callers send. */
+  recognise(sha256: string): Promise<Caller | null>;
+  may(caller: Caller, right: Right): boolean;
+  /** Who reads where reading is open to all. */
+  anyone: Caller;
   /** A key is gone: remember it no longer. */
   forget(sha256: string): void;
 };
@@ -82,6 +89,31 @@ export function createSignIn({ settings, database, limiter, clock }: AppDeps): S
     return permit(known.value, right);
   }
 
+  async function signInWith(
+    c: Context<AppEnv>,
+    token: string,
+  ): Promise<Result<{ caller: Caller; sha256: string }, Refusal>> {
+    const sha256 = await sha256Hex(token);
+    const known = await check(c, token, sha256, (sum) => findApiKey(database, sum));
+    const permitted = known.ok ? permit(known.value, "read") : known;
+    return permitted.ok ? ok({ caller: permitted.value, sha256 }) : permitted;
+  }
+
+  async function recognise(sha256: string): Promise<Caller | null> {
+    const known = accepted.get(sha256) ?? (await lookUpSum(sha256));
+    if (known === null) return null;
+    accepted.set(sha256, known);
+    const permitted = permit(known, "read");
+    return permitted.ok ? permitted.value : null;
+  }
+
+  async function lookUpSum(sha256: string): Promise<Accepted | null> {
+    for (const { token, caller } of tokens)
+      if (token !== null && (await timingSafeEqual(sha256, await sha256Hex(token)))) return { caller, expiresAt: null };
+    const key = await findApiKey(database, sha256);
+    return key === null ? null : acceptedAs(key);
+  }
+
   function recall(authorization: string | null, right: Right): Caller | null {
     if (right === "read" && settings.publicRead) return ANYONE;
     const sha256 = authorization === null ? undefined : sums.get(authorization);
@@ -92,7 +124,7 @@ export function createSignIn({ settings, database, limiter, clock }: AppDeps): S
 
   function permit({ caller, expiresAt }: Accepted, right: Right): Result<Caller, Refusal> {
     if (expiresAt !== null && expiresAt <= clock()) return failed(unknown("This key has expired."));
-    return RIGHTS.indexOf(caller.right) >= RIGHTS.indexOf(right)
+    return may(caller, right)
       ? ok(caller)
       : failed({
           kind: "forbidden",
@@ -127,8 +159,7 @@ export function createSignIn({ settings, database, limiter, clock }: AppDeps): S
       case "well_formed": {
         const key = await find(sha256);
         if (key === null) return failed(unknown("This key is not known here, or has been revoked."));
-        const { id, role, environmentKey, expiresAt } = key;
-        return ok({ caller: { name: id, right: role, environmentKey }, expiresAt });
+        return ok(acceptedAs(key));
       }
     }
   }
@@ -143,8 +174,20 @@ export function createSignIn({ settings, database, limiter, clock }: AppDeps): S
       }),
     identify,
     recall,
+    signInWith,
+    recognise,
+    may,
+    anyone: ANYONE,
     forget: (sha256) => accepted.delete(sha256),
   };
+}
+
+function may(caller: Caller, right: Right): boolean {
+  return RIGHTS.indexOf(caller.right) >= RIGHTS.indexOf(right);
+}
+
+function acceptedAs({ id, role, environmentKey, expiresAt }: ApiKey): Accepted {
+  return { caller: { name: id, right: role, environmentKey }, expiresAt };
 }
 
 function unauthorized(detail: string, challenge: string): Refusal {

@@ -162,7 +162,7 @@ export async function listExperiments(
 }
 
 /** `statusAt` as conditions, each on one value: now. */
-const STATUS_AT: Readonly<Record<Status, string>> = {
+export const STATUS_AT: Readonly<Record<Status, string>> = {
   draft: "coalesce(started_at > ?, 1)",
   running: "? BETWEEN started_at AND coalesce(ended_at - 1, 9e15)",
   completed: "ended_at <= ?",

@@ -103,7 +103,7 @@ export function countExposures(
 
 /** What the SQL of a question is bound to. */
 export function parametersOf(
-  warehouse: Warehouse,
+  warehouse: Pick<Warehouse, "table">,
   { environmentKey, featureName, window }: ExposureQuestion,
 ): QueryParameters {
   return {
@@ -114,6 +114,11 @@ export function parametersOf(
     to: window.to,
     bucket_size: bucketsOf(window).size,
   };
+}
+
+/** What is asked about a window, for whoever wants to ask it again by hand. */
+export function describeQuestion(table: Warehouse["table"], question: ExposureQuestion) {
+  return { sql: sql(EVENTS, VARIANT_HASHES[0]).trim(), parameters: parametersOf({ table }, question) };
 }
 
 /** The same from any source, with the parameters that its SQL names. */

@@ -34,9 +34,12 @@ const doomed = { environment_key: "env", feature_name: "doomed" };
 const routes: Route[] = [
   { method: "GET", path: "/healthz", right: "anyone", answer: 200 },
   { method: "GET", path: "/openapi.json", right: "anyone", answer: 200 },
+  { method: "GET", path: "/docs", right: "anyone", answer: 200 },
   { method: "GET", path: "/v1/experiments", right: "read", answer: 200 },
   { method: "GET", path: "/v1/experiments/kept", right: "read", answer: 200 },
   { method: "GET", path: "/v1/experiments/kept/exposures", right: "read", answer: 200 },
+  { method: "GET", path: "/v1/experiments/kept/exposures.svg", right: "read", answer: 200 },
+  { method: "GET", path: "/v1/experiments/kept/exposures.csv", right: "read", answer: 200 },
   { method: "PUT", path: "/v1/experiments/kept", right: "write", answer: 200, body: started },
   { method: "DELETE", path: "/v1/experiments/doomed", right: "write", answer: 204 },
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", answer: 202 },

@@ -150,7 +150,7 @@ it("answers every operation as documented, or refuses it in words and writes not
         before = after;
       }),
       // A body has more ways to be wrong.
-      { seed, numRuns: operation.body === null ? 25 : 80 },
+      { seed, numRuns: operation.body === null ? 15 : 50 },
     );
     await expectWell();
   }
@@ -177,7 +177,7 @@ it("refuses whatever else is sent, in words, and writes nothing", async () => {
       if (answer.status >= 400) expectUnchanged(before, after);
       before = after;
     }),
-    { seed, numRuns: 300 },
+    { seed, numRuns: 150 },
   );
   await expectWell();
   expect([...(answered.get("wild") ?? [])]).toEqual(expect.arrayContaining([200, 400, 401, 404, 405, 415]));

@@ -95,7 +95,7 @@ describe("countStates, against the real engine", () => {
         const { events: _, ...known } = counts.value.collection;
         expect(then.collection).toMatchObject(known);
       }),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 

@@ -1,0 +1,161 @@
+import { nice, ticks } from "d3-array";
+import { utcTicks } from "d3-time";
+import { number, percent, utc } from "../exposures/wording.ts";
+import { type Markup, markup, text } from "./markup.ts";
+import type { Numbers, VariantNumbers } from "./numbers.ts";
+
+export const seriesNames = ["cumulative", "new"] as const;
+export type SeriesName = (typeof seriesNames)[number];
+
+/** Colours as SVG takes them: for lines in turn, for words, for the grid, for what is behind. */
+export type Palette = { lines: readonly string[]; ink: string; faint: string; ground: string };
+
+export type ChartOptions = {
+  width: number;
+  height: number;
+  series: SeriesName;
+  palette: Palette;
+  /** Above the plot: whose numbers they are, as of when, and which line is whose. Null: whoever shows it says that. */
+  heading: { name: string; asOf: number | null } | null;
+};
+
+export const MARGIN = { top: 12, right: 20, bottom: 28, left: 52 };
+const ROW = 20;
+/** More lines than that nobody tells apart. */
+export const MOST_LINES = 12;
+/** From the second round of colours on, lines are dashed. */
+const DASHES = [null, "6 3", "2 3"];
+
+/** The exposures over time, one line a variant, as a self-contained SVG. Linear in buckets times lines. */
+export function drawChart(numbers: Numbers, options: ChartOptions): Markup {
+  const { width, height, palette, heading } = options;
+  const shown = numbers.variants.slice(0, MOST_LINES);
+  const legend = heading === null ? [] : legendOf(numbers, shown);
+  const top = MARGIN.top + (heading === null ? 0 : 2 * ROW + legend.length * ROW);
+  const name = heading === null ? "Exposures over time" : heading.name;
+  const rows = legend.map(({ label, index }, row) => {
+    const y = MARGIN.top + (2.5 + row) * ROW;
+    const swatch =
+      index === null
+        ? markup`<circle cx="${MARGIN.left + 7}" cy="${y - 4}" r="4" fill="none" stroke="${palette.faint}"/>`
+        : markup`<path d="M${MARGIN.left},${y - 4}h14" ${strokeOf(index, palette)}/>`;
+    return markup`${swatch}<text x="${MARGIN.left + 22}" y="${y}">${label}</text>`;
+  });
+  const head =
+    heading === null
+      ? ""
+      : markup`<rect width="${width}" height="${height}" fill="${palette.ground}"/>
+<text x="${MARGIN.left}" y="${MARGIN.top + 0.7 * ROW}" font-weight="600" font-size="14">${text(heading.name)}</text>
+<text x="${MARGIN.left}" y="${MARGIN.top + 1.5 * ROW}" fill="${palette.faint}">${heading.asOf === null ? "N/A: not computed yet" : `as of ${utc(heading.asOf)}`}</text>
+${rows}`;
+  return markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${`${text(name)}: ${describe(numbers)}`}" font-family="system-ui, sans-serif" font-size="12" fill="${palette.ink}">
+${head}
+${plot(numbers, shown, { ...options, top })}
+</svg>`;
+}
+
+function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: ChartOptions & { top: number }) {
+  const { width, height, series, palette } = options;
+  const { x, y } = scalesOf(numbers, shown, options);
+  const bottom = height - MARGIN.bottom;
+  const formatTime = timeFormat(numbers);
+  const grid = ticks(0, y.to, 5)
+    .filter(Number.isInteger)
+    .map(
+      (tick) =>
+        markup`<path d="M${MARGIN.left},${round(y.at(tick))}H${width - MARGIN.right}" stroke="${palette.faint}" stroke-opacity="0.25"/><text x="${MARGIN.left - 8}" y="${round(y.at(tick) + 4)}" text-anchor="end" fill="${palette.faint}">${short(tick)}</text>`,
+    );
+  const times = utcTicks(new Date(x.from), new Date(x.to), Math.max(2, Math.floor((width - MARGIN.left) / 110))).map(
+    (tick) => {
+      const at = round(x.at(tick.getTime()));
+      return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTime(tick.getTime())}</text>`;
+    },
+  );
+  // The control comes last, so that no other line hides it.
+  const lines = shown
+    .map((variant, index) => {
+      const points = valuesOf(variant, series).map(
+        (value, bucket) => `${round(x.at(numbers.buckets[bucket] ?? 0))},${round(y.at(value))}`,
+      );
+      const [only = ""] = points;
+      return points.length === 1
+        ? markup`<path d="M${only}h0" ${strokeOf(index, palette)} stroke-linecap="round"/>`
+        : markup`<path d="M${points.join("L")}" ${strokeOf(index, palette)}/>`;
+    })
+    .reverse();
+  return markup`<g>${grid}${times}<path d="M${MARGIN.left},${bottom}H${width - MARGIN.right}" stroke="${palette.faint}"/></g><g>${lines}</g>`;
+}
+
+/** From a range of numbers to one of pixels. */
+type Scale = { from: number; to: number; at(value: number): number };
+
+function scale([from, to]: [number, number], [start, end]: [number, number]): Scale {
+  return { from, to, at: (value) => start + ((value - from) / (to - from)) * (end - start) };
+}
+
+/** Where a chart of these options puts a time and a count, so that what is laid over it fits. */
+export function scalesOf(
+  numbers: Numbers,
+  shown: readonly VariantNumbers[],
+  { width, height, top, series }: Pick<ChartOptions, "width" | "height" | "series"> & { top: number },
+): { x: Scale; y: Scale } {
+  const [first = 0, last = first] = [numbers.buckets[0], numbers.buckets.at(-1)];
+  const most = shown.reduce((most, variant) => Math.max(most, ...valuesOf(variant, series)), 1);
+  return {
+    x: scale([first, last === first ? first + 1 : last], [MARGIN.left, width - MARGIN.right]),
+    y: scale([0, nice(0, most, 5)[1]], [height - MARGIN.bottom, top]),
+  };
+}
+
+export function valuesOf(variant: VariantNumbers, series: SeriesName): readonly number[] {
+  return series === "new" ? variant.added : variant.cumulative;
+}
+
+function strokeOf(index: number, { lines }: Palette) {
+  const dash = DASHES[Math.floor(index / lines.length) % DASHES.length] ?? null;
+  const dashes = dash === null ? "" : markup` stroke-dasharray="${dash}"`;
+  return markup`fill="none" stroke="${lines[index % lines.length] ?? "currentColor"}" stroke-width="2" stroke-linejoin="round"${dashes}`;
+}
+
+function legendOf(numbers: Numbers, shown: readonly VariantNumbers[]): { label: string; index: number | null }[] {
+  const all = numbers.total + numbers.excluded;
+  const label = (name: string, count: number) =>
+    `${text(name)} (${number(count)} - ${percent(all === 0 ? 0 : count / all)})`;
+  const more = numbers.variants.length - shown.length;
+  return [
+    ...shown.map(({ key, total }, index) => ({ label: label(key, total), index })),
+    ...(more > 0 ? [{ label: `and ${number(more)} more`, index: null }] : []),
+    ...(numbers.excluded > 0 ? [{ label: label("$multiple", numbers.excluded), index: null }] : []),
+  ];
+}
+
+/** For who does not see it. */
+function describe({ total, excluded, variants }: Numbers): string {
+  const parts = variants.slice(0, MOST_LINES).map(({ key, total }) => `${text(key)} ${number(total)}`);
+  return `${number(total)} identities (${parts.join(", ")}), ${number(excluded)} excluded`;
+}
+
+const hour = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
+const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
+
+function timeFormat({ granularity }: Numbers): (time: number) => string {
+  return (time) => (granularity === "hour" && time % 86_400_000 !== 0 ? hour.format(time) : day.format(time));
+}
+
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const short = (value: number) => compact.format(value);
+const round = (value: number) => Math.round(value * 10) / 10;
+
+const SPARK = { width: 96, height: 24, points: 48 };
+
+/** How the number of identities grew, for a line of a table. */
+export function drawSparkline({ buckets, variants }: Numbers): Markup {
+  const step = Math.max(1, Math.ceil(buckets.length / SPARK.points));
+  const totals: number[] = [];
+  for (let bucket = buckets.length - 1; bucket >= 0; bucket -= step)
+    totals.unshift(variants.reduce((sum, { cumulative }) => sum + (cumulative[bucket] ?? 0), 0));
+  const x = scale([0, Math.max(1, totals.length - 1)], [1, SPARK.width - 1]);
+  const y = scale([0, Math.max(1, ...totals)], [SPARK.height - 2, 2]);
+  const points = totals.map((total, index) => `${round(x.at(index))},${round(y.at(total))}`);
+  return markup`<svg class="spark" viewBox="0 0 ${SPARK.width} ${SPARK.height}" width="${SPARK.width}" height="${SPARK.height}" aria-hidden="true"><path d="M${points.join("L")}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>`;
+}

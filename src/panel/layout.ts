@@ -1,0 +1,39 @@
+import { assets } from "./assets.ts";
+import { type Markup, markup } from "./markup.ts";
+
+export type Frame = {
+  title: string;
+  /** Whether somebody has signed in, who may sign out. */
+  signedIn: boolean;
+  /** A shared page leads nowhere else. */
+  shared?: boolean;
+};
+
+/** A whole document. */
+export function layout({ title, signedIn, shared = false }: Frame, main: Markup): Markup {
+  const home = shared
+    ? markup`<span class="home">Edge exposures</span>`
+    : markup`<a class="home" href="/">Edge exposures</a>`;
+  const menu = shared
+    ? ""
+    : markup`<nav><a href="/docs">API</a>${
+        signedIn ? markup`<form method="post" action="/logout"><button class="plain">Sign out</button></form>` : ""
+      }</nav>`;
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title}</title>
+<link rel="icon" href="${assets.icon.path}" type="image/svg+xml">
+<link rel="stylesheet" href="${assets.style.path}">
+<script src="${assets.script.path}" defer></script>
+</head>
+<body>
+<a class="skip" href="#main">Skip to content</a>
+<header>${home}${menu}</header>
+<main id="main">${main}</main>
+</body>
+</html>`;
+}

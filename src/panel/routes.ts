@@ -1,0 +1,222 @@
+import { type Context, Hono } from "hono";
+import { csrf } from "hono/csrf";
+import * as z from "zod";
+import type { Experiment } from "../experiment.ts";
+import { statuses } from "../experiment.ts";
+import type { AppDeps } from "../http/app.ts";
+import { askForRefresh } from "../http/exposures.ts";
+import { refuse } from "../http/problem.ts";
+import type { AppEnv } from "../http/request.ts";
+import type { SignIn } from "../http/sign-in.ts";
+import { getExperiment } from "../store/experiments.ts";
+import { listEnvironments, listForPanel } from "../store/panel.ts";
+import { getSummary } from "../store/summaries.ts";
+import { describeQuestion } from "../warehouse/exposures.ts";
+import { assets } from "./assets.ts";
+import { seriesNames } from "./chart.ts";
+import { docsPage } from "./docs-page.ts";
+import { experimentPage } from "./experiment-page.ts";
+import { type Frame, layout } from "./layout.ts";
+import { listPage } from "./list-page.ts";
+import { loginPage } from "./login-page.ts";
+import { type Markup, markup } from "./markup.ts";
+import { sharedKinds, signShare } from "./share.ts";
+import { createVisitors, type Visitor } from "./visitors.ts";
+
+const YEAR_SECONDS = 31_536_000;
+
+const listQuery = z.object({
+  search: z.string().trim().min(1).nullable().catch(null).default(null),
+  environment: z.string().min(1).nullable().catch(null).default(null),
+  status: z.enum(statuses).nullable().catch(null).default(null),
+  page: z.coerce.number().int().min(1).max(1000).catch(1),
+});
+const pageQuery = z.object({ series: z.enum(seriesNames).catch("cumulative") });
+const problemBody = z.object({ detail: z.string() });
+const shareForm = z.object({ kind: z.enum(sharedKinds), until: z.iso.date() });
+
+/** How an experiment is shown. */
+type Showing = {
+  shared: boolean;
+  /** A link that has just been made. */
+  link: string | null;
+  /** What came of what was asked for. */
+  notice: string | null;
+  status: number;
+};
+
+/** The pages, for people. Whoever may not see one is asked to sign in. */
+export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
+  const { database, settings, clock } = deps;
+  const { sessionSecret } = settings;
+  const { sessions, visitorOf, isSharedLink } = createVisitors(deps, signIn);
+  const app = new Hono<AppEnv>();
+
+  for (const { path, type, content } of Object.values(assets)) {
+    const headers = {
+      "Content-Type": type,
+      "Cache-Control": `public, max-age=${YEAR_SECONDS}, immutable`,
+      "X-Content-Type-Options": "nosniff",
+    };
+    app.get(path, () => new Response(content, { headers }));
+  }
+
+  app.use("/login", csrf());
+  app.use("/logout", csrf());
+  app.use("/experiments/*", csrf());
+
+  app.get("/login", (c) =>
+    show({ title: "Sign in", signedIn: false }, loginPage(nextOf(c.req.query("next")), howTo())),
+  );
+
+  app.post("/login", async (c) => {
+    const form = await c.req.parseBody();
+    const next = nextOf(form["next"]);
+    if (sessions === null) return show({ title: "Sign in", signedIn: false }, loginPage(next, howTo()), 503);
+    const token = typeof form["token"] === "string" ? form["token"].trim() : "";
+    const known = await signIn.signInWith(c, token);
+    if (!known.ok) {
+      const refused = refuse(known.failure);
+      const { detail } = problemBody.parse(await refused.json());
+      return show({ title: "Sign in", signedIn: false }, loginPage(next, detail), refused.status);
+    }
+    await sessions.open(c, known.value.sha256);
+    return c.redirect(next, 303);
+  });
+
+  app.post("/logout", (c) => {
+    sessions?.close(c);
+    return c.redirect("/login", 303);
+  });
+
+  app.get("/docs", async (c) => {
+    const signedIn = ((await sessions?.callerOf(c)) ?? null) !== null;
+    return show({ title: "API", signedIn }, docsPage());
+  });
+
+  app.get("/", async (c) => {
+    const known = await visitorOf(c);
+    if (known === null) return toLogin(c);
+    const { caller, signedIn } = known;
+    const query = listQuery.parse(c.req.query());
+    const filter = {
+      environmentKey: query.environment,
+      status: query.status,
+      search: query.search,
+      page: query.page - 1,
+    };
+    const now = clock();
+    const scope = caller.environmentKey;
+    const [found, environments] = await Promise.all([
+      listForPanel(database, { scope, ...filter }, now),
+      listEnvironments(database, scope),
+    ]);
+    return show({ title: "Experiments", signedIn }, listPage({ ...found, environments, filter, now }));
+  });
+
+  app.get("/experiments/:id", async (c) => {
+    const id = c.req.param("id");
+    const shared = await isSharedLink(c, id, "page");
+    const known = shared ? { caller: signIn.anyone, signedIn: false } : await visitorOf(c);
+    if (known === null) return toLogin(c);
+    return showExperiment(c, id, known, { shared });
+  });
+
+  app.post("/experiments/:id/share", async (c) => {
+    const id = c.req.param("id");
+    const known = await visitorOf(c);
+    if (known === null || sessionSecret === null) return toLogin(c);
+    const form = shareForm.safeParse(await c.req.parseBody());
+    if (!form.success) return refuse({ kind: "invalid_input", errors: [{ path: "until", message: "must be a day" }] });
+    const { kind, until } = form.data;
+    const signature = await signShare(sessionSecret, { kind, experimentId: id, until });
+    const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
+    const link = new URL(`${path}?until=${until}&signature=${signature}`, c.req.url).href;
+    return showExperiment(c, id, known, { link });
+  });
+
+  app.post("/experiments/:id/refresh", async (c) => {
+    const id = c.req.param("id");
+    const known = await visitorOf(c);
+    if (known === null) return toLogin(c);
+    if (!signIn.may(known.caller, "write"))
+      return refuse({ kind: "forbidden", detail: "Whoever signs in with this token may only read." });
+    const asked = await askForRefresh(deps, c.var.log, id, known.caller.environmentKey);
+    if (wantsJson(c)) return asked;
+    // Without a script, the page itself says what came of it.
+    if (asked.ok) return c.redirect(`/experiments/${encodeURIComponent(id)}`, 303);
+    const { detail } = problemBody.parse(await asked.json());
+    return showExperiment(c, id, known, { notice: detail, status: asked.status });
+  });
+
+  async function showExperiment(
+    c: Context<AppEnv>,
+    id: string,
+    { caller, signedIn }: Visitor,
+    { shared = false, link = null, notice = null, status = 200 }: Partial<Showing> = {},
+  ): Promise<Response> {
+    const [experiment, summary] = await Promise.all([
+      getExperiment(database, id, caller.environmentKey),
+      getSummary(database, id),
+    ]);
+    if (experiment === null || summary === null) {
+      const main = markup`<h1>Not found</h1><p>There is no such experiment, or none for this token.</p>`;
+      return show({ title: "Not found", signedIn, shared }, main, 404);
+    }
+    const { series } = pageQuery.parse(c.req.query());
+    const main = experimentPage({
+      ...{ experiment, summary, series, link, notice, now: clock(), sweepMs: settings.sweepMs },
+      may: { refresh: signIn.may(caller, "write"), share: signedIn && sessionSecret !== null },
+      query: shared ? null : queryOf(experiment, summary.asOf),
+    });
+    return show({ title: experiment.name, signedIn, shared }, main, status);
+  }
+
+  function queryOf({ environmentKey, featureName, startedAt }: Experiment, asOf: number | null) {
+    if (startedAt === null || asOf === null) return null;
+    const window = { from: startedAt, to: asOf };
+    return describeQuestion(deps.warehouse.table, { environmentKey, featureName, window });
+  }
+
+  function howTo(): string | null {
+    return sessions === null ? "Signing in is not set up: set the secret SESSION_SECRET." : null;
+  }
+
+  return app;
+}
+
+/** Only a path of our own. */
+function nextOf(next: unknown): string {
+  return typeof next === "string" && /^\/(?![/\\])[^\s\\]*$/.test(next) ? next : "/";
+}
+
+function toLogin(c: Context<AppEnv>): Response {
+  if (wantsJson(c)) return refuse({ kind: "unauthorized", detail: "Sign in first.", challenge: "Bearer" });
+  const { pathname, search } = new URL(c.req.url);
+  const next = c.req.method === "GET" ? `?next=${encodeURIComponent(pathname + search)}` : "";
+  return c.redirect(`/login${next}`, 303);
+}
+
+function wantsJson(c: Context<AppEnv>): boolean {
+  return /\bapplication\/json\b/.test(c.req.header("Accept") ?? "");
+}
+
+const CONTENT_SECURITY = [
+  ...["default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'", "connect-src 'self'"],
+  ...["form-action 'self'", "base-uri 'none'"],
+];
+
+function show(frame: Frame, main: Markup, status = 200): Response {
+  const embedding = frame.shared ? "frame-ancestors *" : "frame-ancestors 'none'";
+  return new Response(layout(frame, main).toString(), {
+    status,
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Content-Security-Policy": [...CONTENT_SECURITY, embedding].join("; "),
+      "X-Content-Type-Options": "nosniff",
+      // Not even our own pages need to know the signature of a link.
+      "Referrer-Policy": frame.shared ? "no-referrer" : "same-origin",
+      "Cache-Control": "private, no-store",
+    },
+  });
+}

@@ -1,0 +1,129 @@
+/** What runs in the browser: reading the chart, the refresh without a reload, copying. Pages work without it. */
+export const script = `"use strict";
+(() => {
+  const $ = (selector, within = document) => within.querySelector(selector);
+
+  // The chart: the pointer or the arrow keys read the values of a bucket.
+  function readChart(plot) {
+    const data = JSON.parse(plot.dataset.plot);
+    const svgs = [...plot.querySelectorAll("svg")];
+    const reading = plot.parentElement.querySelector(".reading");
+    const whole = new Intl.NumberFormat("en");
+    const time = new Intl.DateTimeFormat("en", {
+      timeZone: "UTC", month: "short", day: "numeric", ...(data.unit === "hour" ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : {}),
+    });
+    const cursors = svgs.map((svg) => {
+      const cursor = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      cursor.setAttribute("class", "cursor");
+      svg.append(cursor);
+      return cursor;
+    });
+    const { left, right, top, bottom } = data.margin;
+    const span = data.to - data.from || 1;
+    const placeOf = (when, svg) => left + ((when - data.from) / span) * (svg.viewBox.baseVal.width - left - right);
+    let at = data.points.length - 1;
+    function show(index) {
+      at = Math.max(0, Math.min(data.points.length - 1, index));
+      const [when, ...values] = data.points[at];
+      svgs.forEach((svg, i) => {
+        const height = svg.viewBox.baseVal.height;
+        cursors[i].setAttribute("d", "M" + placeOf(when, svg) + "," + top + "V" + (height - bottom));
+      });
+      reading.textContent = time.format(when) + " UTC: " + values.map((value, i) => data.names[i] + " " + whole.format(value)).join(", ");
+    }
+    plot.addEventListener("pointermove", (event) => {
+      const svg = svgs.find((svg) => svg.getBoundingClientRect().width > 0);
+      const box = svg.getBoundingClientRect();
+      const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+      const distance = (index) => Math.abs(placeOf(data.points[index][0], svg) - x);
+      show(data.points.reduce((nearest, _, index) => (distance(index) < distance(nearest) ? index : nearest), 0));
+    });
+    plot.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity, PageUp: -10, PageDown: 10 };
+      if (!(event.key in steps)) return;
+      event.preventDefault();
+      show(at + steps[event.key]);
+    });
+    plot.addEventListener("focus", () => show(at));
+  }
+
+  // The refresh: asked for here, and its numbers put in place of the old ones.
+  function liveRefresh(form) {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const button = $("button", form);
+      const output = $("output", form);
+      button.disabled = true;
+      output.textContent = "Asking…";
+      try {
+        const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } });
+        if (answer.status === 202) return follow();
+        if (answer.status === 429) return countDown(Number(answer.headers.get("Retry-After")) || 60, button, output);
+        const problem = await answer.json().catch(() => ({}));
+        output.textContent = problem.detail || "That did not work: " + answer.status;
+      } catch {
+        output.textContent = "The service can't be reached. Try again.";
+      }
+      button.disabled = false;
+    });
+  }
+
+  function countDown(seconds, button, output) {
+    const end = Date.now() + seconds * 1000;
+    const tick = () => {
+      const left = Math.ceil((end - Date.now()) / 1000);
+      if (left <= 0) {
+        button.disabled = false;
+        output.textContent = "";
+        return;
+      }
+      output.textContent = "It was refreshed a moment ago: again in " + Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+      setTimeout(tick, 250);
+    };
+    tick();
+  }
+
+  /** Until no refresh is asked for any more: the page as it is now, in place of its old part. */
+  async function follow() {
+    for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
+      const output = $("#refresh output");
+      if (output) output.textContent = "Refreshing…";
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      let page;
+      try {
+        const answer = await fetch(location.href);
+        if (!answer.ok) continue;
+        page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      } catch {
+        continue;
+      }
+      const live = $("#live", page);
+      if (!live) return location.reload();
+      const waits = $("#refresh button[disabled]", live) !== null;
+      const failed = $(".freshness .problem", live) !== null;
+      if (waits && !failed) continue;
+      $("#live").replaceWith(document.adoptNode(live));
+      begin();
+      const said = $("#refresh output");
+      if (said) said.textContent = failed ? "The refresh failed." : "These are new numbers.";
+      return;
+    }
+  }
+
+  function begin() {
+    for (const plot of document.querySelectorAll("#live .plot")) readChart(plot);
+    const form = $("#live #refresh");
+    if (form) {
+      liveRefresh(form);
+      if ($("button", form).disabled) follow();
+    }
+  }
+
+  begin();
+  for (const button of document.querySelectorAll("button.copy"))
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+})();
+`;

@@ -1,0 +1,62 @@
+import type { Experiment, Status } from "../experiment.ts";
+import { type Database, numberOrNull, textOrNull } from "./database.ts";
+import { EXPERIMENT_COLUMNS, experimentOf, type Scope, STATUS_AT, within } from "./experiments.ts";
+
+/** What a list shows of an experiment. */
+export type ListedExperiment = {
+  experiment: Experiment;
+  asOf: number | null;
+  lastErrorAt: number | null;
+  /** The `exposures` object as JSON text; null if there are no numbers, or too many to show in a list. */
+  exposures: string | null;
+};
+
+export type ListFilter = {
+  scope: Scope;
+  environmentKey: string | null;
+  status: Status | null;
+  /** Part of an id, a name or a feature's name, in whatever case. */
+  search: string | null;
+  page: number;
+};
+
+export const PAGE_SIZE = 20;
+/** What is longer is not read for a line of a list. */
+const MOST_CHARACTERS = 200_000;
+
+/** A page of experiments, those of newest activity first: of an edit, or of numbers. And whether there are more. */
+export async function listForPanel(
+  database: Database,
+  { scope, environmentKey, status, search, page }: ListFilter,
+  now: number,
+): Promise<{ shown: ListedExperiment[]; isLast: boolean }> {
+  const conditions = [within("?1"), "(?2 IS NULL OR environment_key = ?2)"];
+  conditions.push("(?3 IS NULL OR instr(lower(id || char(10) || name || char(10) || feature_name), lower(?3)) > 0)");
+  if (status !== null) conditions.push(STATUS_AT[status].replace("?", "?4"));
+  const rows = await database.read({
+    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, last_error_at,
+      CASE WHEN length(exposures) <= ${MOST_CHARACTERS} THEN exposures END AS exposures
+    FROM experiments WHERE id IN (
+      SELECT id FROM experiments WHERE ${conditions.join(" AND ")}
+      ORDER BY max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id LIMIT ?5 OFFSET ?6
+    ) AND ?4 = ?4
+    ORDER BY max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id`,
+    values: [scope, environmentKey, search, now, PAGE_SIZE + 1, page * PAGE_SIZE],
+  });
+  const shown = rows.slice(0, PAGE_SIZE).map((row) => ({
+    experiment: experimentOf(row),
+    asOf: numberOrNull(row, "as_of"),
+    lastErrorAt: numberOrNull(row, "last_error_at"),
+    exposures: textOrNull(row, "exposures"),
+  }));
+  return { shown, isLast: rows.length <= PAGE_SIZE };
+}
+
+/** The environments that somebody may filter by. */
+export async function listEnvironments(database: Database, scope: Scope): Promise<string[]> {
+  const rows = await database.read({
+    sql: `SELECT DISTINCT environment_key FROM experiments WHERE ${within("?1")} ORDER BY environment_key LIMIT 100`,
+    values: [scope],
+  });
+  return rows.map((row) => String(row["environment_key"]));
+}
