@@ -8,49 +8,84 @@ const METHODS = ["get", "put", "post", "delete"] as const;
 export function docsPage(): Markup {
   const { info, paths, webhooks, components } = openApiDocument;
   const { schemas } = objectOf(components);
+  const [calls, sent] = [callsOf(paths), callsOf(webhooks)];
   return markup`<h1>API</h1>
-<p>${String(objectOf(info)["description"])} <a href="/openapi.json">The same as OpenAPI 3.1</a></p>
-<nav class="toc" aria-label="Calls"><ul>${callsOf(paths).map(({ anchor, method, path }) => markup`<li><a href="#${anchor}"><code>${method} ${path}</code></a></li>`)}</ul></nav>
-${callsOf(paths).map(callSection)}
+<p>${objectOf(info)["description"]} <a href="/openapi.json">The same as OpenAPI 3.1</a>. Errors are
+<a href="#schema-Problem">problem details</a> (RFC 9457), whose <code>detail</code> says what to do.</p>
+<nav class="toc" aria-label="Calls"><ul>${calls.map(
+    ({ anchor, method, path }) => markup`<li><a href="#${anchor}"><code>${method} ${path}</code></a></li>`,
+  )}</ul></nav>
+${calls.map(callSection)}
 <h2>What is sent to you</h2>
-${callsOf(webhooks).map(callSection)}
+${sent.map(callSection)}
+<h2 id="refusals">Refusals</h2>
+<dl class="refusals">${[...refusalsOf(calls)].map(([status, why]) => markup`<dt>${status}</dt><dd>${why}.</dd>`)}</dl>
 <h2>Schemas</h2>
 ${Object.entries(objectOf(schemas)).map(
   ([name, schema]) =>
-    markup`<details id="schema-${name}"><summary><code>${name}</code></summary><pre><code>${JSON.stringify(schema, null, 2)}</code></pre></details>`,
+    markup`<details id="schema-${name}"><summary><code>${name}</code></summary><pre><code>${JSON.stringify(schema, null, 1)}</code></pre></details>`,
 )}`;
 }
 
-type Call = { anchor: string; method: string; path: string; operation: JsonObject };
+type Call = {
+  anchor: string;
+  method: string;
+  path: string;
+  operation: JsonObject;
+  /** By status. */
+  responses: [string, JsonObject][];
+};
 
 function callsOf(paths: unknown): Call[] {
   return Object.entries(objectOf(paths)).flatMap(([path, item]) =>
-    METHODS.flatMap((method) => {
-      const operation = objectOf(item)[method];
-      if (operation === undefined) return [];
+    METHODS.flatMap((method): Call[] => {
+      if (!(method in objectOf(item))) return [];
+      const operation = objectOf(objectOf(item)[method]);
       const anchor = `${method}-${path.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "")}`;
-      return [{ anchor, method: method.toUpperCase(), path, operation: objectOf(operation) }];
+      const responses = Object.entries(objectOf(operation["responses"])).map(
+        ([status, response]): [string, JsonObject] => [status, objectOf(response)],
+      );
+      return [{ anchor, method: method.toUpperCase(), path, operation, responses }];
     }),
   );
 }
 
-function callSection({ anchor, method, path, operation }: Call): Markup {
-  const { summary, parameters, requestBody, responses, security } = operation;
-  const body = objectOf(objectOf(requestBody)["content"]);
-  const who = Array.isArray(security) && security.length > 0 ? "A token or a key" : null;
-  return markup`<section class="call" id="${anchor}"><h3><code>${method} ${path}</code></h3>
-<p>${String(summary)}.${who === null ? "" : ` ${who} in Authorization: Bearer.`}</p>
-${
-  Array.isArray(parameters) && parameters.length > 0
-    ? markup`<p>Parameters: ${parameters.map((parameter, index) => markup`${index > 0 ? ", " : ""}<code>${String(objectOf(parameter)["name"])}</code> (${String(objectOf(parameter)["in"])})`)}</p>`
-    : ""
+const isRefusal = ([status]: [string, JsonObject]) => /^[45]/.test(status);
+
+function refusalsOf(calls: readonly Call[]): Map<string, unknown> {
+  const refusals = calls.flatMap(({ responses }) => responses.filter(isRefusal));
+  return new Map(
+    refusals.sort(([a], [b]) => a.localeCompare(b)).map(([status, { description }]) => [status, description]),
+  );
 }
-${Object.entries(body).map(([type, content]) => markup`<p>Body: <code>${type}</code>, ${schemaOf(objectOf(content)["schema"])}</p>`)}
-<table><thead><tr><th scope="col">Status</th><th scope="col">Answer</th></tr></thead><tbody>
-${Object.entries(objectOf(responses)).map(([status, response]) => {
-  const content = Object.values(objectOf(objectOf(response)["content"]))[0];
-  return markup`<tr><td>${status}</td><td>${String(objectOf(response)["description"])}${content === undefined ? "" : markup`: ${schemaOf(objectOf(content)["schema"])}`}</td></tr>`;
-})}</tbody></table></section>`;
+
+function callSection({ anchor, method, path, operation, responses }: Call): Markup {
+  const { summary, parameters, requestBody, security } = operation;
+  const body = Object.entries(objectOf(objectOf(requestBody)["content"]));
+  const refusals = responses.filter(isRefusal).map(([status]) => status);
+  const isOpen = Array.isArray(security) && security.length === 0;
+  const rows = [
+    ...(isOpen || security === undefined
+      ? []
+      : [["Who", markup`<code>Authorization: Bearer</code> and a token or key`]]),
+    ...(Array.isArray(parameters) && parameters.length > 0 ? [["Parameters", parameters.map(parameterOf)]] : []),
+    ...body.map(([type, content]) => ["Body", markup`<code>${type}</code>: ${schemaOf(objectOf(content)["schema"])}`]),
+    ...responses.filter((response) => !isRefusal(response)).map(([status, response]) => [status, answerOf(response)]),
+    ...(refusals.length > 0 ? [["Refusals", markup`<a href="#refusals">${refusals.join(", ")}</a>`]] : []),
+  ];
+  return markup`<section class="call" id="${anchor}"><h3><code>${method} ${path}</code></h3>
+<p>${summary}.</p>
+<dl>${rows.map(([term, description]) => markup`<dt>${term}</dt><dd>${description}</dd>`)}</dl></section>`;
+}
+
+function parameterOf(parameter: unknown): Markup {
+  const { name, in: where } = objectOf(parameter);
+  return markup`<code>${name}</code> (${where}) `;
+}
+
+function answerOf({ description, content }: JsonObject): Markup {
+  const [shown] = Object.values(objectOf(content));
+  return markup`${description}${shown === undefined ? "" : markup`: ${schemaOf(objectOf(shown)["schema"])}`}`;
 }
 
 function schemaOf(schema: unknown): Markup {

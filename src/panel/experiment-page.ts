@@ -156,7 +156,7 @@ function balance({ experiment }: ExperimentView, numbers: Numbers): Markup {
   const more = variants.length - shown.length;
   return markup`<section aria-label="Balance"><h2>Balance</h2>
 <div class="wide-content"><table class="balance">
-<thead><tr><th scope="col">Variant</th><th scope="col" class="number">Identities</th><th scope="col" class="number">Observed</th><th scope="col" class="number">Expected</th><th scope="col" class="number">Difference</th></tr></thead>
+<thead><tr><th scope="col">Variant</th><th scope="col" class="number">Identities</th><th scope="col" class="number">Observed</th><th scope="col" class="number">Expected</th><th scope="col" class="number">Off by</th></tr></thead>
 <tbody>${rows}${more > 0 ? markup`<tr><th scope="row" colspan="5">and ${number(more)} more: see the CSV</th></tr>` : ""}</tbody>
 <tfoot><tr><th scope="row">All</th><td class="number">${number(total)}</td><td class="number">${share(total === 0 ? null : 1)}</td><td></td><td></td></tr>
 <tr><th scope="row">$multiple, in no variant</th><td class="number">${number(excluded)}</td><td></td><td></td><td></td></tr></tfoot>

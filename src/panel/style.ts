@@ -66,6 +66,12 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .health li { display: flex; gap: .75rem; align-items: baseline; padding: .5rem 0; border-bottom: 1px solid var(--edge) }
 .health li .badge { flex: 0 0 6rem; text-align: center }
 .health li p { margin: 0; overflow-wrap: anywhere }
+.toc ul { columns: 20rem; padding: 0; list-style: none; overflow-wrap: anywhere }
+.call { border-top: 1px solid var(--edge); padding: .75rem 0; overflow-wrap: anywhere }
+.call p { margin: .25rem 0 .5rem }
+.call dl, .refusals { display: grid; grid-template-columns: 6rem 1fr; gap: .25rem .75rem; margin: 0; font-size: .875rem }
+.call dt, .refusals dt { color: var(--faint) }
+.call dd, .refusals dd { margin: 0; min-width: 0 }
 .pages { display: flex; gap: 1rem; justify-content: center; margin: 1rem 0 }
 details { margin: 1.5rem 0 }
 summary { cursor: pointer; color: var(--link) }
@@ -77,7 +83,8 @@ summary { cursor: pointer; color: var(--link) }
   .experiments td[data-label]::after { content: " " attr(data-label); color: var(--faint) }
   .plot .narrow { display: block }
   .plot .wide { display: none }
-  .balance th, .balance td { padding-inline-end: .375rem; font-size: .8125rem }
+  .balance th, .balance td { padding-inline-end: .25rem; font-size: .75rem }
+  .balance .badge { white-space: normal }
   .health li { flex-direction: column; gap: .25rem }
   .health li .badge { flex: none }
 }
