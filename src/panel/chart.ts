@@ -2,7 +2,7 @@ import { nice, ticks } from "d3-array";
 import { utcTicks } from "d3-time";
 import { number, percent, utc } from "../exposures/wording.ts";
 import { type Markup, markup, text } from "./markup.ts";
-import type { Numbers, VariantNumbers } from "./numbers.ts";
+import { type Numbers, thinned, type VariantNumbers } from "./numbers.ts";
 
 export const seriesNames = ["cumulative", "new"] as const;
 export type SeriesName = (typeof seriesNames)[number];
@@ -15,6 +15,8 @@ export type ChartOptions = {
   height: number;
   series: SeriesName;
   palette: Palette;
+  /** A line has no more points than that share of it, so that a page stays small; null: all. */
+  mostPoints: number | null;
   /** Above the plot: whose numbers they are, as of when, and which line is whose. Null: whoever shows it says that. */
   heading: { name: string; asOf: number | null } | null;
 };
@@ -55,7 +57,7 @@ ${plot(numbers, shown, { ...options, top })}
 }
 
 function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: ChartOptions & { top: number }) {
-  const { width, height, series, palette } = options;
+  const { width, height, series, palette, mostPoints } = options;
   const { x, y } = scalesOf(numbers, shown, options);
   const bottom = height - MARGIN.bottom;
   const formatTime = timeFormat(numbers);
@@ -72,10 +74,12 @@ function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: Chart
     },
   );
   // The control comes last, so that no other line hides it.
+  const buckets = thinned(numbers.buckets.length, (mostPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length));
   const lines = shown
     .map((variant, index) => {
-      const points = valuesOf(variant, series).map(
-        (value, bucket) => `${round(x.at(numbers.buckets[bucket] ?? 0))},${round(y.at(value))}`,
+      const values = valuesOf(variant, series);
+      const points = buckets.map(
+        (bucket) => `${round(x.at(numbers.buckets[bucket] ?? 0))},${round(y.at(values[bucket] ?? 0))}`,
       );
       const [only = ""] = points;
       return points.length === 1
@@ -150,10 +154,9 @@ const SPARK = { width: 96, height: 24, points: 48 };
 
 /** How the number of identities grew, for a line of a table. */
 export function drawSparkline({ buckets, variants }: Numbers): Markup {
-  const step = Math.max(1, Math.ceil(buckets.length / SPARK.points));
-  const totals: number[] = [];
-  for (let bucket = buckets.length - 1; bucket >= 0; bucket -= step)
-    totals.unshift(variants.reduce((sum, { cumulative }) => sum + (cumulative[bucket] ?? 0), 0));
+  const totals = thinned(buckets.length, SPARK.points).map((bucket) =>
+    variants.reduce((sum, { cumulative }) => sum + (cumulative[bucket] ?? 0), 0),
+  );
   const x = scale([0, Math.max(1, totals.length - 1)], [1, SPARK.width - 1]);
   const y = scale([0, Math.max(1, ...totals)], [SPARK.height - 2, 2]);
   const points = totals.map((total, index) => `${round(x.at(index))},${round(y.at(total))}`);

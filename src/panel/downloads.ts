@@ -33,7 +33,12 @@ export function downloadRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     if (!query.ok) return refuse(query.failure);
     const { theme, ...size } = query.value;
     return answer(c, "svg", "image/svg+xml", (numbers, { name }, asOf) =>
-      drawChart(numbers ?? NO_NUMBERS, { ...size, palette: PALETTES[theme], heading: { name, asOf } }).toString(),
+      drawChart(numbers ?? NO_NUMBERS, {
+        ...size,
+        palette: PALETTES[theme],
+        mostPoints: null,
+        heading: { name, asOf },
+      }).toString(),
     );
   });
 

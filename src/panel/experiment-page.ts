@@ -3,7 +3,7 @@ import { number } from "../exposures/wording.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { drawChart, MARGIN, MOST_LINES, type SeriesName, seriesNames } from "./chart.ts";
 import { type Markup, markup, text } from "./markup.ts";
-import { type Numbers, readNumbers, type VariantNumbers, worstFirst } from "./numbers.ts";
+import { type Numbers, readNumbers, thinned, type VariantNumbers, worstFirst } from "./numbers.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
 import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./words.ts";
 
@@ -26,10 +26,12 @@ export type ExperimentView = {
 
 /** For a wide page and for a phone: the same text would be too small on one of them. */
 const CHARTS = [
-  { kind: "wide", width: 760, height: 320 },
-  { kind: "narrow", width: 340, height: 240 },
+  { kind: "wide", width: 760, height: 320, mostPoints: 1500 },
+  { kind: "narrow", width: 340, height: 240, mostPoints: 750 },
 ] as const;
 const MOST_ROWS = 50;
+/** That the script can read out. */
+const MOST_VALUES = 1500;
 
 export function experimentPage(view: ExperimentView): Markup {
   const { experiment, summary, now } = view;
@@ -41,7 +43,7 @@ export function experimentPage(view: ExperimentView): Markup {
     experiment.startedAt === null ? "" : markup`from ${timeOf(experiment.startedAt)}`
   } ${experiment.endedAt === null ? "" : markup`to ${timeOf(experiment.endedAt)}`}</p>
 ${view.notice === null ? "" : markup`<p class="problem" role="alert">${view.notice}</p>`}
-<div id="live" data-id="${experiment.id}" data-version="${summary.version}">
+<div id="live" data-id="${experiment.id}">
 ${freshness(view, numbers)}
 ${numbers === null ? withoutNumbers(view, status === "draft") : withNumbers(view, numbers)}
 </div>
@@ -122,17 +124,13 @@ function chart({ series, experiment }: ExperimentView, numbers: Numbers): Markup
 /** What the script needs to read the values of a bucket. */
 function plotData(numbers: Numbers, series: SeriesName): string {
   const shown = numbers.variants.slice(0, MOST_LINES);
-  const step = Math.max(1, Math.ceil((numbers.buckets.length * shown.length) / 2000));
-  const kept = numbers.buckets
-    .map((_, index) => index)
-    .filter((index) => (numbers.buckets.length - 1 - index) % step === 0);
   return JSON.stringify({
     unit: numbers.granularity,
     margin: MARGIN,
     from: numbers.buckets[0],
     to: numbers.buckets.at(-1),
     names: shown.map(({ key }) => text(key)),
-    points: kept.map((index) => {
+    points: thinned(numbers.buckets.length, MOST_VALUES / Math.max(1, shown.length)).map((index) => {
       const countOf = ({ added, cumulative }: VariantNumbers) => (series === "new" ? added : cumulative)[index];
       return [numbers.buckets[index], ...shown.map(countOf)];
     }),

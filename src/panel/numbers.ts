@@ -23,7 +23,8 @@ type Stored = {
   total_identities: number;
   excluded_identities: number;
   variants: Counts;
-  health: Numbers["health"];
+  /** Numbers that were final before there were checks have none. */
+  health?: Numbers["health"];
   timeseries: {
     granularity: Granularity;
     points: { bucket: string; new_identities: Counts; cumulative_identities: Counts }[];
@@ -52,8 +53,14 @@ export function readNumbers(exposures: string, configured: readonly string[]): N
       added: points.map(({ new_identities }) => countOf(new_identities, key)),
       cumulative: points.map(({ cumulative_identities }) => countOf(cumulative_identities, key)),
     })),
-    health: stored.health,
+    health: stored.health ?? { status: "waiting", checks: [] },
   };
+}
+
+/** So many places of a row at most, evenly spread, with the last one: what a small picture can show of a long row. */
+export function thinned(length: number, most: number): number[] {
+  const step = Math.max(1, Math.ceil(length / most));
+  return Array.from({ length: Math.ceil(length / step) }, (_, index) => length - 1 - index * step).reverse();
 }
 
 /** From the worst to the best, and those as bad as each other in their order. */
