@@ -109,7 +109,7 @@ function printOut(url: URL, bindings: Readonly<Record<string, string>>, demo: bo
   console.log(`
 edge-exposures is ready on ${url.origin}
 
-  The panel                 ${url.origin}/
+  The panel                 ${url.origin}/ (sign in with ADMIN_TOKEN)
   curl -H 'Authorization: Bearer ${bindings["READ_TOKEN"]}' '${url.origin}${path}'
 
   ADMIN_TOKEN               ${bindings["ADMIN_TOKEN"]}

@@ -59,7 +59,9 @@ function withoutNumbers({ summary }: ExperimentView, isDraft: boolean): Markup {
 }
 
 function withNumbers(view: ExperimentView, numbers: Numbers): Markup {
+  const isEmpty = numbers.total + numbers.excluded === 0;
   return markup`${headline(view, numbers)}
+${isEmpty ? markup`<p class="empty">0: nobody was exposed from its start until then.</p>` : ""}
 ${chart(view, numbers)}
 ${balance(view, numbers)}
 ${health(numbers)}`;
