@@ -100,9 +100,11 @@ export function createSignIn({ settings, database, limiter, clock }: AppDeps): S
   }
 
   async function recognise(sha256: string): Promise<Caller | null> {
-    const known = accepted.get(sha256) ?? (await lookUpSum(sha256));
+    const remembered = accepted.get(sha256);
+    const known = remembered ?? (await lookUpSum(sha256));
     if (known === null) return null;
-    accepted.set(sha256, known);
+    // From when it was looked up, not from when it was last used: else a session in use would outlive its key.
+    if (remembered === undefined) accepted.set(sha256, known);
     const permitted = permit(known, "read");
     return permitted.ok ? permitted.value : null;
   }

@@ -23,6 +23,8 @@ export type ChartOptions = {
 
 export const MARGIN = { top: 12, right: 20, bottom: 28, left: 52 };
 const ROW = 20;
+/** The height that a legend must leave to the lines. */
+const LEAST_PLOT = 40;
 /** More lines than that nobody tells apart. */
 export const MOST_LINES = 12;
 /** From the second round of colours on, lines are dashed. */
@@ -32,7 +34,8 @@ const DASHES = [null, "6 3", "2 3"];
 export function drawChart(numbers: Numbers, options: ChartOptions): Markup {
   const { width, height, palette, heading } = options;
   const shown = numbers.variants.slice(0, MOST_LINES);
-  const legend = heading === null ? [] : legendOf(numbers, shown);
+  const room = Math.floor((height - MARGIN.top - 2 * ROW - MARGIN.bottom - LEAST_PLOT) / ROW);
+  const legend = heading === null ? [] : legendOf(numbers, shown, room);
   const top = MARGIN.top + (heading === null ? 0 : 2 * ROW + legend.length * ROW);
   const name = heading === null ? "Exposures over time" : heading.name;
   const rows = legend.map(({ label, index }, row) => {
@@ -82,6 +85,7 @@ function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: Chart
         (bucket) => `${round(x.at(numbers.buckets[bucket] ?? 0))},${round(y.at(values[bucket] ?? 0))}`,
       );
       const [only = ""] = points;
+      if (points.length === 0) return "";
       return points.length === 1
         ? markup`<path d="M${only}h0" ${strokeOf(index, palette)} stroke-linecap="round"/>`
         : markup`<path d="M${points.join("L")}" ${strokeOf(index, palette)}/>`;
@@ -121,15 +125,26 @@ function strokeOf(index: number, { lines }: Palette) {
   return markup`fill="none" stroke="${lines[index % lines.length] ?? "currentColor"}" stroke-width="2" stroke-linejoin="round"${dashes}`;
 }
 
-function legendOf(numbers: Numbers, shown: readonly VariantNumbers[]): { label: string; index: number | null }[] {
-  const all = numbers.total + numbers.excluded;
+/** Which line is whose, in about `room` rows. */
+function legendOf(
+  numbers: Numbers,
+  shown: readonly VariantNumbers[],
+  room: number,
+): { label: string; index: number | null }[] {
+  const { total, excluded, variants } = numbers;
+  const all = total + excluded;
   const label = (name: string, count: number) =>
     `${text(name)} (${number(count)} - ${percent(all === 0 ? 0 : count / all)})`;
-  const more = numbers.variants.length - shown.length;
+  const others = excluded > 0 ? [{ label: label("$multiple", excluded), index: null }] : [];
+  const fits = variants.length === shown.length && shown.length + others.length <= room;
+  const named = fits ? shown : shown.slice(0, Math.max(0, room - 1 - others.length));
+  const more = variants.length - named.length;
   return [
-    ...shown.map(({ key, total }, index) => ({ label: label(key, total), index })),
-    ...(more > 0 ? [{ label: `and ${number(more)} more`, index: null }] : []),
-    ...(numbers.excluded > 0 ? [{ label: label("$multiple", numbers.excluded), index: null }] : []),
+    ...named.map(({ key, total }, index) => ({ label: label(key, total), index })),
+    ...(more === 0
+      ? []
+      : [{ label: named.length === 0 ? `${number(more)} variants` : `and ${number(more)} more`, index: null }]),
+    ...others,
   ];
 }
 
@@ -159,6 +174,7 @@ export function drawSparkline({ buckets, variants }: Numbers): Markup {
   );
   const x = scale([0, Math.max(1, totals.length - 1)], [1, SPARK.width - 1]);
   const y = scale([0, Math.max(1, ...totals)], [SPARK.height - 2, 2]);
+  if (totals.length === 0) return markup``;
   const points = totals.map((total, index) => `${round(x.at(index))},${round(y.at(total))}`);
   return markup`<svg class="spark" viewBox="0 0 ${SPARK.width} ${SPARK.height}" width="${SPARK.width}" height="${SPARK.height}" aria-hidden="true"><path d="M${points.join("L")}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>`;
 }

@@ -20,8 +20,13 @@ export function writeCsv(numbers: Numbers | null): string {
   return `${rows.join("\r\n")}\r\n`;
 }
 
-/** A text in quotes. One that a spreadsheet would take for a formula begins with an apostrophe, which it hides. */
+/**
+ * Where a spreadsheet could see a formula begin: at the start, and after what it may take for the end of a cell, if it
+ * separates by semicolons or tabs or does not see the quotes. What it may skip before the sign does not hide it.
+ */
+const FORMULA = /^(?=[\t\r])|(?<=^|[;\t\r\n])(?=[[\s\p{C}"]--[\t\r\n]]*[=+\-@＝＋－＠])/gv;
+
+/** A text in quotes. What a spreadsheet would take for a formula begins with an apostrophe, which it hides. */
 function cell(text: string): string {
-  const safe = /^[\s]*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return `"${safe.replaceAll('"', '""')}"`;
+  return `"${text.replace(FORMULA, "'").replaceAll('"', '""')}"`;
 }

@@ -10,11 +10,10 @@ export function markup(strings: TemplateStringsArray, ...values: unknown[]): Mar
   return made;
 }
 
-/**
- * A name that anyone may have chosen, as text of a document: without what XML forbids, and with its direction kept to
- * itself.
- */
+/** What XML forbids, controls that nobody sees, and those that turn the direction of whatever follows. */
+const FORBIDDEN = /[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A name that anyone may have chosen, as text of a document: legal, and with its direction kept to itself. */
 export function text(name: string): string {
-  const legal = name.toWellFormed().replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd");
-  return `\u2068${legal.replace(/\s+/g, " ")}\u2069`;
+  return `\u2068${name.toWellFormed().replace(FORBIDDEN, "\ufffd").replace(/\s+/g, " ")}\u2069`;
 }

@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import { csrf } from "hono/csrf";
 import * as z from "zod";
 import type { Experiment } from "../experiment.ts";
 import { statuses } from "../experiment.ts";
@@ -16,11 +15,12 @@ import { assets } from "./assets.ts";
 import { seriesNames } from "./chart.ts";
 import { docsPage } from "./docs-page.ts";
 import { experimentPage } from "./experiment-page.ts";
+import { ownFormsOnly, readForm } from "./forms.ts";
 import { type Frame, layout } from "./layout.ts";
 import { listPage } from "./list-page.ts";
 import { loginPage } from "./login-page.ts";
 import { type Markup, markup } from "./markup.ts";
-import { sharedKinds, signShare } from "./share.ts";
+import { isOver, sharedKinds, signShare } from "./share.ts";
 import { createVisitors, type Visitor } from "./visitors.ts";
 
 const YEAR_SECONDS = 31_536_000;
@@ -43,6 +43,8 @@ type Showing = {
   /** What came of what was asked for. */
   notice: string | null;
   status: number;
+  /** Of the refusal that the page tells of. */
+  because: Headers | null;
 };
 
 /** The pages, for people. Whoever may not see one is asked to sign in. */
@@ -61,24 +63,22 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     app.get(path, () => new Response(content, { headers }));
   }
 
-  app.use("/login", csrf());
-  app.use("/logout", csrf());
-  app.use("/experiments/*", csrf());
+  for (const path of ["/login", "/logout", "/experiments/*"]) app.use(path, ownFormsOnly);
 
   app.get("/login", (c) =>
     show({ title: "Sign in", signedIn: false }, loginPage(nextOf(c.req.query("next")), howTo())),
   );
 
   app.post("/login", async (c) => {
-    const form = await c.req.parseBody();
-    const next = nextOf(form["next"]);
+    const form = await readForm(c);
+    if (!form.ok) return refuse(form.failure);
+    const next = nextOf(form.value.get("next"));
     if (sessions === null) return show({ title: "Sign in", signedIn: false }, loginPage(next, howTo()), 503);
-    const token = typeof form["token"] === "string" ? form["token"].trim() : "";
-    const known = await signIn.signInWith(c, token);
+    const known = await signIn.signInWith(c, (form.value.get("token") ?? "").trim());
     if (!known.ok) {
       const refused = refuse(known.failure);
       const { detail } = problemBody.parse(await refused.json());
-      return show({ title: "Sign in", signedIn: false }, loginPage(next, detail), refused.status);
+      return show({ title: "Sign in", signedIn: false }, loginPage(next, detail), refused.status, refused.headers);
     }
     await sessions.open(c, known.value.sha256);
     return c.redirect(next, 303);
@@ -125,11 +125,17 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
   app.post("/experiments/:id/share", async (c) => {
     const id = c.req.param("id");
     const known = await visitorOf(c);
-    if (known === null || sessionSecret === null) return toLogin(c);
-    const form = shareForm.safeParse(await c.req.parseBody());
-    if (!form.success) return refuse({ kind: "invalid_input", errors: [{ path: "until", message: "must be a day" }] });
+    if (known === null || !known.signedIn || sessionSecret === null) return toLogin(c);
+    const fields = await readForm(c);
+    if (!fields.ok) return refuse(fields.failure);
+    const form = shareForm.safeParse(Object.fromEntries(fields.value));
+    if (!form.success || isOver(form.data.until, clock()))
+      return showExperiment(c, id, known, { notice: "Choose a day that is not over, in UTC.", status: 400 });
     const { kind, until } = form.data;
-    const signature = await signShare(sessionSecret, { kind, experimentId: id, until });
+    const experiment = await getExperiment(database, id, known.caller.environmentKey);
+    if (experiment === null) return showExperiment(c, id, known);
+    const { environmentKey } = experiment;
+    const signature = await signShare(sessionSecret, { kind, experimentId: id, environmentKey, until });
     const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
     const link = new URL(`${path}?until=${until}&signature=${signature}`, c.req.url).href;
     return showExperiment(c, id, known, { link });
@@ -146,14 +152,14 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     // Without a script, the page itself says what came of it.
     if (asked.ok) return c.redirect(`/experiments/${encodeURIComponent(id)}`, 303);
     const { detail } = problemBody.parse(await asked.json());
-    return showExperiment(c, id, known, { notice: detail, status: asked.status });
+    return showExperiment(c, id, known, { notice: detail, status: asked.status, because: asked.headers });
   });
 
   async function showExperiment(
     c: Context<AppEnv>,
     id: string,
     { caller, signedIn }: Visitor,
-    { shared = false, link = null, notice = null, status = 200 }: Partial<Showing> = {},
+    { shared = false, link = null, notice = null, status = 200, because = null }: Partial<Showing> = {},
   ): Promise<Response> {
     const [experiment, summary] = await Promise.all([
       getExperiment(database, id, caller.environmentKey),
@@ -169,7 +175,7 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
       may: { refresh: signIn.may(caller, "write"), share: signedIn && sessionSecret !== null },
       query: shared ? null : queryOf(experiment, summary.asOf),
     });
-    return show({ title: experiment.name, signedIn, shared }, main, status);
+    return show({ title: experiment.name, signedIn, shared }, main, status, because);
   }
 
   function queryOf({ environmentKey, featureName, startedAt }: Experiment, asOf: number | null) {
@@ -185,9 +191,9 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
   return app;
 }
 
-/** Only a path of our own. */
-function nextOf(next: unknown): string {
-  return typeof next === "string" && /^\/(?![/\\])[^\s\\]*$/.test(next) ? next : "/";
+/** Only a path of our own, in characters that a header may hold and that browsers read as they are. */
+function nextOf(next: string | null | undefined): string {
+  return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next ?? "") ? (next ?? "/") : "/";
 }
 
 function toLogin(c: Context<AppEnv>): Response {
@@ -206,11 +212,15 @@ const CONTENT_SECURITY = [
   ...["form-action 'self'", "base-uri 'none'"],
 ];
 
-function show(frame: Frame, main: Markup, status = 200): Response {
+/** Headers of a refusal that a page must have too. */
+const REFUSAL_HEADERS = ["retry-after", "www-authenticate"];
+
+function show(frame: Frame, main: Markup, status = 200, because: Headers | null = null): Response {
   const embedding = frame.shared ? "frame-ancestors *" : "frame-ancestors 'none'";
   return new Response(layout(frame, main).toString(), {
     status,
     headers: {
+      ...Object.fromEntries([...(because ?? [])].filter(([name]) => REFUSAL_HEADERS.includes(name))),
       "Content-Type": "text/html; charset=utf-8",
       "Content-Security-Policy": [...CONTENT_SECURITY, embedding].join("; "),
       "X-Content-Type-Options": "nosniff",

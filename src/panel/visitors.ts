@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { AppDeps } from "../http/app.ts";
 import type { AppEnv } from "../http/request.ts";
 import type { Caller, SignIn } from "../http/sign-in.ts";
+import { getExperiment } from "../store/experiments.ts";
 import { createSessions, type Sessions } from "./session.ts";
 import { isShared, type SharedKind } from "./share.ts";
 
@@ -17,7 +18,7 @@ export type Visitors = {
   isSharedLink(c: Context<AppEnv>, experimentId: string, kind: SharedKind): Promise<boolean>;
 };
 
-export function createVisitors({ settings, clock }: AppDeps, signIn: SignIn): Visitors {
+export function createVisitors({ database, settings, clock }: AppDeps, signIn: SignIn): Visitors {
   const { sessionSecret, publicRead } = settings;
   const sessions = sessionSecret === null ? null : createSessions(sessionSecret, signIn, clock);
   return {
@@ -30,7 +31,10 @@ export function createVisitors({ settings, clock }: AppDeps, signIn: SignIn): Vi
     async isSharedLink(c, experimentId, kind) {
       const { until, signature } = c.req.query();
       if (sessionSecret === null || until === undefined || signature === undefined) return false;
-      return isShared(sessionSecret, { kind, experimentId, until }, signature, clock());
+      const experiment = await getExperiment(database, experimentId, null);
+      if (experiment === null) return false;
+      const { environmentKey } = experiment;
+      return isShared(sessionSecret, { kind, experimentId, environmentKey, until }, signature, clock());
     },
   };
 }

@@ -15,7 +15,7 @@ export type ListFilter = {
   scope: Scope;
   environmentKey: string | null;
   status: Status | null;
-  /** Part of an id, a name or a feature's name, in whatever case. */
+  /** Part of an id, a name or a feature's name, whatever the case of its ASCII letters. */
   search: string | null;
   page: number;
 };

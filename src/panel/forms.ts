@@ -1,0 +1,28 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import { isOfType, KIB, readText } from "../http/body.ts";
+import { type Refusal, refuse } from "../http/problem.ts";
+import type { AppEnv } from "../http/request.ts";
+import { failed, ok, type Result } from "../result.ts";
+
+const FORM = "application/x-www-form-urlencoded";
+
+/** Refuses what pages of others send, whatever they call its type: a browser says of each POST where it comes from. */
+export const ownFormsOnly = createMiddleware<AppEnv>(async (c, next) => {
+  if (c.req.method === "POST" && !isFromHere(c))
+    return refuse({ kind: "forbidden", detail: "Forms are taken from the pages of this service only." });
+  return next();
+});
+
+/** Behind a proxy the service may not know its own origin, but browsers of today do. */
+function isFromHere(c: Context<AppEnv>): boolean {
+  const site = c.req.header("Sec-Fetch-Site");
+  return site === undefined ? c.req.header("Origin") === new URL(c.req.url).origin : site === "same-origin";
+}
+
+/** The fields of a form, of which anyone may send a long one. */
+export async function readForm(c: Context<AppEnv>): Promise<Result<URLSearchParams, Refusal>> {
+  if (!isOfType(c.req.header("Content-Type"), FORM)) return failed({ kind: "unsupported_media_type", type: FORM });
+  const text = await readText(c, 64 * KIB);
+  return text.ok ? ok(new URLSearchParams(text.value ?? "")) : text;
+}

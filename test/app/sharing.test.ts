@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Shared, signShare } from "../../src/panel/share.ts";
+import { browse, signInWith } from "../support/visitor.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+import { ADMIN, READER, startWorker, type TestWorker } from "../support/worker.ts";
+
+const SESSION_SECRET = "session secret of the tests";
+const DAY = 86_400_000;
+const day = (from: number) => new Date(Date.now() + from).toISOString().slice(0, 10);
+const until = day(2 * DAY);
+
+let worker: TestWorker;
+let rotated: TestWorker;
+beforeAll(async () => {
+  const { settings } = await createWarehouse();
+  worker = await startWorker(settings, { SESSION_SECRET });
+  rotated = await startWorker(settings, { SESSION_SECRET: "another secret" });
+  for (const on of [worker, rotated])
+    for (const id of ["ours", "ours2", "theirs"]) await put(on, id, id === "theirs" ? "theirs" : "env");
+});
+afterAll(async () => {
+  await Promise.all([worker, rotated].map((each) => each?.stop()));
+});
+
+const put = (on: TestWorker, id: string, environment_key: string) =>
+  on.call("PUT", `/v1/experiments/${id}`, { environment_key, feature_name: id });
+
+const pathOf = (kind: string, id: string) =>
+  kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
+
+/** The link on the page that somebody gets for the form, as path and query. */
+async function share(by: Awaited<ReturnType<typeof signInWith>>, id: string, form: Record<string, string>) {
+  const answer = await by.post(`/experiments/${id}/share`, form);
+  const link = /readonly value="([^"]+)"/.exec(answer.text)?.[1]?.replaceAll("&amp;", "&");
+  const url = link === undefined ? null : new URL(link);
+  return { ...answer, link: url === null ? null : url.pathname + url.search };
+}
+
+async function shared(kind: string, id = "ours") {
+  const { link } = await share(await signInWith(worker, READER), id, { kind, until });
+  if (link === null) throw new Error("no link");
+  return link;
+}
+
+const linkTo = async (link: Shared, secret = SESSION_SECRET) =>
+  `${pathOf(link.kind, link.experimentId)}?until=${link.until}&signature=${await signShare(secret, link)}`;
+
+describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind) => {
+  it("opens it without signing in", async () => {
+    const answer = await browse(worker).get(await shared(kind));
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("Content-Security-Policy")).toContain("frame-ancestors *");
+    expect(answer.text).not.toMatch(/Refresh now|Make a link|Sign out|SELECT/);
+    expect((await browse(worker).head(await shared(kind))).status).toBe(200);
+  });
+
+  it("opens nothing else", async () => {
+    const query = (await shared(kind)).split("?")[1] ?? "";
+    const { get, post } = browse(worker);
+    const others = ["page", "svg", "csv"].flatMap((other) =>
+      ["ours", "ours2", "theirs"].map((id) => pathOf(other, id)),
+    );
+    const others2 = others.filter((path) => path !== pathOf(kind, "ours"));
+    for (const path of [...others2, "/", "/v1/experiments", "/v1/experiments/ours", "/v1/experiments/ours/exposures"]) {
+      const { status } = await get(`${path}?${query}`);
+      expect([303, 401], `${path}: ${status}`).toContain(status);
+    }
+    for (const action of ["refresh", "share"])
+      expect((await post(`/experiments/ours/${action}?${query}`, { kind, until })).headers.get("Location")).toBe(
+        "/login",
+      );
+    const refresh = await worker.fetch(`/v1/experiments/ours/exposures/refresh?${query}`, { method: "POST" });
+    expect(refresh.status).toBe(401);
+  });
+
+  it("opens nothing once it was altered", async () => {
+    const link = await shared(kind);
+    const refused = kind === "page" ? 303 : 401;
+    for (const altered of [
+      link.replace(until, day(3 * DAY)),
+      link.replace(/signature=./, (start) => (start.endsWith("A") ? "signature=B" : "signature=A")),
+      link.replace(/&signature=.*/, ""),
+      link.replace(/until=[^&]*&/, ""),
+      link.replace(until, ""),
+      link.replace("?", "?until=2999-01-01&"),
+      `${link.replace(/signature=.*/, "signature=")}%00`,
+    ])
+      expect((await browse(worker).get(altered)).status, altered).toBe(refused);
+  });
+
+  it("ends with its last day, and all of them with the secret", async () => {
+    const refused = kind === "page" ? 303 : 401;
+    const link = { kind, experimentId: "ours", environmentKey: "env", until };
+    expect((await browse(worker).get(await linkTo(link))).status).toBe(200);
+    expect((await browse(worker).get(await linkTo({ ...link, until: day(0) }))).status).toBe(200);
+    expect((await browse(worker).get(await linkTo({ ...link, until: day(-DAY) }))).status).toBe(refused);
+    expect((await browse(rotated).get(await shared(kind))).status).toBe(refused);
+    expect((await browse(rotated).get(await linkTo(link, "another secret"))).status).toBe(200);
+  });
+
+  it("does not follow an experiment into another environment, nor to another of the same id", async () => {
+    await put(worker, "moving", "env");
+    const link = await shared(kind, "moving");
+    const isOpen = async () => (await browse(worker).get(link)).status === 200;
+    expect(await isOpen()).toBe(true);
+    await put(worker, "moving", "theirs");
+    expect(await isOpen()).toBe(false);
+    await worker.call("DELETE", "/v1/experiments/moving");
+    expect(await isOpen()).toBe(false);
+  });
+});
+
+describe("who may share", () => {
+  it("is whoever has signed in, and sees the experiment", async () => {
+    const { json } = await worker.call("POST", "/v1/api-keys", { name: "a", role: "write", environment_key: "theirs" });
+    const bound = await signInWith(worker, json.key);
+    for (const kind of ["page", "svg", "csv"]) {
+      expect(await share(bound, "ours", { kind, until })).toMatchObject({ status: 404, link: null });
+      expect((await share(bound, "ours", { kind, until })).text).not.toContain("signature");
+      const { link } = await share(bound, "theirs", { kind, until });
+      expect((await browse(worker).get(link ?? "")).status).toBe(200);
+      expect((await browse(worker).get((link ?? "").replace("theirs", "ours"))).status).not.toBe(200);
+    }
+    const admin = await signInWith(worker, ADMIN);
+    expect((await share(admin, "theirs", { kind: "page", until })).link).not.toBeNull();
+    expect((await share(admin, "nothing-here", { kind: "page", until })).status).toBe(404);
+    const nobody = await browse(worker).post("/experiments/ours/share", { kind: "page", until });
+    expect([nobody.status, nobody.headers.get("Location")]).toEqual([303, "/login"]);
+  });
+
+  it.each([
+    { kind: "page", until: day(-DAY) },
+    { kind: "page", until: "2026-13-01" },
+    { kind: "page", until: "never" },
+    { kind: "page" },
+    { kind: "json", until },
+    { until },
+  ])("gets no link for %j, but the reason", async (form) => {
+    const reader = await signInWith(worker, READER);
+    const answer = await share(reader, "ours", Object.fromEntries(Object.entries(form)));
+    expect(answer).toMatchObject({ status: 400, link: null });
+    expect(answer.text).toMatch(/role="alert">[^<]+</);
+  });
+});
+
+it("a link works for whoever has signed in too, and keeps its signature from other sites", async () => {
+  const { json } = await worker.call("POST", "/v1/api-keys", { name: "a", role: "read", environment_key: "theirs" });
+  const answer = await (await signInWith(worker, json.key)).get(await shared("page"));
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get("Referrer-Policy")).toBe("no-referrer");
+});
+
+it("nothing of all this was a bug in the log", () => {
+  for (const each of [worker, rotated]) expect(each.logs().map(({ event }) => event)).not.toContain("request.failed");
+});

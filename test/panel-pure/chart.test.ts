@@ -1,0 +1,159 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { drawChart, drawSparkline, MOST_LINES, seriesNames } from "../../src/panel/chart.ts";
+import { text } from "../../src/panel/markup.ts";
+import type { Numbers } from "../../src/panel/numbers.ts";
+import { PALETTES } from "../../src/panel/palettes.ts";
+import { problemOfXml } from "../support/xml.ts";
+
+const seed = Number(process.env["SEED"] ?? 7);
+const START = Date.UTC(2026, 5, 1);
+const HOUR = 3_600_000;
+const options = { width: 760, height: 400, series: "cumulative", palette: PALETTES.light, mostPoints: null } as const;
+const heading = { name: "Checkout", asOf: START };
+
+function numbersOf(series: Record<string, number[]>, step = HOUR): Numbers {
+  const variants = Object.entries(series).map(([key, added]) => {
+    let sum = 0;
+    const cumulative = added.map((count) => (sum += count));
+    return { key, added, cumulative, total: sum };
+  });
+  const length = variants[0]?.added.length ?? 0;
+  return {
+    total: variants.reduce((sum, { total }) => sum + total, 0),
+    ...{ excluded: 1, granularity: step === HOUR ? "hour" : "day", health: { status: "healthy", checks: [] } },
+    buckets: Array.from({ length }, (_, index) => START + index * step),
+    variants,
+  };
+}
+
+/** The points of each line, the control's last. */
+const linesOf = (svg: string) =>
+  [...svg.matchAll(/<path d="M([\d.,L-]+)(?:h0)?" fill="none"/g)].map(([, path = ""]) =>
+    path.split("L").map((point) => point.split(",").map(Number)),
+  );
+
+const hostile = [
+  "__proto__",
+  "<script>alert(1)</script>",
+  "]]>",
+  "&amp;",
+  "\0",
+  "\u0007",
+  "\u0085",
+  "\ud800",
+  "\udc00x",
+  "\ufffe",
+  "\"'",
+  "a\u2069\u202ertl",
+  "مرحبا",
+  "x".repeat(2000),
+  "",
+  "🧪",
+];
+
+describe("the chart", () => {
+  it("is well-formed and holds no number that is none, whatever it shows", () => {
+    const counts = fc.oneof(fc.nat({ max: 20 }), fc.constantFrom(0, 1, Number.MAX_SAFE_INTEGER / 1000));
+    const chart = fc.record({
+      buckets: fc.oneof(fc.constantFrom(0, 1, 2), fc.nat({ max: 400 })),
+      keys: fc.uniqueArray(fc.oneof(fc.constantFrom(...hostile), fc.string({ unit: "binary" })), { maxLength: 20 }),
+      pool: fc.array(counts, { minLength: 1, maxLength: 10 }),
+      width: fc.integer({ min: 200, max: 4000 }),
+      height: fc.integer({ min: 150, max: 3000 }),
+      series: fc.constantFrom(...seriesNames),
+      mostPoints: fc.constantFrom(null, 1, 100),
+      name: fc.oneof(fc.constant(null), fc.constantFrom(...hostile), fc.string({ unit: "binary" })),
+      asOf: fc.constantFrom(null, START),
+      step: fc.constantFrom(HOUR, 24 * HOUR),
+    });
+    fc.assert(
+      fc.property(chart, ({ buckets, keys, pool, name, asOf, step, ...size }) => {
+        const added = (column: number) =>
+          Array.from({ length: buckets }, (_, row) => pool[(row + column) % pool.length] ?? 0);
+        const numbers = numbersOf({}, step);
+        const variants = keys.map((key, column) => {
+          let sum = 0;
+          const cumulative = added(column).map((count) => (sum += count));
+          return { key, total: sum, added: added(column), cumulative };
+        });
+        const filled = {
+          ...numbers,
+          variants,
+          buckets: Array.from({ length: buckets }, (_, row) => START + row * step),
+        };
+        const svg = drawChart(filled, {
+          ...options,
+          ...size,
+          heading: name === null ? null : { name, asOf },
+        }).toString();
+        expect(problemOfXml(svg)).toBeNull();
+        const own = svg.replaceAll(/⁨[^⁩]*⁩/g, "");
+        expect(own).not.toMatch(/NaN|undefined|Infinity|null|\[object/);
+        expect(own).not.toMatch(/ d="M?"/);
+        for (const [x = -1, y = -1] of linesOf(svg).flat()) {
+          expect(x).toBeGreaterThanOrEqual(0);
+          expect(x).toBeLessThanOrEqual(size.width);
+          expect(y).toBeGreaterThanOrEqual(0);
+          expect(y).toBeLessThanOrEqual(size.height);
+        }
+        expect(problemOfXml(`<p>${drawSparkline(filled)}</p>`)).toBeNull();
+        expect(drawSparkline(filled).toString()).not.toMatch(/NaN|undefined|Infinity| d="M?"/);
+      }),
+      { seed, numRuns: 300 },
+    );
+  });
+
+  it("puts a line's points where its numbers are: more is higher, later is further right, control last", () => {
+    const svg = drawChart(numbersOf({ control: [10, 0, 10], b: [1, 1, 1] }), { ...options, heading: null }).toString();
+    const [b = [], control = []] = linesOf(svg);
+    expect(control.map(([x]) => x)).toEqual([52, 396, 740]);
+    expect(control.map(([, y]) => y)).toEqual([192, 192, 12]);
+    for (const [index, [, y = 0]] of b.entries()) expect(y).toBeGreaterThan(control[index]?.[1] ?? 0);
+  });
+
+  it("shows what is new in each bucket if it is asked for", () => {
+    const numbers = numbersOf({ control: [10, 0, 10] });
+    const [line = []] = linesOf(drawChart(numbers, { ...options, series: "new", heading: null }).toString());
+    expect(line.map(([, y]) => y)).toEqual([12, 372, 12]);
+  });
+
+  it.each([150, 200, 400])("keeps zero below all else at a height of %i, with many variants", (height) => {
+    const numbers = numbersOf(
+      Object.fromEntries(Array.from({ length: 14 }, (_, index) => [`v${index}`, [0, index + 1]])),
+    );
+    const svg = drawChart(numbers, { ...options, height, heading }).toString();
+    for (const [[, first = 0] = [], [, last = 0] = []] of linesOf(svg)) expect(last).toBeLessThan(first);
+    expect(svg).toMatch(/\d+ (more|variants)</);
+  });
+
+  it("of 1,000 variants draws so many lines, and says how many there are besides", () => {
+    const numbers = numbersOf(Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`v${index}`, [1, 2, 3]])));
+    const svg = drawChart(numbers, { ...options, height: 800, heading }).toString();
+    expect(linesOf(svg)).toHaveLength(MOST_LINES);
+    const named = [...svg.matchAll(/⁩ \(\d/g)].length - 1;
+    expect(svg).toContain(`and ${1000 - named} more`);
+    expect(svg.length).toBeLessThan(20_000);
+  });
+
+  it("says whose numbers it shows, and as of when, or that there are none", () => {
+    const numbers = numbersOf({ control: [1] });
+    expect(drawChart(numbers, { ...options, heading }).toString()).toContain("⁨Checkout⁩");
+    expect(drawChart(numbers, { ...options, heading: { name: "x", asOf: null } }).toString()).toContain(
+      "not computed yet",
+    );
+  });
+});
+
+describe("a name as text", () => {
+  it.each([
+    ["\0\u0007\u001b", "\ufffd\ufffd\ufffd"],
+    ["\u0085\u009f", "\ufffd\ufffd"],
+    ["a\ud800b", "a\ufffdb"],
+    ["a\nb\u2029c", "a b c"],
+    ["a\u2069\u202eb", "a\ufffd\ufffdb"],
+    ["مرحبا 🧪", "مرحبا 🧪"],
+  ])("%j becomes %j, with its direction kept to itself", (name, shown) => {
+    expect(text(name)).toBe(`\u2068${shown}\u2069`);
+  });
+});

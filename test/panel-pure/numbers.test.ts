@@ -1,0 +1,107 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bucketsOf, HOUR } from "../../src/exposures/buckets.ts";
+import { checkNames } from "../../src/exposures/health.ts";
+import { serialise, summarise } from "../../src/exposures/summary.ts";
+import { readNumbers, thinned, worstFirst } from "../../src/panel/numbers.ts";
+
+const seed = Number(process.env["SEED"] ?? 7);
+const window = { from: Date.UTC(2026, 5, 1), to: Date.UTC(2026, 5, 1) + 5 * HOUR };
+const healthy = { status: "healthy", checks: [] } as const;
+const hostile = [
+  "__proto__",
+  "constructor",
+  "hasOwnProperty",
+  "toString",
+  "1",
+  "10",
+  "2",
+  "$multiple",
+  "control",
+  "",
+  "a'b",
+  "\0",
+  "\ud800",
+];
+
+function stored(
+  counted: readonly (readonly [variant: string, bucket: number, identities: number])[],
+  configured: string[],
+) {
+  const { first, size } = bucketsOf(window);
+  const counts = counted.map(
+    ([variant, bucket, identities]) =>
+      ({ multiple: false, variant, bucket: first + bucket * size, identities }) as const,
+  );
+  const summary = summarise([...counts, { multiple: true, identities: 4 }], window, configured);
+  return { summary, text: serialise(summary, { ...healthy, checks: [] }) };
+}
+
+describe("reading stored numbers", () => {
+  it("keeps every number of every variant, whatever its key", () => {
+    const counted = fc.array(fc.tuple(fc.constantFrom(...hostile), fc.nat({ max: 4 }), fc.nat({ max: 1000 })));
+    const configured = fc.uniqueArray(fc.constantFrom(...hostile), { maxLength: 4 });
+    fc.assert(
+      fc.property(counted, configured, (counted, configured) => {
+        const { summary, text } = stored(counted, configured);
+        const numbers = readNumbers(text, configured);
+        expect(numbers).toMatchObject({ total: summary.totalIdentities, excluded: 4, granularity: "hour" });
+        expect(numbers.buckets).toEqual([0, 1, 2, 3, 4].map((hour) => window.from + hour * HOUR));
+        expect(new Map(numbers.variants.map(({ key, total, added }) => [key, { total, added }]))).toEqual(
+          summary.variants,
+        );
+        for (const { added, cumulative, total } of numbers.variants) {
+          let sum = 0;
+          expect(cumulative).toEqual(added.map((count) => (sum += count)));
+          expect(cumulative.at(-1)).toBe(total);
+        }
+      }),
+      { seed },
+    );
+  });
+
+  it("puts control first, then the configured in their order, then the others", () => {
+    const { text } = stored([["zz", 0, 1]], ["b", "2", "control", "1"]);
+    const keys = readNumbers(text, ["b", "2", "control", "1"]).variants.map(({ key }) => key);
+    expect(keys).toEqual(["control", "b", "2", "1", "zz"]);
+  });
+
+  it("leaves out what was configured only after they were computed", () => {
+    const { text } = stored([], ["a"]);
+    expect(readNumbers(text, ["a", "new", "__proto__"]).variants.map(({ key }) => key)).toEqual(["a"]);
+  });
+
+  it("reads numbers from before there were checks", () => {
+    const { health: _, ...rest } = JSON.parse(stored([["a", 1, 2]], []).text);
+    expect(readNumbers(JSON.stringify(rest), [])).toMatchObject({
+      total: 2,
+      health: { status: "waiting", checks: [] },
+    });
+  });
+});
+
+it("checks come with the worst first, and those as bad in their usual order", () => {
+  const [a, b, c, d] = checkNames;
+  const check = (name: (typeof checkNames)[number], status: "healthy" | "warning" | "unhealthy" | "waiting") => ({
+    name,
+    status,
+    detail: "",
+  });
+  const sorted = worstFirst([check(d, "healthy"), check(c, "unhealthy"), check(b, "waiting"), check(a, "unhealthy")]);
+  expect(sorted.map(({ name }) => name)).toEqual([a, c, b, d]);
+});
+
+it("of a long row, so many places at most, evenly spread, with the last", () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 5000 }), fc.double({ min: 1, max: 3000, noNaN: true }), (length, most) => {
+      const places = thinned(length, most);
+      expect(places.length).toBeLessThanOrEqual(Math.ceil(most));
+      expect(places.length).toBeGreaterThanOrEqual(Math.min(length, most) / 2 - 1);
+      if (length > 0) expect(places.at(-1)).toBe(length - 1);
+      const steps = new Set(places.slice(1).map((place, index) => place - (places[index] ?? 0)));
+      expect(steps.size).toBeLessThanOrEqual(1);
+      expect(places.every((place) => place >= 0)).toBe(true);
+    }),
+    { seed },
+  );
+});
