@@ -95,7 +95,7 @@ export function experimentPages(): void {
     { id: "draft", says: /Not started/, not: /N\/A|Identities/, refresh: false },
     { id: "scheduled", says: /Not started/, not: /failed|Identities/, refresh: false },
     { id: "broken", says: /The last refresh failed at .*N\/A: its numbers could not be computed/s, refresh: true },
-    { id: "empty", says: /Identities\s+0\s+Excluded\s+0/, not: /N\/A: /, refresh: true },
+    { id: "empty", says: /Identities\s+0\s+Excluded\s+0.*0: nobody was exposed/s, not: /N\/A: /, refresh: true },
     { id: "failed", says: /The last refresh failed at .*: these are older numbers.*Identities\s+40/s, refresh: true },
     { id: "settling", says: /still settling.*Identities\s+40/s, not: /Final/, refresh: true },
     { id: "over", says: /Final: nothing changes any more.*Identities\s+40/s, not: /settling/, refresh: false },

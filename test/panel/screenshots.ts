@@ -7,7 +7,6 @@ import { browserPath, PHONE } from "../support/browser-path.ts";
 
 const FOLDER = join(import.meta.dirname, "screenshots");
 const MOST_BYTES = 100_000;
-const WIDE = { width: 900, height: 780 };
 
 const [baseURL = ""] = process.argv.slice(2);
 if (baseURL === "" || browserPath === null) {
@@ -18,28 +17,23 @@ if (baseURL === "" || browserPath === null) {
 mkdirSync(FOLDER, { recursive: true });
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
-  await take("list", "/");
-  await take("experiment", "/experiments/checkout-cta", { read: true });
-  await take("broken", "/experiments/pricing-page?series=new");
-  await take("phone-dark", "/experiments/onboarding-flow", { viewport: PHONE, colorScheme: "dark" });
-  await take("docs", "/docs");
+  await take("list", "/", { height: 450 });
+  await take("experiment", "/experiments/checkout-cta", { height: 1000, read: true });
+  await take("broken", "/experiments/pricing-page?series=new", { height: 1000, read: true });
+  await take("phone-dark", "/experiments/onboarding-flow", { width: PHONE.width, height: 1000, colorScheme: "dark" });
+  await take("docs", "/docs", { height: 600 });
 } finally {
   await browser.close();
 }
 
-type Look = { viewport?: typeof WIDE; colorScheme?: "dark"; read?: boolean };
+type Look = { height: number; width?: number; colorScheme?: "dark" | "light"; read?: boolean };
 
-async function take(name: string, path: string, { viewport = WIDE, colorScheme, read = false }: Look = {}) {
-  const page = await browser.newPage({
-    ...{ baseURL, viewport, deviceScaleFactor: 1, locale: "en" },
-    colorScheme: colorScheme ?? "light",
-  });
+async function take(name: string, path: string, { height, width = 900, colorScheme = "light", read = false }: Look) {
+  const viewport = { width, height };
+  const page = await browser.newPage({ baseURL, viewport, colorScheme, deviceScaleFactor: 1, locale: "en" });
   await signIn(page, path);
-  // The last bucket but one has a cursor and its values, as if somebody pointed at it.
-  if (read) {
-    await page.locator(".plot").focus();
-    await page.keyboard.press("ArrowLeft");
-  }
+  // As if somebody pointed at it.
+  if (read) await page.locator(".plot").hover();
   const file = join(FOLDER, `${name}.png`);
   await page.screenshot({ path: file, animations: "disabled" });
   const { size } = statSync(file);
