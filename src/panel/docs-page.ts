@@ -15,6 +15,7 @@ export function docsPage(): Markup {
 <nav class="toc" aria-label="Calls"><ul>${calls.map(
     ({ anchor, method, path }) => markup`<li><a href="#${anchor}"><code>${method} ${path}</code></a></li>`,
   )}</ul></nav>
+<h2>What is asked for</h2>
 ${calls.map(callSection)}
 <h2>What is sent to you</h2>
 ${sent.map(callSection)}

@@ -79,6 +79,8 @@ function headline({ summary }: ExperimentView, { total, excluded, health }: Numb
 function freshness({ summary, now, sweepMs, may, experiment }: ExperimentView, numbers: Numbers | null): Markup {
   const { asOf, computedAt, lastErrorAt, refreshRequestedAt, isFinal, endedAt } = summary;
   const age = asOf === null || isFinal ? 0 : now - asOf;
+  // What has failed is tried again by itself, some time: nobody needs to wait for that.
+  const isWaiting = refreshRequestedAt !== null && (lastErrorAt === null || lastErrorAt < refreshRequestedAt);
   const level = age > 12 * sweepMs ? "unhealthy" : age > 4 * sweepMs ? "warning" : "";
   const state = isFinal
     ? "Final: nothing changes any more."
@@ -99,8 +101,8 @@ ${
 ${
   may.refresh && !isFinal && experiment.startedAt !== null && experiment.startedAt <= now
     ? markup`<form id="refresh" method="post" action="/experiments/${encodeURIComponent(experiment.id)}/refresh"><button class="primary"${
-        refreshRequestedAt === null ? "" : markup` disabled`
-      }>${refreshRequestedAt === null ? "Refresh now" : "Refreshing…"}</button> <output role="status"></output></form>`
+        isWaiting ? markup` disabled` : ""
+      }>${isWaiting ? "Refreshing…" : "Refresh now"}</button> <output role="status"></output></form>`
     : ""
 }
 </section>`;

@@ -91,7 +91,8 @@ export const script = `"use strict";
       await new Promise((resolve) => setTimeout(resolve, wait));
       let page;
       try {
-        const answer = await fetch(location.href);
+        // Not where we are: that may be the answer to a form.
+        const answer = await fetch("/experiments/" + $("#live").dataset.id + location.search);
         if (!answer.ok) continue;
         page = new DOMParser().parseFromString(await answer.text(), "text/html");
       } catch {
@@ -99,13 +100,11 @@ export const script = `"use strict";
       }
       const live = $("#live", page);
       if (!live) return location.reload();
-      const waits = $("#refresh button[disabled]", live) !== null;
-      const failed = $(".freshness .problem", live) !== null;
-      if (waits && !failed) continue;
+      if ($("#refresh button[disabled]", live)) continue;
       $("#live").replaceWith(document.adoptNode(live));
       begin();
       const said = $("#refresh output");
-      if (said) said.textContent = failed ? "The refresh failed." : "These are new numbers.";
+      if (said) said.textContent = $("#live .freshness .problem") ? "The refresh failed." : "These are new numbers.";
       return;
     }
   }

@@ -26,7 +26,7 @@ p.sub { margin: .25rem 0 }
 .hint { color: var(--faint); margin: .25rem 0 1rem }
 .empty { background: var(--soft); border: 1px solid var(--edge); border-radius: .5rem; padding: 1rem }
 .problem { color: var(--bad); background: var(--bad-soft); border-radius: .375rem; padding: .375rem .75rem; margin: .5rem 0 }
-pre { background: var(--soft); border-radius: .375rem; padding: .75rem; overflow-x: auto; font-size: .8125rem }
+pre { background: var(--soft); border-radius: .375rem; padding: .75rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8125rem }
 .badge { display: inline-block; border: 1px solid var(--edge); border-radius: 1rem; padding: 0 .5rem; font-size: .8125rem; white-space: nowrap }
 .badge.healthy { color: var(--good); background: var(--good-soft); border-color: currentColor }
 .badge.warning { color: var(--warn); background: var(--warn-soft); border-color: currentColor }
@@ -42,7 +42,7 @@ tbody th { overflow-wrap: anywhere }
 .spark { color: var(--line-0); display: block }
 form.filter, form.login, .share form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; margin: 1rem 0 }
 form.login { flex-direction: column; align-items: stretch; max-width: 24rem; gap: .25rem }
-label { color: var(--faint); font-size: .875rem }
+label { color: var(--faint); font-size: .875rem; max-width: 100% }
 input, select, button { font: inherit; color: var(--ink); background: var(--ground); border: 1px solid var(--faint); border-radius: .375rem; padding: .375rem .625rem; min-height: 2.5rem; max-width: 100% }
 .filter label input, .filter label select, .share label input, .share label select { display: block }
 .link { width: 100% }

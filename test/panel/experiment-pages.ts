@@ -1,0 +1,142 @@
+import type { Page } from "playwright-core";
+import { expect, it } from "vitest";
+import { takeComplaints } from "../support/browser.ts";
+import { site } from "./site.ts";
+
+const grouped = (count: number) => count.toLocaleString("en");
+
+/** Without the marks that keep a name's direction to itself. */
+export const plain = (text: string) => text.replaceAll(/[\u2068\u2069]/g, "");
+
+async function headline(page: Page): Promise<Record<string, string>> {
+  const pairs = page.locator(".headline > div");
+  const texts = await pairs.evaluateAll((all) =>
+    all.map((pair): [string, string] => [
+      pair.querySelector("dt")?.textContent ?? "",
+      pair.querySelector("dd")?.textContent ?? "",
+    ]),
+  );
+  return Object.fromEntries(texts);
+}
+
+/** The balance table, row by row. */
+async function balance(page: Page): Promise<string[][]> {
+  const rows = await page.locator(".balance tr").all();
+  const cells = await Promise.all(rows.map((row) => row.locator("th, td").allInnerTexts()));
+  return cells.map((row) => row.map((cell) => plain(cell).trim()));
+}
+
+export function experimentPages(): void {
+  it.each([
+    { id: "checkout-cta", unit: /^[A-Z][a-z]{2} \d+, \d\d:00 UTC: / },
+    { id: "onboarding-flow", unit: /^[A-Z][a-z]{2} \d+ UTC: / },
+    { id: "pricing-page", unit: /^[A-Z][a-z]{2} \d+ UTC: / },
+  ])("$id shows the numbers of the API, and no others", async ({ id, unit }) => {
+    const page = await site.open(`/experiments/${id}`);
+    const { exposures, as_of } = await site.run.exposures(id);
+    expect(await headline(page)).toEqual({
+      Identities: grouped(exposures.total_identities),
+      Excluded: grouped(exposures.excluded_identities),
+      "As of": `${as_of.slice(0, 16).replace("T", " ")} UTC`,
+      Health: exposures.health.status,
+    });
+
+    const table = await balance(page);
+    const shown = table.slice(1, -2).map(([name = "", count]) => [name.replace(/ not configured$/, ""), count]);
+    const counts = Object.entries<number>(exposures.variants).map(([name, count]) => [name, grouped(count)]);
+    expect(shown.toSorted()).toEqual(counts.toSorted());
+    expect(table.at(-2)?.slice(0, 2)).toEqual(["All", grouped(exposures.total_identities)]);
+    expect(table.at(-1)).toEqual(expect.arrayContaining([expect.stringContaining("$multiple")]));
+    expect(table.at(-1)?.[1]).toBe(grouped(exposures.excluded_identities));
+
+    await page.locator(".plot").focus();
+    const reading = await page.locator(".reading").innerText();
+    expect(reading).toMatch(unit);
+    const last = exposures.timeseries.points.at(-1).cumulative_identities;
+    for (const [name, count] of Object.entries<number>(last))
+      expect(plain(reading)).toContain(`${name} ${grouped(count)}`);
+
+    const checks: { detail: string; status: string }[] = exposures.health.checks;
+    const sentences = await page.locator(".health li p").allInnerTexts();
+    expect(sentences.toSorted()).toEqual(checks.map(({ detail }) => detail).toSorted());
+    const order = ["unhealthy", "warning", "waiting", "healthy"];
+    const severities = (await page.locator(".health li .badge").allInnerTexts()).map((badge) => order.indexOf(badge));
+    expect(severities, "the worst first").toEqual(severities.toSorted((a, b) => a - b));
+  });
+
+  it("has control first, and says of a variant that nobody configured it", async () => {
+    const page = await site.open("/experiments/pricing-page");
+    const [, control, ...others] = await balance(page);
+    expect(control?.[0]).toBe("control");
+    expect(others.map(([name]) => name)).toContain("legacy not configured");
+    expect(control?.slice(2).join(" ")).toMatch(/^5\d\.\d% 50\.0% \+\d\.\d%$/);
+  });
+
+  it("switches from cumulative to new and back, for chart and reading", async () => {
+    const page = await site.open("/experiments/onboarding-flow");
+    const { exposures } = await site.run.exposures("onboarding-flow");
+    const { new_identities } = exposures.timeseries.points.at(-1);
+    const lineOf = () => page.locator(".plot .wide svg g:last-of-type path").last().getAttribute("d");
+    const cumulative = await lineOf();
+    await page.getByRole("link", { name: "New", exact: true }).click();
+    await page.waitForURL(/series=new/);
+    expect(await page.locator(".tabs [aria-current]").innerText()).toBe("New");
+    expect(await lineOf()).not.toBe(cumulative);
+    await page.locator(".plot").focus();
+    const reading = plain(await page.locator(".reading").innerText());
+    for (const [name, count] of Object.entries<number>(new_identities))
+      expect(reading).toContain(`${name} ${grouped(count)}`);
+    await page.getByRole("link", { name: "Cumulative" }).click();
+    await page.waitForURL(/series=cumulative/);
+    expect(await lineOf()).toBe(cumulative);
+  });
+
+  const states: { id: string; says: RegExp; not?: RegExp; refresh: boolean }[] = [
+    { id: "draft", says: /Not started/, not: /N\/A|Identities/, refresh: false },
+    { id: "scheduled", says: /Not started/, not: /failed|Identities/, refresh: false },
+    { id: "broken", says: /The last refresh failed at .*N\/A: its numbers could not be computed/s, refresh: true },
+    { id: "empty", says: /Identities\s+0\s+Excluded\s+0.*0: nobody was exposed/s, not: /N\/A: /, refresh: true },
+    { id: "failed", says: /The last refresh failed at .*: these are older numbers.*Identities\s+40/s, refresh: true },
+    { id: "settling", says: /still settling.*Identities\s+40/s, not: /Final/, refresh: true },
+    { id: "over", says: /Final: nothing changes any more.*Identities\s+40/s, not: /settling/, refresh: false },
+  ];
+  it.each(states)("that is $id has its own words", async ({ id, says, not = /no such words/, refresh }) => {
+    const page = await site.open(`/experiments/${id}`);
+    const text = await page.locator("#main").innerText();
+    expect(text).toMatch(says);
+    expect(text).not.toMatch(not);
+    expect(await page.getByRole("button", { name: "Refresh now" }).count()).toBe(refresh ? 1 : 0);
+  });
+
+  it("that is not there is not found", async () => {
+    const page = await site.open("/experiments/nowhere");
+    await page.getByRole("heading", { name: "Not found" }).waitFor();
+    expect(await page.title()).toBe("Not found");
+    expect(takeComplaints()).toEqual([expect.stringContaining("404")]);
+  });
+
+  it("shows the query behind its numbers, and copies it with the parameters", async () => {
+    const page = await site.open("/experiments/checkout-cta");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByText("The query behind the numbers").click();
+    await page.getByRole("button", { name: "Copy" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toBe(await page.locator("#query-text").textContent());
+    expect(copied).toMatch(/-- param_feature_name = "checkout_button".*SELECT/s);
+  });
+
+  it("can be shared: the link opens this page to anybody, and nothing else", async () => {
+    const page = await site.open("/experiments/sharing");
+    await page.getByText("Share", { exact: true }).click();
+    await page.getByRole("button", { name: "Make a link" }).click();
+    const link = await page.locator("input.link").inputValue();
+    const { pathname, search } = new URL(link);
+    const visitor = await site.open(pathname + search, { token: null });
+    expect(await headline(visitor)).toMatchObject({ Identities: "40" });
+    expect(await visitor.getByRole("button", { name: "Refresh now" }).count()).toBe(0);
+    expect(await visitor.getByText("Share", { exact: true }).count()).toBe(0);
+    await visitor.goto(`/experiments/live${search}`);
+    await visitor.getByRole("heading", { name: "Sign in" }).waitFor();
+  });
+}

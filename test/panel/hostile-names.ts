@@ -1,0 +1,77 @@
+import { expect, it } from "vitest";
+import { overflow } from "../support/browser.ts";
+import { PHONE } from "../support/browser-path.ts";
+import { plain } from "./experiment-pages.ts";
+import { LONG, MARKUP, REVERSING, site } from "./site.ts";
+
+export function hostileNames(): void {
+  it("show as text on the experiment's page, wherever they stand", async () => {
+    const page = await site.open("/experiments/hostile");
+    expect(plain(await page.locator("h1").innerText())).toBe(MARKUP + LONG);
+    expect(await page.title()).toContain(MARKUP);
+    expect(plain(await page.locator("p.sub").first().innerText())).toContain(MARKUP);
+    const names = (await page.locator(".balance tbody th").allInnerTexts()).map(plain);
+    for (const name of [MARKUP, REVERSING, LONG, "=1+1"])
+      expect(
+        names.some((shown) => shown.includes(name)),
+        name,
+      ).toBe(true);
+    await page.locator(".plot").focus();
+    const reading = plain(await page.locator(".reading").innerText());
+    for (const [name, count] of [
+      [MARKUP, 20],
+      [REVERSING, 19],
+      [LONG, 18],
+    ])
+      expect(reading).toContain(`${name} ${count}`);
+    const label = await page.locator(".plot svg").first().getAttribute("aria-label");
+    expect(label).toContain(MARKUP);
+    expect(await page.locator("#main script, #main img").count()).toBe(0);
+    expect(await page.locator("#query-text").textContent()).toContain(JSON.stringify(MARKUP));
+  });
+
+  it("show as text in the list, in its filter and in what is searched for", async () => {
+    const page = await site.open(`/?search=${encodeURIComponent(MARKUP)}`);
+    expect(await page.getByLabel("Search").inputValue()).toBe(MARKUP);
+    const row = page.locator('tr:has(a[href="/experiments/hostile"])');
+    expect(plain(await row.innerText())).toContain(MARKUP);
+    await page.getByLabel("Environment").selectOption(MARKUP);
+    await page.getByLabel("Search").fill("");
+    await page.getByRole("button", { name: "Filter" }).click();
+    await page.locator('a[href="/experiments/reversed"]').waitFor();
+    expect(await page.locator(".experiments tbody tr").count()).toBe(1);
+    expect(await page.locator("#main script, #main img").count()).toBe(0);
+  });
+
+  it("turn no text round but their own", async () => {
+    const page = await site.open("/experiments/hostile");
+    const isolated = await page.locator("#main").evaluate((main) => {
+      const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+      const open: string[] = [];
+      for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+        const text = node.textContent ?? "";
+        const isVisible = node.parentElement?.closest("details:not([open]), select") === null;
+        if (isVisible && text.includes("\u202e") && !/\u2068[^\u2069]*\u202e[^\u2068]*\u2069/.test(text))
+          open.push(text);
+      }
+      return open;
+    });
+    expect(isolated).toEqual([]);
+  });
+
+  it("show as text in the SVG, which runs nothing", async () => {
+    const page = await site.open("/v1/experiments/hostile/exposures.svg");
+    const texts = (await page.locator("svg text").allTextContents()).map(plain);
+    for (const name of [MARKUP, REVERSING, LONG])
+      expect(
+        texts.some((text) => text.includes(name)),
+        name,
+      ).toBe(true);
+    expect(await page.locator("script, img, foreignObject").count()).toBe(0);
+  });
+
+  it("leave a page as narrow as a phone, though they are long and without a space", async () => {
+    const page = await site.open("/experiments/reversed", { viewport: PHONE });
+    expect(await overflow(page)).toBe(0);
+  });
+}

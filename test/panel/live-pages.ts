@@ -1,0 +1,184 @@
+import type { Page } from "playwright-core";
+import { expect, it } from "vitest";
+import { takeComplaints } from "../support/browser.ts";
+import { plain } from "./experiment-pages.ts";
+import { expose, HOUR, put, settled, site } from "./site.ts";
+
+const identities = (page: Page) => page.locator(".headline dd").first().innerText();
+const three = new Map([["control", 3]]);
+
+/** Something that a reload would lose. */
+async function mark(page: Page): Promise<() => Promise<boolean>> {
+  await page.evaluate(() => document.documentElement.setAttribute("data-marked", ""));
+  return async () => (await page.locator("html[data-marked]").count()) === 1;
+}
+
+export function livePages(): void {
+  it("Refresh now brings new numbers without a reload; the next call waits for its turn, and says how long", async () => {
+    const page = await site.open("/experiments/live");
+    await page.clock.install();
+    const isSame = await mark(page);
+    expect(await identities(page)).toBe("40");
+    await expose("live", three, Date.now() - HOUR);
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    await page.clock.runFor(100);
+    await expect
+      .poll(async () => {
+        await page.clock.runFor(5000);
+        return identities(page);
+      })
+      .toBe("43");
+    await page.getByText("These are new numbers.").waitFor();
+    await page.locator(".plot").focus();
+    expect(plain(await page.locator(".reading").innerText()), "the new chart is read").toContain("control 23");
+
+    const refused = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    expect((await refused).status()).toBe(429);
+    const status = page.locator("#refresh output");
+    const left = async () =>
+      /again in (\d):(\d\d)$/
+        .exec(await status.innerText())
+        ?.slice(1)
+        .map(Number) ?? [];
+    await status.filter({ hasText: "again in" }).waitFor();
+    expect(await page.getByRole("button", { name: "Refresh now" }).isDisabled()).toBe(true);
+    const [minutes = 0, seconds = 0] = await left();
+    await page.clock.runFor(61_000);
+    const [later = 0, laterSeconds = 0] = await left();
+    const passed = (minutes - later) * 60 + seconds - laterSeconds;
+    expect(passed, "it counts down").toBeGreaterThanOrEqual(60);
+    await page.clock.runFor(300_000);
+    expect(await status.innerText()).toBe("");
+    expect(await page.getByRole("button", { name: "Refresh now" }).isEnabled()).toBe(true);
+    expect(await isSame(), "no reload").toBe(true);
+    expect(takeComplaints()).toEqual([expect.stringContaining("429")]);
+  });
+
+  it("of a page that was opened before there were numbers, they come by themselves", async () => {
+    await expose("fresh", three, Date.now() - HOUR);
+    site.proxy.closeGate();
+    try {
+      await put("fresh", { started_at: new Date(Date.now() - 2 * HOUR).toISOString() });
+      const page = await site.open("/experiments/fresh");
+      const isSame = await mark(page);
+      await page.getByText("N/A: not computed yet").waitFor();
+      expect(await page.getByRole("button", { name: "Refreshing" }).isDisabled()).toBe(true);
+      site.proxy.openGate();
+      await page.locator(".headline").waitFor();
+      expect(await identities(page)).toBe("3");
+      expect(await isSame(), "no reload").toBe(true);
+    } finally {
+      site.proxy.openGate();
+    }
+  });
+
+  it("a refresh that fails says so, and keeps the older numbers", async () => {
+    const page = await site.open("/experiments/sharing");
+    site.proxy.spoil((_, response) => response.destroy(), "sharing");
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    await page.getByText("The refresh failed.").waitFor();
+    await page.getByText("these are older numbers").waitFor();
+    expect(await identities(page)).toBe("40");
+    site.proxy.spoil(null, "sharing");
+  });
+
+  it("a refresh works after a link was made too", async () => {
+    const page = await site.open("/experiments/empty");
+    await page.getByText("Share", { exact: true }).click();
+    await page.getByRole("button", { name: "Make a link" }).click();
+    await page.locator("input.link").waitFor();
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    await page.getByText("These are new numbers.").waitFor();
+  });
+
+  it("the pointer reads the bucket that it is over", async () => {
+    const page = await site.open("/experiments/checkout-cta");
+    const { exposures } = await site.run.exposures("checkout-cta");
+    const reading = page.locator(".reading");
+    const box = await page.locator(".plot .wide svg").boundingBox();
+    if (box === null) throw new Error("no chart");
+    await page.mouse.move(box.x + box.width - 5, box.y + box.height / 2);
+    const { control } = exposures.timeseries.points.at(-1).cumulative_identities;
+    expect(plain(await reading.innerText())).toContain(`control ${control.toLocaleString("en")}`);
+    await page.mouse.move(box.x + 5, box.y + box.height / 2);
+    const first = exposures.timeseries.points[0].cumulative_identities;
+    expect(plain(await reading.innerText())).toContain(`control ${first.control.toLocaleString("en")}`);
+  });
+
+  it("by keyboard alone: sign in, skip to the content, read the chart, ask for a refresh", async () => {
+    const page = await site.open("/experiments/onboarding-flow", { token: null });
+    await page.keyboard.type("dev-admin");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/experiments\/onboarding-flow$/);
+    await page.keyboard.press("Tab");
+    expect(await page.locator(":focus").innerText()).toBe("Skip to content");
+    expect(await page.locator(":focus").evaluate((link) => link.getBoundingClientRect().left >= 0)).toBe(true);
+    await page.keyboard.press("Enter");
+
+    const tabTo = async (selector: string) => {
+      for (let tabs = 0; tabs < 12; tabs++) {
+        await page.keyboard.press("Tab");
+        const outline = await page.locator(":focus").evaluate((element) => getComputedStyle(element).outlineStyle);
+        expect(outline, "one sees where the focus is").not.toBe("none");
+        if ((await page.locator(`${selector}:focus`).count()) === 1) return;
+      }
+      throw new Error(`no way by Tab to ${selector}`);
+    };
+    await tabTo("#refresh button");
+    await page.keyboard.press("Enter");
+    await page.getByText("These are new numbers.").waitFor();
+
+    const { exposures } = await settled("onboarding-flow");
+    const { points } = exposures.timeseries;
+    const readingOf = (index: number) => points.at(index).cumulative_identities.three.toLocaleString("en");
+    await tabTo(".plot");
+    const reading = async () => plain(await page.locator(".reading").innerText());
+    expect(await reading()).toContain(`three ${readingOf(-1)}`);
+    await page.keyboard.press("ArrowLeft");
+    expect(await reading()).toContain(`three ${readingOf(-2)}`);
+    await page.keyboard.press("Home");
+    expect(await reading()).toContain(`three ${readingOf(0)}`);
+    await page.keyboard.press("ArrowLeft");
+    expect(await reading(), "there is none before the first").toContain(`three ${readingOf(0)}`);
+    await page.keyboard.press("ArrowRight");
+    expect(await reading()).toContain(`three ${readingOf(1)}`);
+    await page.keyboard.press("End");
+    expect(await reading()).toContain(`three ${readingOf(-1)}`);
+  });
+
+  it("without a script: sign in, read the numbers, refresh, be told to wait, sign out", async () => {
+    const page = await site.open("/experiments/plain", { token: null, script: false });
+    await page.getByLabel("Token").fill("not the token");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    expect(takeComplaints()).toEqual([expect.stringContaining("401")]);
+    await page.getByLabel("Token").fill("dev-admin");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.waitForURL(/\/experiments\/plain$/);
+    expect(await identities(page)).toBe("40");
+    expect(await page.locator(".plot .wide svg").isVisible()).toBe(true);
+    await expose("plain", three, Date.now() - HOUR);
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    await expect
+      .poll(async () => {
+        await page.reload();
+        return identities(page);
+      })
+      .toBe("43");
+    await page.getByRole("button", { name: "Refresh now" }).click();
+    expect(await page.getByRole("alert").innerText()).toMatch(/\d/);
+    expect(await identities(page)).toBe("43");
+    expect(takeComplaints()).toEqual([expect.stringContaining("429")]);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Token").waitFor();
+    await page.goto("/experiments/plain");
+    await page.getByLabel("Token").waitFor();
+  });
+
+  it("who may only read is offered no refresh", async () => {
+    const page = await site.open("/experiments/plain", { token: "dev-read" });
+    await page.locator(".headline").waitFor();
+    expect(await page.getByRole("button", { name: /Refresh/ }).count()).toBe(0);
+  });
+}

@@ -1,0 +1,160 @@
+import type { Page } from "playwright-core";
+import { createDemo } from "../../src/dev/demo.ts";
+import { newPage } from "../support/browser.ts";
+import { type Run, start, toStop } from "../support/local-run.ts";
+import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { users } from "../support/users.ts";
+import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
+import { until } from "../support/worker.ts";
+
+// The product as `npm start` runs it, on a warehouse whose answers can be spoiled.
+
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+export const MARKUP = `<script>alert(1)</script><img src=x onerror=alert(2)>"'\`\${7*7}&amp;`;
+/** Text that turns round what stands after it, and does not turn it back. */
+export const REVERSING = "abc\u202edef \u05e9\u05dc\u05d5\u05dd";
+export const LONG = "long-".repeat(40);
+
+export type Site = {
+  run: Run;
+  warehouse: TestWarehouse;
+  proxy: WarehouseProxy;
+  /** As the admin. */
+  open(path: string, options?: Visit): Promise<Page>;
+};
+
+/** How a page is looked at. */
+export type Visit = {
+  viewport?: { width: number; height: number };
+  dark?: boolean;
+  script?: boolean;
+  token?: string | null;
+};
+
+export let site: Site;
+const cookies = new Map<string, { name: string; value: string; url: string }>();
+
+export async function startSite(): Promise<void> {
+  const warehouse = await createWarehouse();
+  const proxy = await startProxy(warehouse.settings);
+  toStop.push(() => proxy.stop());
+  const run = await start({
+    DEMO: 0,
+    CLICKHOUSE_URL: proxy.settings.url.href,
+    CLICKHOUSE_DATABASE: warehouse.settings.database,
+    CLICKHOUSE_USER: users.owner.name,
+    CLICKHOUSE_PASSWORD: users.owner.password,
+  });
+  await run.ready();
+  site = { run, warehouse, proxy, open };
+}
+
+/** A visitor's page at that path, signed in with the token. */
+async function open(path: string, { viewport, dark, script, token = "dev-admin" }: Visit = {}): Promise<Page> {
+  const page = await newPage({
+    baseURL: site.run.origin,
+    colorScheme: dark === true ? "dark" : "light",
+    javaScriptEnabled: script !== false,
+    ...(viewport === undefined ? {} : { viewport }),
+  });
+  if (token !== null) await page.context().addCookies([await sessionOf(token)]);
+  await page.goto(path);
+  return page;
+}
+
+/** What the form answers to a good token, asked once for each: tests need no form to be signed in. */
+async function sessionOf(token: string) {
+  const known = cookies.get(token);
+  if (known !== undefined) return known;
+  const { origin } = site.run;
+  const body = new URLSearchParams({ token, next: "/" });
+  const answer = await fetch(`${origin}/login`, {
+    method: "POST",
+    headers: { Origin: origin },
+    body,
+    redirect: "manual",
+  });
+  const [, name = "", value = ""] = /^([^=]+)=([^;]+)/.exec(answer.headers.get("set-cookie") ?? "") ?? [];
+  if (answer.status !== 303 || name === "") throw new Error(`can't sign in: ${answer.status} ${await answer.text()}`);
+  const cookie = { name, value, url: origin };
+  cookies.set(token, cookie);
+  return cookie;
+}
+
+/** Creates an experiment, of a feature of the same name unless told. */
+export async function put(id: string, definition: Record<string, unknown> = {}): Promise<void> {
+  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
+  const body = { environment_key: "states", feature_name: id, variants, ...definition };
+  const { status, json } = await site.run.call("PUT", `/v1/experiments/${id}`, body);
+  if (status >= 300) throw new Error(`PUT ${id}: ${status} ${JSON.stringify(json)}`);
+}
+
+/** So many new identities for each variant, one a minute from a time on. */
+export async function expose(
+  feature: string,
+  identities: ReadonlyMap<string, number>,
+  from: number,
+  environment = "states",
+): Promise<void> {
+  await site.warehouse.insert(
+    [...identities].flatMap(([value, count]) =>
+      Array.from({ length: count }, (_, index) => ({
+        environment_key: environment,
+        feature_name: feature,
+        timestamp: from + index * 60_000,
+        identifier: `${value}-${from}-${index}`,
+        value,
+      })),
+    ),
+  );
+}
+
+/** Until nothing is being refreshed any more. */
+export function settled(id: string) {
+  return until(
+    () => site.run.exposures(id),
+    ({ refresh_requested_at }) => refresh_requested_at === null,
+  );
+}
+
+/** One experiment in every state that a page has words for. */
+export async function fillSite(): Promise<void> {
+  const { warehouse, run, proxy } = site;
+  const now = Date.now();
+  const at = (time: number) => new Date(time).toISOString();
+  const both = (count: number) => new Map(["control", "treatment"].map((key) => [key, count]));
+  const demo = createDemo(warehouse.settings, new URL(run.origin), "dev-admin");
+  await demo.addTraffic();
+  await demo.createExperiments();
+
+  await put("draft");
+  await put("scheduled", { started_at: at(now + DAY) });
+  await put("empty", { started_at: at(now - DAY / 2) });
+  for (const id of ["failed", "live", "plain", "over", "settling", "sharing"])
+    await expose(id, both(20), now - 5 * HOUR);
+  for (const id of ["failed", "live", "plain", "sharing"]) await put(id, { started_at: at(now - 6 * HOUR) });
+  await put("over", { started_at: at(now - 6 * HOUR), ended_at: at(now - 2 * HOUR) });
+  await put("settling", { started_at: at(now - 6 * HOUR), ended_at: at(now - HOUR / 2) });
+
+  const names = new Map([MARKUP, REVERSING, LONG, "=1+1"].map((key, index) => [key, 20 - index]));
+  await expose(MARKUP, names, now - 5 * HOUR, REVERSING);
+  await put("hostile", {
+    ...{ name: MARKUP + LONG, feature_name: MARKUP, environment_key: REVERSING, started_at: at(now - 6 * HOUR) },
+    variants: [MARKUP, REVERSING, LONG].map((key) => ({ key, weight: 1 })),
+  });
+  await put("reversed", { name: REVERSING, feature_name: LONG, environment_key: MARKUP });
+  await Promise.all(Array.from({ length: 25 }, (_, index) => put(`many-${index}`, { environment_key: "many" })));
+
+  await settled("failed");
+  for (const id of ["failed", "broken"]) proxy.spoil((_, response) => response.destroy(), id);
+  await put("broken", { started_at: at(now - HOUR) });
+  await run.call("POST", "/v1/experiments/failed/exposures/refresh");
+  for (const id of ["failed", "broken"])
+    await until(
+      () => run.exposures(id),
+      ({ last_error_at }) => last_error_at !== null,
+    );
+  const rest = ["checkout-cta", "onboarding-flow", "pricing-page", "empty", "live", "plain", "over", "settling"];
+  for (const id of [...rest, "sharing", "hostile"]) await settled(id);
+}
