@@ -14,10 +14,14 @@ export const ownFormsOnly = createMiddleware<AppEnv>(async (c, next) => {
   return next();
 });
 
-/** Behind a proxy the service may not know its own origin, but browsers of today do. */
+/**
+ * As Go's CrossOriginProtection decides: by what browsers of today send, else by the host in what older ones send. Who
+ * sends neither is no browser, whom nobody can make send a visitor's cookie.
+ */
 function isFromHere(c: Context<AppEnv>): boolean {
-  const site = c.req.header("Sec-Fetch-Site");
-  return site === undefined ? c.req.header("Origin") === new URL(c.req.url).origin : site === "same-origin";
+  const [site, origin] = [c.req.header("Sec-Fetch-Site"), c.req.header("Origin")];
+  if (site !== undefined) return site === "same-origin";
+  return origin === undefined || URL.parse(origin)?.host === new URL(c.req.url).host;
 }
 
 /** The fields of a form, of which anyone may send a long one. */

@@ -226,7 +226,6 @@ describe("a session", () => {
 
 describe("a form", () => {
   const foreign: Record<string, string>[] = [
-    {},
     { Origin: "https://evil.example" },
     { Origin: "null" },
     { "Sec-Fetch-Site": "cross-site" },
@@ -253,6 +252,11 @@ describe("a form", () => {
     const { post } = browse({ fetch: (path, init) => fetch(new URL(path, worker.url), init) });
     const answer = await post("/login", { token: READER }, { Origin: worker.url.origin });
     expect(answer.status).toBe(303);
+  });
+
+  it("of no browser is taken: nobody can be made to send it", async () => {
+    const { post } = browse({ fetch: (path, init) => fetch(new URL(path, worker.url), init) });
+    expect((await post("/login", { token: READER }, {})).status).toBe(303);
   });
 });
 
