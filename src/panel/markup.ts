@@ -15,5 +15,5 @@ const FORBIDDEN = /[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{1
 
 /** A name that anyone may have chosen, as text of a document: legal, and with its direction kept to itself. */
 export function text(name: string): string {
-  return `\u2068${name.toWellFormed().replace(FORBIDDEN, "\ufffd").replace(/\s+/g, " ")}\u2069`;
+  return `\u2068${name.replace(FORBIDDEN, "\ufffd").replace(/\s+/g, " ")}\u2069`;
 }

@@ -91,6 +91,20 @@ describe.each([
     expect((await browse(open).get(pathOf(kind))).status).toBe(200);
   });
 
+  it("is hidden from a key that is bound to another environment", async () => {
+    for (const [environment_key, status] of [
+      ["env", 200],
+      ["theirs", 404],
+    ]) {
+      const { json } = await worker.call("POST", "/v1/api-keys", { name: "a", role: "read", environment_key });
+      const headers = { Authorization: `Bearer ${json.key}` };
+      expect((await get(kind, "kept", "", headers)).status).toBe(status);
+      expect((await get(kind, "kept", "", { ...headers, "If-None-Match": "*" })).status).toBe(
+        status === 200 ? 304 : 404,
+      );
+    }
+  });
+
   it("says that there are no numbers yet, where there are none", async () => {
     const answer = await get(kind, "draft");
     expect(answer.status).toBe(200);
