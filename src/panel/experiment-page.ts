@@ -18,6 +18,8 @@ export type ExperimentView = {
   may: { refresh: boolean; share: boolean };
   /** The query behind the numbers, as text, and what it is bound to. */
   query: { sql: string; parameters: Readonly<Record<string, string | number>> } | null;
+  /** What the address of a shared page ends with, for its own links; null: it is not shared. */
+  sharedBy: URLSearchParams | null;
   /** A link that has just been made. */
   link: string | null;
   /** What came of what was asked for; null: nothing was. */
@@ -108,7 +110,7 @@ ${
 </section>`;
 }
 
-function chart({ series, experiment }: ExperimentView, numbers: Numbers): Markup {
+function chart({ series, experiment, sharedBy }: ExperimentView, numbers: Numbers): Markup {
   const drawn = CHARTS.map(
     ({ kind, ...size }) =>
       markup`<div class="${kind}">${drawChart(numbers, { ...size, series, palette: PAGE_PALETTE, heading: null })}</div>`,
@@ -116,7 +118,7 @@ function chart({ series, experiment }: ExperimentView, numbers: Numbers): Markup
   const page = `/experiments/${encodeURIComponent(experiment.id)}`;
   const tabs = seriesNames.map(
     (name) =>
-      markup`<a href="${page}?series=${name}"${name === series ? markup` aria-current="true"` : ""}>${name === "new" ? "New" : "Cumulative"}</a>`,
+      markup`<a href="${page}?${new URLSearchParams({ series: name })}${sharedBy === null ? "" : `&${sharedBy}`}"${name === series ? markup` aria-current="true"` : ""}>${name === "new" ? "New" : "Cumulative"}</a>`,
   );
   return markup`<section class="chart" aria-label="Exposures over time">
 <div class="tabs"><h2>Exposures over time</h2><span>${tabs}</span></div>
@@ -141,7 +143,7 @@ function plotData(numbers: Numbers, series: SeriesName): string {
   });
 }
 
-function balance({ experiment }: ExperimentView, numbers: Numbers): Markup {
+function balance({ experiment, sharedBy }: ExperimentView, numbers: Numbers): Markup {
   const { total, excluded, variants } = numbers;
   const weights = new Map(experiment.variants.map(({ key, weight }) => [key, weight]));
   const sum = experiment.variants.reduce((sum, { weight }) => sum + weight, 0);
@@ -163,7 +165,7 @@ function balance({ experiment }: ExperimentView, numbers: Numbers): Markup {
 <tfoot><tr><th scope="row">All</th><td class="number">${number(total)}</td><td class="number">${share(total === 0 ? null : 1)}</td><td></td><td></td></tr>
 <tr><th scope="row">$multiple, in no variant</th><td class="number">${number(excluded)}</td><td></td><td></td><td></td></tr></tfoot>
 </table></div>
-<p class="sub">Download: <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.csv">CSV</a>, <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.svg">SVG</a></p></section>`;
+${sharedBy === null ? markup`<p class="sub">Download: <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.csv">CSV</a>, <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.svg">SVG</a></p>` : ""}</section>`;
 }
 
 const shareFormat = new Intl.NumberFormat("en", {

@@ -137,6 +137,7 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     const { environmentKey } = experiment;
     const signature = await signShare(sessionSecret, { kind, experimentId: id, environmentKey, until });
     const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
+    c.var.log("info", "link.made", { experiment_id: id, kind, until, by: known.caller.name });
     const link = new URL(`${path}?until=${until}&signature=${signature}`, c.req.url).href;
     return showExperiment(c, id, known, { link });
   });
@@ -170,7 +171,9 @@ export function panelRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
       return show({ title: "Not found", signedIn, shared }, main, 404);
     }
     const { series } = pageQuery.parse(c.req.query());
+    const { until = "", signature = "" } = c.req.query();
     const main = experimentPage({
+      sharedBy: shared ? new URLSearchParams({ until, signature }) : null,
       ...{ experiment, summary, series, link, notice, now: clock(), sweepMs: settings.sweepMs },
       may: { refresh: signIn.may(caller, "write"), share: signedIn && sessionSecret !== null },
       query: shared ? null : queryOf(experiment, summary.asOf),

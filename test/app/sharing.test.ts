@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Shared, signShare } from "../../src/panel/share.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { ADMIN, READER, startWorker, type TestWorker } from "../support/worker.ts";
+import { ADMIN, READER, startWorker, type TestWorker, until as untilSo } from "../support/worker.ts";
 
 const SESSION_SECRET = "session secret of the tests";
 const DAY = 86_400_000;
@@ -107,6 +107,24 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
     expect(await isOpen()).toBe(false);
     await worker.call("DELETE", "/v1/experiments/moving");
     expect(await isOpen()).toBe(false);
+  });
+});
+
+describe("a shared page", () => {
+  it("leads to its other chart, and nowhere that would ask to sign in", async () => {
+    const started_at = new Date(Date.now() - 3_600_000).toISOString();
+    const definition = { environment_key: "env", feature_name: "counted", started_at };
+    await worker.call("PUT", "/v1/experiments/counted", definition);
+    await untilSo(
+      () => worker.exposures("counted"),
+      ({ exposures }) => exposures !== null,
+    );
+    const { get } = browse(worker);
+    const page = await get(await shared("page", "counted"));
+    const links = [...page.text.matchAll(/href="([^"#]+)"/g)].map(([, href = ""]) => href.replaceAll("&amp;", "&"));
+    const other = links.filter((href) => href.includes("series="));
+    expect(other).toHaveLength(2);
+    for (const href of links) expect((await get(href)).status, href).toBe(200);
   });
 });
 
