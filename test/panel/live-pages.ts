@@ -108,6 +108,7 @@ export function livePages(): void {
 
   it("by keyboard alone: sign in, skip to the content, read the chart, ask for a refresh", async () => {
     const page = await site.open("/experiments/onboarding-flow", { token: null });
+    await page.locator("#token:focus").waitFor();
     await page.keyboard.type("dev-admin");
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/experiments\/onboarding-flow$/);
