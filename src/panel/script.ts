@@ -57,7 +57,7 @@ export const script = `"use strict";
       output.textContent = "Asking…";
       try {
         const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } });
-        if (answer.status === 202) return follow();
+        if (answer.status === 202) return follow(true);
         if (answer.status === 429) return countDown(Number(answer.headers.get("Retry-After")) || 60, button, output);
         const problem = await answer.json().catch(() => ({}));
         output.textContent = problem.detail || "That did not work: " + answer.status;
@@ -83,8 +83,11 @@ export const script = `"use strict";
     tick();
   }
 
-  /** Until no refresh is asked for any more: the page as it is now, in place of its old part. */
-  async function follow() {
+  /**
+   * Until no refresh is asked for any more: the page as it is now, in place of its old part. Whoever asked by a key
+   * finds the focus where it was.
+   */
+  async function follow(isAsked) {
     for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
       const output = $("#refresh output");
       if (output) output.textContent = "Refreshing…";
@@ -103,6 +106,7 @@ export const script = `"use strict";
       if ($("#refresh button[disabled]", live)) continue;
       $("#live").replaceWith(document.adoptNode(live));
       begin();
+      if (isAsked && document.activeElement === document.body) $("#refresh button")?.focus({ preventScroll: true });
       const said = $("#refresh output");
       if (said) said.textContent = $("#live .freshness .problem") ? "The refresh failed." : "These are new numbers.";
       return;
@@ -114,7 +118,7 @@ export const script = `"use strict";
     const form = $("#live #refresh");
     if (form) {
       liveRefresh(form);
-      if ($("button", form).disabled) follow();
+      if ($("button", form).disabled) follow(false);
     }
   }
 

@@ -129,6 +129,7 @@ export function livePages(): void {
     await tabTo("#refresh button");
     await page.keyboard.press("Enter");
     await page.getByText("These are new numbers.").waitFor();
+    expect(await page.locator("#refresh button:focus").count(), "the focus stays").toBe(1);
 
     const { exposures } = await settled("onboarding-flow");
     const { points } = exposures.timeseries;
