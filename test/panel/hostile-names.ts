@@ -4,6 +4,9 @@ import { PHONE } from "../support/browser-path.ts";
 import { plain } from "./experiment-pages.ts";
 import { LONG, MARKUP, REVERSING, site } from "./site.ts";
 
+/** The same without the control, which nobody sees. */
+const REVERSED = REVERSING.replace("\u202e", "\ufffd");
+
 export function hostileNames(): void {
   it("show as text on the experiment's page, wherever they stand", async () => {
     const page = await site.open("/experiments/hostile");
@@ -11,7 +14,7 @@ export function hostileNames(): void {
     expect(await page.title()).toContain(MARKUP);
     expect(plain(await page.locator("p.sub").first().innerText())).toContain(MARKUP);
     const names = (await page.locator(".balance tbody th").allInnerTexts()).map(plain);
-    for (const name of [MARKUP, REVERSING, LONG, "=1+1"])
+    for (const name of [MARKUP, REVERSED, LONG, "=1+1"])
       expect(
         names.some((shown) => shown.includes(name)),
         name,
@@ -20,7 +23,7 @@ export function hostileNames(): void {
     const reading = plain(await page.locator(".reading").innerText());
     for (const [name, count] of [
       [MARKUP, 20],
-      [REVERSING, 19],
+      [REVERSED, 19],
       [LONG, 18],
     ])
       expect(reading).toContain(`${name} ${count}`);
@@ -45,24 +48,24 @@ export function hostileNames(): void {
 
   it("turn no text round but their own", async () => {
     const page = await site.open("/experiments/hostile");
-    const isolated = await page.locator("#main").evaluate((main) => {
+    const turning = await page.locator("#main").evaluate((main) => {
       const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
-      const open: string[] = [];
+      const seen: { text: string; isName: boolean }[] = [];
       for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
-        const text = node.textContent ?? "";
-        const isVisible = node.parentElement?.closest("details:not([open]), select") === null;
-        if (isVisible && text.includes("\u202e") && !/\u2068[^\u2069]*\u202e[^\u2068]*\u2069/.test(text))
-          open.push(text);
+        if (node.parentElement?.closest("details:not([open])") !== null) continue;
+        seen.push({ text: node.textContent ?? "", isName: node.parentElement.closest(".health") === null });
       }
-      return open;
+      const isLoose = (text: string) => /[\u05d0-\u05ea]/.test(text.replace(/\u2068[^\u2069]*\u2069/g, ""));
+      return seen.filter(({ text, isName }) => text.includes("\u202e") || (isName && isLoose(text)));
     });
-    expect(isolated).toEqual([]);
+    expect(turning).toEqual([]);
+    expect(await page.locator(".sub").first().innerText(), "there is something to turn").toMatch(/[\u05d0-\u05ea]/);
   });
 
   it("show as text in the SVG, which runs nothing", async () => {
     const page = await site.open("/v1/experiments/hostile/exposures.svg");
     const texts = (await page.locator("svg text").allTextContents()).map(plain);
-    for (const name of [MARKUP, REVERSING, LONG])
+    for (const name of [MARKUP, REVERSED, LONG])
       expect(
         texts.some((text) => text.includes(name)),
         name,
