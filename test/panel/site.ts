@@ -59,7 +59,10 @@ async function open(path: string, { viewport, dark, script, token = "dev-admin" 
     ...(viewport === undefined ? {} : { viewport }),
   });
   if (token !== null) await page.context().addCookies([await sessionOf(token)]);
-  await page.goto(path);
+  await page.goto(path).catch((cause: unknown) => {
+    // If the service is gone, what it said last is why.
+    throw new Error(`no ${path}: ${site.run.written.stdout.slice(-1000)}${site.run.written.stderr}`, { cause });
+  });
   return page;
 }
 
