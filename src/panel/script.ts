@@ -96,6 +96,7 @@ export const script = `"use strict";
       try {
         // Not where we are: that may be the answer to a form.
         const answer = await fetch("/experiments/" + $("#live").dataset.id + location.search);
+        if (answer.status === 404) return location.reload();
         if (!answer.ok) continue;
         page = new DOMParser().parseFromString(await answer.text(), "text/html");
       } catch {

@@ -55,7 +55,7 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .headline dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums }
 .freshness p { margin: .5rem 0 }
 .tabs { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline; justify-content: space-between }
-.tabs a { margin-inline-start: 1rem }
+.tabs span { display: flex; gap: 1rem }
 .tabs a[aria-current] { color: inherit; font-weight: 600; text-decoration: none }
 .plot .narrow { display: none }
 .wide-content { overflow-x: auto }
