@@ -183,7 +183,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
           fromStates += logged("refresh.succeeded").filter(({ source }) => source === "states").length;
         await Promise.all(experiments.map(({ address }) => worker.call("DELETE", address)));
       }),
-      { numRuns: 2, seed },
+      { numRuns: 1, seed },
     );
     expect(fromStates).toBeGreaterThan(0);
   }, 120_000);
