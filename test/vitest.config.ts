@@ -9,8 +9,8 @@ const shared = {
 
 export default defineConfig({
   test: {
-    // Twice the cores of a small machine: many tests wait for a deadline, not for the processor.
-    maxWorkers: 4,
+    // One more than the cores of a small machine: many tests wait for a deadline, not for the processor.
+    maxWorkers: 3,
     // What is in test/app runs twice, once in each runtime; the rest where it belongs.
     projects: [
       { test: { ...shared, name: "workerd", include: ["test/**/*.test.ts"], provide: { runtime: "workerd" } } },

@@ -64,7 +64,7 @@ export function downloadRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
       "Cache-Control": cacheControl,
       Vary: "Authorization, Cookie",
       "Content-Type": type,
-      "Content-Security-Policy": "default-src 'none'; frame-ancestors *",
+      "Content-Security-Policy": `default-src 'none'; frame-ancestors ${kind === "svg" ? "*" : "'none'"}`,
       "X-Content-Type-Options": "nosniff",
       ...(kind === "csv" ? { "Content-Disposition": `attachment; filename="${id}.csv"` } : {}),
     };
