@@ -76,7 +76,7 @@ export function checkHealth(evidence: Evidence): Health {
 }
 
 /** From the worst to the best. */
-const SEVERITY = ["unhealthy", "warning", "waiting", "healthy"] as const satisfies CheckStatus[];
+export const SEVERITY: readonly CheckStatus[] = ["unhealthy", "warning", "waiting", "healthy"];
 
 /** The worst of several: one check that has to wait keeps the whole from being healthy. */
 export function statusOf(found: readonly { status: CheckStatus }[]): CheckStatus {

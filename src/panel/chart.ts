@@ -76,8 +76,8 @@ function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: Chart
       return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTime(tick.getTime())}</text>`;
     },
   );
-  // The control comes last, so that no other line hides it.
   const buckets = thinned(numbers.buckets.length, (mostPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length));
+  // The control comes last, so that no other line hides it.
   const lines = shown
     .map((variant, index) => {
       const values = valuesOf(variant, series);
@@ -101,8 +101,8 @@ function scale([from, to]: [number, number], [start, end]: [number, number]): Sc
   return { from, to, at: (value) => start + ((value - from) / (to - from)) * (end - start) };
 }
 
-/** Where a chart of these options puts a time and a count, so that what is laid over it fits. */
-export function scalesOf(
+/** Where a chart of these options puts a time and a count. */
+function scalesOf(
   numbers: Numbers,
   shown: readonly VariantNumbers[],
   { width, height, top, series }: Pick<ChartOptions, "width" | "height" | "series"> & { top: number },

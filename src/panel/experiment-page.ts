@@ -1,9 +1,9 @@
 import { type Experiment, statusAt } from "../experiment.ts";
 import { number } from "../exposures/wording.ts";
 import type { StoredSummary } from "../store/summaries.ts";
-import { drawChart, MARGIN, MOST_LINES, type SeriesName, seriesNames } from "./chart.ts";
+import { drawChart, MARGIN, MOST_LINES, type SeriesName, seriesNames, valuesOf } from "./chart.ts";
 import { type Markup, markup, text } from "./markup.ts";
-import { type Numbers, readNumbers, thinned, type VariantNumbers, worstFirst } from "./numbers.ts";
+import { type Numbers, readNumbers, thinned, worstFirst } from "./numbers.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
 import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./words.ts";
 
@@ -137,8 +137,7 @@ function plotData(numbers: Numbers, series: SeriesName): string {
     to: numbers.buckets.at(-1),
     names: shown.map(({ key }) => text(key)),
     points: thinned(numbers.buckets.length, MOST_VALUES / Math.max(1, shown.length)).map((index) => {
-      const countOf = ({ added, cumulative }: VariantNumbers) => (series === "new" ? added : cumulative)[index];
-      return [numbers.buckets[index], ...shown.map(countOf)];
+      return [numbers.buckets[index], ...shown.map((variant) => valuesOf(variant, series)[index])];
     }),
   });
 }

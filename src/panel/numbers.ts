@@ -1,5 +1,5 @@
 import type { Granularity } from "../exposures/buckets.ts";
-import { type CheckName, type CheckStatus, checkNames } from "../exposures/health.ts";
+import { type CheckName, type CheckStatus, SEVERITY } from "../exposures/health.ts";
 
 /** One variant's identities, one number a bucket. */
 export type VariantNumbers = { key: string; total: number; added: number[]; cumulative: number[] };
@@ -63,12 +63,7 @@ export function thinned(length: number, most: number): number[] {
   return Array.from({ length: Math.ceil(length / step) }, (_, index) => length - 1 - index * step).reverse();
 }
 
-/** From the worst to the best, and those as bad as each other in their order. */
+/** From the worst to the best, and those as bad as each other in the order of the answer. */
 export function worstFirst(checks: readonly CheckNumbers[]): CheckNumbers[] {
-  const severity: readonly CheckStatus[] = ["unhealthy", "warning", "waiting", "healthy"];
-  return checks.toSorted(
-    (a, b) =>
-      severity.indexOf(a.status) - severity.indexOf(b.status) ||
-      checkNames.indexOf(a.name) - checkNames.indexOf(b.name),
-  );
+  return checks.toSorted((a, b) => SEVERITY.indexOf(a.status) - SEVERITY.indexOf(b.status));
 }

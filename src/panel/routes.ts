@@ -16,10 +16,10 @@ import { seriesNames } from "./chart.ts";
 import { docsPage } from "./docs-page.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { ownFormsOnly, readForm } from "./forms.ts";
-import { type Frame, layout } from "./layout.ts";
 import { listPage } from "./list-page.ts";
 import { loginPage } from "./login-page.ts";
-import { type Markup, markup } from "./markup.ts";
+import { markup } from "./markup.ts";
+import { show } from "./page.ts";
 import { isOver, sharedKinds, signShare } from "./share.ts";
 import { createVisitors, type Visitor } from "./visitors.ts";
 
@@ -208,28 +208,4 @@ function toLogin(c: Context<AppEnv>): Response {
 
 function wantsJson(c: Context<AppEnv>): boolean {
   return /\bapplication\/json\b/.test(c.req.header("Accept") ?? "");
-}
-
-const CONTENT_SECURITY = [
-  ...["default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'", "connect-src 'self'"],
-  ...["form-action 'self'", "base-uri 'none'"],
-];
-
-/** Headers of a refusal that a page must have too. */
-const REFUSAL_HEADERS = ["retry-after", "www-authenticate"];
-
-function show(frame: Frame, main: Markup, status = 200, because: Headers | null = null): Response {
-  const embedding = frame.shared ? "frame-ancestors *" : "frame-ancestors 'none'";
-  return new Response(layout(frame, main).toString(), {
-    status,
-    headers: {
-      ...Object.fromEntries([...(because ?? [])].filter(([name]) => REFUSAL_HEADERS.includes(name))),
-      "Content-Type": "text/html; charset=utf-8",
-      "Content-Security-Policy": [...CONTENT_SECURITY, embedding].join("; "),
-      "X-Content-Type-Options": "nosniff",
-      // Not even our own pages need to know the signature of a link.
-      "Referrer-Policy": frame.shared ? "no-referrer" : "same-origin",
-      "Cache-Control": "private, no-store",
-    },
-  });
 }

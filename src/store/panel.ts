@@ -24,6 +24,8 @@ export const PAGE_SIZE = 20;
 /** What is longer is not read for a line of a list. */
 const MOST_CHARACTERS = 200_000;
 
+const NEWEST_FIRST = "max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id";
+
 /** A page of experiments, those of newest activity first: of an edit, or of numbers. And whether there are more. */
 export async function listForPanel(
   database: Database,
@@ -38,9 +40,9 @@ export async function listForPanel(
       CASE WHEN length(exposures) <= ${MOST_CHARACTERS} THEN exposures END AS exposures
     FROM experiments WHERE id IN (
       SELECT id FROM experiments WHERE ${conditions.join(" AND ")}
-      ORDER BY max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id LIMIT ?5 OFFSET ?6
-    ) AND ?4 = ?4
-    ORDER BY max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id`,
+      ORDER BY ${NEWEST_FIRST} LIMIT ?5 OFFSET ?6
+    )
+    ORDER BY ${NEWEST_FIRST}`,
     values: [scope, environmentKey, search, now, PAGE_SIZE + 1, page * PAGE_SIZE],
   });
   const shown = rows.slice(0, PAGE_SIZE).map((row) => ({

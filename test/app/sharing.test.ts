@@ -49,7 +49,9 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
   it("opens it without signing in", async () => {
     const answer = await browse(worker).get(await shared(kind));
     expect(answer.status).toBe(200);
-    expect(answer.headers.get("Content-Security-Policy")).toContain(kind === "csv" ? "frame-ancestors 'none'" : "frame-ancestors *");
+    expect(answer.headers.get("Content-Security-Policy")).toContain(
+      kind === "csv" ? "frame-ancestors 'none'" : "frame-ancestors *",
+    );
     expect(answer.text).not.toMatch(/Refresh now|Make a link|Sign out|SELECT/);
     expect((await browse(worker).head(await shared(kind))).status).toBe(200);
   });

@@ -80,14 +80,14 @@ describe("reading stored numbers", () => {
   });
 });
 
-it("checks come with the worst first, and those as bad in their usual order", () => {
+it("checks come with the worst first, and those as bad in the order they came in", () => {
   const [a, b, c, d] = checkNames;
   const check = (name: (typeof checkNames)[number], status: "healthy" | "warning" | "unhealthy" | "waiting") => ({
     name,
     status,
     detail: "",
   });
-  const sorted = worstFirst([check(d, "healthy"), check(c, "unhealthy"), check(b, "waiting"), check(a, "unhealthy")]);
+  const sorted = worstFirst([check(a, "unhealthy"), check(b, "waiting"), check(c, "unhealthy"), check(d, "healthy")]);
   expect(sorted.map(({ name }) => name)).toEqual([a, c, b, d]);
 });
 
