@@ -1,6 +1,6 @@
 import { Webhook } from "standardwebhooks";
-import type { Endpoint } from "./alerts/post.ts";
-import type { StatesSettings } from "./refresh/states.ts";
+import type { Endpoint } from "./alerts/post-alert.ts";
+import type { StatesSettings } from "./refresh/state-upkeep.ts";
 import { failed, ok, type Result } from "./result.ts";
 
 export type WarehouseSettings = {

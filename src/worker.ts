@@ -1,21 +1,21 @@
 import { askForDelivery } from "./alerts/alerter.ts";
-import { reachAlerter } from "./cloudflare/alerter.ts";
-import { openDatabase } from "./cloudflare/database.ts";
+import { reachAlerter } from "./cloudflare/alerter-object.ts";
+import { openDatabase } from "./cloudflare/cached-d1.ts";
 import type { Env } from "./cloudflare/env.ts";
-import { openLimiter } from "./cloudflare/limiter.ts";
-import { SWEEPER } from "./cloudflare/sweeper.ts";
-import { createApp } from "./http/app.ts";
+import { openLimiter } from "./cloudflare/rate-limiter.ts";
+import { SWEEPER } from "./cloudflare/sweeper-object.ts";
+import { createApp } from "./app.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog, describeBug } from "./log.ts";
-import type { Coordinators } from "./refresh/coordinators.ts";
-import { tidyWindows } from "./refresh/states.ts";
+import type { Coordinators } from "./refresh/coordinator-types.ts";
+import { tidyWindows } from "./refresh/state-upkeep.ts";
 import { failed, ok } from "./result.ts";
 import { describeProblems, parseSettings } from "./settings.ts";
 import { connectWarehouse } from "./warehouse/client.ts";
 
-export { Alerter } from "./cloudflare/alerter.ts";
-export { RefreshCoordinator } from "./cloudflare/coordinator.ts";
-export { Sweeper } from "./cloudflare/sweeper.ts";
+export { Alerter } from "./cloudflare/alerter-object.ts";
+export { RefreshCoordinator } from "./cloudflare/coordinator-object.ts";
+export { Sweeper } from "./cloudflare/sweeper-object.ts";
 
 function wire(env: Env) {
   for (const binding of ["DB", "COORDINATOR", "SWEEPER", "ALERTER", "FAILED_ATTEMPTS"] as const) {

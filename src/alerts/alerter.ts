@@ -1,10 +1,10 @@
 import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
-import { type Backoff, retryDelay } from "../refresh/backoff.ts";
+import { type Backoff, retryDelay } from "../backoff.ts";
 import type { Alarm } from "../refresh/coordinator.ts";
 import { forgetAlert, listDueAlerts, nextAlertDue, postponeAlert, type WaitingAlert } from "../store/alerts.ts";
 import type { Database } from "../store/database.ts";
-import type { Alert } from "./alert.ts";
+import type { Alert } from "./health-alert.ts";
 
 /** Whoever has stored an alert asks for its delivery. */
 export type Alerts = {

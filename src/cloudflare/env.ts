@@ -1,7 +1,7 @@
 import type { D1Database, DurableObjectNamespace, RateLimit } from "@cloudflare/workers-types";
-import type { Alerter } from "./alerter.ts";
-import type { RefreshCoordinator } from "./coordinator.ts";
-import type { Sweeper } from "./sweeper.ts";
+import type { Alerter } from "./alerter-object.ts";
+import type { RefreshCoordinator } from "./coordinator-object.ts";
+import type { Sweeper } from "./sweeper-object.ts";
 
 /** The bindings of wrangler.toml. Vars and secrets are read by `parseSettings`, which trusts none of them. */
 export type Env = {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import type { Engine } from "./engine.ts";
-import type { WarehouseUser } from "./warehouse.ts";
+import type { WarehouseUser } from "./warehouse-server.ts";
 
 // The embedded warehouse as a process of its own: an engine takes one folder and a good deal of memory, and its end
 // must not take the Worker along. Whoever forked it tells it what to do and hears how it went over the channel; it
@@ -23,7 +23,7 @@ const engine = await openEngine(order.folder);
 if (typeof engine === "string") {
   report({ kind: "failed", reason: engine });
 } else {
-  const { createWarehouse } = await import("./warehouse.ts");
+  const { createWarehouse } = await import("./warehouse-server.ts");
   const server = createWarehouse(engine, order.users);
   server.once("error", (error) => report({ kind: "failed", reason: error.message }));
   server.listen(order.port, "127.0.0.1", () => {

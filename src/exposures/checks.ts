@@ -1,7 +1,7 @@
 import { DAY } from "./buckets.ts";
 import type { Evidence, Finding } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
-import { decimal, number, people, percent, period, quoted, short, utc } from "./wording.ts";
+import { decimal, number, people, percent, period, quoted, short, utc } from "./format.ts";
 
 // One function a check. Each is a sentence about figures, so that whoever doubts it can count again.
 

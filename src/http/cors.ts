@@ -1,6 +1,6 @@
 import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
-import type { AppEnv } from "./request.ts";
+import type { AppEnv } from "./request-context.ts";
 
 /** Lets pages of these origins read, and nothing else. */
 export function allowReadsFrom(origins: readonly string[]) {

@@ -1,6 +1,6 @@
 import { nice, ticks } from "d3-array";
 import { utcTicks } from "d3-time";
-import { number, percent, utc } from "../exposures/wording.ts";
+import { number, percent, utc } from "../exposures/format.ts";
 import { type Markup, markup, text } from "./markup.ts";
 import { type Numbers, thinned, type VariantNumbers } from "./numbers.ts";
 

@@ -1,11 +1,11 @@
 import { type Experiment, statusAt } from "../experiment.ts";
-import { number } from "../exposures/wording.ts";
+import { number } from "../exposures/format.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { drawChart, MARGIN, MOST_LINES, type SeriesName, seriesNames, valuesOf } from "./chart.ts";
 import { type Markup, markup, text } from "./markup.ts";
 import { type Numbers, readNumbers, thinned, worstFirst } from "./numbers.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
-import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./words.ts";
+import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./badges.ts";
 
 export type ExperimentView = {
   experiment: Experiment;

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { isOfType, KIB, readText } from "../http/body.ts";
 import { type Refusal, refuse } from "../http/problem.ts";
-import type { AppEnv } from "../http/request.ts";
+import type { AppEnv } from "../http/request-context.ts";
 import { failed, ok, type Result } from "../result.ts";
 
 const FORM = "application/x-www-form-urlencoded";

@@ -1,10 +1,10 @@
 import { type Status, statusAt, statuses } from "../experiment.ts";
-import { number } from "../exposures/wording.ts";
-import { type ListedExperiment, PAGE_SIZE } from "../store/panel.ts";
+import { number } from "../exposures/format.ts";
+import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
 import { drawSparkline } from "./chart.ts";
 import { type Markup, markup, text } from "./markup.ts";
 import { readNumbers } from "./numbers.ts";
-import { ago, healthBadge, statusBadge } from "./words.ts";
+import { ago, healthBadge, statusBadge } from "./badges.ts";
 
 export type ListView = {
   shown: readonly ListedExperiment[];

@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
-import type { AppEnv } from "../http/request.ts";
-import type { Caller, SignIn } from "../http/sign-in.ts";
+import type { AppEnv } from "../http/request-context.ts";
+import type { Caller, SignIn } from "../http/authentication.ts";
 
 const COOKIE = "session";
 const LASTS_SECONDS = 12 * 3600;

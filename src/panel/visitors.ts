@@ -1,10 +1,10 @@
 import type { Context } from "hono";
-import type { AppDeps } from "../http/app.ts";
-import type { AppEnv } from "../http/request.ts";
-import type { Caller, SignIn } from "../http/sign-in.ts";
+import type { AppDeps } from "../app.ts";
+import type { AppEnv } from "../http/request-context.ts";
+import type { Caller, SignIn } from "../http/authentication.ts";
 import { getExperiment } from "../store/experiments.ts";
 import { createSessions, type Sessions } from "./session.ts";
-import { isShared, type SharedKind } from "./share.ts";
+import { isShared, type SharedKind } from "./share-link.ts";
 
 /** Who looks at a page. */
 export type Visitor = { caller: Caller; signedIn: boolean };

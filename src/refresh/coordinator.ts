@@ -1,6 +1,6 @@
 import { describeBug, type Log } from "../log.ts";
 import { DatabaseUnavailable } from "../store/database.ts";
-import { retryDelay } from "./backoff.ts";
+import { retryDelay } from "../backoff.ts";
 import type { RefreshOutcome } from "./outcome.ts";
 
 /** What a coordinator remembers between its wakings, kept where no crash can take it. */

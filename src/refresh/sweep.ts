@@ -1,8 +1,8 @@
 import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
-import { forgetDeliveries } from "../store/requests.ts";
-import { type Arc, countToSweep, getSweepProgress, listToSweep, saveSweepProgress } from "../store/sweeps.ts";
+import { forgetDeliveries } from "../store/refresh-requests.ts";
+import { type Arc, countToSweep, getSweepProgress, listToSweep, saveSweepProgress } from "../store/sweep-progress.ts";
 import type { RefreshOutcome } from "./outcome.ts";
 
 /** When a sweep is due, as in wrangler.toml. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import type { Alert } from "../alerts/alert.ts";
+import type { Alert } from "../alerts/health-alert.ts";
 import { checkNames } from "../exposures/health.ts";
-import type { Watch } from "../exposures/watch.ts";
+import type { Watch } from "../exposures/health-history.ts";
 import {
   type Database,
   numberOf,

@@ -1,6 +1,6 @@
-import type { Alert } from "../alerts/alert.ts";
+import type { Alert } from "../alerts/health-alert.ts";
 import type { Definition, Experiment } from "../experiment.ts";
-import type { Watch } from "../exposures/watch.ts";
+import type { Watch } from "../exposures/health-history.ts";
 import { noteNews, watchOf } from "./alerts.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
 import { changing, type Database, flagOf, numberOf, numberOrNull, primary, type Row, textOf } from "./database.ts";

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { StartedExperiment } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { EVENTS_TABLE, FIRST_AND_LATE, IS_EXPOSURE, IS_VALID } from "./events.ts";
+import { EVENTS_TABLE, FIRST_AND_LATE, IS_EXPOSURE, IS_VALID } from "./event-sql.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
 // The windows that states are kept for: each belongs to one experiment as it is defined. Defined otherwise, or rebuilt,

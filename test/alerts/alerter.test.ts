@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Alert } from "../../src/alerts/alert.ts";
+import type { Alert } from "../../src/alerts/health-alert.ts";
 import { createAlerter } from "../../src/alerts/alerter.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";

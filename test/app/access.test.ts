@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createApp } from "../../src/http/app.ts";
+import { createApp } from "../../src/app.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";
 import { users } from "../support/users.ts";

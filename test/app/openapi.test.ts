@@ -1,7 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { createApp } from "../../src/http/app.ts";
+import { createApp } from "../../src/app.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";
 import { createWarehouse } from "../support/warehouse.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { PAGE_SIZE } from "../../src/store/panel.ts";
+import { PAGE_SIZE } from "../../src/store/experiment-list.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { READER, startWorker, type TestWorker, until } from "../support/worker.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Shared, signShare } from "../../src/panel/share.ts";
+import { type Shared, signShare } from "../../src/panel/share-link.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, READER, startWorker, type TestWorker, until as untilSo } from "../support/worker.ts";

@@ -5,7 +5,7 @@ import { ClickHouseLogLevel, createClient } from "@clickhouse/client-web";
 import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
 import { DAY, type Window } from "../../src/exposures/buckets.ts";
 import { connectionOptions, connectWarehouse } from "../../src/warehouse/client.ts";
-import type { ExposureQuestion } from "../../src/warehouse/exposures.ts";
+import type { ExposureQuestion } from "../../src/warehouse/exposure-query.ts";
 import { timed } from "./turns.ts";
 
 /** What one measurement of a query is: milliseconds, and MiB at its peak by the engine's own accounting. */

@@ -1,7 +1,7 @@
 import type { StartedExperiment } from "../../src/experiment.ts";
 import type { ExposureCount } from "../../src/exposures/summary.ts";
-import { countFromStates, keepWindow } from "../../src/refresh/states.ts";
-import { countExposures } from "../../src/warehouse/exposures.ts";
+import { countFromStates, keepWindow } from "../../src/refresh/state-upkeep.ts";
+import { countExposures } from "../../src/warehouse/exposure-query.ts";
 import type { Sizes } from "./bench.ts";
 import {
   ENVIRONMENT,

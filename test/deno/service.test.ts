@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FAILED_ATTEMPTS } from "../../src/deno/limiter.ts";
+import { FAILED_ATTEMPTS } from "../../src/deno/process-limiter.ts";
 import { openService } from "../../src/deno/service.ts";
 import { SWEEP_SCHEDULE } from "../../src/refresh/sweep.ts";
 import { startDeno } from "../support/deno.ts";

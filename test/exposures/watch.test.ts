@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CheckStatus, checkNames, checkStatuses, type Health } from "../../src/exposures/health.ts";
-import { type Watch, watchHealth } from "../../src/exposures/watch.ts";
+import { type Watch, watchHealth } from "../../src/exposures/health-history.ts";
 
 /** A health of which only the first check is not well. */
 function healthOf(status: CheckStatus): Health {

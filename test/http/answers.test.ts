@@ -7,8 +7,8 @@ import {
   exposuresAnswer,
   exposuresETag,
   matchesETag,
-} from "../../src/http/answers.ts";
-import type { Backup } from "../../src/store/backup.ts";
+} from "../../src/http/responses.ts";
+import type { Backup } from "../../src/store/backups.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
 
 const START = Date.UTC(2026, 5, 1);

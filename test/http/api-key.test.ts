@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { apiKeyId, generateApiKey, inspectApiKey, sha256Hex } from "../../src/http/api-key.ts";
+import { apiKeyId, generateApiKey, inspectApiKey, sha256Hex } from "../../src/http/api-key-format.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 /** With the checksum that fits, whatever comes before it. */

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
-import { generateApiKey } from "../../src/http/api-key.ts";
-import { type AppEnv, traceRequests } from "../../src/http/request.ts";
-import { createSignIn, type Right } from "../../src/http/sign-in.ts";
+import { generateApiKey } from "../../src/http/api-key-format.ts";
+import { type AppEnv, traceRequests } from "../../src/http/request-context.ts";
+import { createSignIn, type Right } from "../../src/http/authentication.ts";
 import { parseSettings } from "../../src/settings.ts";
 import type { ApiKey } from "../../src/store/api-keys.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";

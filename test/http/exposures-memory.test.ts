@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/http/app.ts";
-import { createRecentSummaries } from "../../src/http/recent-summaries.ts";
+import { createApp } from "../../src/app.ts";
+import { createRecentSummaries } from "../../src/store/summary-cache.ts";
 import { parseSettings } from "../../src/settings.ts";
-import { importBackups } from "../../src/store/backup.ts";
+import { importBackups } from "../../src/store/backups.ts";
 import { type Database, DatabaseUnavailable } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { noteCall, noteHint } from "../../src/store/requests.ts";
+import { noteCall, noteHint } from "../../src/store/refresh-requests.ts";
 import { getRefreshBasis, getSummary, saveFailure, saveSummary } from "../../src/store/summaries.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";
 

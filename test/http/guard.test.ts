@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createGuard, networkOf } from "../../src/http/guard.ts";
+import { createGuard, networkOf } from "../../src/http/failed-attempts.ts";
 
 let now: number;
 let allowed: number;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createRecentSummaries } from "../../src/http/recent-summaries.ts";
+import { createRecentSummaries } from "../../src/store/summary-cache.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
 
 const KEPT = 5000;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/http/app.ts";
+import { createApp } from "../../src/app.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createShortMemory } from "../../src/http/short-memory.ts";
+import { createShortMemory } from "../../src/ttl-cache.ts";
 
 const KEPT = 1000;
 let now: number;

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, it } from "vitest";
-import { isSignedHex, isSignedStandard } from "../../src/http/signatures.ts";
+import { isSignedHex, isSignedStandard } from "../../src/http/webhook-signatures.ts";
 
 const SECRET = `whsec_${Buffer.from("secret of the tests").toString("base64")}`;
 const OTHER_SECRET = `whsec_${Buffer.from("another secret").toString("base64")}`;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isOver, isShared, type Shared, signShare } from "../../src/panel/share.ts";
+import { isOver, isShared, type Shared, signShare } from "../../src/panel/share-link.ts";
 
 const SECRET = "secret of the tests";
 const shared: Shared = { kind: "page", experimentId: "button", environmentKey: "env", until: "2026-12-31" };

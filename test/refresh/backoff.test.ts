@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { retryDelay } from "../../src/refresh/backoff.ts";
+import { retryDelay } from "../../src/backoff.ts";
 
 /** The delays of all retries in a row, until there are no more. */
 function delays(random: number): number[] {

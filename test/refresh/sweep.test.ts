@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep.ts";
 import { type Database, primary } from "../../src/store/database.ts";
-import { noteHint } from "../../src/store/requests.ts";
+import { noteHint } from "../../src/store/refresh-requests.ts";
 import { DAY, database, eachOnItsDatabase, NOW, put, putMany, REFRESHED, sweepWith } from "../support/sweeps.ts";
 
 eachOnItsDatabase();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createSweeper } from "../../src/refresh/sweeper.ts";
+import { createSweeper } from "../../src/refresh/exclusive-sweep.ts";
 
 const MINUTE = 60_000;
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { type Backup, importBackups, listBackups } from "../../src/store/backup.ts";
+import { type Backup, importBackups, listBackups } from "../../src/store/backups.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
 const NOW = Date.UTC(2026, 5, 1);

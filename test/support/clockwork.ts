@@ -1,10 +1,10 @@
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeAll, beforeEach, vi } from "vitest";
-import { createCoordinators } from "../../src/deno/coordinators.ts";
+import { createCoordinators } from "../../src/deno/process-coordinators.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/http/app.ts";
-import { createRecentSummaries } from "../../src/http/recent-summaries.ts";
+import { createApp } from "../../src/app.ts";
+import { createRecentSummaries } from "../../src/store/summary-cache.ts";
 import type { LogLevel } from "../../src/log.ts";
 import { createRefreshSlice, sweep, sweepBudget } from "../../src/refresh/sweep.ts";
 import { failed } from "../../src/result.ts";

@@ -1,4 +1,4 @@
-import type { WarehouseUser } from "../../src/dev/warehouse.ts";
+import type { WarehouseUser } from "../../src/dev/warehouse-server.ts";
 
 /** Who may sign in to the warehouse of the tests. */
 export const users = {

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectWarehouse } from "../../src/warehouse/client.ts";
-import { countExposures } from "../../src/warehouse/exposures.ts";
+import { countExposures } from "../../src/warehouse/exposure-query.ts";
 import { type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
 import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";

@@ -1,8 +1,8 @@
 import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudflare/workers-types";
-import { Alerter as RealAlerter } from "../../../src/cloudflare/alerter.ts";
-import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator.ts";
+import { Alerter as RealAlerter } from "../../../src/cloudflare/alerter-object.ts";
+import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator-object.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
-import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper.ts";
+import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper-object.ts";
 import worker from "../../../src/worker.ts";
 import type { Order } from "./order.ts";
 

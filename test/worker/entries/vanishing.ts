@@ -1,11 +1,11 @@
-import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator.ts";
+import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator-object.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
 import worker from "../../../src/worker.ts";
 
 // The real Worker, whose coordinators can be made to vanish, in the middle of whatever they do.
 
-export { Alerter } from "../../../src/cloudflare/alerter.ts";
-export { Sweeper } from "../../../src/cloudflare/sweeper.ts";
+export { Alerter } from "../../../src/cloudflare/alerter-object.ts";
+export { Sweeper } from "../../../src/cloudflare/sweeper-object.ts";
 
 export class RefreshCoordinator extends RealCoordinator {
   override fetch(): never {

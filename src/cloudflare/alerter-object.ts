@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { DurableObjectNamespace } from "@cloudflare/workers-types";
 import { type Alerts, type Alerter as Core, createAlerter } from "../alerts/alerter.ts";
-import { type Endpoint, postAlert } from "../alerts/post.ts";
+import { type Endpoint, postAlert } from "../alerts/post-alert.ts";
 import { consoleLog } from "../log.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { openD1 } from "./d1.ts";

@@ -1,4 +1,4 @@
-import type { Limiter } from "../http/guard.ts";
+import type { Limiter } from "../http/failed-attempts.ts";
 
 /** As in wrangler.toml. */
 export const FAILED_ATTEMPTS = { limit: 100, periodSeconds: 60 };

@@ -3,12 +3,12 @@ import { createMiddleware } from "hono/factory";
 import { timingSafeEqual } from "hono/utils/buffer";
 import { failed, ok, type Result } from "../result.ts";
 import { type ApiKey, findApiKey } from "../store/api-keys.ts";
-import { inspectApiKey, sha256Hex } from "./api-key.ts";
-import type { AppDeps } from "./app.ts";
-import { createGuard, SHUT_OUT_SECONDS } from "./guard.ts";
+import { inspectApiKey, sha256Hex } from "./api-key-format.ts";
+import type { AppDeps } from "../app.ts";
+import { createGuard, SHUT_OUT_SECONDS } from "./failed-attempts.ts";
 import { type Refusal, refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
-import { createShortMemory } from "./short-memory.ts";
+import type { AppEnv } from "./request-context.ts";
+import { createShortMemory } from "../ttl-cache.ts";
 
 /** Each includes those before it. */
 export type Right = "read" | "write" | "admin";

@@ -1,13 +1,13 @@
 import { type Context, Hono } from "hono";
-import { askFor } from "../refresh/ask.ts";
-import { type HintScope, noteHint } from "../store/requests.ts";
-import type { AppDeps } from "./app.ts";
+import { askFor } from "../refresh/request-refresh.ts";
+import { type HintScope, noteHint } from "../store/refresh-requests.ts";
+import type { AppDeps } from "../app.ts";
 import { MIB, parseBody, readText } from "./body.ts";
-import { createGuard, SHUT_OUT_SECONDS } from "./guard.ts";
+import { createGuard, SHUT_OUT_SECONDS } from "./failed-attempts.ts";
 import { refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
+import type { AppEnv } from "./request-context.ts";
 import { flagsmithEvent, refreshHint } from "./schemas.ts";
-import { isSignedHex, isSignedStandard } from "./signatures.ts";
+import { isSignedHex, isSignedStandard } from "./webhook-signatures.ts";
 
 /** Hints that something has changed. A secret that is not set lets nobody in. */
 export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {

@@ -1,19 +1,19 @@
-import { alertOf } from "../alerts/alert.ts";
+import { alertOf } from "../alerts/health-alert.ts";
 import { type Alerts, askForDelivery } from "../alerts/alerter.ts";
 import { type Definition, statusAt } from "../experiment.ts";
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import { checkHealth, type Health } from "../exposures/health.ts";
 import { type CountedExposures, serialise, summarise } from "../exposures/summary.ts";
-import { watchHealth } from "../exposures/watch.ts";
+import { watchHealth } from "../exposures/health-history.ts";
 import type { Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/summaries.ts";
 import type { Warehouse } from "../warehouse/client.ts";
-import { countExposures } from "../warehouse/exposures.ts";
+import { countExposures } from "../warehouse/exposure-query.ts";
 import { adviceFor, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import type { RefreshOutcome } from "./outcome.ts";
-import { countFromStates, keepWindow, type StatesSettings } from "./states.ts";
+import { countFromStates, keepWindow, type StatesSettings } from "./state-upkeep.ts";
 
 export type RefreshDeps = {
   database: Database;

@@ -1,14 +1,14 @@
 import { Hono } from "hono";
 import type { Log } from "../log.ts";
-import { askFor } from "../refresh/ask.ts";
+import { askFor } from "../refresh/request-refresh.ts";
 import type { Scope } from "../store/experiments.ts";
-import { noteCall } from "../store/requests.ts";
+import { noteCall } from "../store/refresh-requests.ts";
 import { getSummary, getSummaryWithApiKey, type StoredSummary } from "../store/summaries.ts";
-import { exposuresAnswer, exposuresETag, isoTime, matchesETag } from "./answers.ts";
-import type { AppDeps } from "./app.ts";
+import { exposuresAnswer, exposuresETag, isoTime, matchesETag } from "./responses.ts";
+import type { AppDeps } from "../app.ts";
 import { refuse } from "./problem.ts";
-import { type AppEnv, REQUEST_ID, requestIdOf } from "./request.ts";
-import type { Caller, SignIn } from "./sign-in.ts";
+import { type AppEnv, REQUEST_ID, requestIdOf } from "./request-context.ts";
+import type { Caller, SignIn } from "./authentication.ts";
 
 const HIT = "cache;desc=hit";
 const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;

@@ -1,6 +1,6 @@
-import type { RecentSummaries } from "../store/database.ts";
-import type { StoredSummary } from "../store/summaries.ts";
-import { createShortMemory } from "./short-memory.ts";
+import type { RecentSummaries } from "./database.ts";
+import type { StoredSummary } from "./summaries.ts";
+import { createShortMemory } from "../ttl-cache.ts";
 
 const MOST_KEPT = 1_000;
 /** An eighth of what an isolate may use in all. */

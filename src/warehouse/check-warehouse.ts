@@ -1,9 +1,9 @@
 import { failed, ok, type Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
-import { countExposures } from "./exposures.ts";
+import { countExposures } from "./exposure-query.ts";
 import { adviceFor } from "./failure.ts";
 import { findWindow } from "./state-windows.ts";
-import { adviceForStates, countStates } from "./states.ts";
+import { adviceForStates, countStates } from "./state-counts.ts";
 
 /** The columns of the events table, and the type that each must have, whatever wraps or encodes it. */
 const COLUMNS = {

@@ -5,7 +5,7 @@ import type { Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import { findStarted } from "../store/experiments.ts";
 import type { Warehouse } from "../warehouse/client.ts";
-import type { ExposureQuestion } from "../warehouse/exposures.ts";
+import type { ExposureQuestion } from "../warehouse/exposure-query.ts";
 import type { WarehouseFailure } from "../warehouse/failure.ts";
 import {
   belongsTo,
@@ -15,7 +15,7 @@ import {
   listWindows,
   noteWindow,
 } from "../warehouse/state-windows.ts";
-import { adviceForStates, countStates } from "../warehouse/states.ts";
+import { adviceForStates, countStates } from "../warehouse/state-counts.ts";
 
 export type StatesSettings = {
   /** No insert into the events table takes longer. */

@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import { type ApiKey, addApiKey, deleteApiKey, listApiKeys } from "../store/api-keys.ts";
-import { apiKeyAnswer, pageOf } from "./answers.ts";
-import { apiKeyId, generateApiKey, sha256Hex } from "./api-key.ts";
-import type { AppDeps } from "./app.ts";
+import { apiKeyAnswer, pageOf } from "./responses.ts";
+import { apiKeyId, generateApiKey, sha256Hex } from "./api-key-format.ts";
+import type { AppDeps } from "../app.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
 import { refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
+import type { AppEnv } from "./request-context.ts";
 import { apiKeyBody, pageQuery } from "./schemas.ts";
-import type { SignIn } from "./sign-in.ts";
+import type { SignIn } from "./authentication.ts";
 
 export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono<AppEnv> {
   const app = new Hono<AppEnv>();

@@ -1,6 +1,6 @@
 import { type Experiment, statusAt } from "../experiment.ts";
 import type { ApiKey } from "../store/api-keys.ts";
-import type { Backup } from "../store/backup.ts";
+import type { Backup } from "../store/backups.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
 /** Epoch milliseconds as JSON has them. */

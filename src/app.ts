@@ -1,25 +1,25 @@
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
-import { describeBug, type Log } from "../log.ts";
-import { downloadRoutes } from "../panel/downloads.ts";
-import { panelRoutes } from "../panel/routes.ts";
-import type { Coordinators } from "../refresh/coordinators.ts";
-import type { Settings } from "../settings.ts";
-import { type Database, DatabaseUnavailable } from "../store/database.ts";
-import type { Warehouse } from "../warehouse/client.ts";
-import { apiKeyRoutes } from "./api-keys.ts";
-import { backupRoutes } from "./backup.ts";
-import { allowReadsFrom } from "./cors.ts";
-import { experimentRoutes } from "./experiments.ts";
-import { createExposures } from "./exposures.ts";
-import type { Limiter } from "./guard.ts";
-import { openApiDocument } from "./openapi.ts";
-import { refuse } from "./problem.ts";
-import { type AppEnv, traceRequests } from "./request.ts";
-import { createSignIn } from "./sign-in.ts";
-import { statesRoutes } from "./states.ts";
-import { warehouseRoutes } from "./warehouse.ts";
-import { webhookRoutes } from "./webhooks.ts";
+import { describeBug, type Log } from "./log.ts";
+import { downloadRoutes } from "./panel/download-routes.ts";
+import { panelRoutes } from "./panel/routes.ts";
+import type { Coordinators } from "./refresh/coordinator-types.ts";
+import type { Settings } from "./settings.ts";
+import { type Database, DatabaseUnavailable } from "./store/database.ts";
+import type { Warehouse } from "./warehouse/client.ts";
+import { apiKeyRoutes } from "./http/api-key-routes.ts";
+import { backupRoutes } from "./http/backup-routes.ts";
+import { allowReadsFrom } from "./http/cors.ts";
+import { experimentRoutes } from "./http/experiment-routes.ts";
+import { createExposures } from "./http/exposure-routes.ts";
+import type { Limiter } from "./http/failed-attempts.ts";
+import { openApiDocument } from "./http/openapi.ts";
+import { refuse } from "./http/problem.ts";
+import { type AppEnv, traceRequests } from "./http/request-context.ts";
+import { createSignIn } from "./http/authentication.ts";
+import { statesRoutes } from "./http/rebuild-route.ts";
+import { warehouseRoutes } from "./http/warehouse-routes.ts";
+import { webhookRoutes } from "./http/webhook-routes.ts";
 
 /** Everything the app needs of the world. */
 export type AppDeps = {

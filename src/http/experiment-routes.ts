@@ -1,13 +1,13 @@
 import { Hono } from "hono";
-import { askFor } from "../refresh/ask.ts";
+import { askFor } from "../refresh/request-refresh.ts";
 import { deleteExperiment, getExperiment, listExperiments, putExperiment } from "../store/experiments.ts";
-import { experimentAnswer, pageOf } from "./answers.ts";
-import type { AppDeps } from "./app.ts";
+import { experimentAnswer, pageOf } from "./responses.ts";
+import type { AppDeps } from "../app.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
 import { refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
+import type { AppEnv } from "./request-context.ts";
 import { experimentBody, experimentId, experimentInput, listQuery } from "./schemas.ts";
-import type { SignIn } from "./sign-in.ts";
+import type { SignIn } from "./authentication.ts";
 
 export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
   const { database, clock } = deps;

@@ -1,5 +1,5 @@
 import { type Alerts, createAlerter } from "../alerts/alerter.ts";
-import { type Endpoint, postAlert } from "../alerts/post.ts";
+import { type Endpoint, postAlert } from "../alerts/post-alert.ts";
 import { consoleLog } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";

@@ -2,9 +2,9 @@ import * as z from "zod";
 import type { CountedExposures } from "../exposures/summary.ts";
 import type { Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
-import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./events.ts";
+import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
 import { readCounts } from "./exposure-rows.ts";
-import { countFrom, type ExposureQuestion, parametersOf, type Source, type VariantHash } from "./exposures.ts";
+import { countFrom, type ExposureQuestion, parametersOf, type Source, type VariantHash } from "./exposure-query.ts";
 import { adviceFor, type WarehouseFailure } from "./failure.ts";
 
 // Counting from what migrations/clickhouse/0002 to 0008 keep: for each identity of a window when it first saw which

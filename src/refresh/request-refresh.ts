@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
 import type { Ask } from "./coordinator.ts";
-import type { Coordinators } from "./coordinators.ts";
+import type { Coordinators } from "./coordinator-types.ts";
 
 /** A Worker has so many connections. */
 const SIDE_BY_SIDE = 6;

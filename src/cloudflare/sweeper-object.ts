@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { consoleLog } from "../log.ts";
 import { createRefreshSlice, type RefreshSlice, type SliceOutcome, sweep, sweepBudget } from "../refresh/sweep.ts";
-import { createSweeper } from "../refresh/sweeper.ts";
+import { createSweeper } from "../refresh/exclusive-sweep.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { openD1 } from "./d1.ts";
 import type { Env } from "./env.ts";

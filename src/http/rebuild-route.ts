@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import { statusAt } from "../experiment.ts";
-import { openWindow } from "../refresh/states.ts";
+import { openWindow } from "../refresh/state-upkeep.ts";
 import { getRefreshBasis } from "../store/summaries.ts";
-import { adviceForStates } from "../warehouse/states.ts";
-import { isoTime } from "./answers.ts";
-import type { AppDeps } from "./app.ts";
+import { adviceForStates } from "../warehouse/state-counts.ts";
+import { isoTime } from "./responses.ts";
+import type { AppDeps } from "../app.ts";
 import { refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
-import type { SignIn } from "./sign-in.ts";
+import type { AppEnv } from "./request-context.ts";
+import type { SignIn } from "./authentication.ts";
 
 export function statesRoutes({ database, warehouse, settings, clock }: AppDeps, signIn: SignIn): Hono<AppEnv> {
   const app = new Hono<AppEnv>();

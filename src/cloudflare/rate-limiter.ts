@@ -1,5 +1,5 @@
 import type { RateLimit } from "@cloudflare/workers-types";
-import type { Limiter } from "../http/guard.ts";
+import type { Limiter } from "../http/failed-attempts.ts";
 import { consoleLog, describeBug } from "../log.ts";
 
 /** The rate limit of wrangler.toml. One that does not answer shuts nobody out. */

@@ -1,5 +1,5 @@
 import type { Log } from "../log.ts";
-import { createShortMemory } from "./short-memory.ts";
+import { createShortMemory } from "../ttl-cache.ts";
 
 /** Counts one more event under a key; false: too many of late. Provided by the platform. */
 export type Limiter = (key: string) => Promise<boolean>;

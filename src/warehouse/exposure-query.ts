@@ -2,7 +2,7 @@ import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { failed, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./events.ts";
+import { EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
 import { readCounts } from "./exposure-rows.ts";
 import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 

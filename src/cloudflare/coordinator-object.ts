@@ -2,11 +2,11 @@ import { DurableObject } from "cloudflare:workers";
 import { consoleLog } from "../log.ts";
 import { type Ask, type Coordinator, createCoordinator, type Memory } from "../refresh/coordinator.ts";
 import type { RefreshOutcome } from "../refresh/outcome.ts";
-import { refreshExperiment } from "../refresh/refresh.ts";
+import { refreshExperiment } from "../refresh/refresh-experiment.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
-import { reachAlerter } from "./alerter.ts";
-import { openDatabase } from "./database.ts";
+import { reachAlerter } from "./alerter-object.ts";
+import { openDatabase } from "./cached-d1.ts";
 import type { Env } from "./env.ts";
 
 const MEMORY = "memory";

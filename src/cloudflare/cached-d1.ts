@@ -1,5 +1,5 @@
 import type { D1Database } from "@cloudflare/workers-types";
-import { createRecentSummaries } from "../http/recent-summaries.ts";
+import { createRecentSummaries } from "../store/summary-cache.ts";
 import type { Settings } from "../settings.ts";
 import type { Database, RecentSummaries } from "../store/database.ts";
 import { openD1 } from "./d1.ts";

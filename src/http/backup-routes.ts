@@ -2,14 +2,14 @@ import { type Context, Hono } from "hono";
 import { restore } from "../exposures/restore.ts";
 import { describeBug } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { type Backup, importBackups, listBackups } from "../store/backup.ts";
-import { exportLine } from "./answers.ts";
-import type { AppDeps } from "./app.ts";
+import { type Backup, importBackups, listBackups } from "../store/backups.ts";
+import { exportLine } from "./responses.ts";
+import type { AppDeps } from "../app.ts";
 import { isOfType, MIB, parseInput, readText } from "./body.ts";
 import { type InputError, refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
+import type { AppEnv } from "./request-context.ts";
 import { experimentInput, exportedExperiment } from "./schemas.ts";
-import type { SignIn } from "./sign-in.ts";
+import type { SignIn } from "./authentication.ts";
 
 const JSON_LINES = "application/jsonl";
 /** A line is a statement, and an invocation has only so many. */

@@ -1,9 +1,9 @@
 import { Hono } from "hono";
-import { checkStates, checkWarehouse } from "../warehouse/check.ts";
-import type { AppDeps } from "./app.ts";
+import { checkStates, checkWarehouse } from "../warehouse/check-warehouse.ts";
+import type { AppDeps } from "../app.ts";
 import { refuse } from "./problem.ts";
-import type { AppEnv } from "./request.ts";
-import type { SignIn } from "./sign-in.ts";
+import type { AppEnv } from "./request-context.ts";
+import type { SignIn } from "./authentication.ts";
 
 export function warehouseRoutes({ warehouse, settings }: AppDeps, signIn: SignIn): Hono<AppEnv> {
   const app = new Hono<AppEnv>();

@@ -1,12 +1,12 @@
 import { type Context, Hono } from "hono";
 import type { Experiment } from "../experiment.ts";
-import { exposuresETag, matchesETag } from "../http/answers.ts";
-import type { AppDeps } from "../http/app.ts";
+import { exposuresETag, matchesETag } from "../http/responses.ts";
+import type { AppDeps } from "../app.ts";
 import { parseInput } from "../http/body.ts";
 import { refuse } from "../http/problem.ts";
-import type { AppEnv } from "../http/request.ts";
+import type { AppEnv } from "../http/request-context.ts";
 import { chartQuery } from "../http/schemas.ts";
-import type { SignIn } from "../http/sign-in.ts";
+import type { SignIn } from "../http/authentication.ts";
 import { getExperiment } from "../store/experiments.ts";
 import { getSummary } from "../store/summaries.ts";
 import { drawChart } from "./chart.ts";

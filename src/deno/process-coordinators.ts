@@ -1,7 +1,7 @@
 import pLimit from "p-limit";
 import { type Alarm, type Coordinator, createCoordinator, type Memory } from "../refresh/coordinator.ts";
-import type { Coordinators } from "../refresh/coordinators.ts";
-import { type RefreshDeps, refreshExperiment } from "../refresh/refresh.ts";
+import type { Coordinators } from "../refresh/coordinator-types.ts";
+import { type RefreshDeps, refreshExperiment } from "../refresh/refresh-experiment.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
 export type ProcessCoordinators = Coordinators & {

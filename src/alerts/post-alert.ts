@@ -1,5 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import type { Alert } from "./alert.ts";
+import type { Alert } from "./health-alert.ts";
 
 export type Endpoint = {
   url: URL;

@@ -1,5 +1,5 @@
 import type { Experiment } from "../experiment.ts";
-import type { Onset } from "../exposures/watch.ts";
+import type { Onset } from "../exposures/health-history.ts";
 
 /** A message that waits to be delivered. */
 export type Alert = {

@@ -1,6 +1,6 @@
 import { createMiddleware } from "hono/factory";
 import type { Log } from "../log.ts";
-import type { Caller } from "./sign-in.ts";
+import type { Caller } from "./authentication.ts";
 
 /** What a request brings along, beside itself. */
 export type AppEnv = {
