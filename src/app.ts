@@ -1,44 +1,25 @@
 import { Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
-import { describeBug, type Log } from "./log.ts";
-import { downloadRoutes } from "./panel/download-routes.ts";
-import { panelRoutes } from "./panel/routes.ts";
-import type { Coordinators } from "./refresh/coordinator-types.ts";
-import type { Settings } from "./settings.ts";
-import { type Database, DatabaseUnavailable } from "./store/database.ts";
-import type { Warehouse } from "./warehouse/client.ts";
-import { apiKeyRoutes } from "./http/api-key-routes.ts";
-import { backupRoutes } from "./http/backup-routes.ts";
+import { createApi } from "./http/api.ts";
+import { createAuthentication } from "./http/authentication.ts";
 import { allowReadsFrom } from "./http/cors.ts";
-import { experimentRoutes } from "./http/experiment-routes.ts";
-import { createExposures } from "./http/exposure-routes.ts";
-import type { Limiter } from "./http/failed-attempts.ts";
+import type { AppDeps } from "./http/deps.ts";
 import { openApiDocument } from "./http/openapi.ts";
 import { refuse } from "./http/problem.ts";
 import { type AppEnv, traceRequests } from "./http/request-context.ts";
-import { createSignIn } from "./http/authentication.ts";
-import { statesRoutes } from "./http/rebuild-route.ts";
-import { warehouseRoutes } from "./http/warehouse-routes.ts";
-import { webhookRoutes } from "./http/webhook-routes.ts";
+import { describeBug } from "./log.ts";
+import { downloadPaths } from "./panel/download-openapi.ts";
+import { panelRoutes } from "./panel/routes.ts";
+import { DatabaseUnavailable } from "./store/database.ts";
 
-/** Everything the app needs of the world. */
-export type AppDeps = {
-  settings: Settings;
-  database: Database;
-  warehouse: Warehouse;
-  coordinators: Coordinators;
-  /** Of failed attempts, by address. */
-  limiter: Limiter;
-  clock: () => number;
-  log: Log;
-};
-
-/** The HTTP interface, on any runtime. */
+/** Composes the API and the panel, on any runtime. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
-  const signIn = createSignIn(deps);
   const { corsOrigins, clientAddressHeader } = deps.settings;
-  const exposures = createExposures(deps, signIn);
+  const authentication = createAuthentication(deps);
+  const document = openApiDocument(downloadPaths);
+  const api = createApi(deps, authentication);
+
   app.use(traceRequests(deps.log, clientAddressHeader));
   if (corsOrigins.length > 0) app.use(allowReadsFrom(corsOrigins));
   app.use(
@@ -48,31 +29,24 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }),
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.get("/openapi.json", (c) => c.json(openApiDocument));
-  app.route("/", panelRoutes(deps, signIn));
-  app.route("/v1/experiments", exposures.routes);
-  app.route("/v1/experiments", downloadRoutes(deps, signIn));
-  app.route("/v1/experiments", statesRoutes(deps, signIn));
-  app.route("/v1/experiments", experimentRoutes(deps, signIn));
-  app.route("/v1/api-keys", apiKeyRoutes(deps, signIn));
-  app.route("/v1", backupRoutes(deps, signIn));
-  app.route("/v1/warehouse", warehouseRoutes(deps, signIn));
-  app.route("/webhooks", webhookRoutes(deps));
+  app.get("/openapi.json", (c) => c.json(document));
+  app.route("/", panelRoutes(deps, authentication, document));
+  app.route("/", api.routes);
 
   app.notFound(() => refuse({ kind: "not_found" }));
   app.onError((error, c) => {
-    const unavailable = error instanceof DatabaseUnavailable;
-    c.var.log("error", unavailable ? "database.unavailable" : "request.failed", {
+    const isUnavailable = error instanceof DatabaseUnavailable;
+    c.var.log("error", isUnavailable ? "database.unavailable" : "request.failed", {
       method: c.req.method,
       path: c.req.routePath,
       error: describeBug(error),
     });
-    return refuse({ kind: unavailable ? "unavailable" : "bug" });
+    return refuse({ kind: isUnavailable ? "unavailable" : "bug" });
   });
 
-  // Only the long way knows what pages of other origins must be told.
+  // The fast path sets no CORS headers.
   if (corsOrigins.length > 0) return app;
   const { fetch } = app;
-  app.fetch = (request, ...rest) => exposures.shortWay(request) ?? fetch(request, ...rest);
+  app.fetch = (request, ...rest) => api.fastPath(request) ?? fetch(request, ...rest);
   return app;
 }

@@ -1,21 +1,19 @@
+/** Exponential backoff: the first delay, the factor between delays, and their maximum. */
 export type Backoff = {
   firstMs: number;
   factor: number;
-  longestMs: number;
+  maxMs: number;
   /** Retries in a row. */
-  most: number;
+  maxRetries: number;
 };
 
-/** After those the next sweep takes over: the warehouse has a lasting trouble. */
-const REFRESH_RETRIES: Backoff = { firstMs: 5_000, factor: 3, longestMs: 300_000, most: 5 };
-
 /**
- * How long to wait before the next try after `failures` failed ones in a row: for a refresh 5 s, 15 s, 45 s … 5 min, each
- * shortened at random by up to half, so that what failed together is not retried together. Null: no more.
+ * The delay before the next try after `failures` failed ones in a row, in milliseconds. Each delay is shortened at random
+ * by up to half, so that tries which failed together are not repeated together. Null once the retries are used up.
  * @param random in [0, 1)
  */
-export function retryDelay(failures: number, random: number, backoff = REFRESH_RETRIES): number | null {
-  if (failures > backoff.most) return null;
-  const longest = Math.min(backoff.longestMs, backoff.firstMs * backoff.factor ** (failures - 1));
+export function retryDelay(failures: number, random: number, backoff: Backoff): number | null {
+  if (failures > backoff.maxRetries) return null;
+  const longest = Math.min(backoff.maxMs, backoff.firstMs * backoff.factor ** (failures - 1));
   return Math.round(longest * (1 - random / 2));
 }

@@ -1,5 +1,5 @@
 import { runService } from "./deno/run.ts";
-import { SWEEP_SCHEDULE } from "./refresh/sweep.ts";
+import { SWEEP_SCHEDULE } from "./refresh/sweep-times.ts";
 
 // The entry for `deno serve`.
 

@@ -1,7 +1,17 @@
 import { Webhook } from "standardwebhooks";
-import type { Endpoint } from "./alerts/post-alert.ts";
-import type { StatesSettings } from "./refresh/state-upkeep.ts";
 import { failed, ok, type Result } from "./result.ts";
+
+/** The receiver of alerts. */
+export type AlertEndpoint = {
+  url: URL;
+  /** A Standard Webhooks secret. */
+  secret: string;
+};
+
+export type StatesSettings = {
+  /** The longest time that an insert into the events table takes. */
+  longestInsertMs: number;
+};
 
 export type WarehouseSettings = {
   /** Scheme, host, port and, where a proxy wants one, a path. */
@@ -22,7 +32,7 @@ export type Settings = {
   /** Signs sessions and shared links; null: nobody can sign in on a page. */
   sessionSecret: string | null;
   /** Where alerts go; null: nowhere. */
-  alertEndpoint: Endpoint | null;
+  alertEndpoint: AlertEndpoint | null;
   flagsmithWebhookSecret: string | null;
   refreshMinIntervalMs: number;
   settleMs: number;
@@ -157,7 +167,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     return value;
   }
 
-  function alertEndpoint(secret: string | null): Endpoint | null {
+  function alertEndpoint(secret: string | null): AlertEndpoint | null {
     const value = text("ALERT_WEBHOOK_URL");
     if (value === null) return null;
     const url = URL.parse(value);

@@ -1,56 +1,54 @@
-/** Values that are true for a while only, at most so many: the oldest go first. */
-export type ShortMemory<Value> = {
+/** Values by key that expire after a time. The number of entries is bounded: the oldest ones go first. */
+export type TtlCache<Value> = {
   get(key: string): Value | undefined;
-  /** @param since the time the value was true at; now if nothing is said */
+  /** @param since the time at which the value was true; now by default */
   set(key: string, value: Value, since?: number): void;
   delete(key: string): void;
   clear(): void;
 };
 
-/** How much the values may weigh together. One that alone weighs more is not kept. */
-export type Weighing<Value> = { of(value: Value): number; most: number };
+/** A bound on the sum of the values' weights. A value that alone exceeds it is not cached. */
+export type WeightLimit<Value> = { weightOf(value: Value): number; max: number };
 
-/** In an isolate's memory: each has its own, and it may be gone at any time. */
-export function createShortMemory<Value>(
-  keptMs: number,
-  most: number,
+/** A cache in the memory of this isolate or process. Another one has its own. */
+export function createTtlCache<Value>(
+  ttlMs: number,
+  maxEntries: number,
   clock: () => number,
-  weighing?: Weighing<Value>,
-): ShortMemory<Value> {
-  const kept = new Map<string, { value: Value; since: number }>();
-  const weightOf = (value: Value) => weighing?.of(value) ?? 0;
-  const mostWeight = weighing?.most ?? 0;
+  { weightOf, max: maxWeight }: WeightLimit<Value> = { weightOf: () => 0, max: 0 },
+): TtlCache<Value> {
+  const entries = new Map<string, { value: Value; since: number }>();
   let weight = 0;
 
-  function drop(key: string): void {
-    const found = kept.get(key);
-    if (found === undefined) return;
-    weight -= weightOf(found.value);
-    kept.delete(key);
+  function remove(key: string): void {
+    const entry = entries.get(key);
+    if (entry === undefined) return;
+    weight -= weightOf(entry.value);
+    entries.delete(key);
   }
 
   return {
     get(key) {
-      const found = kept.get(key);
-      if (found === undefined) return undefined;
-      const age = clock() - found.since;
-      // A clock that went back must not make it last.
-      if (age >= 0 && age < keptMs) return found.value;
-      drop(key);
+      const entry = entries.get(key);
+      if (entry === undefined) return undefined;
+      const age = clock() - entry.since;
+      // A negative age means that the clock was set back: that must not extend the entry's life.
+      if (age >= 0 && age < ttlMs) return entry.value;
+      remove(key);
       return undefined;
     },
     set(key, value, since = clock()) {
-      drop(key);
-      kept.set(key, { value, since });
+      remove(key);
+      entries.set(key, { value, since });
       weight += weightOf(value);
-      for (const oldest of kept.keys()) {
-        if (kept.size <= most && weight <= mostWeight) break;
-        drop(oldest);
+      for (const oldest of entries.keys()) {
+        if (entries.size <= maxEntries && weight <= maxWeight) break;
+        remove(oldest);
       }
     },
-    delete: drop,
+    delete: remove,
     clear() {
-      kept.clear();
+      entries.clear();
       weight = 0;
     },
   };

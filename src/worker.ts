@@ -1,14 +1,12 @@
-import { askForDelivery } from "./alerts/alerter.ts";
-import { reachAlerter } from "./cloudflare/alerter-object.ts";
-import { openDatabase } from "./cloudflare/cached-d1.ts";
-import type { Env } from "./cloudflare/env.ts";
-import { openLimiter } from "./cloudflare/rate-limiter.ts";
-import { SWEEPER } from "./cloudflare/sweeper-object.ts";
+import { requestDelivery } from "./alerts/alerter.ts";
 import { createApp } from "./app.ts";
+import { openCachedD1 } from "./cloudflare/cached-d1.ts";
+import type { Env } from "./cloudflare/env.ts";
+import { createRateLimiter } from "./cloudflare/rate-limiter.ts";
+import { alerterStub, coordinatorStubs, sweeperStub } from "./cloudflare/stubs.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog, describeBug } from "./log.ts";
-import type { Coordinators } from "./refresh/coordinator-types.ts";
-import { tidyWindows } from "./refresh/state-upkeep.ts";
+import { cleanUpWindows } from "./refresh/state-maintenance.ts";
 import { failed, ok } from "./result.ts";
 import { describeProblems, parseSettings } from "./settings.ts";
 import { connectWarehouse } from "./warehouse/client.ts";
@@ -17,32 +15,29 @@ export { Alerter } from "./cloudflare/alerter-object.ts";
 export { RefreshCoordinator } from "./cloudflare/coordinator-object.ts";
 export { Sweeper } from "./cloudflare/sweeper-object.ts";
 
+const BINDINGS = ["DB", "COORDINATOR", "SWEEPER", "ALERTER", "FAILED_ATTEMPTS"] as const satisfies (keyof Env)[];
+
 function wire(env: Env) {
-  for (const binding of ["DB", "COORDINATOR", "SWEEPER", "ALERTER", "FAILED_ATTEMPTS"] as const) {
-    if (!(binding in env)) return failed(`${binding} is not bound: see wrangler.toml`);
-  }
+  for (const binding of BINDINGS)
+    if (!(binding in env)) return failed(`The binding ${binding} is missing. Add it as in wrangler.toml`);
   const settings = parseSettings({ ...env });
   if (!settings.ok) return failed(describeProblems(settings.failure));
-  const database = openDatabase(env.DB, settings.value);
-  const coordinators: Coordinators = {
-    refresh: (experimentId, now) => env.COORDINATOR.getByName(experimentId).refresh(experimentId, now),
-    ask: (experimentId, ask) => env.COORDINATOR.getByName(experimentId).ask(experimentId, ask),
-  };
+  const { database, summaries } = openCachedD1(env.DB, settings.value);
   const warehouse = connectWarehouse(settings.value.warehouse);
   const app = createApp({
     settings: settings.value,
     database,
-    coordinators,
+    summaries,
+    coordinators: coordinatorStubs(env),
     warehouse,
-    limiter: openLimiter(env.FAILED_ATTEMPTS),
+    limiter: createRateLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
     log: consoleLog,
   });
   const { states } = settings.value;
-  const alerts = reachAlerter(env.ALERTER, settings.value);
   const afterSweep = async () => {
-    if (states !== null) await tidyWindows({ ...states, database, warehouse, log: consoleLog });
-    await askForDelivery(alerts, consoleLog);
+    if (states !== null) await cleanUpWindows({ ...states, database, warehouse, log: consoleLog });
+    await requestDelivery(alerterStub(env, settings.value), consoleLog);
   };
   return ok({ app, afterSweep });
 }
@@ -50,7 +45,7 @@ function wire(env: Env) {
 type Wired = ReturnType<typeof wire>;
 let wired: { env: Env; parts: Wired } | null = null;
 
-/** Wired once for an isolate: its bindings do not change. */
+/** Wires the parts once per isolate: its bindings do not change. */
 function partsFor(env: Env): Wired {
   if (wired?.env !== env) wired = { env, parts: wire(env) };
   return wired.parts;
@@ -65,22 +60,22 @@ export default {
     return refuse({ kind: "misconfigured", detail: parts.failure });
   },
 
-  /** Fails if not all was refreshed, so that the platform shows it. */
+  /** Fails if not all experiments were refreshed, so that the platform shows it. */
   async scheduled(controller, env) {
     const parts = partsFor(env);
     if (!parts.ok) {
       consoleLog("error", "settings.invalid", { detail: parts.failure });
       throw new Error(parts.failure);
     }
-    const done = await sweep(env, controller.scheduledTime);
+    const isComplete = await sweep(env, controller.scheduledTime);
     await parts.value.afterSweep();
-    if (!done) throw new Error("the sweep did not refresh all: the log has what failed");
+    if (!isComplete) throw new Error("The sweep did not refresh all experiments. See the log for the failures");
   },
 } satisfies ExportedHandler<Env>;
 
 async function sweep(env: Env, now: number): Promise<boolean> {
   try {
-    return await env.SWEEPER.getByName(SWEEPER).sweep(now);
+    return await sweeperStub(env).sweep(now);
   } catch (error) {
     consoleLog("error", "sweep.failed", { error: describeBug(error) });
     return false;

@@ -1,34 +1,32 @@
 import pLimit from "p-limit";
-import { describeBug, type Log } from "../log.ts";
+import { type Alarm, setAlarmBy } from "../alarm.ts";
 import { type Backoff, retryDelay } from "../backoff.ts";
-import type { Alarm } from "../refresh/coordinator.ts";
-import { forgetAlert, listDueAlerts, nextAlertDue, postponeAlert, type WaitingAlert } from "../store/alerts.ts";
+import { describeBug, type Log } from "../log.ts";
+import { type Alert, deleteAlert, listDueAlerts, nextAlertDueAt, type PendingAlert, rescheduleAlert } from "../store/alerts.ts";
 import type { Database } from "../store/database.ts";
-import type { Alert } from "./health-alert.ts";
 
-/** Whoever has stored an alert asks for its delivery. */
-export type Alerts = {
-  /** Resolves once the delivery is bound to be tried. Throws if that can't be promised. */
-  ask(): Promise<void>;
+export type AlertDelivery = {
+  /** Requests the delivery of stored alerts. Resolves once it is certain to be tried, and throws if it is not. */
+  request(): Promise<void>;
 };
 
-/** Asks, if there is anywhere to deliver to. Who can't be reached now is asked again after the next sweep. */
-export async function askForDelivery(alerts: Alerts | null, log: Log): Promise<void> {
+/** Requests delivery, if there is a receiver. If the alerter can't be reached, the next sweep requests it again. */
+export async function requestDelivery(alerts: AlertDelivery | null, log: Log): Promise<void> {
   try {
-    await alerts?.ask();
+    await alerts?.request();
   } catch (error) {
     log("warn", "alerter.unreachable", { error: describeBug(error) });
   }
 }
 
-export type Alerter = Alerts & {
-  /** To be called when the alarm goes off. */
-  wake(): Promise<void>;
+export type Alerter = AlertDelivery & {
+  /** Handles the alarm. */
+  onAlarm(): Promise<void>;
 };
 
 export type AlerterDeps = {
   database: Database;
-  /** Null if the alert was taken, else why not. */
+  /** Sends an alert. Returns null if the receiver accepted it, else the reason for the failure. */
   post: (alert: Alert, now: number) => Promise<string | null>;
   alarm: Alarm;
   clock: () => number;
@@ -36,56 +34,55 @@ export type AlerterDeps = {
   log: Log;
 };
 
-/** From seconds to hours, for a good day; then the log is all that is left of an alert. */
-const RETRIES: Backoff = { firstMs: 5_000, factor: 3, longestMs: 6 * 3_600_000, most: 12 };
-/** What is done at one waking must fit into one invocation of a Worker, on the free plan: 50 subrequests. */
-const SLICE = 20;
-const AT_ONCE = 4;
-/** How long the database is left alone when it did not answer. */
-const PAUSE_MS = 60_000;
+/** The retries span more than a day. After the last one, only the log still has the alert. */
+const RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 6 * 3_600_000, maxRetries: 12 };
+/** A batch must fit into one Worker invocation, which has 50 subrequests on the free plan. */
+const BATCH_SIZE = 20;
+const MAX_CONCURRENT = 4;
+const DATABASE_RETRY_MS = 60_000;
 
 /**
- * Delivers stored alerts, each until it is taken or has been tried for long enough. A crash between delivery and
- * forgetting delivers it once more.
+ * Delivers stored alerts, each until the receiver accepts it or its retries are used up. A crash between delivery and
+ * deletion delivers an alert twice.
  */
 export function createAlerter(deps: AlerterDeps): Alerter {
-  const oneAtATime = pLimit(1);
-  const atOnce = pLimit(AT_ONCE);
+  const serially = pLimit(1);
+  const concurrently = pLimit(MAX_CONCURRENT);
 
   async function deliverDue(): Promise<void> {
     try {
-      const due = await listDueAlerts(deps.database, deps.clock(), SLICE);
-      const delivered = await Promise.allSettled(due.map((alert) => atOnce(deliver, alert)));
-      for (const outcome of delivered) if (outcome.status === "rejected") throw outcome.reason;
-      const next = await nextAlertDue(deps.database);
-      if (next !== null) await wakeBy(next);
+      const due = await listDueAlerts(deps.database, deps.clock(), BATCH_SIZE);
+      const deliveries = await Promise.allSettled(due.map((alert) => concurrently(deliver, alert)));
+      for (const delivery of deliveries) if (delivery.status === "rejected") throw delivery.reason;
+      const next = await nextAlertDueAt(deps.database);
+      if (next !== null) await setAlarmBy(deps.alarm, next);
     } catch (error) {
       deps.log("error", "alerts.failed", { error: describeBug(error) });
-      await wakeBy(deps.clock() + PAUSE_MS);
+      await setAlarmBy(deps.alarm, deps.clock() + DATABASE_RETRY_MS);
     }
   }
 
-  async function deliver(alert: WaitingAlert): Promise<void> {
-    const about = { alert_id: alert.id, experiment_id: alert.experimentId };
+  async function deliver(alert: PendingAlert): Promise<void> {
+    const fields = { alert_id: alert.id, experiment_id: alert.experimentId };
     const reason = await deps.post(alert, deps.clock());
     if (reason === null) {
-      await forgetAlert(deps.database, alert.id);
-      return deps.log("info", "alert.delivered", about);
+      await deleteAlert(deps.database, alert.id);
+      return deps.log("info", "alert.delivered", fields);
     }
     const failures = alert.failures + 1;
     const delay = retryDelay(failures, deps.random(), RETRIES);
     if (delay === null) {
-      await forgetAlert(deps.database, alert.id);
-      return deps.log("error", "alert.given_up", { ...about, reason, tries: failures });
+      await deleteAlert(deps.database, alert.id);
+      return deps.log("error", "alert.given_up", { ...fields, reason, tries: failures });
     }
-    await postponeAlert(deps.database, alert.id, failures, deps.clock() + delay);
-    deps.log("warn", "alert.failed", { ...about, reason, tries: failures });
+    await rescheduleAlert(deps.database, alert.id, failures, deps.clock() + delay);
+    deps.log("warn", "alert.failed", { ...fields, reason, tries: failures });
   }
 
-  async function wakeBy(at: number): Promise<void> {
-    const set = await deps.alarm.get();
-    if (set === null || set > at) await deps.alarm.set(at);
-  }
-
-  return { ask: () => wakeBy(deps.clock()), wake: () => oneAtATime(deliverDue) };
+  return {
+    async request() {
+      await setAlarmBy(deps.alarm, deps.clock());
+    },
+    onAlarm: () => serially(deliverDue),
+  };
 }

@@ -1,20 +1,18 @@
 import type { Experiment } from "../experiment.ts";
-import type { Onset } from "../exposures/health-history.ts";
-
-/** A message that waits to be delivered. */
-export type Alert = {
-  /** Of the message, and the same each time it is sent: its receiver knows by it what it has seen. */
-  id: string;
-  experimentId: string;
-  /** JSON, as it is signed and sent. */
-  body: string;
-};
+import type { HealthTransition } from "../exposures/health-history.ts";
+import type { Alert } from "../store/alerts.ts";
 
 /**
- * What is sent when a check has turned to warning or unhealthy, in the shape that Standard Webhooks proposes.
- * @param asOf of the numbers, as is `at` of their computation: epoch milliseconds
+ * The alert for a check that has turned to warning or unhealthy, in the shape that Standard Webhooks recommends.
+ * @param asOf the time that the numbers are as of, in epoch milliseconds
+ * @param computedAt the time of their computation
  */
-export function alertOf(experiment: Experiment, { check, status }: Onset, asOf: number, at: number): Alert {
+export function healthAlert(
+  experiment: Experiment,
+  { check, status }: HealthTransition,
+  asOf: number,
+  computedAt: number,
+): Alert {
   const { id, name, environmentKey, featureName } = experiment;
   const data = {
     experiment_id: id,
@@ -26,6 +24,6 @@ export function alertOf(experiment: Experiment, { check, status }: Onset, asOf: 
     detail: check.detail,
     as_of: new Date(asOf).toISOString(),
   };
-  const body = JSON.stringify({ type: "health.changed", timestamp: new Date(at).toISOString(), data });
+  const body = JSON.stringify({ type: "health.changed", timestamp: new Date(computedAt).toISOString(), data });
   return { id: `msg_${crypto.randomUUID()}`, experimentId: id, body };
 }

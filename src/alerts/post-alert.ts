@@ -1,20 +1,15 @@
 import { Webhook } from "standardwebhooks";
-import type { Alert } from "./health-alert.ts";
-
-export type Endpoint = {
-  url: URL;
-  /** A Standard Webhooks secret. */
-  secret: string;
-};
+import type { AlertEndpoint } from "../settings.ts";
+import type { Alert } from "../store/alerts.ts";
 
 /** Receivers should answer first and work later. */
-const DEADLINE_MS = 15_000;
+const TIMEOUT_MS = 15_000;
 
 /**
- * Sends an alert, signed, to the one URL that it may go to: a redirect is not followed. Null if it was taken, else why
- * not, in words that repeat neither the URL nor what its host says.
+ * Posts a signed alert to the endpoint. Redirects are not followed. Returns null if the receiver accepted it, else the
+ * reason for the failure, which contains neither the URL nor any text of the receiver.
  */
-export async function postAlert({ url, secret }: Endpoint, { id, body }: Alert, now: number): Promise<string | null> {
+export async function postAlert({ url, secret }: AlertEndpoint, { id, body }: Alert, now: number): Promise<string | null> {
   try {
     const response = await fetch(url, {
       method: "POST",
@@ -26,7 +21,7 @@ export async function postAlert({ url, secret }: Endpoint, { id, body }: Alert, 
         "webhook-signature": new Webhook(secret).sign(id, new Date(now), body),
       },
       body,
-      signal: AbortSignal.timeout(DEADLINE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     await response.body?.cancel();
     return response.ok ? null : `status ${response.status}`;

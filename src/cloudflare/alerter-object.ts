@@ -1,55 +1,40 @@
 import { DurableObject } from "cloudflare:workers";
-import type { DurableObjectNamespace } from "@cloudflare/workers-types";
-import { type Alerts, type Alerter as Core, createAlerter } from "../alerts/alerter.ts";
-import { type Endpoint, postAlert } from "../alerts/post-alert.ts";
+import { type Alerter as Core, createAlerter } from "../alerts/alerter.ts";
+import { postAlert } from "../alerts/post-alert.ts";
 import { consoleLog } from "../log.ts";
-import { describeProblems, parseSettings } from "../settings.ts";
 import { openD1 } from "./d1.ts";
-import type { Env } from "./env.ts";
+import type { AlerterRpc, Env } from "./env.ts";
+import { requireSettings } from "./require-settings.ts";
+import { storageAlarm } from "./storage-alarm.ts";
 
 /**
- * Delivers alerts, as a Durable Object of which there is one: so a receiver is never flooded, and an alarm that goes off
- * at least once sees to it that each alert is tried until it is taken.
+ * Delivers alerts. There is only one such object, so that a receiver is never flooded. Its durable alarm retries each
+ * alert until the receiver accepts it.
  */
-export class Alerter extends DurableObject<Env> {
+export class Alerter extends DurableObject<Env> implements AlerterRpc {
   #alerter: Core | null = null;
 
-  async ask(): Promise<void> {
-    await this.#open()?.ask();
+  async request(): Promise<void> {
+    await this.#open()?.request();
   }
 
   override async alarm(): Promise<void> {
-    await this.#open()?.wake();
+    await this.#open()?.onAlarm();
   }
 
-  /** Null if there is nowhere to deliver to. */
+  /** Null if there is no receiver. */
   #open(): Core | null {
     if (this.#alerter !== null) return this.#alerter;
-    const settings = parseSettings({ ...this.env });
-    if (!settings.ok) throw new Error(describeProblems(settings.failure));
-    const { alertEndpoint } = settings.value;
+    const { alertEndpoint } = requireSettings(this.env);
     if (alertEndpoint === null) return null;
-    const { storage } = this.ctx;
     this.#alerter = createAlerter({
       database: openD1(this.env.DB),
       post: (alert, now) => postAlert(alertEndpoint, alert, now),
-      alarm: {
-        get: () => storage.getAlarm(),
-        set: (at) => storage.setAlarm(at),
-        clear: () => storage.deleteAlarm(),
-      },
+      alarm: storageAlarm(this.ctx.storage),
       clock: Date.now,
       random: Math.random,
       log: consoleLog,
     });
     return this.#alerter;
   }
-}
-
-/** The one that delivers; null if there is nowhere to deliver to. */
-export function reachAlerter(
-  alerters: DurableObjectNamespace<Alerter>,
-  { alertEndpoint }: { alertEndpoint: Endpoint | null },
-): Alerts | null {
-  return alertEndpoint === null ? null : { ask: () => alerters.getByName("alerter").ask() };
 }

@@ -1,13 +1,17 @@
 import type { D1Database } from "@cloudflare/workers-types";
-import { createRecentSummaries } from "../store/summary-cache.ts";
 import type { Settings } from "../settings.ts";
-import type { Database, RecentSummaries } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
+import { createSummaryCache, invalidateAfter, type Summaries, type SummaryCache, summariesThrough } from "../store/summary-cache.ts";
 import { openD1 } from "./d1.ts";
 
-let recent: RecentSummaries | null = null;
+let cache: SummaryCache | null = null;
 
-/** D1, and what is remembered of it: the same for the Worker and the coordinators that live in one isolate with it. */
-export function openDatabase(d1: D1Database, { cacheSeconds }: Settings): Database {
-  recent ??= createRecentSummaries(cacheSeconds * 1000, Date.now);
-  return { ...openD1(d1), recent };
+/** D1 behind a summary cache, which the Worker shares with the coordinators in its isolate. */
+export function openCachedD1(
+  d1: D1Database,
+  { cacheSeconds }: Settings,
+): { database: Database; summaries: Summaries } {
+  cache ??= createSummaryCache(cacheSeconds * 1000, Date.now);
+  const database = invalidateAfter(openD1(d1), cache);
+  return { database, summaries: summariesThrough(cache, database) };
 }

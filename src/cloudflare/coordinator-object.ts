@@ -1,49 +1,50 @@
 import { DurableObject } from "cloudflare:workers";
 import { consoleLog } from "../log.ts";
-import { type Ask, type Coordinator, createCoordinator, type Memory } from "../refresh/coordinator.ts";
-import type { RefreshOutcome } from "../refresh/outcome.ts";
+import { type Coordinator, type CoordinatorState, createCoordinator } from "../refresh/coordinator.ts";
+import type { RefreshOutcome, RefreshTrigger } from "../refresh/coordinator-types.ts";
 import { refreshExperiment } from "../refresh/refresh-experiment.ts";
-import { describeProblems, parseSettings } from "../settings.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
-import { reachAlerter } from "./alerter-object.ts";
-import { openDatabase } from "./cached-d1.ts";
-import type { Env } from "./env.ts";
+import { openCachedD1 } from "./cached-d1.ts";
+import type { CoordinatorRpc, Env } from "./env.ts";
+import { requireSettings } from "./require-settings.ts";
+import { storageAlarm } from "./storage-alarm.ts";
+import { alerterStub } from "./stubs.ts";
 
-const MEMORY = "memory";
+const STATE = "state";
 const EXPERIMENT_ID = "experiment_id";
 
 /**
- * The coordinator of one experiment, as a Durable Object that is named by the experiment's id. Its alarm is durable
- * and goes off at least once, which is what makes an accepted refresh happen though the object is evicted.
+ * The coordinator of one experiment, named by the experiment's id. Its durable alarm makes an accepted refresh happen even
+ * if the object is evicted.
  */
-export class RefreshCoordinator extends DurableObject<Env> {
+export class RefreshCoordinator extends DurableObject<Env> implements CoordinatorRpc {
   #coordinator: Coordinator | null = null;
 
   refresh(experimentId: string, now: number): Promise<RefreshOutcome> {
     return this.#open(experimentId).refresh(now);
   }
 
-  ask(experimentId: string, ask: Ask): Promise<void> {
-    return this.#open(experimentId).ask(ask);
+  request(experimentId: string, trigger: RefreshTrigger): Promise<void> {
+    return this.#open(experimentId).request(trigger);
   }
 
   override async alarm(): Promise<void> {
     const experimentId = await this.ctx.storage.get<string>(EXPERIMENT_ID);
-    if (experimentId !== undefined) await this.#open(experimentId).wake();
+    if (experimentId !== undefined) await this.#open(experimentId).onAlarm();
   }
 
   #open(experimentId: string): Coordinator {
     if (this.#coordinator !== null) return this.#coordinator;
-    const settings = parseSettings({ ...this.env });
-    if (!settings.ok) throw new Error(describeProblems(settings.failure));
+    const settings = requireSettings(this.env);
     const { storage } = this.ctx;
+    const alarm = storageAlarm(storage);
     const refreshing = {
-      database: openDatabase(this.env.DB, settings.value),
-      warehouse: connectWarehouse(settings.value.warehouse),
-      settleMs: settings.value.settleMs,
-      eventsTtlDays: settings.value.eventsTtlDays,
-      states: settings.value.states,
-      alerts: reachAlerter(this.env.ALERTER, settings.value),
+      database: openCachedD1(this.env.DB, settings).database,
+      warehouse: connectWarehouse(settings.warehouse),
+      settleMs: settings.settleMs,
+      eventsTtlDays: settings.eventsTtlDays,
+      states: settings.states,
+      alerts: alerterStub(this.env, settings),
       clock: Date.now,
       log: consoleLog,
     };
@@ -51,20 +52,19 @@ export class RefreshCoordinator extends DurableObject<Env> {
       experimentId,
       refresh: (now) => refreshExperiment(refreshing, experimentId, now),
       alarm: {
-        get: () => storage.getAlarm(),
+        ...alarm,
         set: async (at) => {
-          // An alarm does not know the object's name: remember whom it is for.
+          // The alarm handler does not know the object's name, so the id is stored.
           await storage.put(EXPERIMENT_ID, experimentId);
-          await storage.setAlarm(at);
+          await alarm.set(at);
         },
-        clear: () => storage.deleteAlarm(),
       },
-      memory: {
-        load: async () => (await storage.get<Memory>(MEMORY)) ?? null,
-        save: (memory) => storage.put(MEMORY, memory),
+      storage: {
+        load: async () => (await storage.get<CoordinatorState>(STATE)) ?? null,
+        save: (state) => storage.put(STATE, state),
         clear: () => storage.deleteAll(),
       },
-      minIntervalMs: settings.value.refreshMinIntervalMs,
+      minIntervalMs: settings.refreshMinIntervalMs,
       clock: Date.now,
       random: Math.random,
       log: consoleLog,

@@ -1,16 +1,16 @@
 import type { D1Database, D1DatabaseSession } from "@cloudflare/workers-types";
 import { type Database, DatabaseUnavailable, type Row, type Statement } from "../store/database.ts";
 
-/** Whoever waits for D1 any longer is better served by a clear no. */
-const DEADLINE_MS = 5_000;
+/** After this time, a clear error serves a caller better than waiting on. */
+const TIMEOUT_MS = 5_000;
 
-/** D1 through its sessions: reads go to the nearest replica, transactions to the primary. */
+/** Opens D1. Reads go to the nearest replica, transactions to the primary. */
 export function openD1(d1: D1Database): Database {
   const prepare = (session: D1DatabaseSession, { sql, values }: Statement) => session.prepare(sql).bind(...values);
   return {
     async read(statement) {
       try {
-        const { results } = await inTime(prepare(d1.withSession("first-unconstrained"), statement).all<Row>());
+        const { results } = await withTimeout(prepare(d1.withSession("first-unconstrained"), statement).all<Row>());
         return results;
       } catch (error) {
         throw new DatabaseUnavailable("D1 did not answer a read", { cause: error });
@@ -19,7 +19,7 @@ export function openD1(d1: D1Database): Database {
     async transact(statements) {
       const session = d1.withSession("first-primary");
       try {
-        const answers = await inTime(session.batch<Row>(statements.map((statement) => prepare(session, statement))));
+        const answers = await withTimeout(session.batch<Row>(statements.map((statement) => prepare(session, statement))));
         return answers.map(({ results }) => results);
       } catch (error) {
         throw new DatabaseUnavailable("D1 did not answer a transaction", { cause: error });
@@ -28,12 +28,12 @@ export function openD1(d1: D1Database): Database {
   };
 }
 
-/** What is not answered in time is not undone: a late write stands, as one whose answer was lost. */
-async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+/** A timeout does not undo a write: it may still be committed, like one whose answer was lost. */
+async function withTimeout<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  const { promise: timeout, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
   try {
-    return await Promise.race([answer, deadline]);
+    return await Promise.race([answer, timeout]);
   } finally {
     clearTimeout(timer);
   }

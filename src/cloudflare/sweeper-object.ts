@@ -1,39 +1,37 @@
 import { DurableObject } from "cloudflare:workers";
 import { consoleLog } from "../log.ts";
-import { createRefreshSlice, type RefreshSlice, type SliceOutcome, sweep, sweepBudget } from "../refresh/sweep.ts";
-import { createSweeper } from "../refresh/exclusive-sweep.ts";
-import { describeProblems, parseSettings } from "../settings.ts";
+import { createExclusiveSweep } from "../refresh/exclusive-sweep.ts";
+import { createRefreshSlice, type RefreshSlice, type SliceOutcome } from "../refresh/refresh-slice.ts";
+import { sweep } from "../refresh/sweep.ts";
+import { sweepBudget } from "../refresh/sweep-times.ts";
 import { openD1 } from "./d1.ts";
-import type { Env } from "./env.ts";
-
-/** The name of the one object that sweeps. */
-export const SWEEPER = "sweeper";
+import type { Env, SweeperRpc } from "./env.ts";
+import { requireSettings } from "./require-settings.ts";
+import { coordinatorStubs, sweeperStub } from "./stubs.ts";
 
 /**
- * Sweeps, as a Durable Object of which there is one: so two sweeps never run at once, and all slices share one bound.
- * It hands them to itself by calls, because each call brings CPU time and subrequests of its own; in a single
- * invocation a sweep of 100,000 experiments would use them up.
+ * Sweeps. There is only one such object, so that two sweeps never run at once and all slices share one bound. It calls
+ * itself for each slice, because each call brings its own CPU time and subrequests: a sweep of 100,000 experiments would
+ * use up those of a single invocation.
  */
-export class Sweeper extends DurableObject<Env> {
-  #sweep = createSweeper(Date.now, (now) => this.#goRound(now));
+export class Sweeper extends DurableObject<Env> implements SweeperRpc {
+  #sweep = createExclusiveSweep(Date.now, (now) => this.#refreshAll(now));
   #refreshSlice: RefreshSlice | null = null;
 
-  /** One sweep; resolves to false if not all was refreshed. While one is under way, another shares its end. */
   sweep(now: number): Promise<boolean> {
     return this.#sweep(now);
   }
 
-  /** For itself. */
-  refreshSlice(experimentIds: string[], now: number, until: number): Promise<SliceOutcome> {
+  refreshSlice(experimentIds: readonly string[], now: number, until: number): Promise<SliceOutcome> {
     this.#refreshSlice ??= this.#createRefreshSlice();
     return this.#refreshSlice(experimentIds, now, until);
   }
 
-  async #goRound(now: number): Promise<boolean> {
-    const { warehouse, sweepConcurrency } = this.#settings();
-    // Anew for each sweep: a call that never ends must not take a place away from all that follow.
+  async #refreshAll(now: number): Promise<boolean> {
+    const { warehouse, sweepConcurrency } = requireSettings(this.env);
+    // Created for each sweep: a call that hangs in one sweep must not take a place in the next ones.
     this.#refreshSlice = this.#createRefreshSlice();
-    const self = this.env.SWEEPER.getByName(SWEEPER);
+    const self = sweeperStub(this.env);
     const deps = {
       database: openD1(this.env.DB),
       refreshSlice: (ids: readonly string[], now: number, until: number) => self.refreshSlice([...ids], now, until),
@@ -46,16 +44,10 @@ export class Sweeper extends DurableObject<Env> {
 
   #createRefreshSlice(): RefreshSlice {
     return createRefreshSlice({
-      refresh: (id, now) => this.env.COORDINATOR.getByName(id).refresh(id, now),
-      concurrency: this.#settings().sweepConcurrency,
+      refresh: coordinatorStubs(this.env).refresh,
+      concurrency: requireSettings(this.env).sweepConcurrency,
       clock: Date.now,
       log: consoleLog,
     });
-  }
-
-  #settings() {
-    const settings = parseSettings({ ...this.env });
-    if (!settings.ok) throw new Error(describeProblems(settings.failure));
-    return settings.value;
   }
 }

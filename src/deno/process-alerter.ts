@@ -1,20 +1,21 @@
-import { type Alerts, createAlerter } from "../alerts/alerter.ts";
-import { type Endpoint, postAlert } from "../alerts/post-alert.ts";
+import { type AlertDelivery, createAlerter } from "../alerts/alerter.ts";
+import { postAlert } from "../alerts/post-alert.ts";
 import { consoleLog } from "../log.ts";
+import type { AlertEndpoint } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
-export type ProcessAlerts = Alerts & {
-  /** Begins no more deliveries, and resolves when those under way have ended. */
+export type ProcessAlerter = AlertDelivery & {
+  /** Starts no more deliveries, and resolves when those in flight have ended. */
   stop(): Promise<void>;
 };
 
-/** The alerter of a single process. Its alarm ends with the process; what was not delivered stands in the database. */
-export function createAlerts(endpoint: Endpoint, database: Database): ProcessAlerts {
+/** The alerter of a single process. Its alarm ends with the process, but undelivered alerts stay in the database. */
+export function createProcessAlerter(endpoint: AlertEndpoint, database: Database): ProcessAlerter {
   let stopped = false;
-  let delivering: Promise<void> = Promise.resolve();
+  let inFlight: Promise<void> = Promise.resolve();
   const timer = createTimerAlarm(Date.now, () => {
-    delivering = alerter.wake();
+    inFlight = alerter.onAlarm();
   });
   const alerter = createAlerter({
     database,
@@ -25,11 +26,11 @@ export function createAlerts(endpoint: Endpoint, database: Database): ProcessAle
     log: consoleLog,
   });
   return {
-    ask: alerter.ask,
+    request: alerter.request,
     async stop() {
       stopped = true;
       await timer.clear();
-      await delivering;
+      await inFlight;
     },
   };
 }

@@ -1,42 +1,43 @@
 import pLimit from "p-limit";
-import { type Alarm, type Coordinator, createCoordinator, type Memory } from "../refresh/coordinator.ts";
+import type { Alarm } from "../alarm.ts";
+import { type Coordinator, type CoordinatorState, createCoordinator } from "../refresh/coordinator.ts";
 import type { Coordinators } from "../refresh/coordinator-types.ts";
 import { type RefreshDeps, refreshExperiment } from "../refresh/refresh-experiment.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
 export type ProcessCoordinators = Coordinators & {
-  /** Begins no more refreshes, and resolves when those under way have ended. */
+  /** Starts no more refreshes, and resolves when those in flight have ended. */
   stop(): Promise<void>;
 };
 
-type Lane = {
+type Entry = {
   coordinator: Coordinator;
   alarm: Alarm;
-  /** How many are at it: while there is one, the lane must not be forgotten. */
-  working: number;
-  /** True once its experiment is gone or final. */
+  /** The entry must not be removed while a call is active. */
+  activeCalls: number;
+  /** True once the experiment is deleted or final. */
   isOver: () => boolean;
 };
 
 /**
- * The coordinators of a single process, one for each experiment that something happens to. Their alarms and memories
- * end with the process; what it had accepted stands in the database, and the next start takes it up.
+ * The coordinators of a single process, created on demand for each experiment. Their alarms and states end with the process.
+ * Accepted requests stay in the database, and are taken up by the next start.
  */
-export function createCoordinators(
+export function createProcessCoordinators(
   deps: RefreshDeps & { minIntervalMs: number; concurrency: number; random: () => number },
 ): ProcessCoordinators {
-  const lanes = new Map<string, Lane>();
-  const underWay = new Set<Promise<unknown>>();
-  // Alarms may go off all at once; the warehouse has other work too.
+  const entries = new Map<string, Entry>();
+  const inFlight = new Set<Promise<unknown>>();
+  // Many alarms may go off at the same time: this bounds the load on the warehouse.
   const limit = pLimit(deps.concurrency);
   let stopped = false;
 
-  function laneOf(experimentId: string): Lane {
-    const known = lanes.get(experimentId);
-    if (known !== undefined) return known;
-    let memory: Memory | null = null;
-    let isKept = true;
-    const timer = createTimerAlarm(deps.clock, () => void track(experimentId, (lane) => lane.coordinator.wake()));
+  function entryFor(experimentId: string): Entry {
+    const existing = entries.get(experimentId);
+    if (existing !== undefined) return existing;
+    let state: CoordinatorState | null = null;
+    let isOver = false;
+    const timer = createTimerAlarm(deps.clock, () => void track(experimentId, ({ coordinator }) => coordinator.onAlarm()));
     const alarm = { ...timer, set: async (at: number) => (stopped ? undefined : timer.set(at)) };
     const coordinator = createCoordinator({
       experimentId,
@@ -45,15 +46,15 @@ export function createCoordinators(
           stopped ? { status: "skipped", reason: "superseded" } : refreshExperiment(deps, experimentId, now),
         ),
       alarm,
-      memory: {
-        load: async () => memory,
+      storage: {
+        load: async () => state,
         save: async (changed) => {
-          memory = changed;
-          isKept = true;
+          state = changed;
+          isOver = false;
         },
         clear: async () => {
-          memory = null;
-          isKept = false;
+          state = null;
+          isOver = true;
         },
       },
       minIntervalMs: deps.minIntervalMs,
@@ -61,33 +62,33 @@ export function createCoordinators(
       random: deps.random,
       log: deps.log,
     });
-    const lane: Lane = { coordinator, alarm, working: 0, isOver: () => !isKept };
-    lanes.set(experimentId, lane);
-    return lane;
+    const entry: Entry = { coordinator, alarm, activeCalls: 0, isOver: () => isOver };
+    entries.set(experimentId, entry);
+    return entry;
   }
 
-  /** Lets a lane work, and forgets it if that was its last work. */
-  async function track<Value>(experimentId: string, work: (lane: Lane) => Promise<Value>): Promise<Value> {
-    const lane = laneOf(experimentId);
-    lane.working += 1;
-    const working = work(lane);
-    underWay.add(working);
+  /** Runs a call, and removes the entry after the last one if its experiment is over. */
+  async function track<Value>(experimentId: string, call: (entry: Entry) => Promise<Value>): Promise<Value> {
+    const entry = entryFor(experimentId);
+    entry.activeCalls += 1;
+    const running = call(entry);
+    inFlight.add(running);
     try {
-      return await working;
+      return await running;
     } finally {
-      underWay.delete(working);
-      lane.working -= 1;
-      if (lane.working === 0 && lane.isOver()) lanes.delete(experimentId);
+      inFlight.delete(running);
+      entry.activeCalls -= 1;
+      if (entry.activeCalls === 0 && entry.isOver()) entries.delete(experimentId);
     }
   }
 
   return {
-    refresh: (experimentId, now) => track(experimentId, (lane) => lane.coordinator.refresh(now)),
-    ask: (experimentId, ask) => track(experimentId, (lane) => lane.coordinator.ask(ask)),
+    refresh: (experimentId, now) => track(experimentId, ({ coordinator }) => coordinator.refresh(now)),
+    request: (experimentId, trigger) => track(experimentId, ({ coordinator }) => coordinator.request(trigger)),
     async stop() {
       stopped = true;
-      for (const { alarm } of lanes.values()) await alarm.clear();
-      while (underWay.size > 0) await Promise.allSettled(underWay);
+      for (const { alarm } of entries.values()) await alarm.clear();
+      while (inFlight.size > 0) await Promise.allSettled(inFlight);
     },
   };
 }

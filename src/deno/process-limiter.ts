@@ -1,10 +1,10 @@
 import type { Limiter } from "../http/failed-attempts.ts";
 
-/** As in wrangler.toml. */
+/** The same limit as in wrangler.toml. */
 export const FAILED_ATTEMPTS = { limit: 100, periodSeconds: 60 };
 
-/** The rate limit of a single process: it counts anew in each period. */
-export function createLimiter(clock: () => number): Limiter {
+/** The rate limit of a single process, with fixed periods. */
+export function createProcessLimiter(clock: () => number): Limiter {
   let period = 0;
   const counts = new Map<string, number>();
   return async (key) => {

@@ -5,18 +5,18 @@ import { openService, type Service } from "./service.ts";
 
 export type Running = {
   service: Service;
-  /** Aborted when the service is told to stop: whoever keeps the process alive lets go of it then. */
+  /** Aborted when the service stops, for timers that would keep the process alive. */
   stopping: AbortSignal;
 };
 
 /**
- * Opens the service with the process's environment, and closes it at SIGTERM and SIGINT. Deno itself then takes no more
- * connections and sends what is still to be sent; the process ends when nothing is left to do.
+ * Opens the service with the process's environment, and closes it on SIGTERM and SIGINT. Deno itself then accepts no more
+ * connections and finishes the responses in flight. The process exits when nothing is left to do.
  *
- * A service that can't be opened is one line of the log and the end of the process.
+ * A service that can't be opened ends the process with one line in the log.
  */
 export async function runService(): Promise<Running> {
-  // One by one, so that the process needs the right to read these and no others.
+  // Read by name, so that the process needs permission for these variables only.
   const env = Object.fromEntries(settingNames.map((name) => [name, process.env[name]]));
   const service = await openService(env, process.env["STATE_DIR"] || ".state");
   if (!service.ok) {

@@ -1,36 +1,38 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { askForDelivery } from "../alerts/alerter.ts";
+import { requestDelivery } from "../alerts/alerter.ts";
 import { createApp } from "../app.ts";
 import { refuse } from "../http/problem.ts";
-import { createRecentSummaries } from "../store/summary-cache.ts";
 import { consoleLog } from "../log.ts";
-import { tidyWindows } from "../refresh/state-upkeep.ts";
-import { createRefreshSlice, sweep, sweepBudget } from "../refresh/sweep.ts";
-import { createSweeper } from "../refresh/exclusive-sweep.ts";
+import { createExclusiveSweep } from "../refresh/exclusive-sweep.ts";
+import { createRefreshSlice } from "../refresh/refresh-slice.ts";
+import { cleanUpWindows } from "../refresh/state-maintenance.ts";
+import { sweep } from "../refresh/sweep.ts";
+import { sweepBudget } from "../refresh/sweep-times.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
-import { listUnserved } from "../store/refresh-requests.ts";
+import { listPendingRequests } from "../store/refresh-requests.ts";
+import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/summary-cache.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
-import { createAlerts } from "./process-alerter.ts";
-import { createCoordinators } from "./process-coordinators.ts";
-import { createLimiter } from "./process-limiter.ts";
+import { createProcessAlerter } from "./process-alerter.ts";
+import { createProcessCoordinators } from "./process-coordinators.ts";
+import { createProcessLimiter } from "./process-limiter.ts";
 import { readMigrations } from "./read-migrations.ts";
 import { openSqlite } from "./sqlite.ts";
 
 export type Service = {
-  /** @param connection what Deno tells about it */
+  /** @param connection Deno's description of the connection */
   fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
-  /** One sweep; resolves to false if not all was refreshed. While one is under way, another shares its end. */
+  /** Runs one sweep, and resolves to false if not all experiments were refreshed. A call during a sweep shares its result. */
   sweep(now: number): Promise<boolean>;
-  /** Takes no more requests, lets what is under way end, and closes the database. */
+  /** Accepts no more requests, waits for what is in flight, and closes the database. */
   stop(): Promise<void>;
 };
 
 /**
- * The whole product in one process: the app, the coordinators and a SQLite file in `stateDir`. What the last process
- * had accepted and not done is taken up at once.
+ * Opens the whole product in one process: the app, the coordinators and a SQLite file in `stateDir`. It takes up at once
+ * what the last process had accepted and not finished.
  */
 export async function openService(
   env: Readonly<Record<string, string | undefined>>,
@@ -39,78 +41,78 @@ export async function openService(
   const parsed = parseSettings(env);
   if (!parsed.ok) return failed(describeProblems(parsed.failure));
   const settings = parsed.value;
-  const opened = openDatabase(stateDir);
-  if (!opened.ok) return opened;
-  const recent = createRecentSummaries(settings.cacheSeconds * 1000, Date.now);
-  const database = { ...opened.value, recent };
+  const { states, alertEndpoint, sweepConcurrency: concurrency } = settings;
+  const sqlite = openDatabase(stateDir);
+  if (!sqlite.ok) return sqlite;
+  const cache = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
+  const database = invalidateAfter(sqlite.value, cache);
   await migrate(database, readMigrations("migrations/d1"));
+
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, log: consoleLog };
-  const {
-    settleMs,
-    eventsTtlDays,
-    states,
-    alertEndpoint,
-    refreshMinIntervalMs: minIntervalMs,
-    sweepConcurrency: concurrency,
-  } = settings;
-  const alerts = alertEndpoint === null ? null : createAlerts(alertEndpoint, database);
-  const coordinators = createCoordinators({
+  const alerts = alertEndpoint === null ? null : createProcessAlerter(alertEndpoint, database);
+  const coordinators = createProcessCoordinators({
     ...shared,
-    settleMs,
-    eventsTtlDays,
+    settleMs: settings.settleMs,
+    eventsTtlDays: settings.eventsTtlDays,
     states,
     alerts,
-    minIntervalMs,
+    minIntervalMs: settings.refreshMinIntervalMs,
     concurrency,
     random: Math.random,
   });
   const { refresh } = coordinators;
-  const sweeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
+  const sweepDeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
   const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
-  const sweeper = createSweeper(Date.now, sweepAndTidy);
-  const app = createApp({ ...shared, settings, coordinators, limiter: createLimiter(Date.now) });
+  const exclusiveSweep = createExclusiveSweep(Date.now, sweepAndCleanUp);
+  const app = createApp({
+    ...shared,
+    settings,
+    summaries: summariesThrough(cache, database),
+    coordinators,
+    limiter: createProcessLimiter(Date.now),
+  });
 
-  const answering = new Set<Promise<Response>>();
-  let sweeping: Promise<boolean> | null = null;
+  const inFlight = new Set<Promise<Response>>();
+  let lastSweep: Promise<boolean> | null = null;
   let stopped = false;
 
   function fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
-    const answer = app.fetch(request, new Sender(connection));
-    if (answer instanceof Response) return answer;
-    answering.add(answer);
-    return answer.finally(() => answering.delete(answer));
+    const response = app.fetch(request, new Peer(connection));
+    if (response instanceof Response) return response;
+    inFlight.add(response);
+    return response.finally(() => inFlight.delete(response));
   }
 
-  async function sweepAndTidy(now: number): Promise<boolean> {
-    const done = await sweep(sweeps, now, Date.now() + budget);
-    if (states !== null) await tidyWindows({ ...shared, ...states });
-    await askForDelivery(alerts, consoleLog);
-    return done;
+  async function sweepAndCleanUp(now: number): Promise<boolean> {
+    const isComplete = await sweep(sweepDeps, now, Date.now() + budget);
+    if (states !== null) await cleanUpWindows({ ...shared, ...states });
+    await requestDelivery(alerts, consoleLog);
+    return isComplete;
   }
 
-  await askForDelivery(alerts, consoleLog);
-  for (const experimentId of await listUnserved(database)) await coordinators.ask(experimentId, "edit");
+  await requestDelivery(alerts, consoleLog);
+  for (const experimentId of await listPendingRequests(database)) await coordinators.request(experimentId, "edit");
   return ok({
     fetch,
     sweep(now) {
-      sweeping = sweeper(now);
-      return sweeping;
+      lastSweep = exclusiveSweep(now);
+      return lastSweep;
     },
     async stop() {
       stopped = true;
-      while (answering.size > 0) await Promise.allSettled(answering);
+      while (inFlight.size > 0) await Promise.allSettled(inFlight);
       await coordinators.stop();
-      await sweeping;
+      await lastSweep;
       await alerts?.stop();
-      database.close();
+      sqlite.value.close();
     },
   });
 }
 
-/** Whose address is only looked up if somebody wants to know it: to do so takes time. */
-class Sender {
+/** The other end of a connection. Reading its address takes time, so it is read only where it is needed. */
+class Peer {
   readonly #connection: { remoteAddr: object };
 
   constructor(connection: { remoteAddr: object }) {
@@ -128,6 +130,6 @@ function openDatabase(stateDir: string): Result<ReturnType<typeof openSqlite>, s
     mkdirSync(stateDir, { recursive: true });
     return ok(openSqlite(join(stateDir, "edge-exposures.sqlite")));
   } catch (error) {
-    return failed(`STATE_DIR ${stateDir} can't be used: ${String(error)}`);
+    return failed(`STATE_DIR ${stateDir} is not usable. Check its path and permissions: ${String(error)}`);
   }
 }

@@ -2,8 +2,8 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Database, DatabaseUnavailable, type Row, type Statement } from "../store/database.ts";
 
 /**
- * One SQLite file behind the interface that D1 has elsewhere: the same statements, the same migrations. The connection
- * is the only writer, and a transaction runs from begin to commit without giving way to anything.
+ * Opens a SQLite file behind the interface of D1, with the same statements and migrations. The connection is the only
+ * writer, and a transaction runs from begin to commit without yielding.
  */
 export function openSqlite(path: string): Database & { close(): void } {
   const sqlite = new DatabaseSync(path);

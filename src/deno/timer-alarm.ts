@@ -1,11 +1,11 @@
-import type { Alarm } from "../refresh/coordinator.ts";
+import type { Alarm } from "../alarm.ts";
 
-/** What a timer can be set to at most. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-/** By how much a timer may be too early for the clock, which only shows whole milliseconds. */
-const MOST_EARLY = 2;
+/** The longest delay that setTimeout supports. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A timer may fire early by this much, because the clock shows whole milliseconds only. */
+const MAX_EARLY_MS = 2;
 
-/** An alarm that lasts as long as the process. A clock that is set back after it was set does not put it off. */
+/** An alarm that lasts as long as the process. Setting the clock back does not delay an alarm that is set. */
 export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm {
   let due: number | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -17,13 +17,13 @@ export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm 
 
   function wait(left: number): void {
     clearTimeout(timer);
-    const step = Math.min(left, LONGEST_TIMER);
+    const step = Math.min(left, MAX_TIMER_MS);
     timer = setTimeout(() => (step < left ? wait(left - step) : fire()), step);
   }
 
   function fire(): void {
     const early = due === null ? 0 : due - clock();
-    if (early > 0 && early <= MOST_EARLY) {
+    if (early > 0 && early <= MAX_EARLY_MS) {
       wait(early);
     } else {
       due = null;

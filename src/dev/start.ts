@@ -1,3 +1,4 @@
+import { adviceFor } from "../warehouse/advice.ts";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
@@ -6,7 +7,6 @@ import { DatabaseSync } from "node:sqlite";
 import { consoleLog, describeBug } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
-import { adviceFor } from "../warehouse/failure.ts";
 import { createDemo } from "./demo.ts";
 import { startDeno } from "./local-deno.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";

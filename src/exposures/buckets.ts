@@ -1,6 +1,6 @@
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
-const LONGEST_HOURLY_WINDOW = 72 * HOUR;
+const MAX_HOURLY_WINDOW = 72 * HOUR;
 
 /** The half-open interval `[from, to)` that exposures are counted in, in epoch milliseconds. */
 export type Window = { from: number; to: number };
@@ -15,7 +15,7 @@ export type Buckets = { granularity: Granularity; size: number; first: number; c
  * rounding them down gives UTC hours and days.
  */
 export function bucketsOf({ from, to }: Window): Buckets {
-  const granularity = to - from <= LONGEST_HOURLY_WINDOW ? "hour" : "day";
+  const granularity = to - from <= MAX_HOURLY_WINDOW ? "hour" : "day";
   const size = granularity === "hour" ? HOUR : DAY;
   const first = Math.floor(from / size) * size;
   const last = Math.floor((to - 1) / size) * size;

@@ -1,75 +1,15 @@
 import { DAY } from "./buckets.ts";
+import { formatDays, formatIdentities, formatNumber, formatPercent, formatUtc, quoteName } from "./format.ts";
 import type { Evidence, Finding } from "./health.ts";
-import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
-import { decimal, number, people, percent, period, quoted, short, utc } from "./format.ts";
 
-// One function a check. Each is a sentence about figures, so that whoever doubts it can count again.
-
-const LEAST_IDENTITIES = 100;
-const SURE = 0.001;
-
-/** A variant that identities should get a share of. */
-type Arm = { key: string; share: number; identities: number; added: readonly number[] };
-
-/** Were identities split as the weights say? Quarantined ones, and variants without a weight, don't matter. */
-export function checkSampleRatio({ summary, variants }: Evidence): Finding<"sample_ratio"> {
-  const weighted = variants.filter(({ weight }) => weight > 0);
-  const shares = sharesOf(weighted.map(({ weight }) => weight));
-  const arms: Arm[] = weighted.map(({ key }, index) => {
-    const { total, added } = summary.variants.get(key) ?? { total: 0, added: [] };
-    return { key, share: shares[index] ?? 0, identities: total, added };
-  });
-  const all = arms.reduce((sum, { identities }) => sum + identities, 0);
-  const isEnough = arms.length >= 2 && all >= LEAST_IDENTITIES;
-  const addedTo = arms.map(({ added }) => added);
-  const ratio = isEnough ? testSampleRatio(shares, addedTo) : null;
-  return {
-    ...judgeSplit(arms, all, ratio),
-    figures: {
-      p_value: ratio?.pValue ?? null,
-      sequential_p_value: ratio?.sequentialPValue ?? null,
-      expected: new Map(arms.map(({ key, share }) => [key, share])),
-      observed: new Map(arms.map(({ key, identities }) => [key, identities])),
-    },
-  };
-}
-
-function judgeSplit(arms: readonly Arm[], all: number, ratio: SampleRatio | null): Pick<Finding, "status" | "detail"> {
-  if (arms.length < 2)
-    return { status: "waiting", detail: "There is no split to check: configure at least two variants with weights." };
-  if (ratio === null)
-    return { status: "waiting", detail: `${people(all)} so far: the split is checked from ${LEAST_IDENTITIES} on.` };
-
-  const [isOff, isSurelyOff] = [ratio.pValue < SURE, ratio.sequentialPValue < SURE];
-  const [once, always] = [`chi-square p = ${short(ratio.pValue)}`, `sequential p = ${short(ratio.sequentialPValue)}`];
-  if (isSurelyOff) {
-    const what = isOff
-      ? `${worstOf(arms, all)}, which chance does not explain`
-      : `The split of ${people(all)} is not far off now (${once}), but was further off earlier than chance explains`;
-    const act = "trust no result before you know why, and look for redirects, crashes, bots or caches of one variant";
-    return { status: "unhealthy", detail: `${what} (${always}): ${act}.` };
-  }
-  if (isOff) {
-    const doubt = "the test that holds however often one looks is not sure yet";
-    const detail = `${worstOf(arms, all)} (${once}), but ${doubt} (${always}): wait for more identities.`;
-    return { status: "warning", detail };
-  }
-  return { status: "healthy", detail: `${people(all)} are split as configured, as far as chance allows (${always}).` };
-}
-
-function worstOf(arms: readonly Arm[], all: number): string {
-  const offBy = ({ share, identities }: Arm) => chiSquare([share], [identities], all);
-  const worst = arms.reduce((worst, arm) => (offBy(arm) > offBy(worst) ? arm : worst));
-  const expected = all * worst.share;
-  return `${quoted(worst.key)} has ${number(worst.identities)} of ${people(all)} instead of ${expected < 10 ? decimal(expected) : number(expected)}`;
-}
+// One function per check; checkSampleRatio has a file of its own. Each sentence names the figures behind it.
 
 /** How many saw several variants, and so count for none? */
 export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_variants"> {
   const { excludedIdentities: excluded, totalIdentities } = summary;
   const share = shareOf(excluded, excluded + totalIdentities);
   const figures = { share, excluded_identities: excluded };
-  const what = `Several variants were seen by ${number(excluded)} of ${people(excluded + totalIdentities)} (${percent(share ?? 0)}), left out of all counts`;
+  const what = `Several variants were seen by ${formatNumber(excluded)} of ${formatIdentities(excluded + totalIdentities)} (${formatPercent(share ?? 0)}), left out of all counts`;
   const act =
     "look for changed weights, identities that several people share, and flags read before the identity is known";
   if (share === null || excluded === 0)
@@ -98,9 +38,9 @@ export function checkUnknownVariants({ summary, variants }: Evidence): Finding<"
   const figures = { variants: unknown };
   if (unknown.size === 0)
     return { status: "healthy", figures, detail: "Every variant seen is configured and has a weight." };
-  const names = [...unknown.keys()].slice(0, 3).map(quoted).join(", ");
-  const more = unknown.size > 3 ? ` and ${number(unknown.size - 3)} more` : "";
-  const detail = `${people(identities)} saw ${names}${more}, not configured or without a weight: configure what is served, or find out who serves it.`;
+  const names = [...unknown.keys()].slice(0, 3).map(quoteName).join(", ");
+  const more = unknown.size > 3 ? ` and ${formatNumber(unknown.size - 3)} more` : "";
+  const detail = `${formatIdentities(identities)} saw ${names}${more}, not configured or without a weight: configure what is served, or find out who serves it.`;
   return { status: "warning", figures, detail };
 }
 
@@ -117,16 +57,16 @@ export function checkExposuresArriving({
     if (isRunning && to - from < DAY)
       return { status: "waiting", figures, detail: "No exposures yet: some are expected in the first 24 hours." };
     const when = isRunning
-      ? `since the start, ${utc(from)}`
-      : `between its start, ${utc(from)}, and its end, ${utc(to)}`;
+      ? `since the start, ${formatUtc(from)}`
+      : `between its start, ${formatUtc(from)}, and its end, ${formatUtc(to)}`;
     const detail = `No exposures came ${when}: ${act}.`;
     return { status: "unhealthy", figures, detail };
   }
   if (isRunning && latest < to - DAY) {
-    const detail = `No exposures came in the last 24 hours (the latest at ${utc(latest)}): ${act}.`;
+    const detail = `No exposures came in the last 24 hours (the latest at ${formatUtc(latest)}): ${act}.`;
     return { status: "warning", figures, detail };
   }
-  return { status: "healthy", figures, detail: `The latest exposure came at ${utc(latest)}.` };
+  return { status: "healthy", figures, detail: `The latest exposure came at ${formatUtc(latest)}.` };
 }
 
 /** Do buckets that seem complete still grow? */
@@ -136,7 +76,7 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
   const figures = { share, late_identities: late };
   if (share === null || late === 0)
     return { status: "healthy", figures, detail: "No first exposure was collected more than an hour late." };
-  const what = `The first exposure was collected more than an hour late for ${number(late)} of ${people(identities)} (${percent(share ?? 0)})`;
+  const what = `The first exposure was collected more than an hour late for ${formatNumber(late)} of ${formatIdentities(identities)} (${formatPercent(share ?? 0)})`;
   return share >= 0.05
     ? { status: "warning", figures, detail: `${what}: recent buckets will still grow, so leave them out for now.` }
     : { status: "healthy", figures, detail: `${what}.` };
@@ -146,10 +86,10 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
 export function checkWindow({ window: { from, to }, eventsTtlDays }: Evidence): Finding<"window"> {
   const days = (to - from) / DAY;
   const figures = { days, events_ttl_days: eventsTtlDays };
-  const length = days < 1 ? "less than a day" : period(days);
+  const length = days < 1 ? "less than a day" : formatDays(days);
   if (eventsTtlDays === 0)
     return { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for good.` };
-  const kept = period(eventsTtlDays);
+  const kept = formatDays(eventsTtlDays);
   return days > eventsTtlDays
     ? {
         status: "warning",
@@ -167,7 +107,7 @@ export function checkInvalidEvents({ collection }: Evidence): Finding<"invalid_e
   const figures = { share, invalid_events: invalid };
   if (share === null || invalid === 0)
     return { status: "healthy", figures, detail: "Every event names an identity and a variant." };
-  const what = `No identity or no variant is named by ${number(invalid)} of ${number(events)} events (${percent(share ?? 0)}), which count for nothing`;
+  const what = `No identity or no variant is named by ${formatNumber(invalid)} of ${formatNumber(events)} events (${formatPercent(share ?? 0)}), which count for nothing`;
   return share >= 0.01
     ? { status: "warning", figures, detail: `${what}: find the SDK or the code that sends them.` }
     : { status: "healthy", figures, detail: `${what}.` };

@@ -4,21 +4,21 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
-export const number = (value: number) => whole.format(value);
-export const decimal = (value: number) => oneDigit.format(value);
-export const percent = (share: number) => percentage.format(share);
-export const people = (count: number) => `${number(count)} ${count === 1 ? "identity" : "identities"}`;
-export const period = (days: number) => `${decimal(days)} ${decimal(days) === "1" ? "day" : "days"}`;
+export const formatNumber = (value: number) => whole.format(value);
+export const formatDecimal = (value: number) => oneDigit.format(value);
+export const formatPercent = (share: number) => percentage.format(share);
+export const formatIdentities = (count: number) => `${formatNumber(count)} ${count === 1 ? "identity" : "identities"}`;
+export const formatDays = (days: number) => `${formatDecimal(days)} ${formatDecimal(days) === "1" ? "day" : "days"}`;
 
 /** @param time epoch milliseconds */
-export const utc = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+export const formatUtc = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
 /** Two digits are enough to judge a p-value by. */
-export const short = (pValue: number) =>
+export const formatPValue = (pValue: number) =>
   pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2)));
 
 /** A name that anyone may have chosen: no longer than a sentence bears, and unable to break its line or turn it round. */
-export function quoted(key: string): string {
+export function quoteName(key: string): string {
   const characters = [...key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
   return `"${(characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("")}"`;
 }

@@ -1,31 +1,34 @@
 import type { Check, CheckName, CheckStatus, Health } from "./health.ts";
 
-/** How bad a check is. */
 const LEVELS: Record<CheckStatus, number> = { waiting: 0, healthy: 0, warning: 1, unhealthy: 2 };
 
 /**
- * What must be remembered of each check to tell of it once: how bad it was at the last refresh, and how bad it was told
- * to be since it was well. One that was well has nothing to remember.
+ * The state that decides whether a check is alerted: its level at the last refresh, and the worst level alerted since it
+ * was last healthy. A healthy check has no entry.
  */
-export type Watch = Partial<Record<CheckName, { last: number; told: number }>>;
+export type HealthHistory = Partial<Record<CheckName, { last: number; alerted: number }>>;
 
-/** A check that has turned to a status that is worth telling. */
-export type Onset = { check: Check; status: "warning" | "unhealthy" };
+/** A check that has turned to a status worth an alert. */
+export type HealthTransition = { check: Check; status: "warning" | "unhealthy" };
 
 /**
- * What is to be told after a refresh. A check has turned to a status when two refreshes in a row found it no better;
- * that is told once, and again only if it gets worse, or comes back after the check was well.
+ * Updates the history after a refresh, and returns the transitions to alert. A check has turned to a status once two
+ * refreshes in a row found it at least as bad. A transition is alerted once, and again only if the check gets worse, or
+ * turns bad again after it was healthy.
  */
-export function watchHealth(before: Watch, { checks }: Health): { watch: Watch; onsets: Onset[] } {
-  const watch: Watch = {};
-  const onsets: Onset[] = [];
+export function trackHealth(
+  before: HealthHistory,
+  { checks }: Health,
+): { history: HealthHistory; transitions: HealthTransition[] } {
+  const history: HealthHistory = {};
+  const transitions: HealthTransition[] = [];
   for (const check of checks) {
     const level = LEVELS[check.status];
     if (level === 0) continue;
-    const { last, told } = before[check.name] ?? { last: 0, told: 0 };
+    const { last, alerted } = before[check.name] ?? { last: 0, alerted: 0 };
     const turnedTo = Math.min(last, level);
-    if (turnedTo > told) onsets.push({ check, status: turnedTo === 1 ? "warning" : "unhealthy" });
-    watch[check.name] = { last: level, told: Math.max(turnedTo, told) };
+    if (turnedTo > alerted) transitions.push({ check, status: turnedTo === 1 ? "warning" : "unhealthy" });
+    history[check.name] = { last: level, alerted: Math.max(turnedTo, alerted) };
   }
-  return { watch, onsets };
+  return { history, transitions };
 }

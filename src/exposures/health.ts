@@ -1,12 +1,11 @@
 import type { Variant } from "../experiment.ts";
 import type { Window } from "./buckets.ts";
-import * as checks from "./checks.ts";
 import type { Collection, Summary } from "./summary.ts";
 
 export const checkStatuses = ["waiting", "healthy", "warning", "unhealthy"] as const;
 export type CheckStatus = (typeof checkStatuses)[number];
 
-/** What each check is decided by, under the names and in the order of the answer. */
+/** The figures behind each check, with the names and in the order of the response. */
 export const figureNames = {
   sample_ratio: ["p_value", "sequential_p_value", "expected", "observed"],
   multiple_variants: ["share", "excluded_identities"],
@@ -18,12 +17,12 @@ export const figureNames = {
 } as const;
 export type CheckName = keyof typeof figureNames;
 
-/** A time is ISO 8601 text, numbers by variant are a Map, and what does not exist is null. */
+/** A number, a time as ISO 8601 text, or numbers by variant. Null where there is nothing to compute it from. */
 export type Figure = number | string | null | ReadonlyMap<string, number>;
 
 export type Finding<Name extends CheckName = CheckName> = {
   status: CheckStatus;
-  /** One sentence: what, how sure, what to do. */
+  /** One sentence: the finding, its certainty, and what to do. */
   detail: string;
   figures: Readonly<Record<(typeof figureNames)[Name][number], Figure>>;
 };
@@ -35,18 +34,18 @@ export type Check = {
   figures: Readonly<Record<string, Figure>>;
 };
 
-/** Whether the numbers of an experiment can be trusted. */
+/** The judgement of an experiment's numbers: every check, and the worst of their statuses. */
 export type Health = { status: CheckStatus; checks: readonly Check[] };
 
-/** What the checks know. */
+/** The input of every check. */
 export type Evidence = {
   window: Window;
-  /** Whether the experiment goes on after the window. */
+  /** True if the experiment continues after the window. */
   isRunning: boolean;
   variants: readonly Variant[];
   summary: Summary;
   collection: Collection;
-  /** How long the warehouse keeps events; 0: for good. */
+  /** Days until the warehouse deletes an event; 0: never. */
   eventsTtlDays: number;
 };
 
@@ -60,25 +59,10 @@ export const checkNames = [
   "invalid_events",
 ] as const satisfies CheckName[];
 
-const CHECKS: { [Name in CheckName]: (evidence: Evidence) => Finding<Name> } = {
-  sample_ratio: checks.checkSampleRatio,
-  multiple_variants: checks.checkMultipleVariants,
-  unknown_variants: checks.checkUnknownVariants,
-  exposures_arriving: checks.checkExposuresArriving,
-  late_events: checks.checkLateEvents,
-  window: checks.checkWindow,
-  invalid_events: checks.checkInvalidEvents,
-};
-
-export function checkHealth(evidence: Evidence): Health {
-  const found = checkNames.map((name): Check => ({ name, ...CHECKS[name](evidence) }));
-  return { status: statusOf(found), checks: found };
-}
-
-/** From the worst to the best. */
+/** The statuses from worst to best. */
 export const SEVERITY: readonly CheckStatus[] = ["unhealthy", "warning", "waiting", "healthy"];
 
-/** The worst of several: one check that has to wait keeps the whole from being healthy. */
-export function statusOf(found: readonly { status: CheckStatus }[]): CheckStatus {
+/** The worst status of several checks. A single waiting check keeps the whole from being healthy. */
+export function worstStatus(found: readonly { status: CheckStatus }[]): CheckStatus {
   return SEVERITY.find((status) => found.some((check) => check.status === status)) ?? "healthy";
 }

@@ -1,6 +1,7 @@
 import { bucketsOf, type Window } from "./buckets.ts";
-import { type Check, checkNames, checkStatuses, type Figure, figureNames, type Health, statusOf } from "./health.ts";
-import { type ExposureCount, serialise, summarise } from "./summary.ts";
+import { type Check, checkNames, checkStatuses, type Figure, figureNames, type Health, worstStatus } from "./health.ts";
+import { serialise } from "./serialise.ts";
+import { type ExposureCount, summarise } from "./summary.ts";
 
 /**
  * The text that `serialise` once wrote, from what JSON made of it. The numbers are counted again from each bucket's
@@ -8,7 +9,7 @@ import { type ExposureCount, serialise, summarise } from "./summary.ts";
  * it rests on more than the numbers.
  * @param configured the variants' keys: JSON loses the order of keys like `2`, so they get that of a refresh
  */
-export function restore(exposures: unknown, window: Window, configured: readonly string[]): string | null {
+export function restoreExposures(exposures: unknown, window: Window, configured: readonly string[]): string | null {
   const points = property(property(exposures, "timeseries"), "points");
   const excluded = property(exposures, "excluded_identities");
   if (!Array.isArray(points) || points.length !== bucketsOf(window).count || !isCount(excluded)) return null;
@@ -42,7 +43,7 @@ function restoreHealth(health: unknown, keys: ReadonlySet<string>): Health | nul
     for (const figure of figureNames[name]) figures[figure] = restoreFigure(property(check, figure), order);
     checks.push({ name, status, detail, figures });
   }
-  return { status: statusOf(checks), checks };
+  return { status: worstStatus(checks), checks };
 }
 
 /** What is no figure becomes one that is not the same. */

@@ -13,9 +13,9 @@ export function sharesOf(weights: readonly number[]): number[] {
   // A power of two changes no digit, and keeps the sum of large weights finite; 2 ** 1024 would not be.
   const scale = 2 ** Math.min(-Math.floor(Math.log2(Math.max(...weights))), 1023);
   const sum = weights.reduce((sum, weight) => sum + weight * scale, 0);
-  return weights.map((weight) => Math.max((weight * scale) / sum, LEAST_SHARE));
+  return weights.map((weight) => Math.max((weight * scale) / sum, MIN_SHARE));
 }
-const LEAST_SHARE = 1e-280;
+const MIN_SHARE = 1e-280;
 
 /**
  * Whether identities were split as they should be.

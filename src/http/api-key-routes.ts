@@ -1,17 +1,17 @@
 import { Hono } from "hono";
 import { type ApiKey, addApiKey, deleteApiKey, listApiKeys } from "../store/api-keys.ts";
-import { apiKeyAnswer, pageOf } from "./responses.ts";
 import { apiKeyId, generateApiKey, sha256Hex } from "./api-key-format.ts";
-import type { AppDeps } from "../app.ts";
+import type { Authentication } from "./authentication.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
+import type { AppDeps } from "./deps.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
+import { apiKeyJson, pageOf } from "./responses.ts";
 import { apiKeyBody, pageQuery } from "./schemas.ts";
-import type { SignIn } from "./authentication.ts";
 
-export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono<AppEnv> {
+export function apiKeyRoutes({ database, clock }: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
-  const admin = signIn.require("admin");
+  const admin = authentication.require("admin");
 
   app.post("/", admin, async (c) => {
     const now = clock();
@@ -26,7 +26,7 @@ export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono
     const entry: ApiKey = { id: apiKeyId(sha256), name, environmentKey, role, createdAt: now, expiresAt };
     await addApiKey(database, entry, sha256);
     c.var.log("info", "api_key.created", { api_key_id: entry.id, role, environment_key: environmentKey });
-    return c.json({ ...apiKeyAnswer(entry), key }, 201, { "Cache-Control": "no-store" });
+    return c.json({ ...apiKeyJson(entry), key }, 201, { "Cache-Control": "no-store" });
   });
 
   app.get("/", admin, async (c) => {
@@ -34,14 +34,14 @@ export function apiKeyRoutes({ database, clock }: AppDeps, signIn: SignIn): Hono
     if (!query.ok) return refuse(query.failure);
     const { limit, cursor } = query.value;
     const { shown, next_cursor } = pageOf(await listApiKeys(database, cursor ?? null, limit + 1), limit);
-    return c.json({ api_keys: shown.map(apiKeyAnswer), next_cursor });
+    return c.json({ api_keys: shown.map(apiKeyJson), next_cursor });
   });
 
   app.delete("/:id", admin, async (c) => {
     const id = c.req.param("id");
     const sha256 = await deleteApiKey(database, id);
     if (sha256 === null) return refuse({ kind: "not_found" });
-    signIn.forget(sha256);
+    authentication.forgetKey(sha256);
     c.var.log("info", "api_key.revoked", { api_key_id: id });
     return c.body(null, 204);
   });

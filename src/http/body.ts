@@ -7,8 +7,8 @@ export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
 /**
- * The body as text, or null if it is not UTF-8. Byte for byte: encoding it again gives what was sent. Fails if it is
- * longer than the limit, declared or sent, or breaks off: the caller is gone then, or sends no HTTP.
+ * Reads the body as text; null if it is not UTF-8. Encoding the text again gives the same bytes. Fails if the declared or
+ * actual length exceeds the limit, or if the body ends early.
  */
 export async function readText(c: Context, limit: number): Promise<Result<string | null, Refusal>> {
   const tooLarge = failed({ kind: "body_too_large", limit } as const);
@@ -35,7 +35,7 @@ export async function readText(c: Context, limit: number): Promise<Result<string
   }
 }
 
-/** The body of a request as a value of the schema, or why it is none. */
+/** Reads and parses the body of a request. */
 export async function readBody<Schema extends z.ZodType>(
   c: Context,
   limit: number,
@@ -45,7 +45,7 @@ export async function readBody<Schema extends z.ZodType>(
   return text.ok ? parseBody(c.req.header("Content-Type"), text.value, schema) : text;
 }
 
-/** A body as a value of the schema, or why it is none. */
+/** Parses a JSON body by the schema. */
 export function parseBody<Schema extends z.ZodType>(
   contentType: string | undefined,
   body: string | null,
@@ -63,12 +63,12 @@ export function parseBody<Schema extends z.ZodType>(
   return parseInput(schema, value);
 }
 
-/** Whether a Content-Type is that one, with or without parameters. */
+/** Compares a Content-Type header, whose parameters are ignored, with a media type. */
 export function isOfType(contentType: string | undefined, type: string): boolean {
   return contentType?.split(";")[0]?.trim().toLowerCase() === type;
 }
 
-/** A value of the schema, or the list of what is wrong with it. */
+/** Parses a value by the schema. Fails with every error in it. */
 export function parseInput<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
@@ -81,6 +81,6 @@ function errorsOf({ issues }: z.ZodError): InputError[] {
   return issues.flatMap((issue) => {
     const path = issue.path.map(String);
     if (issue.code !== "unrecognized_keys") return [{ path: path.join("."), message: issue.message }];
-    return issue.keys.map((key) => ({ path: [...path, key].join("."), message: "is not known here: leave it out" }));
+    return issue.keys.map((key) => ({ path: [...path, key].join("."), message: "is unknown: leave it out" }));
   });
 }

@@ -1,19 +1,19 @@
 import { Hono } from "hono";
-import { askFor } from "../refresh/request-refresh.ts";
+import { notifyCoordinators } from "../refresh/request-refresh.ts";
 import { deleteExperiment, getExperiment, listExperiments, putExperiment } from "../store/experiments.ts";
-import { experimentAnswer, pageOf } from "./responses.ts";
-import type { AppDeps } from "../app.ts";
+import type { Authentication } from "./authentication.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
+import type { AppDeps } from "./deps.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
+import { experimentJson, pageOf } from "./responses.ts";
 import { experimentBody, experimentId, experimentInput, listQuery } from "./schemas.ts";
-import type { SignIn } from "./authentication.ts";
 
-export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
+export function experimentRoutes(deps: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const { database, clock } = deps;
   const app = new Hono<AppEnv>();
-  const read = signIn.require("read");
-  const write = signIn.require("write");
+  const read = authentication.require("read");
+  const write = authentication.require("write");
 
   app.put("/:id", write, async (c) => {
     const body = await readBody(c, 64 * KIB, experimentBody);
@@ -30,12 +30,13 @@ export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     const saved = await putExperiment(database, input, caller.environmentKey, now);
     if (!saved.ok) {
       if (saved.failure !== "forbidden") return refuse({ kind: saved.failure });
-      return refuse({ kind: "forbidden", detail: "This key is bound to another environment." });
+      const detail = "This key is bound to another environment. Use a key of this environment, or of all.";
+      return refuse({ kind: "forbidden", detail });
     }
     const { experiment, created, refreshRequested } = saved.value;
     log("info", "experiment.saved", { experiment_id: experiment.id, created, by: caller.name });
-    if (refreshRequested) await askFor(deps.coordinators, log, [experiment.id], "edit");
-    return c.json(experimentAnswer(experiment, now), created ? 201 : 200);
+    if (refreshRequested) await notifyCoordinators(deps.coordinators, log, [experiment.id], "edit");
+    return c.json(experimentJson(experiment, now), created ? 201 : 200);
   });
 
   app.get("/", read, async (c) => {
@@ -51,12 +52,12 @@ export function experimentRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
       limit: limit + 1,
     };
     const { shown, next_cursor } = pageOf(await listExperiments(database, filter, now), limit);
-    return c.json({ experiments: shown.map((experiment) => experimentAnswer(experiment, now)), next_cursor });
+    return c.json({ experiments: shown.map((experiment) => experimentJson(experiment, now)), next_cursor });
   });
 
   app.get("/:id", read, async (c) => {
     const experiment = await getExperiment(database, c.req.param("id"), c.var.caller.environmentKey);
-    return experiment === null ? refuse({ kind: "not_found" }) : c.json(experimentAnswer(experiment, clock()));
+    return experiment === null ? refuse({ kind: "not_found" }) : c.json(experimentJson(experiment, clock()));
   });
 
   app.delete("/:id", write, async (c) => {

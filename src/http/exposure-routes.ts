@@ -1,103 +1,83 @@
 import { Hono } from "hono";
-import type { Log } from "../log.ts";
-import { askFor } from "../refresh/request-refresh.ts";
-import type { Scope } from "../store/experiments.ts";
-import { noteCall } from "../store/refresh-requests.ts";
-import { getSummary, getSummaryWithApiKey, type StoredSummary } from "../store/summaries.ts";
-import { exposuresAnswer, exposuresETag, isoTime, matchesETag } from "./responses.ts";
-import type { AppDeps } from "../app.ts";
+import { requestManualRefresh } from "../refresh/request-refresh.ts";
+import type { StoredSummary } from "../store/summaries.ts";
+import type { Authentication } from "./authentication.ts";
+import type { Caller } from "./caller.ts";
+import type { AppDeps } from "./deps.ts";
+import { exposuresETag, matchesETag } from "./etag.ts";
 import { refuse } from "./problem.ts";
 import { type AppEnv, REQUEST_ID, requestIdOf } from "./request-context.ts";
-import type { Caller, SignIn } from "./authentication.ts";
+import { exposuresJson, isoTime } from "./responses.ts";
 
 const HIT = "cache;desc=hit";
 const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;
 
-export type Exposures = {
+export type ExposureRoutes = {
   routes: Hono<AppEnv>;
   /**
-   * The short way to the answer that is asked for most: when both caller and summary are known, nothing has to be
-   * waited for. Null for everything else, be it a miss or a mistake: that is for the routes, which would answer a hit
-   * the same.
+   * Answers the most frequent request without awaiting anything: the caller and the summary are both cached. Returns null
+   * for everything else, which is left to the routes. They would give the same response to a hit.
    */
-  shortWay(request: Request): Response | null;
+  fastPath(request: Request): Response | null;
 };
 
-export function createExposures(deps: AppDeps, signIn: SignIn): Exposures {
-  const { database, clock } = deps;
+export function createExposureRoutes(deps: AppDeps, authentication: Authentication): ExposureRoutes {
+  const { summaries, settings, database, coordinators, clock } = deps;
   const app = new Hono<AppEnv>();
-  const answer = createAnswer(deps);
+  const respond = createResponder(deps);
 
   app.get("/:id/exposures", async (c) => {
     const id = c.req.param("id");
-    const begun = clock();
-    // A key that must be looked up comes together with the summary: the path that is hot takes one statement at most.
-    let found: StoredSummary | null | undefined;
-    const caller = await signIn.identify(c, "read", async (sha256) => {
-      const { summary, apiKey } = await getSummaryWithApiKey(database, id, sha256);
-      found = summary;
+    const begunAt = clock();
+    // An API key that has to be looked up is read in the same statement as the summary: one statement at most.
+    let readWithKey: StoredSummary | null | undefined;
+    const caller = await authentication.authenticate(c, "read", async (sha256) => {
+      const { summary, apiKey } = await summaries.readWithApiKey(id, sha256);
+      readWithKey = summary;
       return apiKey;
     });
     if (!caller.ok) return refuse(caller.failure);
-    const recent = found === undefined ? database.recent?.get(id) : undefined;
-    const summary = recent ?? (found === undefined ? await getSummary(database, id) : found);
-    if (summary === null || !isFor(caller.value, summary)) return refuse({ kind: "not_found" });
-    const timing = recent === undefined ? `cache;desc=miss, db;dur=${clock() - begun}` : HIT;
-    return answer(c.req.raw, id, summary, { "Server-Timing": timing });
+    const cached = readWithKey === undefined ? summaries.cached(id) : undefined;
+    const summary = cached ?? (readWithKey === undefined ? await summaries.read(id) : readWithKey);
+    if (summary === null || !isInScope(caller.value, summary)) return refuse({ kind: "not_found" });
+    const timing = cached === undefined ? `cache;desc=miss, db;dur=${clock() - begunAt}` : HIT;
+    return respond(c.req.raw, id, summary, { "Server-Timing": timing });
   });
 
-  app.post("/:id/exposures/refresh", signIn.require("write"), (c) =>
-    askForRefresh(deps, c.var.log, c.req.param("id"), c.var.caller.environmentKey),
-  );
+  app.post("/:id/exposures/refresh", authentication.require("write"), async (c) => {
+    const id = c.req.param("id");
+    const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
+    const requested = await requestManualRefresh(refreshing, c.var.log, id, c.var.caller.environmentKey);
+    if (!requested.ok) return refuse(requested.failure);
+    return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
+  });
 
-  function shortWay(request: Request): Response | null {
+  function fastPath(request: Request): Response | null {
     const id = request.method === "GET" ? PATH.exec(request.url)?.[1] : undefined;
-    const summary = id === undefined ? undefined : database.recent?.get(id);
+    const summary = id === undefined ? undefined : summaries.cached(id);
     if (id === undefined || summary === undefined) return null;
-    const caller = signIn.recall(request.headers.get("Authorization"), "read");
-    if (caller === null || !isFor(caller, summary)) return null;
-    return answer(request, id, summary, { "Server-Timing": HIT, [REQUEST_ID]: requestIdOf(request) });
+    const caller = authentication.cachedCaller(request.headers.get("Authorization"), "read");
+    if (caller === null || !isInScope(caller, summary)) return null;
+    return respond(request, id, summary, { "Server-Timing": HIT, [REQUEST_ID]: requestIdOf(request) });
   }
 
-  return { routes: app, shortWay };
+  return { routes: app, fastPath };
 }
 
-/** One call for a refresh by somebody who may, of an experiment in their scope: 202, or why not. */
-export async function askForRefresh(
-  { database, settings, clock, coordinators }: AppDeps,
-  log: Log,
-  id: string,
-  scope: Scope,
-): Promise<Response> {
-  const now = clock();
-  const outcome = await noteCall(database, id, scope, now, settings.refreshMinIntervalMs);
-  switch (outcome.kind) {
-    case "accepted":
-      await askFor(coordinators, log, [id], "call");
-      return Response.json({ experiment_id: id, refresh_requested_at: isoTime(now) }, { status: 202 });
-    case "too_soon":
-      // The answer to the call before may have been lost, and with it the way to the coordinator.
-      if (outcome.unserved) await askFor(coordinators, log, [id], "hint");
-      return refuse({ kind: "too_soon", retryAfterSeconds: Math.max(1, Math.ceil((outcome.nextAt - now) / 1000)) });
-    default:
-      return refuse(outcome);
-  }
-}
-
-function isFor({ environmentKey }: Caller, summary: StoredSummary): boolean {
+function isInScope({ environmentKey }: Caller, summary: StoredSummary): boolean {
   return environmentKey === null || environmentKey === summary.environmentKey;
 }
 
-function createAnswer({ settings, clock }: AppDeps) {
+function createResponder({ settings, clock }: AppDeps) {
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
-  // A summary in memory is asked for again and again, and its text stays the same as long as its ETag does.
-  const texts = new WeakMap<StoredSummary, { etag: string; text: string }>();
+  // The body of a cached summary stays the same for as long as its ETag does.
+  const bodies = new WeakMap<StoredSummary, { etag: string; text: string }>();
 
-  function textOf(id: string, summary: StoredSummary, etag: string, now: number): string {
-    const made = texts.get(summary);
-    if (made?.etag === etag) return made.text;
-    const text = exposuresAnswer(id, summary, now);
-    texts.set(summary, { etag, text });
+  function bodyOf(id: string, summary: StoredSummary, etag: string, now: number): string {
+    const body = bodies.get(summary);
+    if (body?.etag === etag) return body.text;
+    const text = exposuresJson(id, summary, now);
+    bodies.set(summary, { etag, text });
     return text;
   }
 
@@ -107,7 +87,7 @@ function createAnswer({ settings, clock }: AppDeps) {
     const headers = { ETag: etag, "Cache-Control": cacheControl, Vary: "Authorization", ...more };
     if (matchesETag(request.headers.get("If-None-Match") ?? undefined, etag))
       return new Response(null, { status: 304, headers });
-    return new Response(textOf(id, summary, etag, now), {
+    return new Response(bodyOf(id, summary, etag, now), {
       headers: { ...headers, "Content-Type": "application/json" },
     });
   };

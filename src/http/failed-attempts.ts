@@ -1,49 +1,38 @@
 import type { Log } from "../log.ts";
-import { createShortMemory } from "../ttl-cache.ts";
+import { createTtlCache } from "../ttl-cache.ts";
+import { clientNetwork } from "./client-network.ts";
 
-/** Counts one more event under a key; false: too many of late. Provided by the platform. */
+/** Counts one more event under a key. Returns false if there were too many of late. Provided by the platform. */
 export type Limiter = (key: string) => Promise<boolean>;
 
-/** How long an address stays shut out once too many of its attempts have failed. */
-export const SHUT_OUT_SECONDS = 60;
-/** So many addresses are remembered at most; the rest is up to the limiter. */
-const MOST_ADDRESSES = 10_000;
+/** The time for which an address is blocked once too many of its attempts have failed. */
+export const BLOCK_SECONDS = 60;
+/** A bound on memory. Addresses beyond it are up to the limiter. */
+const MAX_ADDRESSES = 10_000;
 
-/** Watches the failed attempts of each address. */
-export type Guard = {
-  /** True while nothing from there should even be looked at. */
-  isShutOut(address: string): boolean;
-  /** Counts a failed attempt. False: that was one too many, which `log` hears of once. */
-  fail(address: string, log: Log): Promise<boolean>;
+export type FailedAttempts = {
+  /** True while attempts from this address are refused unseen. */
+  isBlocked(address: string): boolean;
+  /** Counts a failed attempt. Returns false if it was one too many; the block is logged once. */
+  record(address: string, log: Log): Promise<boolean>;
 };
 
-/** @param what failed, for the log and to keep one kind of failure from counting as another */
-export function createGuard(what: string, limiter: Limiter, clock: () => number): Guard {
-  const shutOut = createShortMemory<true>(SHUT_OUT_SECONDS * 1000, MOST_ADDRESSES, clock);
+/** @param what the kind of attempt, for the log and to count each kind on its own */
+export function createFailedAttempts(what: string, limiter: Limiter, clock: () => number): FailedAttempts {
+  const blocked = createTtlCache<true>(BLOCK_SECONDS * 1000, MAX_ADDRESSES, clock);
 
-  function isShutOut(address: string): boolean {
-    return shutOut.get(networkOf(address)) !== undefined;
+  function isBlocked(address: string): boolean {
+    return blocked.get(clientNetwork(address)) !== undefined;
   }
 
-  async function fail(address: string, log: Log): Promise<boolean> {
-    if (isShutOut(address)) return false;
-    const network = networkOf(address);
+  async function record(address: string, log: Log): Promise<boolean> {
+    if (isBlocked(address)) return false;
+    const network = clientNetwork(address);
     if (await limiter(`${what}:${network}`)) return true;
-    shutOut.set(network, true);
-    log("warn", "address.shut_out", { what, address: network, seconds: SHUT_OUT_SECONDS });
+    blocked.set(network, true);
+    log("warn", "address.blocked", { what, address: network, seconds: BLOCK_SECONDS });
     return false;
   }
 
-  return { isShutOut, fail };
-}
-
-/** What one party commands: an IPv4 address, or the first half of an IPv6 address. Some proxies add a port. */
-export function networkOf(written: string): string {
-  const address = written.replace(/^(\d+\.[\d.]+|\[.+\]):\d+$/, "$1").replaceAll(/[[\]]/g, "");
-  if (!address.includes(":")) return address;
-  // IPv4 inside IPv6, as servers that listen to both see it.
-  if (address.includes(".")) return address.slice(address.lastIndexOf(":") + 1);
-  const [head = [], tail = []] = address.split("::").map((part) => part.split(":").filter((group) => group !== ""));
-  const zeros = new Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0");
-  return `${[...head, ...zeros, ...tail].slice(0, 4).join(":").toLowerCase()}::/64`;
+  return { isBlocked, record };
 }

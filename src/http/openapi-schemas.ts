@@ -1,37 +1,15 @@
-import * as z from "zod";
 import { statuses } from "../experiment.ts";
 import { type CheckName, checkNames, checkStatuses, type figureNames } from "../exposures/health.ts";
 import { roles } from "../store/api-keys.ts";
+import { count, type JsonObject, list, object, schemaOf, time, timeOrNull } from "./openapi-parts.ts";
 import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
 
-// The parts of the OpenAPI document: what travels, as JSON Schema. What may be sent comes from the schemas that check it.
+// The component schemas of the OpenAPI document. Those of the input are generated from the schemas that validate it.
 
-export type JsonObject = { [key: string]: unknown };
-
-export function schemaOf(schema: z.ZodType): JsonObject {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-  return rest;
-}
-
-export const time: JsonObject = { type: "string", format: "date-time", examples: ["2026-06-01T00:00:00.000Z"] };
-const timeOrNull: JsonObject = { ...time, type: ["string", "null"] };
-export const count: JsonObject = { type: "integer", minimum: 0 };
 const countByVariant: JsonObject = { type: "object", additionalProperties: count };
 
-/** An object whose properties are always all there. */
-export function object(properties: JsonObject): JsonObject {
-  return { type: "object", required: Object.keys(properties), properties };
-}
-
-export function list(items: JsonObject): JsonObject {
-  return { type: "array", items };
-}
-
-export const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
-export const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
-
 const number: JsonObject = { type: "number", minimum: 0 };
-/** Null where there is nothing to take it of. */
+/** Null where there is nothing to compute it from. */
 const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
 const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
@@ -50,7 +28,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
 };
 
 const checkStatus: JsonObject = { enum: checkStatuses };
-const detail: JsonObject = { type: "string", description: "One sentence: what, how sure, what to do." };
+const detail: JsonObject = { type: "string", description: "One sentence: the finding, its certainty, and what to do." };
 const health = object({
   status: checkStatus,
   checks: {
@@ -66,7 +44,7 @@ const health = object({
 export const apiKey: JsonObject = {
   id: { type: "string" },
   name: { type: "string" },
-  environment_key: { description: "The one environment that it opens; null: all", type: ["string", "null"] },
+  environment_key: { description: "The environment that the key is bound to; null: all environments", type: ["string", "null"] },
   role: { enum: roles },
   created_at: time,
   expires_at: timeOrNull,
@@ -145,7 +123,7 @@ export const schemas: JsonObject = {
     skipped: list(object({ experiment_id: { type: "string" }, reason: { enum: ["exists", "feature_taken"] } })),
   }),
   ApiKey: object(apiKey),
-  HintReceipt: object({
+  WebhookReceipt: object({
     accepted: list({ type: "string" }),
     skipped: list(
       object({

@@ -1,7 +1,7 @@
-/** One thing wrong with what was sent: where, and what to do about it. */
+/** An error in the input: its path, and what the value must be. */
 export type InputError = { path: string; message: string };
 
-/** Every way in which a request is not answered as asked. */
+/** The reasons for which a request is refused. */
 export type Refusal =
   | { kind: "invalid_input"; errors: InputError[] }
   | { kind: "malformed_json" }
@@ -10,7 +10,7 @@ export type Refusal =
   | { kind: "unsupported_media_type"; type: string }
   | { kind: "unauthorized"; detail: string; challenge: string }
   | { kind: "forbidden"; detail: string }
-  | { kind: "shut_out"; retryAfterSeconds: number }
+  | { kind: "too_many_attempts"; retryAfterSeconds: number }
   | { kind: "not_found" }
   | { kind: "method_not_allowed"; allow: string }
   | { kind: "feature_taken" }
@@ -23,7 +23,7 @@ export type Refusal =
   | { kind: "misconfigured"; detail: string }
   | { kind: "bug" };
 
-type Problem = {
+export type Problem = {
   status: number;
   title: string;
   detail: string;
@@ -31,37 +31,37 @@ type Problem = {
   headers?: Record<string, string>;
 };
 
-/** The one place where refusals become HTTP. */
-function problemOf(refusal: Refusal): Problem {
+/** Maps refusals to HTTP. This is the only place that does. */
+export function problemOf(refusal: Refusal): Problem {
   switch (refusal.kind) {
     case "invalid_input":
       return {
         status: 400,
         title: "Invalid input",
-        detail: "Correct what errors lists and send it again.",
+        detail: "The input is invalid. Correct what errors lists, and send it again.",
         errors: refusal.errors,
       };
     case "malformed_json":
       return {
         status: 400,
         title: "Malformed JSON",
-        detail: "The body does not parse.",
+        detail: "The body does not parse. Send one JSON value in UTF-8.",
         errors: [{ path: "", message: "must be one JSON value in UTF-8" }],
       };
     case "incomplete_body":
       return {
         status: 400,
         title: "Incomplete body",
-        detail: "The body broke off before its end.",
-        errors: [{ path: "", message: "must arrive whole" }],
+        detail: "The body ended early. Send it again.",
+        errors: [{ path: "", message: "must arrive complete" }],
       };
     case "body_too_large":
-      return { status: 413, title: "Body too large", detail: `The body may have at most ${refusal.limit} bytes.` };
+      return { status: 413, title: "Body too large", detail: `The body is too large. Send at most ${refusal.limit} bytes.` };
     case "unsupported_media_type":
       return {
         status: 415,
         title: "Unsupported media type",
-        detail: `Send the body with Content-Type: ${refusal.type}.`,
+        detail: `The body has another type. Send it with Content-Type: ${refusal.type}.`,
       };
     case "unauthorized":
       return {
@@ -72,7 +72,7 @@ function problemOf(refusal: Refusal): Problem {
       };
     case "forbidden":
       return { status: 403, title: "Forbidden", detail: refusal.detail };
-    case "shut_out":
+    case "too_many_attempts":
       return {
         status: 429,
         title: "Too many failed attempts",
@@ -80,12 +80,12 @@ function problemOf(refusal: Refusal): Problem {
         headers: { "Retry-After": String(refusal.retryAfterSeconds) },
       };
     case "not_found":
-      return { status: 404, title: "Not found", detail: "There is nothing at this address." };
+      return { status: 404, title: "Not found", detail: "Nothing was found here. Check the address and the id." };
     case "method_not_allowed":
       return {
         status: 405,
         title: "Method not allowed",
-        detail: `This address takes ${refusal.allow}.`,
+        detail: `This address does not support the method. Use ${refusal.allow}.`,
         headers: { Allow: refusal.allow },
       };
     case "feature_taken":
@@ -95,20 +95,20 @@ function problemOf(refusal: Refusal): Problem {
         detail: "Another experiment of this environment and feature has not ended. End it first.",
       };
     case "not_started":
-      return { status: 409, title: "Not started", detail: "An experiment has no exposures before its started_at." };
+      return { status: 409, title: "Not started", detail: "The experiment has not started. Set started_at to a time in the past first." };
     case "final":
-      return { status: 409, title: "Final", detail: "The experiment has ended and its numbers are final." };
+      return { status: 409, title: "Final", detail: "The experiment has ended and its numbers are final. They are not refreshed." };
     case "no_states":
       return {
         status: 409,
         title: "No states",
-        detail: "EXPOSURE_SOURCE is events: every refresh counts from the events, and there is nothing to rebuild.",
+        detail: "There are no states to rebuild, because EXPOSURE_SOURCE is events. Request a refresh instead.",
       };
     case "too_soon":
       return {
         status: 429,
         title: "Too soon",
-        detail: `A refresh was asked for a moment ago. Ask again in ${refusal.retryAfterSeconds} s.`,
+        detail: `A refresh was requested a moment ago. Try again in ${refusal.retryAfterSeconds} s.`,
         headers: { "Retry-After": String(refusal.retryAfterSeconds) },
       };
     case "warehouse":
@@ -123,11 +123,11 @@ function problemOf(refusal: Refusal): Problem {
     case "misconfigured":
       return { status: 500, title: "Misconfigured", detail: refusal.detail };
     case "bug":
-      return { status: 500, title: "Internal error", detail: "Something went wrong on our side; the log has it." };
+      return { status: 500, title: "Internal error", detail: "An unexpected error occurred, and was logged. Try again, and report it if it persists." };
   }
 }
 
-/** An RFC 9457 answer. Its type is a URN that names the kind, to be compared, not opened. */
+/** The RFC 9457 response to a refusal. Its type is a URN that names the kind: it is to be compared, not opened. */
 export function refuse(refusal: Refusal): Response {
   const { status, title, detail, errors, headers } = problemOf(refusal);
   const type = `urn:edge-exposures:problem:${refusal.kind.replaceAll("_", "-")}`;

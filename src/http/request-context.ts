@@ -1,32 +1,32 @@
 import { createMiddleware } from "hono/factory";
 import type { Log } from "../log.ts";
-import type { Caller } from "./authentication.ts";
+import type { Caller } from "./caller.ts";
 
-/** What a request brings along, beside itself. */
+/** What routes know of a request beside the request itself. */
 export type AppEnv = {
   Bindings: {
-    /** Of whoever is at the other end of the connection. */
+    /** The address of the peer, as the platform knows it. */
     address?: string | undefined;
   };
   Variables: {
-    /** Of whoever sent it, as far as we can tell. */
+    /** The client's address, from the proxy header if one is configured. */
     address: string;
-    /** Names the request on each line. */
+    /** Adds the request's id to each line. */
     log: Log;
-    /** Who has signed in, on the routes that ask for it. */
+    /** Set on routes that require authentication. */
     caller: Caller;
   };
 };
 
 export const REQUEST_ID = "X-Request-Id";
 
-/** How a request is named, in its answer and on each line of the log about it: as the caller does, or at random. */
+/** The request's id, for its response and for the log: the client's own if it is well-formed, else a random one. */
 export function requestIdOf(request: Request): string {
   const given = request.headers.get(REQUEST_ID);
   return given !== null && /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
 }
 
-/** @param addressHeader in which a proxy says for whom it asks */
+/** @param addressHeader the header in which a proxy passes the client's address; null: there is no proxy */
 export function traceRequests(log: Log, addressHeader: string | null) {
   return createMiddleware<AppEnv>(async (c, next) => {
     const requestId = requestIdOf(c.req.raw);

@@ -3,7 +3,9 @@ import type { ApiKey } from "../store/api-keys.ts";
 import type { Backup } from "../store/backups.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
-/** Epoch milliseconds as JSON has them. */
+// The bodies of responses, from what the store holds.
+
+/** Formats epoch milliseconds as ISO 8601 in UTC. */
 export function isoTime(time: number): string {
   return new Date(time).toISOString();
 }
@@ -12,13 +14,13 @@ function isoTimeOrNull(time: number | null): string | null {
   return time === null ? null : isoTime(time);
 }
 
-/** A page of `limit` rows, of which one more was asked for: to see whether it is the last. */
+/** A page of `limit` rows with the cursor of the next one. The extra row in `rows` shows whether there is a next one. */
 export function pageOf<Row extends { id: string }>(rows: readonly Row[], limit: number) {
   const shown = rows.slice(0, limit);
   return { shown, next_cursor: rows.length > limit ? (shown.at(-1)?.id ?? null) : null };
 }
 
-export function experimentAnswer(experiment: Experiment, now: number) {
+export function experimentJson(experiment: Experiment, now: number) {
   return {
     id: experiment.id,
     name: experiment.name,
@@ -33,20 +35,7 @@ export function experimentAnswer(experiment: Experiment, now: number) {
   };
 }
 
-/** A line of an export: an experiment, and with it its numbers as they are stored. */
-export function exportLine({ experiment, exposures, ...summary }: Backup): string {
-  const { status: _, ...definition } = experimentAnswer(experiment, 0);
-  const head = JSON.stringify({
-    ...definition,
-    as_of: isoTimeOrNull(summary.asOf),
-    computed_at: isoTimeOrNull(summary.computedAt),
-    last_error_at: isoTimeOrNull(summary.lastErrorAt),
-    is_final: summary.isFinal,
-  });
-  return `${head.slice(0, -1)},"exposures":${exposures ?? "null"}}\n`;
-}
-
-export function apiKeyAnswer({ id, name, environmentKey, role, createdAt, expiresAt }: ApiKey) {
+export function apiKeyJson({ id, name, environmentKey, role, createdAt, expiresAt }: ApiKey) {
   return {
     id,
     name,
@@ -57,8 +46,8 @@ export function apiKeyAnswer({ id, name, environmentKey, role, createdAt, expire
   };
 }
 
-/** The exposures answer: a few fields, and the stored payload as it is, neither parsed nor written again. */
-export function exposuresAnswer(experimentId: string, summary: StoredSummary, now: number): string {
+/** The body of an exposures response. The stored payload is inserted as text, neither parsed nor serialised again. */
+export function exposuresJson(experimentId: string, summary: StoredSummary, now: number): string {
   const head = JSON.stringify({
     experiment_id: experimentId,
     status: statusAt(summary, now),
@@ -71,15 +60,15 @@ export function exposuresAnswer(experimentId: string, summary: StoredSummary, no
   return `${head.slice(0, -1)},"exposures":${summary.exposures ?? "null"}}`;
 }
 
-/** Changes with whatever the answer shows: the row's version, and the status, which the clock alone can change. */
-export function exposuresETag(summary: StoredSummary, now: number): string {
-  return `"${summary.version}-${statusAt(summary, now)}"`;
-}
-
-/** Whether an `If-None-Match` header names the tag, by the weak comparison of RFC 9110, section 13.1.2. */
-export function matchesETag(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  if (ifNoneMatch === etag || ifNoneMatch.trim() === "*") return true;
-  const tags = ifNoneMatch.matchAll(/(?:^|,)\s*(?:W\/)?("[^"]*")(?=\s*(?:,|$))/g);
-  return tags.some(([, tag]) => tag === etag);
+/** One line of an export: an experiment with its stored numbers. */
+export function exportLine({ experiment, exposures, ...summary }: Backup): string {
+  const { status: _, ...definition } = experimentJson(experiment, 0);
+  const head = JSON.stringify({
+    ...definition,
+    as_of: isoTimeOrNull(summary.asOf),
+    computed_at: isoTimeOrNull(summary.computedAt),
+    last_error_at: isoTimeOrNull(summary.lastErrorAt),
+    is_final: summary.isFinal,
+  });
+  return `${head.slice(0, -1)},"exposures":${exposures ?? "null"}}\n`;
 }

@@ -1,26 +1,24 @@
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
-import { seriesNames } from "../panel/chart.ts";
-import { themes } from "../panel/palettes.ts";
 import { roles } from "../store/api-keys.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 
-// What may be sent. The messages complete a sentence that begins with the path: "variants.0.key must not be empty".
+// Schemas of the input. A message completes a sentence that starts with the path: "variants.0.key must not be empty".
 
 const LATEST = Date.UTC(2300, 0);
 
 const text = z
   .string({ error: "must be text" })
   .min(1, "must not be empty")
-  .refine((value) => value.isWellFormed(), "must be valid Unicode, without half surrogate pairs");
+  .refine((value) => value.isWellFormed(), "must be valid Unicode, without lone surrogates");
 
-/** Text that SQLite also keeps as it is, on every runtime. */
-const name = text.refine((value) => !value.includes("\0"), "must not hold a NUL character");
+/** Text that SQLite stores unchanged on every runtime. */
+const name = text.refine((value) => !value.includes("\0"), "must not contain a NUL character");
 
 const TIME_RULE = "must be an ISO 8601 time in UTC, like 2026-06-01T00:00:00.000Z";
 const instant = z.iso
   .datetime({ error: TIME_RULE })
-  .refine((value) => !/\.\d{4,}/.test(value), "must not be finer than milliseconds")
+  .refine((value) => !/\.\d{4,}/.test(value), "must not be more precise than milliseconds")
   .transform((value) => Date.parse(value))
   .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299");
 const time = instant.nullable().default(null);
@@ -58,7 +56,7 @@ function endsAfterStart(
   { started_at, ended_at }: { started_at: number | null; ended_at: number | null },
   context: z.RefinementCtx,
 ): void {
-  // This runs even if a time is none: then its own message says enough.
+  // Runs even where a time is invalid, which has a message of its own.
   if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
   const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
   if (started_at === null || ended_at <= started_at) context.addIssue({ code: "custom", path: ["ended_at"], message });
@@ -66,7 +64,7 @@ function endsAfterStart(
 
 export const experimentBody = z.strictObject(definition).superRefine(endsAfterStart);
 
-/** What a body says, in the words of the code. */
+/** Converts the body of a PUT. */
 export function experimentInput(id: string, body: z.output<typeof experimentBody>): ExperimentInput {
   return {
     id,
@@ -79,7 +77,7 @@ export function experimentInput(id: string, body: z.output<typeof experimentBody
   };
 }
 
-/** A line of an export. Whether the numbers add up is for `restore` to say. */
+/** One line of an export. `restoreExposures` checks its numbers. */
 export const exportedExperiment = z
   .strictObject({
     id: experimentId,
@@ -118,28 +116,12 @@ export const listQuery = z.strictObject({
   ...pageQuery.shape,
 });
 
-const pixels = (least: number, most: number, fallback: number) => {
-  const rule = `must be a whole number from ${least} to ${most}`;
-  return z
-    .string()
-    .regex(/^\d{1,4}$/, rule)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, rule)
-    .default(fallback);
-};
-export const chartQuery = z.strictObject({
-  theme: z.enum(themes, { error: `must be one of ${themes.join(", ")}` }).default("light"),
-  width: pixels(200, 4000, 760),
-  height: pixels(150, 3000, 400),
-  series: z.enum(seriesNames, { error: `must be one of ${seriesNames.join(", ")}` }).default("cumulative"),
-});
-
-export const refreshHint = z.union(
+export const refreshWebhookBody = z.union(
   [
     z.strictObject({ experiment_id: experimentId }),
     z.strictObject({ environment_key: text, feature_name: text.optional() }),
   ],
-  { error: "must hold experiment_id, or environment_key with or without feature_name, and nothing else" },
+  { error: "must contain experiment_id, or environment_key and optionally feature_name, and nothing else" },
 );
 
 const featureState = z
@@ -149,10 +131,10 @@ const featureState = z
 const flagChange = z.object({ new_state: featureState, previous_state: featureState });
 
 /**
- * What Flagsmith sends, as what it is about: one feature, the whole environment, or nothing of ours.
+ * The body of a Flagsmith webhook, as what it concerns: one feature, the whole environment, or nothing.
  * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
  */
-export const flagsmithEvent = z
+export const flagsmithWebhookBody = z
   .object({ event_type: z.string({ error: "must be text" }), data: z.unknown().optional() })
   .transform(({ event_type, data }, context) => {
     switch (event_type) {

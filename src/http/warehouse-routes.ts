@@ -1,13 +1,13 @@
 import { Hono } from "hono";
 import { checkStates, checkWarehouse } from "../warehouse/check-warehouse.ts";
-import type { AppDeps } from "../app.ts";
+import type { Authentication } from "./authentication.ts";
+import type { AppDeps } from "./deps.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
-import type { SignIn } from "./authentication.ts";
 
-export function warehouseRoutes({ warehouse, settings }: AppDeps, signIn: SignIn): Hono<AppEnv> {
+export function warehouseRoutes({ warehouse, settings }: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
-  app.get("/check", signIn.require("write"), async (c) => {
+  app.get("/check", authentication.require("write"), async (c) => {
     const events = await checkWarehouse(warehouse);
     const checked = events.ok && settings.states !== null ? await checkStates(warehouse) : events;
     return checked.ok ? c.json({ status: "ok" }) : refuse({ kind: "warehouse", detail: checked.failure });

@@ -1,13 +1,13 @@
 import type { Status } from "../experiment.ts";
 import type { CheckName, CheckStatus } from "../exposures/health.ts";
-import { utc } from "../exposures/format.ts";
+import { formatUtc } from "../exposures/format.ts";
 import { type Markup, markup } from "./markup.ts";
 
 // What pages have in common to say.
 
 /** A time for people, with what machines and scripts read. */
 export function timeOf(time: number): Markup {
-  return markup`<time datetime="${new Date(time).toISOString()}">${utc(time)}</time>`;
+  return markup`<time datetime="${new Date(time).toISOString()}">${formatUtc(time)}</time>`;
 }
 
 /** How long ago that was, in the one unit that tells most. */

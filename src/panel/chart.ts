@@ -1,8 +1,8 @@
 import { nice, ticks } from "d3-array";
 import { utcTicks } from "d3-time";
-import { number, percent, utc } from "../exposures/format.ts";
-import { type Markup, markup, text } from "./markup.ts";
-import { type Numbers, thinned, type VariantNumbers } from "./numbers.ts";
+import { formatNumber, formatPercent, formatUtc } from "../exposures/format.ts";
+import { type Markup, markup, safeText } from "./markup.ts";
+import { type Numbers, evenlySpaced, type VariantNumbers } from "./numbers.ts";
 
 export const seriesNames = ["cumulative", "new"] as const;
 export type SeriesName = (typeof seriesNames)[number];
@@ -16,7 +16,7 @@ export type ChartOptions = {
   series: SeriesName;
   palette: Palette;
   /** A line has no more points than that share of it, so that a page stays small; null: all. */
-  mostPoints: number | null;
+  maxPoints: number | null;
   /** Above the plot: whose numbers they are, as of when, and which line is whose. Null: whoever shows it says that. */
   heading: { name: string; asOf: number | null } | null;
 };
@@ -24,17 +24,17 @@ export type ChartOptions = {
 export const MARGIN = { top: 12, right: 20, bottom: 28, left: 52 };
 const ROW = 20;
 /** The height that a legend must leave to the lines. */
-const LEAST_PLOT = 40;
+const MIN_PLOT = 40;
 /** More lines than that nobody tells apart. */
-export const MOST_LINES = 12;
+export const MAX_LINES = 12;
 /** From the second round of colours on, lines are dashed. */
 const DASHES = [null, "6 3", "2 3"];
 
 /** The exposures over time, one line a variant, as a self-contained SVG. Linear in buckets times lines. */
 export function drawChart(numbers: Numbers, options: ChartOptions): Markup {
   const { width, height, palette, heading } = options;
-  const shown = numbers.variants.slice(0, MOST_LINES);
-  const room = Math.floor((height - MARGIN.top - 2 * ROW - MARGIN.bottom - LEAST_PLOT) / ROW);
+  const shown = numbers.variants.slice(0, MAX_LINES);
+  const room = Math.floor((height - MARGIN.top - 2 * ROW - MARGIN.bottom - MIN_PLOT) / ROW);
   const legend = heading === null ? [] : legendOf(numbers, shown, room);
   const top = MARGIN.top + (heading === null ? 0 : 2 * ROW + legend.length * ROW);
   const name = heading === null ? "Exposures over time" : heading.name;
@@ -50,17 +50,17 @@ export function drawChart(numbers: Numbers, options: ChartOptions): Markup {
     heading === null
       ? ""
       : markup`<rect width="${width}" height="${height}" fill="${palette.ground}"/>
-<text x="${MARGIN.left}" y="${MARGIN.top + 0.7 * ROW}" font-weight="600" font-size="14">${text(heading.name)}</text>
-<text x="${MARGIN.left}" y="${MARGIN.top + 1.5 * ROW}" fill="${palette.faint}">${heading.asOf === null ? "N/A: not computed yet" : `as of ${utc(heading.asOf)}`}</text>
+<text x="${MARGIN.left}" y="${MARGIN.top + 0.7 * ROW}" font-weight="600" font-size="14">${safeText(heading.name)}</text>
+<text x="${MARGIN.left}" y="${MARGIN.top + 1.5 * ROW}" fill="${palette.faint}">${heading.asOf === null ? "N/A: not computed yet" : `as of ${formatUtc(heading.asOf)}`}</text>
 ${rows}`;
-  return markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${`${text(name)}: ${describe(numbers)}`}" font-family="system-ui, sans-serif" font-size="12" fill="${palette.ink}">
+  return markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${`${safeText(name)}: ${describe(numbers)}`}" font-family="system-ui, sans-serif" font-size="12" fill="${palette.ink}">
 ${head}
 ${plot(numbers, shown, { ...options, top })}
 </svg>`;
 }
 
 function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: ChartOptions & { top: number }) {
-  const { width, height, series, palette, mostPoints } = options;
+  const { width, height, series, palette, maxPoints } = options;
   const { x, y } = scalesOf(numbers, shown, options);
   const bottom = height - MARGIN.bottom;
   const formatTime = timeFormat(numbers);
@@ -76,7 +76,7 @@ function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: Chart
       return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTime(tick.getTime())}</text>`;
     },
   );
-  const buckets = thinned(numbers.buckets.length, (mostPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length));
+  const buckets = evenlySpaced(numbers.buckets.length, (maxPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length));
   // The control comes last, so that no other line hides it.
   const lines = shown
     .map((variant, index) => {
@@ -134,7 +134,7 @@ function legendOf(
   const { total, excluded, variants } = numbers;
   const all = total + excluded;
   const label = (name: string, count: number) =>
-    `${text(name)} (${number(count)} - ${percent(all === 0 ? 0 : count / all)})`;
+    `${safeText(name)} (${formatNumber(count)} - ${formatPercent(all === 0 ? 0 : count / all)})`;
   const others = excluded > 0 ? [{ label: label("$multiple", excluded), index: null }] : [];
   const fits = variants.length === shown.length && shown.length + others.length <= room;
   const named = fits ? shown : shown.slice(0, Math.max(0, room - 1 - others.length));
@@ -143,15 +143,15 @@ function legendOf(
     ...named.map(({ key, total }, index) => ({ label: label(key, total), index })),
     ...(more === 0
       ? []
-      : [{ label: named.length === 0 ? `${number(more)} variants` : `and ${number(more)} more`, index: null }]),
+      : [{ label: named.length === 0 ? `${formatNumber(more)} variants` : `and ${formatNumber(more)} more`, index: null }]),
     ...others,
   ];
 }
 
 /** For who does not see it. */
 function describe({ total, excluded, variants }: Numbers): string {
-  const parts = variants.slice(0, MOST_LINES).map(({ key, total }) => `${text(key)} ${number(total)}`);
-  return `${number(total)} identities (${parts.join(", ")}), ${number(excluded)} excluded`;
+  const parts = variants.slice(0, MAX_LINES).map(({ key, total }) => `${safeText(key)} ${formatNumber(total)}`);
+  return `${formatNumber(total)} identities (${parts.join(", ")}), ${formatNumber(excluded)} excluded`;
 }
 
 const hour = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
@@ -169,7 +169,7 @@ const SPARK = { width: 96, height: 24, points: 48 };
 
 /** How the number of identities grew, for a line of a table. */
 export function drawSparkline({ buckets, variants }: Numbers): Markup {
-  const totals = thinned(buckets.length, SPARK.points).map((bucket) =>
+  const totals = evenlySpaced(buckets.length, SPARK.points).map((bucket) =>
     variants.reduce((sum, { cumulative }) => sum + (cumulative[bucket] ?? 0), 0),
   );
   const x = scale([0, Math.max(1, totals.length - 1)], [1, SPARK.width - 1]);

@@ -1,12 +1,10 @@
-import { openApiDocument } from "../http/openapi.ts";
-import type { JsonObject } from "../http/openapi-schemas.ts";
+import type { JsonObject } from "../http/openapi-parts.ts";
 import { type Markup, markup } from "./markup.ts";
 
 const METHODS = ["get", "put", "post", "delete"] as const;
 
 /** The OpenAPI document as a page: every call, who may, what is sent and what is answered. */
-export function docsPage(): Markup {
-  const { info, paths, webhooks, components } = openApiDocument;
+export function docsPage({ info, paths, webhooks, components }: JsonObject): Markup {
   const { schemas } = objectOf(components);
   const [calls, sent] = [callsOf(paths), callsOf(webhooks)];
   return markup`<h1>API</h1>

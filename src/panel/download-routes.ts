@@ -1,61 +1,68 @@
 import { type Context, Hono } from "hono";
 import type { Experiment } from "../experiment.ts";
-import { exposuresETag, matchesETag } from "../http/responses.ts";
-import type { AppDeps } from "../app.ts";
+import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
-import { refuse } from "../http/problem.ts";
+import type { AppDeps } from "../http/deps.ts";
+import { exposuresETag, matchesETag } from "../http/etag.ts";
+import { refuse, type Refusal } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
-import { chartQuery } from "../http/schemas.ts";
-import type { SignIn } from "../http/authentication.ts";
+import { failed, ok, type Result } from "../result.ts";
+import type { Scope } from "../store/experiment-row.ts";
 import { getExperiment } from "../store/experiments.ts";
-import { getSummary } from "../store/summaries.ts";
 import { drawChart } from "./chart.ts";
+import { chartQuery } from "./chart-query.ts";
 import { writeCsv } from "./csv.ts";
 import { type Numbers, readNumbers } from "./numbers.ts";
 import { PALETTES } from "./palettes.ts";
-import { createVisitors } from "./visitors.ts";
+import type { Visitors } from "./visitors.ts";
 
 const NO_NUMBERS: Numbers = {
   ...{ total: 0, excluded: 0, granularity: "day", buckets: [], variants: [] },
   health: { status: "waiting", checks: [] },
 };
 
-/** An experiment's exposures as a picture and as a table: for who has a token, has signed in, or was sent a link. */
-export function downloadRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
-  const { database, settings, clock } = deps;
-  const { visitorOf, isSharedLink } = createVisitors(deps, signIn);
+type DownloadKind = "svg" | "csv";
+
+/** An experiment's exposures as SVG and CSV, for a client with a token, a signed-in visitor, or a share link. */
+export function downloadRoutes(
+  { database, summaries, settings, clock }: AppDeps,
+  authentication: Authentication,
+  { visitorOf, isSharedLink }: Visitors,
+): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
 
-  app.get("/:id/exposures.svg", (c) => {
-    const { until: _, signature: __, ...own } = c.req.query();
-    const query = parseInput(chartQuery, own);
+  app.get("/v1/experiments/:id/exposures.svg", (c) => {
+    const { until: _, signature: __, ...parameters } = c.req.query();
+    const query = parseInput(chartQuery, parameters);
     if (!query.ok) return refuse(query.failure);
     const { theme, ...size } = query.value;
-    return answer(c, "svg", "image/svg+xml", (numbers, { name }, asOf) =>
+    return respond(c, c.req.param("id"), "svg", "image/svg+xml", (numbers, { name }, asOf) =>
       drawChart(numbers ?? NO_NUMBERS, {
         ...size,
         palette: PALETTES[theme],
-        mostPoints: null,
+        maxPoints: null,
         heading: { name, asOf },
       }).toString(),
     );
   });
 
-  app.get("/:id/exposures.csv", (c) => answer(c, "csv", "text/csv; charset=utf-8", writeCsv));
+  app.get("/v1/experiments/:id/exposures.csv", (c) =>
+    respond(c, c.req.param("id"), "csv", "text/csv; charset=utf-8", writeCsv),
+  );
 
-  async function answer(
+  async function respond(
     c: Context<AppEnv>,
-    kind: "svg" | "csv",
+    id: string,
+    kind: DownloadKind,
     type: string,
     write: (numbers: Numbers | null, experiment: Experiment, asOf: number | null) => string,
   ): Promise<Response> {
-    const id = c.req.param("id") ?? "";
-    const environmentKey = await scopeOf(c, id, kind);
-    if (environmentKey instanceof Response) return environmentKey;
+    const scope = await scopeOf(c, id, kind);
+    if (!scope.ok) return refuse(scope.failure);
     const [experiment, summary] = await Promise.all([
-      getExperiment(database, id, environmentKey),
-      database.recent?.get(id) ?? getSummary(database, id),
+      getExperiment(database, id, scope.value),
+      summaries.cached(id) ?? summaries.read(id),
     ]);
     if (experiment === null || summary === null) return refuse({ kind: "not_found" });
     const etag = exposuresETag(summary, clock());
@@ -74,13 +81,12 @@ export function downloadRoutes(deps: AppDeps, signIn: SignIn): Hono<AppEnv> {
     return new Response(write(numbers, experiment, summary.asOf), { headers });
   }
 
-  /** The one environment that whoever asks may see; null: all. */
-  async function scopeOf(c: Context<AppEnv>, id: string, kind: "svg" | "csv"): Promise<string | null | Response> {
-    if (await isSharedLink(c, id, kind)) return null;
+  async function scopeOf(c: Context<AppEnv>, id: string, kind: DownloadKind): Promise<Result<Scope, Refusal>> {
+    if (await isSharedLink(c, id, kind)) return ok(null);
     const visitor = c.req.header("Authorization") === undefined ? await visitorOf(c) : null;
-    if (visitor !== null) return visitor.caller.environmentKey;
-    const caller = await signIn.identify(c, "read");
-    return caller.ok ? caller.value.environmentKey : refuse(caller.failure);
+    if (visitor !== null) return ok(visitor.caller.environmentKey);
+    const caller = await authentication.authenticate(c, "read");
+    return caller.ok ? ok(caller.value.environmentKey) : failed(caller.failure);
   }
 
   return app;

@@ -1,9 +1,9 @@
 import { type Experiment, statusAt } from "../experiment.ts";
-import { number } from "../exposures/format.ts";
+import { formatNumber } from "../exposures/format.ts";
 import type { StoredSummary } from "../store/summaries.ts";
-import { drawChart, MARGIN, MOST_LINES, type SeriesName, seriesNames, valuesOf } from "./chart.ts";
-import { type Markup, markup, text } from "./markup.ts";
-import { type Numbers, readNumbers, thinned, worstFirst } from "./numbers.ts";
+import { drawChart, MARGIN, MAX_LINES, type SeriesName, seriesNames, valuesOf } from "./chart.ts";
+import { type Markup, markup, safeText } from "./markup.ts";
+import { type Numbers, readNumbers, evenlySpaced, bySeverity } from "./numbers.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
 import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./badges.ts";
 
@@ -19,7 +19,7 @@ export type ExperimentView = {
   /** The query behind the numbers, as text, and what it is bound to. */
   query: { sql: string; parameters: Readonly<Record<string, string | number>> } | null;
   /** What the address of a shared page ends with, for its own links; null: it is not shared. */
-  sharedBy: URLSearchParams | null;
+  shareQuery: URLSearchParams | null;
   /** A link that has just been made. */
   link: string | null;
   /** What came of what was asked for; null: nothing was. */
@@ -28,20 +28,20 @@ export type ExperimentView = {
 
 /** For a wide page and for a phone: the same text would be too small on one of them. */
 const CHARTS = [
-  { kind: "wide", width: 760, height: 320, mostPoints: 1500 },
-  { kind: "narrow", width: 340, height: 240, mostPoints: 750 },
+  { kind: "wide", width: 760, height: 320, maxPoints: 1500 },
+  { kind: "narrow", width: 340, height: 240, maxPoints: 750 },
 ] as const;
-const MOST_ROWS = 50;
+const MAX_ROWS = 50;
 /** That the script can read out. */
-const MOST_VALUES = 1500;
+const MAX_VALUES = 1500;
 
 export function experimentPage(view: ExperimentView): Markup {
   const { experiment, summary, now } = view;
   const configured = experiment.variants.map(({ key }) => key);
   const numbers = summary.exposures === null ? null : readNumbers(summary.exposures, configured);
   const status = statusAt(experiment, now);
-  return markup`<h1>${text(experiment.name)}</h1>
-<p class="sub">${text(experiment.featureName)} in ${text(experiment.environmentKey)} · ${statusBadge(status)} ${
+  return markup`<h1>${safeText(experiment.name)}</h1>
+<p class="sub">${safeText(experiment.featureName)} in ${safeText(experiment.environmentKey)} · ${statusBadge(status)} ${
     experiment.startedAt === null ? "" : markup`from ${timeOf(experiment.startedAt)}`
   } ${experiment.endedAt === null ? "" : markup`to ${timeOf(experiment.endedAt)}`}</p>
 ${view.notice === null ? "" : markup`<p class="problem" role="alert">${view.notice}</p>`}
@@ -71,8 +71,8 @@ ${health(numbers)}`;
 
 function headline({ summary }: ExperimentView, { total, excluded, health }: Numbers): Markup {
   return markup`<dl class="headline">
-<div><dt>Identities</dt><dd>${number(total)}</dd></div>
-<div><dt>Excluded</dt><dd>${number(excluded)}</dd></div>
+<div><dt>Identities</dt><dd>${formatNumber(total)}</dd></div>
+<div><dt>Excluded</dt><dd>${formatNumber(excluded)}</dd></div>
 <div><dt>As of</dt><dd>${summary.asOf === null ? "N/A" : timeOf(summary.asOf)}</dd></div>
 <div><dt>Health</dt><dd>${healthBadge(health.status)}</dd></div>
 </dl>`;
@@ -110,7 +110,7 @@ ${
 </section>`;
 }
 
-function chart({ series, experiment, sharedBy }: ExperimentView, numbers: Numbers): Markup {
+function chart({ series, experiment, shareQuery }: ExperimentView, numbers: Numbers): Markup {
   const drawn = CHARTS.map(
     ({ kind, ...size }) =>
       markup`<div class="${kind}">${drawChart(numbers, { ...size, series, palette: PAGE_PALETTE, heading: null })}</div>`,
@@ -118,7 +118,7 @@ function chart({ series, experiment, sharedBy }: ExperimentView, numbers: Number
   const page = `/experiments/${encodeURIComponent(experiment.id)}`;
   const tabs = seriesNames.map(
     (name) =>
-      markup`<a href="${page}?${new URLSearchParams({ series: name })}${sharedBy === null ? "" : `&${sharedBy}`}"${name === series ? markup` aria-current="true"` : ""}>${name === "new" ? "New" : "Cumulative"}</a>`,
+      markup`<a href="${page}?${new URLSearchParams({ series: name })}${shareQuery === null ? "" : `&${shareQuery}`}"${name === series ? markup` aria-current="true"` : ""}>${name === "new" ? "New" : "Cumulative"}</a>`,
   );
   return markup`<section class="chart" aria-label="Exposures over time">
 <div class="tabs"><h2>Exposures over time</h2><span>${tabs}</span></div>
@@ -129,42 +129,42 @@ function chart({ series, experiment, sharedBy }: ExperimentView, numbers: Number
 
 /** What the script needs to read the values of a bucket. */
 function plotData(numbers: Numbers, series: SeriesName): string {
-  const shown = numbers.variants.slice(0, MOST_LINES);
+  const shown = numbers.variants.slice(0, MAX_LINES);
   return JSON.stringify({
     unit: numbers.granularity,
     margin: MARGIN,
     from: numbers.buckets[0],
     to: numbers.buckets.at(-1),
-    names: shown.map(({ key }) => text(key)),
-    points: thinned(numbers.buckets.length, MOST_VALUES / Math.max(1, shown.length)).map((index) => {
+    names: shown.map(({ key }) => safeText(key)),
+    points: evenlySpaced(numbers.buckets.length, MAX_VALUES / Math.max(1, shown.length)).map((index) => {
       return [numbers.buckets[index], ...shown.map((variant) => valuesOf(variant, series)[index])];
     }),
   });
 }
 
-function balance({ experiment, sharedBy }: ExperimentView, numbers: Numbers): Markup {
+function balance({ experiment, shareQuery }: ExperimentView, numbers: Numbers): Markup {
   const { total, excluded, variants } = numbers;
   const weights = new Map(experiment.variants.map(({ key, weight }) => [key, weight]));
   const sum = experiment.variants.reduce((sum, { weight }) => sum + weight, 0);
-  const shown = variants.slice(0, MOST_ROWS);
+  const shown = variants.slice(0, MAX_ROWS);
   const rows = shown.map((variant, index) => {
     const observed = total === 0 ? null : variant.total / total;
     const weight = weights.get(variant.key);
     const expected = weight === undefined || sum === 0 ? null : weight / sum;
     const difference = observed === null || expected === null ? null : observed - expected;
-    return markup`<tr><th scope="row"><svg class="swatch" viewBox="0 0 14 8" width="14" height="8" aria-hidden="true"><path d="M0 4h14" class="s${index % PAGE_PALETTE.lines.length}" stroke="${PAGE_PALETTE.lines[index % PAGE_PALETTE.lines.length] ?? ""}" stroke-width="3"/></svg>${text(variant.key)}${
+    return markup`<tr><th scope="row"><svg class="swatch" viewBox="0 0 14 8" width="14" height="8" aria-hidden="true"><path d="M0 4h14" class="s${index % PAGE_PALETTE.lines.length}" stroke="${PAGE_PALETTE.lines[index % PAGE_PALETTE.lines.length] ?? ""}" stroke-width="3"/></svg>${safeText(variant.key)}${
       weight === undefined && weights.size > 0 ? markup` <span class="badge warning">not configured</span>` : ""
-    }</th><td class="number">${number(variant.total)}</td><td class="number">${share(observed)}</td><td class="number">${share(expected)}</td><td class="number">${points(difference)}</td></tr>`;
+    }</th><td class="number">${formatNumber(variant.total)}</td><td class="number">${share(observed)}</td><td class="number">${share(expected)}</td><td class="number">${points(difference)}</td></tr>`;
   });
   const more = variants.length - shown.length;
   return markup`<section aria-label="Balance"><h2>Balance</h2>
 <div class="wide-content"><table class="balance">
 <thead><tr><th scope="col">Variant</th><th scope="col" class="number">Identities</th><th scope="col" class="number">Observed</th><th scope="col" class="number">Expected</th><th scope="col" class="number">Off by</th></tr></thead>
-<tbody>${rows}${more > 0 ? markup`<tr><th scope="row" colspan="5">and ${number(more)} more: see the CSV</th></tr>` : ""}</tbody>
-<tfoot><tr><th scope="row">All</th><td class="number">${number(total)}</td><td class="number">${share(total === 0 ? null : 1)}</td><td></td><td></td></tr>
-<tr><th scope="row">$multiple, in no variant</th><td class="number">${number(excluded)}</td><td></td><td></td><td></td></tr></tfoot>
+<tbody>${rows}${more > 0 ? markup`<tr><th scope="row" colspan="5">and ${formatNumber(more)} more: see the CSV</th></tr>` : ""}</tbody>
+<tfoot><tr><th scope="row">All</th><td class="number">${formatNumber(total)}</td><td class="number">${share(total === 0 ? null : 1)}</td><td></td><td></td></tr>
+<tr><th scope="row">$multiple, in no variant</th><td class="number">${formatNumber(excluded)}</td><td></td><td></td><td></td></tr></tfoot>
 </table></div>
-${sharedBy === null ? markup`<p class="sub">Download: <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.csv">CSV</a>, <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.svg">SVG</a></p>` : ""}</section>`;
+${shareQuery === null ? markup`<p class="sub">Download: <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.csv">CSV</a>, <a href="/v1/experiments/${encodeURIComponent(experiment.id)}/exposures.svg">SVG</a></p>` : ""}</section>`;
 }
 
 const shareFormat = new Intl.NumberFormat("en", {
@@ -182,7 +182,7 @@ const pointFormat = new Intl.NumberFormat("en", {
 const points = (value: number | null) => (value === null ? "N/A" : pointFormat.format(value));
 
 function health({ health }: Numbers): Markup {
-  const checks = worstFirst(health.checks).map(
+  const checks = bySeverity(health.checks).map(
     ({ name, status, detail }) =>
       markup`<li>${healthBadge(status)} <div><h3>${checkTitles[name]}</h3><p>${detail}</p></div></li>`,
   );

@@ -8,8 +8,8 @@ import { failed, ok, type Result } from "../result.ts";
 const FORM = "application/x-www-form-urlencoded";
 
 /** Refuses what pages of others send, whatever they call its type: a browser says of each POST where it comes from. */
-export const ownFormsOnly = createMiddleware<AppEnv>(async (c, next) => {
-  if (c.req.method === "POST" && !isFromHere(c))
+export const sameOriginForms = createMiddleware<AppEnv>(async (c, next) => {
+  if (c.req.method === "POST" && !isSameOrigin(c))
     return refuse({ kind: "forbidden", detail: "Forms are taken from the pages of this service only." });
   return next();
 });
@@ -18,7 +18,7 @@ export const ownFormsOnly = createMiddleware<AppEnv>(async (c, next) => {
  * As Go's CrossOriginProtection decides: by what browsers of today send, else by the host in what older ones send. Who
  * sends neither is no browser, whom nobody can make send a visitor's cookie.
  */
-function isFromHere(c: Context<AppEnv>): boolean {
+function isSameOrigin(c: Context<AppEnv>): boolean {
   const [site, origin] = [c.req.header("Sec-Fetch-Site"), c.req.header("Origin")];
   if (site !== undefined) return site === "same-origin";
   return origin === undefined || URL.parse(origin)?.host === new URL(c.req.url).host;

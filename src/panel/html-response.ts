@@ -1,27 +1,43 @@
-import { type Frame, layout } from "./layout.ts";
+import type { Context } from "hono";
+import { secureHeaders } from "hono/secure-headers";
+import type { AppEnv } from "../http/request-context.ts";
+import { layout, type PageFrame } from "./layout.ts";
 import type { Markup } from "./markup.ts";
 
-const CONTENT_SECURITY = [
-  ...["default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'", "connect-src 'self'"],
-  ...["form-action 'self'", "base-uri 'none'"],
-];
-
-/** Headers of a refusal that a page must have too. */
-const REFUSAL_HEADERS = ["retry-after", "www-authenticate"];
-
-/** A page as an answer. @param because headers of the refusal that it tells of */
-export function show(frame: Frame, main: Markup, status = 200, because: Headers | null = null): Response {
-  const embedding = frame.shared ? "frame-ancestors *" : "frame-ancestors 'none'";
-  return new Response(layout(frame, main).toString(), {
-    status,
-    headers: {
-      ...Object.fromEntries([...(because ?? [])].filter(([name]) => REFUSAL_HEADERS.includes(name))),
-      "Content-Type": "text/html; charset=utf-8",
-      "Content-Security-Policy": [...CONTENT_SECURITY, embedding].join("; "),
-      "X-Content-Type-Options": "nosniff",
-      // Not even our own pages need to know the signature of a link.
-      "Referrer-Policy": frame.shared ? "no-referrer" : "same-origin",
-      "Cache-Control": "private, no-store",
+const headersFor = (frameAncestors: string, referrerPolicy: string) =>
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      styleSrc: ["'self'"],
+      scriptSrc: ["'self'"],
+      imgSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      formAction: ["'self'"],
+      baseUri: ["'none'"],
+      frameAncestors: [frameAncestors],
     },
+    referrerPolicy,
+    // Superseded by frame-ancestors, and wrong for shared pages.
+    xFrameOptions: false,
+    strictTransportSecurity: false,
   });
+const ownPage = headersFor("'none'", "same-origin");
+/** A shared page may be embedded anywhere. Its URL holds a signature, which no other page may learn. */
+const sharedPage = headersFor("*", "no-referrer");
+
+export type PageOptions = { status?: number; headers?: Readonly<Record<string, string>> | undefined };
+
+/** Responds with a page. */
+export async function htmlResponse(
+  c: Context<AppEnv>,
+  frame: PageFrame,
+  main: Markup,
+  { status = 200, headers = {} }: PageOptions = {},
+): Promise<Response> {
+  c.res = new Response(layout(frame, main).toString(), {
+    status,
+    headers: { ...headers, "Content-Type": "text/html; charset=utf-8", "Cache-Control": "private, no-store" },
+  });
+  await (frame.shared ? sharedPage : ownPage)(c, async () => undefined);
+  return c.res;
 }

@@ -1,7 +1,7 @@
 import { assets } from "./assets.ts";
 import { type Markup, markup } from "./markup.ts";
 
-export type Frame = {
+export type PageFrame = {
   title: string;
   /** Whether somebody has signed in, who may sign out. */
   signedIn: boolean;
@@ -10,7 +10,7 @@ export type Frame = {
 };
 
 /** A whole document. */
-export function layout({ title, signedIn, shared = false }: Frame, main: Markup): Markup {
+export function layout({ title, signedIn, shared = false }: PageFrame, main: Markup): Markup {
   const home = shared
     ? markup`<span class="home">Edge exposures</span>`
     : markup`<a class="home" href="/">Edge exposures</a>`;

@@ -1,8 +1,8 @@
 import { type Status, statusAt, statuses } from "../experiment.ts";
-import { number } from "../exposures/format.ts";
+import { formatNumber } from "../exposures/format.ts";
 import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
 import { drawSparkline } from "./chart.ts";
-import { type Markup, markup, text } from "./markup.ts";
+import { type Markup, markup, safeText } from "./markup.ts";
 import { readNumbers } from "./numbers.ts";
 import { ago, healthBadge, statusBadge } from "./badges.ts";
 
@@ -56,10 +56,10 @@ function rowOf({ experiment, asOf, lastErrorAt, exposures }: ListedExperiment, n
   const numbers = exposures === null ? null : readNumbers(exposures, keys);
   const age = asOf === null ? "not computed" : ago(now - asOf);
   return markup`<tr>
-<th scope="row"><a href="/experiments/${encodeURIComponent(id)}">${text(name)}</a><span class="sub">${text(featureName)} in ${text(environmentKey)}</span></th>
+<th scope="row"><a href="/experiments/${encodeURIComponent(id)}">${safeText(name)}</a><span class="sub">${safeText(featureName)} in ${safeText(environmentKey)}</span></th>
 <td>${statusBadge(statusAt(experiment, now))}</td>
 <td class="trend">${numbers === null ? "" : drawSparkline(numbers)}</td>
-<td class="number" data-label="identities">${numbers === null ? "N/A" : number(numbers.total)}</td>
+<td class="number" data-label="identities">${numbers === null ? "N/A" : formatNumber(numbers.total)}</td>
 <td>${numbers === null ? "" : healthBadge(numbers.health.status)}</td>
 <td>${age}${lastErrorAt === null ? "" : markup` <span class="badge warning">refresh failed</span>`}</td>
 </tr>`;
@@ -79,7 +79,7 @@ function pagesOf(filter: ListView["filter"], count: number, isLast: boolean): Ma
   const first = page * PAGE_SIZE + 1;
   return markup`<nav class="pages" aria-label="Pages">
 ${page === 0 ? "" : markup`<a rel="prev" href="${to(page - 1)}">Newer</a>`}
-<span>${count === 0 ? "none" : `${number(first)} to ${number(first + count - 1)}`}</span>
+<span>${count === 0 ? "none" : `${formatNumber(first)} to ${formatNumber(first + count - 1)}`}</span>
 ${isLast ? "" : markup`<a rel="next" href="${to(page + 1)}">Older</a>`}
 </nav>`;
 }

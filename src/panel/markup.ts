@@ -14,6 +14,6 @@ export function markup(strings: TemplateStringsArray, ...values: unknown[]): Mar
 const FORBIDDEN = /[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u202a-\u202e\u2066-\u2069]/gu;
 
 /** A name that anyone may have chosen, as text of a document: legal, and with its direction kept to itself. */
-export function text(name: string): string {
+export function safeText(name: string): string {
   return `\u2068${name.replace(FORBIDDEN, "\ufffd").replace(/\s+/g, " ")}\u2069`;
 }

@@ -58,12 +58,12 @@ export function readNumbers(exposures: string, configured: readonly string[]): N
 }
 
 /** So many places of a row at most, evenly spread, with the last one: what a small picture can show of a long row. */
-export function thinned(length: number, most: number): number[] {
+export function evenlySpaced(length: number, most: number): number[] {
   const step = Math.max(1, Math.ceil(length / most));
   return Array.from({ length: Math.ceil(length / step) }, (_, index) => length - 1 - index * step).reverse();
 }
 
 /** From the worst to the best, and those as bad as each other in the order of the answer. */
-export function worstFirst(checks: readonly CheckNumbers[]): CheckNumbers[] {
+export function bySeverity(checks: readonly CheckNumbers[]): CheckNumbers[] {
   return checks.toSorted((a, b) => SEVERITY.indexOf(a.status) - SEVERITY.indexOf(b.status));
 }

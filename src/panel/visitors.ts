@@ -1,32 +1,33 @@
 import type { Context } from "hono";
-import type { AppDeps } from "../app.ts";
+import type { Authentication } from "../http/authentication.ts";
+import { ANYONE, type Caller } from "../http/caller.ts";
+import type { AppDeps } from "../http/deps.ts";
 import type { AppEnv } from "../http/request-context.ts";
-import type { Caller, SignIn } from "../http/authentication.ts";
 import { getExperiment } from "../store/experiments.ts";
 import { createSessions, type Sessions } from "./session.ts";
-import { isShared, type SharedKind } from "./share-link.ts";
+import { type ShareKind, verifyShareLink } from "./share-link.ts";
 
-/** Who looks at a page. */
+/** A person who views a page. */
 export type Visitor = { caller: Caller; signedIn: boolean };
 
 export type Visitors = {
-  /** Null: nobody can sign in, because there is no secret to sign sessions with. */
+  /** Null if there is no secret to sign sessions with, so that nobody can sign in. */
   sessions: Sessions | null;
-  /** Whoever has signed in; anyone, where reading is open to all; null: nobody. */
+  /** The signed-in visitor, or an anonymous one where PUBLIC_READ is set; null: sign in first. */
   visitorOf(c: Context<AppEnv>): Promise<Visitor | null>;
-  /** Whether the URL was made to be shared, for just this, and is still good. */
-  isSharedLink(c: Context<AppEnv>, experimentId: string, kind: SharedKind): Promise<boolean>;
+  /** True if the URL is a valid share link to this kind of content. */
+  isSharedLink(c: Context<AppEnv>, experimentId: string, kind: ShareKind): Promise<boolean>;
 };
 
-export function createVisitors({ database, settings, clock }: AppDeps, signIn: SignIn): Visitors {
+export function createVisitors({ database, settings, clock }: AppDeps, authentication: Authentication): Visitors {
   const { sessionSecret, publicRead } = settings;
-  const sessions = sessionSecret === null ? null : createSessions(sessionSecret, signIn, clock);
+  const sessions = sessionSecret === null ? null : createSessions(sessionSecret, authentication, clock);
   return {
     sessions,
     async visitorOf(c) {
       const caller = (await sessions?.callerOf(c)) ?? null;
       if (caller !== null) return { caller, signedIn: true };
-      return publicRead ? { caller: signIn.anyone, signedIn: false } : null;
+      return publicRead ? { caller: ANYONE, signedIn: false } : null;
     },
     async isSharedLink(c, experimentId, kind) {
       const { until, signature } = c.req.query();
@@ -34,7 +35,7 @@ export function createVisitors({ database, settings, clock }: AppDeps, signIn: S
       const experiment = await getExperiment(database, experimentId, null);
       if (experiment === null) return false;
       const { environmentKey } = experiment;
-      return isShared(sessionSecret, { kind, experimentId, environmentKey, until }, signature, clock());
+      return verifyShareLink(sessionSecret, { kind, experimentId, environmentKey, until }, signature, clock());
     },
   };
 }

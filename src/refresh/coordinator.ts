@@ -1,143 +1,134 @@
+import { type Alarm, setAlarmBy } from "../alarm.ts";
+import { type Backoff, retryDelay } from "../backoff.ts";
 import { describeBug, type Log } from "../log.ts";
 import { DatabaseUnavailable } from "../store/database.ts";
-import { retryDelay } from "../backoff.ts";
-import type { RefreshOutcome } from "./outcome.ts";
+import type { RefreshOutcome, RefreshTrigger } from "./coordinator-types.ts";
 
-/** What a coordinator remembers between its wakings, kept where no crash can take it. */
-export type Memory = {
-  /** Failed tries in a row. */
+/** The durable state of a coordinator. */
+export type CoordinatorState = {
+  /** Failed refreshes in a row. */
   failures: number;
-  /** When the newest call or hint was due, in epoch milliseconds: the next hint keeps its distance. */
-  lastAskedAt: number | null;
+  /** The due time of the newest manual request or webhook, in epoch milliseconds. The next webhook keeps its distance. */
+  lastRequestDueAt: number | null;
 };
-
-/** Wakes whom it belongs to at a time, at least once, through crashes and restarts. One time: setting replaces it. */
-export type Alarm = { get(): Promise<number | null>; set(at: number): Promise<void>; clear(): Promise<void> };
 
 export type CoordinatorDeps = {
   experimentId: string;
-  /** The one who does it; never called again before it has ended. */
+  /** Runs one refresh. It is never called again before it has ended. */
   refresh: (now: number) => Promise<RefreshOutcome>;
   alarm: Alarm;
-  memory: { load(): Promise<Memory | null>; save(memory: Memory): Promise<void>; clear(): Promise<void> };
+  storage: {
+    load(): Promise<CoordinatorState | null>;
+    save(state: CoordinatorState): Promise<void>;
+    clear(): Promise<void>;
+  };
   minIntervalMs: number;
   clock: () => number;
   random: () => number;
   log: Log;
 };
 
-/**
- * Who asks, and so when: an edit or a call of the API as soon as possible, a webhook's hint not before the minimum
- * interval since the last call or hint is over.
- */
-export type Ask = "edit" | "call" | "hint";
-
 export type Coordinator = {
-  /** Refreshes, or shares the refresh that follows the one under way, and tells how it ended. Never throws. */
+  /** Refreshes, or joins the refresh queued behind the one in flight, and returns its outcome. Never throws. */
   refresh(now: number): Promise<RefreshOutcome>;
-  /** Resolves once the refresh is bound to happen. */
-  ask(ask: Ask): Promise<void>;
-  /** To be called when the alarm goes off. */
-  wake(): Promise<void>;
+  /** Resolves once the refresh is certain to happen. */
+  request(trigger: RefreshTrigger): Promise<void>;
+  /** Handles the alarm. */
+  onAlarm(): Promise<void>;
 };
 
+/** When the retries are used up, the next sweep takes over. */
+const RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 300_000, maxRetries: 5 };
+
 /**
- * Keeps the refreshes of one experiment in line: never two at once, and whoever comes while one is under way shares
- * the one that follows, because the one under way may have asked the warehouse too early for them.
+ * Serialises the refreshes of one experiment: never two at once. Callers that arrive during a refresh share the next one,
+ * because the one in flight may have queried the warehouse too early for them.
  */
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
-  let underWay: Promise<RefreshOutcome> | null = null;
-  let following: { now: number; outcome: Promise<RefreshOutcome> } | null = null;
-  /** Counts asks, so that a refresh knows whether one came after it began. */
-  let asks = 0;
-  /** Read once; whoever changes it writes it at once. */
-  let memory: Promise<Memory> | null = null;
+  let inFlight: Promise<RefreshOutcome> | null = null;
+  let queued: { now: number; outcome: Promise<RefreshOutcome> } | null = null;
+  /** Tells a refresh whether a request arrived after it began. */
+  let requestCount = 0;
+  /** Loaded once. Every change is saved at once. */
+  let state: Promise<CoordinatorState> | null = null;
 
   function refresh(now: number): Promise<RefreshOutcome> {
-    if (underWay === null) {
-      underWay = attempt(now).finally(() => {
-        underWay = null;
+    if (inFlight === null) {
+      inFlight = attempt(now).finally(() => {
+        inFlight = null;
       });
-      return underWay;
+      return inFlight;
     }
-    following ??= { now, outcome: underWay.then(startFollowing) };
-    following.now = Math.max(following.now, now);
-    return following.outcome;
+    queued ??= { now, outcome: inFlight.then(startQueued) };
+    queued.now = Math.max(queued.now, now);
+    return queued.outcome;
   }
 
-  function startFollowing(): Promise<RefreshOutcome> {
-    const now = following?.now ?? deps.clock();
-    following = null;
+  function startQueued(): Promise<RefreshOutcome> {
+    const now = queued?.now ?? deps.clock();
+    queued = null;
     return refresh(now);
   }
 
   async function attempt(now: number): Promise<RefreshOutcome> {
-    const asksBefore = asks;
-    const outcome = await deps.refresh(now).catch(unexpected);
-    await settle(outcome, asksBefore).catch(unexpected);
+    const requestsBefore = requestCount;
+    const outcome = await deps.refresh(now).catch(failUnexpectedly);
+    await afterRefresh(outcome, requestsBefore).catch(failUnexpectedly);
     return outcome;
   }
 
-  async function settle(outcome: RefreshOutcome, asksBefore: number): Promise<void> {
-    const over = outcome.status === "skipped" && (outcome.reason === "not_found" || outcome.reason === "final");
-    if (over && asks === asksBefore) {
-      memory = null;
+  async function afterRefresh(outcome: RefreshOutcome, requestsBefore: number): Promise<void> {
+    const isOver = outcome.status === "skipped" && (outcome.reason === "not_found" || outcome.reason === "final");
+    if (isOver && requestCount === requestsBefore) {
+      state = null;
       await deps.alarm.clear();
-      return deps.memory.clear();
+      return deps.storage.clear();
     }
-    const remembered = await recall();
-    const failures = outcome.status === "failed" && outcome.transient ? remembered.failures + 1 : 0;
-    const delay = failures === 0 ? null : retryDelay(failures, deps.random());
-    // After the last retry the count starts anew: the next sweep is a new beginning.
-    remembered.failures = delay === null ? 0 : failures;
-    if (delay === null && asks === asksBefore && remembered.lastAskedAt !== null) {
-      // A hint that was put off has been served early: the interval starts now, and not when it was due.
-      remembered.lastAskedAt = Math.min(remembered.lastAskedAt, deps.clock());
+    const current = await loadState();
+    const failures = outcome.status === "failed" && outcome.transient ? current.failures + 1 : 0;
+    const delay = failures === 0 ? null : retryDelay(failures, deps.random(), RETRIES);
+    // After the last retry the count starts again: the next sweep has all its retries.
+    current.failures = delay === null ? 0 : failures;
+    if (delay === null && requestCount === requestsBefore && current.lastRequestDueAt !== null) {
+      // A postponed webhook has been served early, so the interval starts now instead of at its due time.
+      current.lastRequestDueAt = Math.min(current.lastRequestDueAt, deps.clock());
     }
-    await deps.memory.save(remembered);
-    if (delay !== null) await wakeBy(deps.clock() + delay);
-    // An alarm that was set for an ask since the refresh began stays: that ask is not served yet.
-    else if (asks === asksBefore) await deps.alarm.clear();
+    await deps.storage.save(current);
+    if (delay !== null) await setAlarmBy(deps.alarm, deps.clock() + delay);
+    // An alarm set since the refresh began stays: its request has not been served yet.
+    else if (requestCount === requestsBefore) await deps.alarm.clear();
   }
 
-  async function ask(ask: Ask): Promise<void> {
-    asks += 1;
-    const remembered = await recall();
+  async function request(trigger: RefreshTrigger): Promise<void> {
+    requestCount += 1;
+    const current = await loadState();
     const now = deps.clock();
-    const distance =
-      ask === "hint" && remembered.lastAskedAt !== null
-        ? Math.min(remembered.lastAskedAt, now) + deps.minIntervalMs
+    const earliest =
+      trigger === "webhook" && current.lastRequestDueAt !== null
+        ? Math.min(current.lastRequestDueAt, now) + deps.minIntervalMs
         : now;
-    const due = Math.max(now, distance);
-    const set = await wakeBy(due);
-    // An edit starts no interval, nor does a hint that was put off and goes along with an earlier one.
-    if (ask === "edit" || (due > now && !set)) return;
-    remembered.lastAskedAt = due;
-    await deps.memory.save(remembered);
+    const due = Math.max(now, earliest);
+    const isSet = await setAlarmBy(deps.alarm, due);
+    // Neither an edit nor a postponed webhook that joins an earlier alarm starts an interval.
+    if (trigger === "edit" || (due > now && !isSet)) return;
+    current.lastRequestDueAt = due;
+    await deps.storage.save(current);
   }
 
-  function recall(): Promise<Memory> {
-    const load = async () => (await deps.memory.load()) ?? { failures: 0, lastAskedAt: null };
-    memory ??= load().catch((error: unknown) => {
-      memory = null;
+  function loadState(): Promise<CoordinatorState> {
+    const load = async () => (await deps.storage.load()) ?? { failures: 0, lastRequestDueAt: null };
+    state ??= load().catch((error: unknown) => {
+      state = null;
       throw error;
     });
-    return memory;
+    return state;
   }
 
-  /** True if the alarm had to be set for it, false if it will go off by then anyway. */
-  async function wakeBy(at: number): Promise<boolean> {
-    const set = await deps.alarm.get();
-    if (set !== null && set <= at) return false;
-    await deps.alarm.set(at);
-    return true;
-  }
-
-  async function wake(): Promise<void> {
+  async function onAlarm(): Promise<void> {
     await refresh(deps.clock());
   }
 
-  function unexpected(error: unknown): RefreshOutcome {
+  function failUnexpectedly(error: unknown): RefreshOutcome {
     const kind = error instanceof DatabaseUnavailable ? "storage" : "bug";
     deps.log("error", "refresh.failed", {
       experiment_id: deps.experimentId,
@@ -148,5 +139,5 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     return { status: "failed", kind, transient: true };
   }
 
-  return { refresh, ask, wake };
+  return { refresh, request, onAlarm };
 }

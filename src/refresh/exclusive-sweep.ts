@@ -1,20 +1,20 @@
-import { LONGEST_SWEEP_MS } from "./sweep.ts";
+import { MAX_SWEEP_MS } from "./sweep-times.ts";
 
 /**
- * Lets one sweep end before another begins: one that comes meanwhile shares its end, so that neither the load nor the
- * work doubles. Only one that hangs for longer than a sweep may take is no longer waited for.
+ * Wraps a sweep so that only one runs at a time: a call during a sweep shares its result. A sweep that hangs for longer
+ * than the platform allows is no longer waited for.
  */
-export function createSweeper(clock: () => number, sweep: (now: number) => Promise<boolean>) {
-  let underWay: { since: number; done: Promise<boolean> } | null = null;
+export function createExclusiveSweep(clock: () => number, sweep: (now: number) => Promise<boolean>) {
+  let inFlight: { since: number; done: Promise<boolean> } | null = null;
 
   return (now: number): Promise<boolean> => {
-    if (underWay !== null && clock() < underWay.since + LONGEST_SWEEP_MS) return underWay.done;
-    const begun = { since: clock(), done: sweep(now) };
-    underWay = begun;
+    if (inFlight !== null && clock() < inFlight.since + MAX_SWEEP_MS) return inFlight.done;
+    const started = { since: clock(), done: sweep(now) };
+    inFlight = started;
     const end = () => {
-      if (underWay === begun) underWay = null;
+      if (inFlight === started) inFlight = null;
     };
-    begun.done.then(end, end);
-    return begun.done;
+    started.done.then(end, end);
+    return started.done;
   };
 }

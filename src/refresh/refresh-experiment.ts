@@ -1,43 +1,38 @@
-import { alertOf } from "../alerts/health-alert.ts";
-import { type Alerts, askForDelivery } from "../alerts/alerter.ts";
-import { type Definition, statusAt } from "../experiment.ts";
-import { bucketsOf, type Window } from "../exposures/buckets.ts";
-import { checkHealth, type Health } from "../exposures/health.ts";
-import { type CountedExposures, serialise, summarise } from "../exposures/summary.ts";
-import { watchHealth } from "../exposures/health-history.ts";
+import { type AlertDelivery, requestDelivery } from "../alerts/alerter.ts";
+import { healthAlert } from "../alerts/health-alert.ts";
+import { statusAt } from "../experiment.ts";
+import { computeExposures } from "../exposures/compute-exposures.ts";
+import { trackHealth } from "../exposures/health-history.ts";
 import type { Log } from "../log.ts";
-import { failed, ok, type Result } from "../result.ts";
+import { ok } from "../result.ts";
+import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
-import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/summaries.ts";
+import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/refresh-results.ts";
+import { adviceFor } from "../warehouse/advice.ts";
 import type { Warehouse } from "../warehouse/client.ts";
-import { countExposures } from "../warehouse/exposure-query.ts";
-import { adviceFor, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
-import type { RefreshOutcome } from "./outcome.ts";
-import { countFromStates, keepWindow, type StatesSettings } from "./state-upkeep.ts";
+import { countExposures } from "../warehouse/count-exposures.ts";
+import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import type { RefreshOutcome } from "./coordinator-types.ts";
+import { advanceWindow, countFromStates } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;
   warehouse: Warehouse;
   settleMs: number;
-  /** How long the warehouse keeps events; 0: for good. */
+  /** Days until the warehouse deletes an event; 0: never. */
   eventsTtlDays: number;
-  /** Where identities are counted: from states if there are any, else from the events. */
+  /** Counts identities from states where there are any; null: always from the events. */
   states: StatesSettings | null;
-  /** Who delivers alerts; null: there is nowhere to deliver them to. */
-  alerts: Alerts | null;
+  /** Delivers alerts; null: there is no receiver. */
+  alerts: AlertDelivery | null;
   clock: () => number;
   log: Log;
 };
 
-/** D1 keeps at most 2,000,000 bytes a row; the rest of the row gets the difference. */
-const MOST_BYTES = 1_900_000;
-/** A variant's two numbers in one bucket take at least `"k":0` twice. */
-const LEAST_BYTES_A_CELL = 10;
-
 /**
- * Computes an experiment's whole window anew and stores the summary, or marks that it could not.
- * @param now the time of whoever asked: numbers are as of then, of a newer request that they serve too, or of the
- * experiment's end. They never go back behind what is stored.
+ * Recomputes an experiment's whole window and stores the summary, or the time of the failure.
+ * @param now the time of the request. The numbers are as of this time, of a newer request that they serve as well, or of
+ * the experiment's end. They are never older than the stored ones.
  * @throws DatabaseUnavailable
  */
 export async function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
@@ -46,72 +41,52 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   if (basis === null) return { status: "skipped", reason: "not_found" };
   if (basis.isFinal) return { status: "skipped", reason: "final" };
   const { experiment } = basis;
-  const { startedAt, endedAt } = experiment;
-  // A sweep may come late: who has asked since it was due is only served by numbers as of their asking.
-  const askedFor = Math.max(now, Math.min(basis.refreshRequestedAt ?? now, begunAt));
-  if (startedAt === null || statusAt(experiment, askedFor) === "draft")
+  const { environmentKey, featureName, startedAt, endedAt } = experiment;
+  // A sweep may run late. A request made since it was due is served only by numbers as of that request.
+  const requestedAt = Math.max(now, Math.min(basis.refreshRequestedAt ?? now, begunAt));
+  if (startedAt === null || statusAt(experiment, requestedAt) === "draft")
     return { status: "skipped", reason: "not_started" };
 
-  const asOf = Math.min(Math.max(askedFor, basis.asOf ?? askedFor), endedAt ?? Number.POSITIVE_INFINITY);
-  // Late events count until the settling time is over, so the question must have been put after it.
+  const asOf = Math.min(Math.max(requestedAt, basis.asOf ?? requestedAt), endedAt ?? Number.POSITIVE_INFINITY);
+  // Late events count until the settling time is over, so the query must start after it.
   const isFinal = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
 
-  const { environmentKey, featureName } = experiment;
   const started = { experimentId: id, environmentKey, featureName, startedAt };
-  const question = { environmentKey, featureName, window: { from: startedAt, to: asOf } };
-  // The last numbers come from the events themselves: they stay, and states are worth no more than their views.
+  const query = { environmentKey, featureName, window: { from: startedAt, to: asOf } };
+  // Final numbers last, so they are counted from the events: states are only as good as their views.
   const states = isFinal || deps.states === null ? null : { ...deps, ...deps.states };
-  const known = states === null ? null : await countFromStates(states, started, question);
-  const counted = known === null ? await countExposures(deps.warehouse, question) : ok(known);
-  const computed = counted.ok ? compute(counted.value, question.window, experiment, deps.eventsTtlDays) : counted;
-  const computedAt = Math.max(begunAt, deps.clock());
-  if (!computed.ok) return fail(deps, basis, computed.failure, computedAt);
+  const fromStates = states === null ? null : await countFromStates(states, started, query);
+  const counted = fromStates === null ? await countExposures(deps.warehouse, query) : ok(fromStates);
+  if (!counted.ok) return fail(deps, basis, counted.failure, begunAt);
+  const computed = computeExposures(counted.value, query.window, experiment, deps.eventsTtlDays);
+  if (!computed.ok) return fail(deps, basis, { kind: computed.failure }, begunAt);
 
+  const computedAt = Math.max(begunAt, deps.clock());
   const { exposures, health } = computed.value;
-  const { watch, onsets } = watchHealth(basis.watch, health);
-  const alerts = deps.alerts === null ? [] : onsets.map((onset) => alertOf(experiment, onset, asOf, computedAt));
-  const summary = { asOf, computedAt, isFinal, exposures, watch, alerts };
-  const saved = await saveSummary(deps.database, basis, summary);
-  if (!saved) return { status: "skipped", reason: "superseded" };
+  const { history: healthHistory, transitions } = trackHealth(basis.healthHistory, health);
+  const alerts =
+    deps.alerts === null ? [] : transitions.map((transition) => healthAlert(experiment, transition, asOf, computedAt));
+  const summary = { asOf, computedAt, isFinal, exposures, healthHistory, alerts };
+  if (!(await saveSummary(deps.database, basis, summary))) return { status: "skipped", reason: "superseded" };
+
   deps.log("info", "refresh.succeeded", {
     experiment_id: id,
     duration_ms: computedAt - begunAt,
     is_final: isFinal,
-    source: known === null ? "events" : "states",
+    source: fromStates === null ? "events" : "states",
   });
-  for (const { check, status } of onsets)
+  for (const { check, status } of transitions)
     deps.log("info", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
-  if (alerts.length > 0) await askForDelivery(deps.alerts, deps.log);
-  if (states !== null && known === null) await keepWindow(states, started);
+  if (alerts.length > 0) await requestDelivery(deps.alerts, deps.log);
+  if (states !== null && fromStates === null) await advanceWindow(states, started);
   return { status: "refreshed" };
-}
-
-/** What is stored of counts, and how far they can be trusted. */
-function compute(
-  { counts, collection }: CountedExposures,
-  window: Window,
-  { variants, endedAt }: Definition,
-  eventsTtlDays: number,
-): Result<{ exposures: string; health: Health }, WarehouseFailure> {
-  const configured = variants.map(({ key }) => key);
-  // What can't fit is not even computed: it would take hundreds of megabytes to find out.
-  const keys = new Set(configured);
-  for (const count of counts) if (!count.multiple) keys.add(count.variant);
-  if (keys.size * bucketsOf(window).count * LEAST_BYTES_A_CELL > MOST_BYTES) return failed({ kind: "too_large" });
-
-  const summary = summarise(counts, window, configured);
-  const isRunning = endedAt === null || window.to < endedAt;
-  const health = checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays });
-  const exposures = serialise(summary, health);
-  const tooLarge = new TextEncoder().encode(exposures).byteLength > MOST_BYTES;
-  return tooLarge ? failed({ kind: "too_large" }) : ok({ exposures, health });
 }
 
 async function fail(
   deps: RefreshDeps,
   basis: RefreshBasis,
   failure: WarehouseFailure,
-  failedAt: number,
+  begunAt: number,
 ): Promise<RefreshOutcome> {
   const transient = isTransient(failure.kind);
   deps.log(transient ? "warn" : "error", "refresh.failed", {
@@ -120,6 +95,6 @@ async function fail(
     transient,
     advice: adviceFor(failure),
   });
-  await saveFailure(deps.database, basis, failedAt);
+  await saveFailure(deps.database, basis, Math.max(begunAt, deps.clock()));
   return { status: "failed", kind: failure.kind, transient };
 }

@@ -1,26 +1,64 @@
 import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
-import type { Ask } from "./coordinator.ts";
-import type { Coordinators } from "./coordinator-types.ts";
+import { failed, ok, type Result } from "../result.ts";
+import type { Database } from "../store/database.ts";
+import type { Scope } from "../store/experiment-row.ts";
+import { recordManualRequest } from "../store/refresh-requests.ts";
+import type { Coordinators, RefreshTrigger } from "./coordinator-types.ts";
 
-/** A Worker has so many connections. */
-const SIDE_BY_SIDE = 6;
+/** The number of connections that a Worker may open at once. */
+const MAX_CONCURRENT = 6;
 
 /**
- * Passes requests that are noted in the database on to their coordinators. One that can't be reached is logged and no
- * more: the note stands, and the next sweep serves it.
+ * Passes recorded refresh requests on to their coordinators. An unreachable coordinator is only logged, because the next
+ * sweep serves every recorded request.
  */
-export async function askFor(
+export async function notifyCoordinators(
   coordinators: Coordinators,
   log: Log,
   experimentIds: readonly string[],
-  ask: Ask,
+  trigger: RefreshTrigger,
 ): Promise<void> {
-  await pLimit(SIDE_BY_SIDE).map(experimentIds, async (experimentId) => {
+  await pLimit(MAX_CONCURRENT).map(experimentIds, async (experimentId) => {
     try {
-      await coordinators.ask(experimentId, ask);
+      await coordinators.request(experimentId, trigger);
     } catch (error) {
       log("error", "coordinator.unreachable", { experiment_id: experimentId, error: describeBug(error) });
     }
   });
+}
+
+export type ManualRefreshDeps = {
+  database: Database;
+  coordinators: Coordinators;
+  minIntervalMs: number;
+  clock: () => number;
+};
+
+export type ManualRefreshFailure =
+  | { kind: "not_found" }
+  | { kind: "not_started" }
+  | { kind: "final" }
+  | { kind: "too_soon"; retryAfterSeconds: number };
+
+/** Requests a refresh on behalf of a person or client, and returns the time of the request. */
+export async function requestManualRefresh(
+  { database, coordinators, minIntervalMs, clock }: ManualRefreshDeps,
+  log: Log,
+  id: string,
+  scope: Scope,
+): Promise<Result<number, ManualRefreshFailure>> {
+  const now = clock();
+  const outcome = await recordManualRequest(database, id, scope, now, minIntervalMs);
+  switch (outcome.kind) {
+    case "accepted":
+      await notifyCoordinators(coordinators, log, [id], "manual");
+      return ok(now);
+    case "too_soon":
+      // The response to the request before may have been lost before its coordinator was notified.
+      if (outcome.pending) await notifyCoordinators(coordinators, log, [id], "webhook");
+      return failed({ kind: "too_soon", retryAfterSeconds: Math.max(1, Math.ceil((outcome.nextAt - now) / 1000)) });
+    default:
+      return failed(outcome);
+  }
 }

@@ -1,23 +1,23 @@
 import * as z from "zod";
-import type { Alert } from "../alerts/health-alert.ts";
 import { checkNames } from "../exposures/health.ts";
-import type { Watch } from "../exposures/health-history.ts";
-import {
-  type Database,
-  numberOf,
-  numberOrNull,
-  primary,
-  type Row,
-  type Statement,
-  textOf,
-  textOrNull,
-} from "./database.ts";
+import type { HealthHistory } from "../exposures/health-history.ts";
+import { type Database, numberOf, numberOrNull, type Row, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
 
-export type WaitingAlert = Alert & { failures: number };
+/** A message to be delivered. */
+export type Alert = {
+  /** The message's id. It is the same on each delivery, so that a receiver can drop duplicates. */
+  id: string;
+  experimentId: string;
+  /** JSON, as it is signed and sent. */
+  body: string;
+};
 
-/** Alerts that are due, the one that has waited longest first. */
-export async function listDueAlerts(database: Database, now: number, limit: number): Promise<WaitingAlert[]> {
-  const rows = await primary(database, {
+/** An alert that has not been delivered yet. */
+export type PendingAlert = Alert & { failures: number };
+
+/** Lists the alerts that are due, the longest overdue first. */
+export async function listDueAlerts(database: Database, now: number, limit: number): Promise<PendingAlert[]> {
+  const rows = await runOnPrimary(database, {
     sql: "SELECT id, experiment_id, body, failures FROM alerts WHERE due_at <= ? ORDER BY due_at LIMIT ?",
     values: [now, limit],
   });
@@ -29,35 +29,44 @@ export async function listDueAlerts(database: Database, now: number, limit: numb
   }));
 }
 
-/** When the next one is due; null: there is none. */
-export async function nextAlertDue(database: Database): Promise<number | null> {
-  const [row] = await primary(database, { sql: "SELECT min(due_at) AS due_at FROM alerts", values: [] });
+/** The time at which the next alert is due, in epoch milliseconds; null if there is none. */
+export async function nextAlertDueAt(database: Database): Promise<number | null> {
+  const [row] = await runOnPrimary(database, { sql: "SELECT min(due_at) AS due_at FROM alerts", values: [] });
   return row === undefined ? null : numberOrNull(row, "due_at");
 }
 
-export async function forgetAlert(database: Database, id: string): Promise<void> {
-  await primary(database, { sql: "DELETE FROM alerts WHERE id = ?", values: [id] });
+export async function deleteAlert(database: Database, id: string): Promise<void> {
+  await runOnPrimary(database, { sql: "DELETE FROM alerts WHERE id = ?", values: [id] });
 }
 
-export async function postponeAlert(database: Database, id: string, failures: number, dueAt: number): Promise<void> {
+export async function rescheduleAlert(database: Database, id: string, failures: number, dueAt: number): Promise<void> {
   const sql = "UPDATE alerts SET failures = ?, due_at = ? WHERE id = ?";
-  await primary(database, { sql, values: [failures, dueAt, id] });
+  await runOnPrimary(database, { sql, values: [failures, dueAt, id] });
 }
 
 const level = z.int();
-const watch = z.partialRecord(z.enum(checkNames), z.strictObject({ last: level, told: level }));
+const storedHistory = z.partialRecord(
+  z.enum(checkNames),
+  z.strictObject({ last: level, told: level }).transform(({ last, told }) => ({ last, alerted: told })),
+);
 
-/** The `watch` of an experiment's row; of one that was never watched it is empty. */
-export function watchOf(row: Row): Watch {
-  return watch.parse(JSON.parse(textOrNull(row, "watch") ?? "{}"));
+/** Reads the health history of an experiment's row. It is empty for an experiment that has none. */
+export function healthHistoryOf(row: Row): HealthHistory {
+  return storedHistory.parse(JSON.parse(textOrNull(row, "watch") ?? "{}"));
+}
+
+function historyJson(history: HealthHistory): string {
+  const entries = Object.entries(history).map(([name, { last, alerted }]) => [name, { last, told: alerted }]);
+  return JSON.stringify(Object.fromEntries(entries));
 }
 
 /**
- * What notes a watch and the alerts that it led to, for a transaction that changes the experiment only afterwards.
- * @param condition on the experiment's row, with the numbered parameters from ?1 on that `values` holds
+ * Statements that store a health history and the alerts that it led to. They go into the transaction that stores the
+ * numbers, before the statement that changes the experiment's row.
+ * @param condition on the experiment's row; it uses the numbered parameters from ?1 on, which `values` holds
  */
-export function noteNews(
-  { watch, alerts }: { watch: Watch; alerts: readonly Alert[] },
+export function alertStatements(
+  { healthHistory, alerts }: { healthHistory: HealthHistory; alerts: readonly Alert[] },
   dueAt: number,
   condition: string,
   values: Statement["values"],
@@ -67,7 +76,7 @@ export function noteNews(
     {
       sql: `INSERT INTO health_watches (experiment_id, watch) SELECT id, ?${next} FROM experiments WHERE ${condition}
       ON CONFLICT (experiment_id) DO UPDATE SET watch = excluded.watch WHERE watch != excluded.watch`,
-      values: [...values, JSON.stringify(watch)],
+      values: [...values, historyJson(healthHistory)],
     },
     ...alerts.map(({ id, body }) => ({
       sql: `INSERT INTO alerts (id, experiment_id, body, failures, due_at)

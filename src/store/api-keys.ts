@@ -1,4 +1,4 @@
-import { type Database, numberOf, numberOrNull, primary, type Row, textOf, textOrNull } from "./database.ts";
+import { type Database, numberOf, numberOrNull, runOnPrimary, type Row, textOf, textOrNull } from "./database.ts";
 
 export type Role = "read" | "write";
 export const roles = ["read", "write"] as const satisfies readonly Role[];
@@ -6,7 +6,7 @@ export const roles = ["read", "write"] as const satisfies readonly Role[];
 export type ApiKey = {
   id: string;
   name: string;
-  /** The one environment that it opens; null: all of them. */
+  /** The environment that the key is bound to; null: all environments. */
   environmentKey: string | null;
   role: Role;
   createdAt: number;
@@ -17,18 +17,18 @@ export type ApiKey = {
 export const API_KEY_COLUMNS = ["id", "name", "environment_key", "role", "created_at", "expires_at"] as const;
 const COLUMNS = API_KEY_COLUMNS.join(", ");
 
-/** @param sha256 of the key, in hexadecimal: all that is ever stored of it */
+/** @param sha256 the hexadecimal hash of the key, which is stored instead of the key */
 export async function addApiKey(database: Database, key: ApiKey, sha256: string): Promise<void> {
   const { id, name, environmentKey, role, createdAt, expiresAt } = key;
-  await primary(database, {
+  await runOnPrimary(database, {
     sql: `INSERT INTO api_keys (${COLUMNS}, sha256) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     values: [id, name, environmentKey, role, createdAt, expiresAt, sha256],
   });
 }
 
-/** From the copy that takes writes, so that a key that was revoked is not found on a copy that lags behind. */
+/** Reads from the primary, so that a revoked key is not found on a replica that lags. */
 export async function findApiKey(database: Database, sha256: string): Promise<ApiKey | null> {
-  const [row] = await primary(database, {
+  const [row] = await runOnPrimary(database, {
     sql: `SELECT ${COLUMNS} FROM api_keys WHERE sha256 = ?`,
     values: [sha256],
   });
@@ -37,23 +37,23 @@ export async function findApiKey(database: Database, sha256: string): Promise<Ap
 
 /** A page of keys in the order of their ids. */
 export async function listApiKeys(database: Database, after: string | null, limit: number): Promise<ApiKey[]> {
-  const rows = await primary(database, {
+  const rows = await runOnPrimary(database, {
     sql: `SELECT ${COLUMNS} FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`,
     values: [after ?? "", limit],
   });
   return rows.map((row) => apiKeyOf(row));
 }
 
-/** The SHA-256 of the key that is gone now, or null if there was none. */
+/** Deletes a key, and returns its hash; null if there was none. */
 export async function deleteApiKey(database: Database, id: string): Promise<string | null> {
-  const [row] = await primary(database, { sql: "DELETE FROM api_keys WHERE id = ? RETURNING sha256", values: [id] });
+  const [row] = await runOnPrimary(database, { sql: "DELETE FROM api_keys WHERE id = ? RETURNING sha256", values: [id] });
   return row === undefined ? null : textOf(row, "sha256");
 }
 
-/** @param prefix of the columns' names */
+/** @param prefix the prefix of the column names */
 export function apiKeyOf(row: Row, prefix = ""): ApiKey {
   const role = roles.find((known) => known === row[`${prefix}role`]);
-  if (role === undefined) throw new TypeError("role is none");
+  if (role === undefined) throw new TypeError("role is not a role");
   return {
     id: textOf(row, `${prefix}id`),
     name: textOf(row, `${prefix}name`),

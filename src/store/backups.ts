@@ -1,17 +1,8 @@
 import type { Experiment } from "../experiment.ts";
-import {
-  changing,
-  type Database,
-  flagOf,
-  numberOrNull,
-  primary,
-  type Statement,
-  textOf,
-  textOrNull,
-} from "./database.ts";
-import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, isFeatureFree } from "./experiments.ts";
+import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
+import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, featureIsFree } from "./experiment-row.ts";
 
-/** An experiment with all that is worth keeping of it: its numbers too, since their events may have expired. */
+/** An experiment with its numbers, because the events behind them may have expired. */
 export type Backup = {
   experiment: Experiment;
   asOf: number | null;
@@ -23,12 +14,12 @@ export type Backup = {
 };
 
 const BACKUP_COLUMNS = `${EXPERIMENT_COLUMNS}, as_of, computed_at, last_error_at, is_final, exposures`;
-/** A page holds no more rows than this, and no more bytes of summaries, but for its last row. */
+/** The bounds of a page. Only its last row may exceed the bytes. */
 const PAGE = { rows: 100, bytes: 2_000_000 };
 
-/** The experiments that follow an id, in the order of their ids: some of them, and none only if there are none. */
+/** Lists a page of experiments after an id, in the order of their ids. It is empty only at the end. */
 export async function listBackups(database: Database, after: string): Promise<Backup[]> {
-  const rows = await primary(database, {
+  const rows = await runOnPrimary(database, {
     sql: `SELECT * FROM (
       SELECT ${BACKUP_COLUMNS}, sum(length(exposures)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         AS bytes_before
@@ -46,19 +37,19 @@ export async function listBackups(database: Database, after: string): Promise<Ba
   }));
 }
 
-export type Imported = { imported: string[]; skipped: { experimentId: string; reason: "exists" | "feature_taken" }[] };
+export type ImportOutcome = { imported: string[]; skipped: { experimentId: string; reason: "exists" | "feature_taken" }[] };
 
 /**
- * Adds the experiments that are not there, and changes none that is. Not more than some hundred in one call.
+ * Adds the experiments that do not exist yet, and changes no existing one. A call takes about a hundred at most.
  *
- * The version of a row begins at `now` in milliseconds, which no row has reached by counting: so no ETag of a row that
- * had the same id and creation before is given out again.
+ * The version of a row starts at `now` in milliseconds, which no row reaches by counting. So an ETag of an earlier row
+ * with the same id and time of creation is never reused.
  */
-export async function importBackups(database: Database, backups: readonly Backup[], now: number): Promise<Imported> {
+export async function importBackups(database: Database, backups: readonly Backup[], now: number): Promise<ImportOutcome> {
   const insert = ({ experiment, ...summary }: Backup): Statement => ({
     sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, version)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
-    WHERE ${isFeatureFree("?15")}
+    WHERE ${featureIsFree("?15")}
     ON CONFLICT (id) DO NOTHING RETURNING id`,
     values: [
       experiment.id,
@@ -79,10 +70,9 @@ export async function importBackups(database: Database, backups: readonly Backup
     sql: "SELECT id FROM experiments WHERE id IN (SELECT value FROM json_each(?))",
     values: [JSON.stringify(ids)],
   };
-  const write = database.transact([before, ...backups.map(insert)]);
-  const [existing = [], ...inserted] = await changing(database, ids, write);
+  const [existing = [], ...inserted] = await database.transact([before, ...backups.map(insert)], ids);
   const exists = new Set(existing.map((row) => textOf(row, "id")));
-  const outcome: Imported = { imported: [], skipped: [] };
+  const outcome: ImportOutcome = { imported: [], skipped: [] };
   for (const [index, id] of ids.entries()) {
     if (inserted[index]?.[0] !== undefined) {
       outcome.imported.push(id);

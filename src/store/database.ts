@@ -1,57 +1,34 @@
-import type { StoredSummary } from "./summaries.ts";
-
-/** One SQLite statement. Values are bound, never part of the text. */
+/** One SQLite statement. Its values are bound, never part of the text. */
 export type Statement = { sql: string; values: readonly (string | number | null)[] };
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** SQLite, wherever it runs. Every call may throw DatabaseUnavailable and nothing else. */
+/** The experiments whose summaries a transaction may change: their ids, or any. */
+export type Changes = readonly string[] | "any";
+
+/** SQLite on any runtime. Every call may throw DatabaseUnavailable, and nothing else. */
 export type Database = {
-  /** One statement that only reads; the nearest copy may answer, a moment behind the newest write. */
+  /** Runs one read-only statement. The nearest replica may answer it, a moment behind the newest write. */
   read(statement: Statement): Promise<Row[]>;
-  /** All statements in one transaction on the copy that takes writes; the rows of each. */
-  transact(statements: readonly Statement[]): Promise<Row[][]>;
-  /** What it has read a moment ago; absent: it keeps nothing. */
-  recent?: RecentSummaries;
+  /**
+   * Runs all statements in one transaction on the primary, and returns the rows of each.
+   * @param changes for a cache in front of the database; none by default
+   */
+  transact(statements: readonly Statement[], changes?: Changes): Promise<Row[][]>;
 };
 
-/** Summaries, by the ids of their experiments, for as long as it does no harm that another process has changed them. */
-export type RecentSummaries = {
-  get(experimentId: string): StoredSummary | undefined;
-  /** To be called before a read. What it returns keeps the outcome, unless something was forgotten meanwhile. */
-  beginRead(): (experimentId: string, summary: StoredSummary) => void;
-  /** Those of experiments that have changed; null: all. */
-  forget(experimentIds: readonly string[] | null): void;
-};
-
-/** The database did not do what it was asked. It may have: a write whose answer was lost stands. */
+/** The database failed a call. A write may have been committed all the same: its answer may be lost. */
 export class DatabaseUnavailable extends Error {
   override readonly name = "DatabaseUnavailable";
 }
 
-/** One statement on the copy that takes writes. */
-export async function primary(database: Database, statement: Statement): Promise<Row[]> {
-  const [rows] = await database.transact([statement]);
+/** Runs one statement on the primary. */
+export async function runOnPrimary(database: Database, statement: Statement, changes?: Changes): Promise<Row[]> {
+  const [rows] = await database.transact([statement], changes);
   return rows ?? [];
 }
 
-/**
- * Does whatever may change these experiments; null: any. No summary of before stays in memory, not even if the answer
- * to the write is lost.
- */
-export async function changing<Done>(
-  { recent }: Database,
-  experimentIds: readonly string[] | null,
-  write: Promise<Done>,
-): Promise<Done> {
-  try {
-    return await write;
-  } finally {
-    recent?.forget(experimentIds);
-  }
-}
-
-// What a column holds is known from the migrations; these say so to the compiler, and fail loudly if they are wrong.
+// The migrations say what a column holds. These functions repeat it for the compiler, and throw where it is wrong.
 
 export function textOf(row: Row, column: string): string {
   const value = row[column];
@@ -73,7 +50,7 @@ export function numberOrNull(row: Row, column: string): number | null {
   return row[column] === null ? null : numberOf(row, column);
 }
 
-/** SQLite keeps flags as 0 and 1. */
+/** A flag, which SQLite stores as 0 or 1. */
 export function flagOf(row: Row, column: string): boolean {
   return numberOf(row, column) === 1;
 }

@@ -1,13 +1,13 @@
 import type { Experiment, Status } from "../experiment.ts";
 import { type Database, numberOrNull, textOrNull } from "./database.ts";
-import { EXPERIMENT_COLUMNS, experimentOf, type Scope, STATUS_AT, within } from "./experiments.ts";
+import { EXPERIMENT_COLUMNS, experimentOf, inScope, type Scope, STATUS_AT } from "./experiment-row.ts";
 
-/** What a list shows of an experiment. */
+/** An experiment as a row of the list. */
 export type ListedExperiment = {
   experiment: Experiment;
   asOf: number | null;
   lastErrorAt: number | null;
-  /** The `exposures` object as JSON text; null if there are no numbers, or too many to show in a list. */
+  /** The `exposures` object as JSON text; null if there is none, or if it is too long for a list. */
   exposures: string | null;
 };
 
@@ -15,29 +15,29 @@ export type ListFilter = {
   scope: Scope;
   environmentKey: string | null;
   status: Status | null;
-  /** Part of an id, a name or a feature's name, whatever the case of its ASCII letters. */
+  /** Part of an id, a name or a feature name. Case does not matter for ASCII letters. */
   search: string | null;
   page: number;
 };
 
 export const PAGE_SIZE = 20;
-/** What is longer is not read for a line of a list. */
-const MOST_CHARACTERS = 200_000;
+/** A longer summary is not read for a row of the list. */
+const MAX_CHARACTERS = 200_000;
 
 const NEWEST_FIRST = "max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id";
 
-/** A page of experiments, those of newest activity first: of an edit, or of numbers. And whether there are more. */
-export async function listForPanel(
+/** A page of experiments, the most recently edited or refreshed first. */
+export async function searchExperiments(
   database: Database,
   { scope, environmentKey, status, search, page }: ListFilter,
   now: number,
 ): Promise<{ shown: ListedExperiment[]; isLast: boolean }> {
-  const conditions = [within("?1"), "(?2 IS NULL OR environment_key = ?2)"];
+  const conditions = [inScope("?1"), "(?2 IS NULL OR environment_key = ?2)"];
   conditions.push("(?3 IS NULL OR instr(lower(id || char(10) || name || char(10) || feature_name), lower(?3)) > 0)");
   if (status !== null) conditions.push(STATUS_AT[status].replace("?", "?4"));
   const rows = await database.read({
     sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, last_error_at,
-      CASE WHEN length(exposures) <= ${MOST_CHARACTERS} THEN exposures END AS exposures
+      CASE WHEN length(exposures) <= ${MAX_CHARACTERS} THEN exposures END AS exposures
     FROM experiments WHERE id IN (
       SELECT id FROM experiments WHERE ${conditions.join(" AND ")}
       ORDER BY ${NEWEST_FIRST} LIMIT ?5 OFFSET ?6
@@ -54,10 +54,10 @@ export async function listForPanel(
   return { shown, isLast: rows.length <= PAGE_SIZE };
 }
 
-/** The environments that somebody may filter by. */
+/** The environments to filter by. */
 export async function listEnvironments(database: Database, scope: Scope): Promise<string[]> {
   const rows = await database.read({
-    sql: `SELECT DISTINCT environment_key FROM experiments WHERE ${within("?1")} ORDER BY environment_key LIMIT 100`,
+    sql: `SELECT DISTINCT environment_key FROM experiments WHERE ${inScope("?1")} ORDER BY environment_key LIMIT 100`,
     values: [scope],
   });
   return rows.map((row) => String(row["environment_key"]));

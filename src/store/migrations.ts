@@ -3,9 +3,9 @@ import { type Database, type Statement, textOf } from "./database.ts";
 export type Migration = { name: string; sql: string };
 
 /**
- * Applies what is not applied yet, each file in one transaction. Keeps wrangler's own table, so that a database that
- * either of the two has migrated is understood by the other.
- * In them, every statement ends with a semicolon at the end of a line, and nothing else does.
+ * Applies the pending migrations, each file in one transaction. It keeps wrangler's own table of applied migrations, so
+ * that either tool can go on where the other one stopped.
+ * In a migration, every statement ends with a semicolon at the end of a line, and nothing else does.
  */
 export async function migrate(database: Database, migrations: readonly Migration[]): Promise<void> {
   const statement = (sql: string): Statement => ({ sql, values: [] });

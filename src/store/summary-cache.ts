@@ -1,36 +1,91 @@
-import type { RecentSummaries } from "./database.ts";
-import type { StoredSummary } from "./summaries.ts";
-import { createShortMemory } from "../ttl-cache.ts";
+import { createTtlCache } from "../ttl-cache.ts";
+import type { ApiKey } from "./api-keys.ts";
+import type { Changes, Database } from "./database.ts";
+import { getSummary, getSummaryWithApiKey, type StoredSummary } from "./summaries.ts";
 
-const MOST_KEPT = 1_000;
-/** An eighth of what an isolate may use in all. */
-const MOST_BYTES = 16 * 2 ** 20;
-/** A character takes up to two bytes, and an answer that was made of a summary holds all of it once more. */
-const BYTES_A_CHARACTER = 4;
-/** For the object itself and its small fields. */
-const BYTES_BESIDE = 1_000;
+const MAX_ENTRIES = 1_000;
+/** An eighth of an isolate's memory limit. */
+const MAX_BYTES = 16 * 2 ** 20;
+/** A character takes up to two bytes, and a response made from the summary holds its text once more. */
+const BYTES_PER_CHARACTER = 4;
+/** The object itself and its small fields. */
+const BYTES_PER_ENTRY = 1_000;
 
 /**
- * Summaries as the database held them less than so long ago. Values only: in a Worker, one request must not wait for
- * what another one has begun.
+ * Summaries read from the database less than a TTL ago. It holds values, never promises: in a Worker, one request must
+ * not await what another one has started.
  */
-export function createRecentSummaries(keptMs: number, clock: () => number): RecentSummaries {
-  const bytesOf = ({ exposures }: StoredSummary) => BYTES_BESIDE + (exposures?.length ?? 0) * BYTES_A_CHARACTER;
-  const kept = createShortMemory<StoredSummary>(keptMs, MOST_KEPT, clock, { of: bytesOf, most: MOST_BYTES });
+export type SummaryCache = {
+  get(experimentId: string): StoredSummary | undefined;
+  /** Starts a read. The returned function caches its outcome, unless an entry was invalidated in between. */
+  beginRead(): (experimentId: string, summary: StoredSummary) => void;
+  invalidate(changes: Changes): void;
+};
+
+export function createSummaryCache(ttlMs: number, clock: () => number): SummaryCache {
+  const entries = createTtlCache<StoredSummary>(ttlMs, MAX_ENTRIES, clock, {
+    weightOf: ({ exposures }) => BYTES_PER_ENTRY + (exposures?.length ?? 0) * BYTES_PER_CHARACTER,
+    max: MAX_BYTES,
+  });
   let writes = 0;
   return {
-    get: (experimentId) => kept.get(experimentId),
+    get: (experimentId) => entries.get(experimentId),
     beginRead() {
-      const begun = { at: clock(), writes };
+      const start = { at: clock(), writes };
       return (experimentId, summary) => {
-        // What was read while something was written may be of before it.
-        if (begun.writes === writes && keptMs > 0) kept.set(experimentId, summary, begun.at);
+        // A read that overlaps a write may have seen the row before it.
+        if (start.writes === writes && ttlMs > 0) entries.set(experimentId, summary, start.at);
       };
     },
-    forget(experimentIds) {
+    invalidate(changes) {
       writes += 1;
-      if (experimentIds === null) kept.clear();
-      else for (const id of experimentIds) kept.delete(id);
+      if (changes === "any") entries.clear();
+      else for (const experimentId of changes) entries.delete(experimentId);
+    },
+  };
+}
+
+/** A database whose writes invalidate the cached summaries that they may change, even if the answer to a write is lost. */
+export function invalidateAfter(database: Database, cache: SummaryCache): Database {
+  return {
+    ...database,
+    async transact(statements, changes = []) {
+      try {
+        return await database.transact(statements, changes);
+      } finally {
+        if (changes === "any" || changes.length > 0) cache.invalidate(changes);
+      }
+    },
+  };
+}
+
+/** Reads of summaries through the cache. */
+export type Summaries = {
+  /** The summary if it is cached. */
+  cached(experimentId: string): StoredSummary | undefined;
+  /** Reads the summary from the database, and caches it. */
+  read(experimentId: string): Promise<StoredSummary | null>;
+  /** The same with the API key of the caller, in one statement. */
+  readWithApiKey(
+    experimentId: string,
+    sha256: string,
+  ): Promise<{ summary: StoredSummary | null; apiKey: ApiKey | null }>;
+};
+
+export function summariesThrough(cache: SummaryCache, database: Database): Summaries {
+  return {
+    cached: cache.get,
+    async read(experimentId) {
+      const keep = cache.beginRead();
+      const summary = await getSummary(database, experimentId);
+      if (summary !== null) keep(experimentId, summary);
+      return summary;
+    },
+    async readWithApiKey(experimentId, sha256) {
+      const keep = cache.beginRead();
+      const found = await getSummaryWithApiKey(database, experimentId, sha256);
+      if (found.summary !== null) keep(experimentId, found.summary);
+      return found;
     },
   };
 }

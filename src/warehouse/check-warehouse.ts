@@ -1,11 +1,11 @@
 import { failed, ok, type Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
-import { countExposures } from "./exposure-query.ts";
-import { adviceFor } from "./failure.ts";
+import { adviceFor, adviceForStates } from "./advice.ts";
+import { countExposures } from "./count-exposures.ts";
 import { findWindow } from "./state-windows.ts";
-import { adviceForStates, countStates } from "./state-counts.ts";
+import { countStates } from "./state-counts.ts";
 
-/** The columns of the events table, and the type that each must have, whatever wraps or encodes it. */
+/** The columns of the events table with their types, without wrappers such as LowCardinality. */
 const COLUMNS = {
   environment_key: "String",
   event: "String",
@@ -23,8 +23,8 @@ const COLUMNS = {
 const SQL = "DESCRIBE TABLE {database:Identifier}.{table:Identifier}";
 
 /**
- * Whether refreshes can work: ClickHouse answers, the table has its columns, and the user may run the very query that
- * a refresh runs (over an empty window). Fails with what is missing and what to do about it.
+ * Checks that refreshes can work: ClickHouse answers, the table has its columns, and the user may run the query of a
+ * refresh, here over an empty window. Fails with what is missing and what to do about it.
  */
 export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ columns: number }, string>> {
   const described = await warehouse.select(SQL, warehouse.table);
@@ -42,7 +42,7 @@ export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ col
     else if (actual !== expected) missing.push(`has ${column} as ${actual} instead of ${expected}`);
   }
   if (missing.length > 0)
-    return failed(`the events table ${missing.join(", ")}: compare it with migrations/clickhouse`);
+    return failed(`The events table ${missing.join(", ")}. Compare it with migrations/clickhouse`);
 
   const counted = await countExposures(warehouse, {
     environmentKey: "",
@@ -52,11 +52,11 @@ export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ col
   return counted.ok ? ok({ columns: types.size }) : failed(adviceFor(counted.failure));
 }
 
-/** Whether states can be read. That they can be written is only found out by writing: the log tells. */
+/** Checks that states can be read. Whether they can be written shows only in the log of a refresh. */
 export async function checkStates(warehouse: Warehouse): Promise<Result<null, string>> {
-  const nobody = { experimentId: "", environmentKey: "", featureName: "", startedAt: 0 };
-  const found = await findWindow(warehouse, nobody);
-  const counted = found.ok ? await countStates(warehouse, "", { ...nobody, window: { from: 0, to: 0 } }) : found;
+  const noExperiment = { experimentId: "", environmentKey: "", featureName: "", startedAt: 0 };
+  const found = await findWindow(warehouse, noExperiment);
+  const counted = found.ok ? await countStates(warehouse, "", { ...noExperiment, window: { from: 0, to: 0 } }) : found;
   return counted.ok ? ok(null) : failed(adviceForStates(counted.failure));
 }
 

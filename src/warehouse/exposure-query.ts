@@ -1,37 +1,34 @@
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
-import type { CountedExposures } from "../exposures/summary.ts";
-import { failed, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
 import { EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
-import { readCounts } from "./exposure-rows.ts";
-import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 
-export type ExposureQuestion = { environmentKey: string; featureName: string; window: Window };
+/** The exposures to count: those of one environment and feature, in a window. */
+export type ExposureQuery = { environmentKey: string; featureName: string; window: Window };
 
-/** The first is the faster one; the second answers when two names collide in the first, as names can be made to. */
-const VARIANT_HASHES = ["cityHash64", "sipHash64"] as const;
+/** The first function is faster. The second one serves where two variant names collide in the first. */
+export const VARIANT_HASHES = ["cityHash64", "sipHash64"] as const;
 export type VariantHash = (typeof VARIANT_HASHES)[number];
 
-/** Where exposures are read from, in SQL: columns by what they mean, and the condition on the experiment's rows. */
-export type Source = {
+/** A table to count exposures from: SQL expressions by their meaning, and the condition on the experiment's rows. */
+export type ExposureSource = {
   from: string;
   where: string;
-  /** Two numbers, both 0 for what is nobody's. */
+  /** Two hashes of the identity, both 0 for an invalid event. */
   identity: readonly [string, string];
   variant: string;
   firstAndLate: string;
-  /** How many events a row stands for. */
+  /** The number of events behind a row. */
   events: string;
-  /** The variants' names, where a look of its own costs less than naming them in the same pass. */
+  /** A SELECT of the variants' names, where it costs less than reading them in the same pass. */
   names?: (variantHash: VariantHash) => string;
-  /** SELECTs of what else there is to know. */
+  /** Further SELECTs to append. */
   rest: readonly string[];
 };
 
-const EVENTS: Source = {
+export const EVENTS: ExposureSource = {
   from: EVENTS_TABLE,
   where: IN_WINDOW,
-  // Two hash functions that have nothing in common, because one 128-bit function takes longer than both.
+  // Two unrelated 64-bit hash functions together take less time than one 128-bit function.
   identity: [`if(${IS_VALID}, cityHash64(identifier), 0)`, `if(${IS_VALID}, xxh3(identifier), 0)`],
   variant: "value",
   firstAndLate: FIRST_AND_LATE,
@@ -40,21 +37,22 @@ const EVENTS: Source = {
 };
 
 /**
- * One row for each bucket and variant that somebody was first exposed in, one for all who saw several variants, one for
- * each variant with its name, and one for the events that are nobody's, from one pass over the exposures; and the rest.
+ * The SQL that counts exposures in one pass. It returns one row per bucket and variant with first exposures, one row for
+ * all identities that saw several variants, one row per variant with its name, and one row for invalid events.
  *
- * What is kept of an identity has a fixed size, whatever its events: hashes of 128 bits for itself and of 64 for its
- * variant. The AND and the OR of its variants' hashes differ exactly if it saw more than one, and neither they nor the
- * earliest timestamp care for order, duplicates or lateness. That two of n identities share both hashes has a chance of
- * n² / 2^129, 1.5e-23 for 100 million; two variants with one hash show as one hash with two names.
+ * The state of an identity has a fixed size, whatever the number of its events: 128 bits of hash for the identity, and 64
+ * for its variant. The bitwise AND and OR of its variants' hashes differ exactly if it saw more than one variant. Neither
+ * they nor the earliest timestamp depend on the order of events, on duplicates or on late arrival. The probability that
+ * two of n identities share both hashes is n² / 2^129: 1.5e-23 for 100 million. Two variants with the same hash show as
+ * one hash with two names.
  *
- * Each grouping set groups the events that are nobody's: all of them as the identity (0, 0), and those without a variant
- * as the name ''. That is one row, of which the larger number counts.
+ * Each grouping set also groups the invalid events: all of them as the identity (0, 0), and those without a variant as the
+ * name ''. Both become one row, whose count is the larger of the two.
  *
- * All arithmetic is on epoch milliseconds: DateTime64 without a zone holds those, so that the server's time zone never
- * shows. Hashes travel as text, since JSON's numbers end at 2^53.
+ * All arithmetic is on epoch milliseconds, which a DateTime64 without a zone stores, so that the server's time zone has no
+ * effect. Hashes are returned as text, because integers in JSON are exact only up to 2^53.
  */
-const sql = (source: Source, variantHash: VariantHash) => {
+export function exposureSql(source: ExposureSource, variantHash: VariantHash): string {
   const { from, where, identity, variant, firstAndLate, events, names, rest } = source;
   const counts = `
 SELECT
@@ -85,29 +83,15 @@ GROUP BY
   if(row_kind IN (1, 3), variant_and, 0) AS hash,
   if(row_kind = 1, intDiv(earliest, 2 * {bucket_size:Int64}), 0) AS index`;
   return [counts, ...(names === undefined ? [] : [names(variantHash)]), ...rest].join("\nUNION ALL\n");
-};
-
-/** From so many bytes on, a second try spills to the server's disk what the first found no memory for. */
-const SPILL_FROM_BYTES = 100_000_000;
-
-/**
- * Counts the identities of one experiment by their first exposure. Believes no row that is not a count: a wrong
- * shape, a negative or unsafe number, or a bucket outside the window fails the whole answer.
- */
-export function countExposures(
-  warehouse: Warehouse,
-  question: ExposureQuestion,
-): Promise<Result<CountedExposures, WarehouseFailure>> {
-  return countFrom(warehouse, EVENTS, parametersOf(warehouse, question), question.window);
 }
 
-/** What the SQL of a question is bound to. */
-export function parametersOf(
-  warehouse: Pick<Warehouse, "table">,
-  { environmentKey, featureName, window }: ExposureQuestion,
+/** The values of the parameters in the SQL. */
+export function exposureParameters(
+  table: Warehouse["table"],
+  { environmentKey, featureName, window }: ExposureQuery,
 ): QueryParameters {
   return {
-    ...warehouse.table,
+    ...table,
     environment_key: environmentKey,
     feature_name: featureName,
     from: window.from,
@@ -116,33 +100,7 @@ export function parametersOf(
   };
 }
 
-/** What is asked about a window, for whoever wants to ask it again by hand. */
-export function describeQuestion(table: Warehouse["table"], question: ExposureQuestion) {
-  return { sql: sql(EVENTS, VARIANT_HASHES[0]).trim(), parameters: parametersOf({ table }, question) };
-}
-
-/** The same from any source, with the parameters that its SQL names. */
-export async function countFrom(
-  warehouse: Warehouse,
-  source: Source,
-  parameters: QueryParameters,
-  window: Window,
-): Promise<Result<CountedExposures, WarehouseFailure>> {
-  for (const variantHash of VARIANT_HASHES) {
-    const rows = await selectOrSpill(warehouse, sql(source, variantHash), parameters);
-    if (!rows.ok) return rows;
-    const counted = readCounts(rows.value, window);
-    if (counted !== "collision") return counted;
-  }
-  return failed({ kind: "bad_rows" });
-}
-
-async function selectOrSpill(
-  warehouse: Warehouse,
-  query: string,
-  parameters: QueryParameters,
-): Promise<Result<unknown[], WarehouseFailure>> {
-  const answer = await warehouse.select(query, parameters);
-  if (answer.ok || answer.failure.code !== MEMORY_LIMIT_EXCEEDED) return answer;
-  return warehouse.select(query, parameters, { max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) });
+/** The query behind an experiment's numbers, to be shown and run by hand. */
+export function describeExposureQuery(table: Warehouse["table"], query: ExposureQuery) {
+  return { sql: exposureSql(EVENTS, VARIANT_HASHES[0]).trim(), parameters: exposureParameters(table, query) };
 }

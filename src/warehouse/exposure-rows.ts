@@ -5,10 +5,10 @@ import type { WarehouseFailure } from "./failure.ts";
 
 type Row = {
   kind: "identities" | "multiple" | "variant" | "latest" | "invalid" | "valid";
-  /** Of a variant. */
+  /** The name of a variant. */
   name: string;
   variant_hash: string;
-  /** Epoch milliseconds: where the bucket starts, or the latest exposure. */
+  /** The start of a bucket, or the latest exposure, in epoch milliseconds. */
   at: number;
   identities: number;
   late: number;
@@ -23,7 +23,7 @@ const kinds: readonly unknown[] = [
   "valid",
 ] satisfies Row["kind"][];
 
-/** What rows of the exposures query say; a collision if one hash has two names. */
+/** Reads the rows of the exposures query. Returns `collision` if one hash has two names. */
 export function readCounts(
   rows: readonly unknown[],
   window: Window,

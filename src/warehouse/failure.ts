@@ -1,18 +1,18 @@
 import { ClickHouseError } from "@clickhouse/client-web";
 
 /**
- * Why the warehouse gave no numbers. Names and numbers only: an exception's text may quote SQL and its values, so it
- * never leaves this module.
+ * The reason for a failed query, in names and numbers only. The text of an exception may quote SQL and values, so it never
+ * leaves this module.
  */
 export type WarehouseFailure = {
   kind: FailureKind;
-  /** ClickHouse's number for the exception, where it named one. */
+  /** The code of the ClickHouse exception, if there was one. */
   code?: number;
-  /** The HTTP status, where there was an answer that was not a success. */
+  /** The HTTP status of an unsuccessful answer. */
   status?: number;
 };
 
-/** Transient ones may pass by themselves and are retried with backoff; the others wait for the next sweep. */
+/** True for kinds that may pass by themselves: they are retried with backoff. The others wait for the next sweep. */
 const TRANSIENT = {
   unreachable: true,
   timeout: true,
@@ -34,7 +34,7 @@ export function isTransient(kind: FailureKind): boolean {
   return TRANSIENT[kind];
 }
 
-/** What a query that has no room for its groups ends with. */
+/** The code of a query that ran out of memory. */
 export const MEMORY_LIMIT_EXCEEDED = 241;
 
 /** https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
@@ -78,7 +78,7 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   516: "credentials", // AUTHENTICATION_FAILED
 };
 
-/** An exception that ClickHouse named by its number; one we have no entry for goes by the HTTP status. */
+/** Classifies an exception by its code, and an unlisted code by the HTTP status. */
 function byCode(code: number, status: number | undefined): WarehouseFailure {
   const kind = KIND_BY_CODE[code] ?? byStatus(status ?? 500);
   return status === undefined || status < 400 ? { kind, code } : { kind, code, status };
@@ -92,8 +92,8 @@ function byStatus(status: number): FailureKind {
 }
 
 /**
- * What went wrong while a query was sent and its answer read.
- * @param status of the answer, if there was one: what failed after a 200 is the answer itself.
+ * Classifies an error while a query was sent or its answer was read.
+ * @param status the HTTP status, if there was an answer; an error after a 200 is a fault of the answer itself
  */
 export function classify(
   error: unknown,
@@ -104,36 +104,4 @@ export function classify(
   if (exceptionCode !== undefined) return byCode(exceptionCode, status);
   if (status === undefined) return { kind: "unreachable" };
   return status >= 200 && status < 300 ? { kind: "bad_answer" } : { kind: byStatus(status), status };
-}
-
-/** What the operator should do about it: for logs and for the warehouse check. */
-export function adviceFor({ kind }: WarehouseFailure): string {
-  switch (kind) {
-    case "unreachable":
-      return "ClickHouse can't be reached: check CLICKHOUSE_URL, that the server runs, and that the network lets us in";
-    case "timeout":
-      return "ClickHouse did not answer in time: look at its load, or raise QUERY_TIMEOUT_SECONDS";
-    case "overloaded":
-      return "ClickHouse refuses work for now: raise the user's quota or memory limit, or lower the load";
-    case "server_error":
-      return "ClickHouse, or a proxy before it, answered with a server error: look at its log";
-    case "bad_answer":
-      return "the answer was cut off or is not ClickHouse's: check that CLICKHOUSE_URL is its HTTP interface";
-    case "credentials":
-      return "ClickHouse refuses the user: check CLICKHOUSE_USER, CLICKHOUSE_PASSWORD and that it may SELECT the table";
-    case "missing_table":
-      return "the events table is not there: check CLICKHOUSE_DATABASE and EVENTS_TABLE, or run migrations/clickhouse";
-    case "missing_column":
-      return "the events table lacks a column: compare it with migrations/clickhouse";
-    case "settings_refused":
-      return "ClickHouse refuses the query's settings: give the user readonly = 2, not 1, and no constraint on them";
-    case "bad_query":
-      return "ClickHouse can't run the query: compare the table with migrations/clickhouse, and its version with the README";
-    case "bad_rows":
-      return "ClickHouse's rows are not counts: check that EVENTS_TABLE is the events table";
-    case "too_large":
-      return "the result is too large to keep: the value column holds too many different variants for so long a window";
-    case "refused":
-      return "the server refused the query: check that CLICKHOUSE_URL is ClickHouse's HTTP interface";
-  }
 }

@@ -3,12 +3,14 @@ import type { CountedExposures } from "../exposures/summary.ts";
 import type { Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
 import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
+import { countFrom } from "./count-exposures.ts";
+import { type ExposureQuery, exposureParameters, type ExposureSource, type VariantHash } from "./exposure-query.ts";
 import { readCounts } from "./exposure-rows.ts";
-import { countFrom, type ExposureQuestion, parametersOf, type Source, type VariantHash } from "./exposure-query.ts";
-import { adviceFor, type WarehouseFailure } from "./failure.ts";
 
-// Counting from what migrations/clickhouse/0002 to 0008 keep: for each identity of a window when it first saw which
-// variant, and whether there are events that are nobody's.
+import type { WarehouseFailure } from "./failure.ts";
+
+// Counts from the tables of migrations/clickhouse/0002 to 0008. For each identity of a window they hold when it first saw
+// which variant, and for the window whether it has invalid events.
 
 const selectNames = (variantHash: VariantHash) => `
 SELECT 'variant' AS kind, toString(variant) AS name, toString(${variantHash}(variant)) AS variant_hash, 0 AS at,
@@ -17,7 +19,7 @@ FROM {database:Identifier}.exposure_firsts
 WHERE window = {window:String}
 GROUP BY variant`;
 
-/** Seldom there is an event that is nobody's. Only then the events are counted at all. */
+/** Invalid events are rare. The events are counted only where there are some. */
 const SELECT_INVALID = `
 SELECT if(${IS_VALID}, 'valid', 'invalid') AS kind, '' AS name, '0' AS variant_hash, 0 AS at,
   0 AS identities, 0 AS late, count() AS events
@@ -28,8 +30,8 @@ GROUP BY kind`;
 
 const REST = [SELECT_LATEST, SELECT_INVALID];
 
-/** Exact for any window's end, though later events are in it: each variant's first exposure is there. */
-const FIRSTS: Source = {
+/** Exact for any end of the window, although later events are included: the first exposure of each variant is stored. */
+const FIRSTS: ExposureSource = {
   from: "{database:Identifier}.exposure_firsts",
   where: "window = {window:String} AND first_and_late < 2 * {to:Int64}",
   identity: ["identity", "identity_check"],
@@ -40,9 +42,9 @@ const FIRSTS: Source = {
   rest: REST,
 };
 
-// A window that is merged into one part has one row for an identity, so that a scan tells what else takes a GROUP BY of
-// all; any other gives no row here. FINAL costs nothing then, and keeps it right if a part is added meanwhile. Whoever
-// saw several variants may have seen only one of them before the window's end: what became of them is left open.
+// Fast path: a window that is merged into one part has one row per identity, so that a scan replaces the GROUP BY. With
+// more parts this returns no rows. FINAL is free then, and keeps the result right if a part is added meanwhile. An identity
+// with several variants may have seen only one of them before the window's end: such rows are returned as 'open'.
 const SELECT_MERGED = [
   `
 SELECT
@@ -69,36 +71,23 @@ GROUP BY row_kind, hash, index`,
   ...REST,
 ].join("\nUNION ALL\n");
 
-const isCounted = z.object({ kind: z.enum(["identities", "multiple"]) });
-const isLeftOpen = z.object({ kind: z.literal("open") });
+const isCountRow = z.object({ kind: z.enum(["identities", "multiple"]) });
+const isOpenRow = z.object({ kind: z.literal("open") });
 
-/** What a filled window knows, as `countExposures` would find it. */
+/** Counts the identities of a filled window, with the same result as `countExposures`. */
 export async function countStates(
   warehouse: Warehouse,
   stateWindow: string,
-  question: ExposureQuestion,
+  query: ExposureQuery,
 ): Promise<Result<CountedExposures, WarehouseFailure>> {
-  const parameters = { ...parametersOf(warehouse, question), window: stateWindow };
+  const parameters = { ...exposureParameters(warehouse.table, query), window: stateWindow };
   const rows = await warehouse.select(SELECT_MERGED, parameters);
   if (!rows.ok) return rows;
-  const isMerged = rows.value.some((row) => isCounted.safeParse(row).success);
-  const isSure = !rows.value.some((row) => isLeftOpen.safeParse(row).success);
-  const counted = isMerged && isSure ? readCounts(rows.value, question.window) : null;
-  // Nor does a scan tell two variants of one hash apart, or know a variant that came a moment ago: the full count does.
+  const isMerged = rows.value.some((row) => isCountRow.safeParse(row).success);
+  const hasOpenRows = rows.value.some((row) => isOpenRow.safeParse(row).success);
+  const counted = isMerged && !hasOpenRows ? readCounts(rows.value, query.window) : null;
+  // The scan neither resolves a hash collision nor knows a variant that has just arrived. The full count does both.
   return counted === null || counted === "collision" || !counted.ok
-    ? countFrom(warehouse, FIRSTS, parameters, question.window)
+    ? countFrom(warehouse, FIRSTS, parameters, query.window)
     : counted;
-}
-
-/** What the operator should do about states that do not work, where it is not the same as for events. */
-export function adviceForStates(failure: WarehouseFailure): string {
-  switch (failure.kind) {
-    case "missing_table":
-      return "EXPOSURE_SOURCE is states, but the states are not there: run migrations/clickhouse/0002 to 0008";
-    case "credentials":
-    case "settings_refused":
-      return "for states the user needs SELECT, INSERT and ALTER DELETE on the exposure_ tables, and no readonly: see the README";
-    default:
-      return adviceFor(failure);
-  }
 }

@@ -5,13 +5,13 @@ import type { QueryParameters, Warehouse } from "./client.ts";
 import { EVENTS_TABLE, FIRST_AND_LATE, IS_EXPOSURE, IS_VALID } from "./event-sql.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
-// The windows that states are kept for: each belongs to one experiment as it is defined. Defined otherwise, or rebuilt,
-// the experiment gets a new one.
+// The windows that ClickHouse keeps states for. A window belongs to one definition of an experiment: a redefined or
+// rebuilt experiment gets a new one.
 
 export type StateWindow = StartedExperiment & {
   window: string;
   state: "opened" | "filled" | "dropped";
-  /** How long that has been so, by the server's clock. */
+  /** Time since the state was recorded, by the server's clock. */
   ageMs: number;
 };
 
@@ -58,7 +58,7 @@ async function selectWindows(
   );
 }
 
-/** The newest window of an experiment, if it is the experiment's as it is defined now and not dropped. */
+/** Finds the newest window of an experiment, if it fits the current definition and is not dropped. */
 export async function findWindow(
   warehouse: Warehouse,
   experiment: StartedExperiment,
@@ -73,7 +73,7 @@ export async function findWindow(
   return ok(newest !== undefined && newest.state !== "dropped" && belongsTo(newest, experiment) ? newest : null);
 }
 
-/** The windows of so many experiments whose ids come after `after`: by experiment, each one's newest first. */
+/** Lists the windows of the next `experiments` experiments after an id: by experiment, the newest window first. */
 export function listWindows(
   warehouse: Warehouse,
   after: string,
@@ -98,8 +98,8 @@ export function belongsTo(window: StartedExperiment, experiment: StartedExperime
   );
 }
 
-/** Notes what has become of a window. The first note opens it: from now on, events that arrive go into it. */
-export async function noteWindow(
+/** Records the state of a window. The first record opens it: from then on, arriving events go into it. */
+export async function recordWindow(
   warehouse: Warehouse,
   window: string,
   experiment: StartedExperiment,
@@ -122,7 +122,7 @@ export async function noteWindow(
   );
 }
 
-/** Puts all events of now into a window. Those that are in it already change nothing. */
+/** Adds all present events to a window. Events that are in it already change nothing. */
 export async function fillWindow(
   warehouse: Warehouse,
   window: string,
@@ -150,7 +150,7 @@ export async function fillWindow(
   );
 }
 
-/** Deletes all that is known of a window, itself last. */
+/** Deletes the contents of a window, and the window itself last. */
 export async function deleteWindow(warehouse: Warehouse, window: string): Promise<Result<null, WarehouseFailure>> {
   for (const table of ["exposure_identities", "exposure_firsts", "exposure_invalids", "exposure_windows"]) {
     const deleted = await warehouse.command(

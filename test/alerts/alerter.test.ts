@@ -1,9 +1,9 @@
+import type { Alert } from "../../src/store/alerts.ts";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Alert } from "../../src/alerts/health-alert.ts";
 import { createAlerter } from "../../src/alerts/alerter.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { type Database, DatabaseUnavailable, primary } from "../../src/store/database.ts";
+import { type Database, DatabaseUnavailable, runOnPrimary } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
 const START = Date.UTC(2026, 5, 1);
@@ -55,19 +55,19 @@ async function createWorld() {
   });
 
   const store = (id: string, dueAt = START) =>
-    primary(database, {
+    runOnPrimary(database, {
       sql: "INSERT INTO alerts (id, experiment_id, body, failures, due_at) VALUES (?, 'some', '{}', 0, ?)",
       values: [id, dueAt],
     });
   const stored = async () =>
-    (await primary(database, { sql: "SELECT id FROM alerts ORDER BY id", values: [] })).map(({ id }) => id);
+    (await runOnPrimary(database, { sql: "SELECT id FROM alerts ORDER BY id", values: [] })).map(({ id }) => id);
 
   /** The alarm goes off, if one is set: time passes until then. True if it did. */
   async function goOff(): Promise<boolean> {
     if (state.alarm === null) return false;
     state.time = Math.max(state.time, state.alarm);
     state.alarm = null;
-    await alerter.wake();
+    await alerter.onAlarm();
     return true;
   }
 
@@ -83,7 +83,7 @@ describe("an alerter that is asked", () => {
   it("delivers what is stored, and forgets it", async () => {
     await world.store("a");
     await world.store("b");
-    await world.alerter.ask();
+    await world.alerter.request();
     expect(await world.goOff()).toBe(true);
     expect(world.state.posted.map(({ id }) => id).sort()).toEqual(["a", "b"]);
     expect(await world.stored()).toEqual([]);
@@ -92,27 +92,27 @@ describe("an alerter that is asked", () => {
   });
 
   it("does nothing where there is nothing to deliver", async () => {
-    await world.alerter.ask();
+    await world.alerter.request();
     await world.goOff();
     expect(world.state).toMatchObject({ posted: [], alarm: null, logs: [] });
   });
 
   it("puts off no earlier alarm", async () => {
     world.state.alarm = START - 1;
-    await world.alerter.ask();
+    await world.alerter.request();
     expect(world.state.alarm).toBe(START - 1);
   });
 
   it("brings a later alarm forward", async () => {
     world.state.alarm = START + 1;
-    await world.alerter.ask();
+    await world.alerter.request();
     expect(world.state.alarm).toBe(START);
   });
 
   it("delivers hundreds, a few at once and so many a waking that an invocation bears it", async () => {
     const ids = Array.from({ length: 95 }, (_, index) => `alert-${String(index).padStart(2, "0")}`);
     for (const id of ids) await world.store(id);
-    await world.alerter.ask();
+    await world.alerter.request();
     let wakings = 0;
     for (let before = 0; await world.goOff(); before = world.state.posted.length) {
       wakings += 1;
@@ -126,7 +126,7 @@ describe("an alerter that is asked", () => {
 
   it("wakes one at a time", async () => {
     await world.store("a");
-    await Promise.all([world.alerter.wake(), world.alerter.wake()]);
+    await Promise.all([world.alerter.onAlarm(), world.alerter.onAlarm()]);
     expect(world.state.posted).toHaveLength(1);
   });
 });
@@ -135,7 +135,7 @@ describe("an alert that is not taken", () => {
   it("is tried again from seconds to hours, and then given up, which the log says", async () => {
     world.state.answer = () => "status 500";
     await world.store("a");
-    await world.alerter.ask();
+    await world.alerter.request();
     while (await world.goOff());
     const delays = world.state.posted.slice(1).map(({ at }, index) => at - (world.state.posted[index]?.at ?? 0));
     expect(delays.map((delay) => delay / 1000)).toEqual([
@@ -154,7 +154,7 @@ describe("an alert that is not taken", () => {
     world.state.answer = ({ id }) => (id === "bad" ? "timeout" : null);
     await world.store("bad", START - 1);
     await world.store("good");
-    await world.alerter.ask();
+    await world.alerter.request();
     await world.goOff();
     expect(await world.stored()).toEqual(["bad"]);
     expect(world.state.alarm).toBe(START + 5_000);
@@ -163,7 +163,7 @@ describe("an alert that is not taken", () => {
   it("is forgotten once it is taken", async () => {
     world.state.answer = () => (world.state.posted.length < 3 ? "unreachable" : null);
     await world.store("a");
-    await world.alerter.ask();
+    await world.alerter.request();
     while (await world.goOff());
     expect(world.state.posted).toHaveLength(3);
     expect(await world.stored()).toEqual([]);
@@ -173,7 +173,7 @@ describe("an alert that is not taken", () => {
 describe("a database that does not answer", () => {
   it("is asked again a minute later, and no alert is lost", async () => {
     await world.store("a");
-    await world.alerter.ask();
+    await world.alerter.request();
     world.state.isDown = true;
     await world.goOff();
     expect(world.state.logs.map(({ event }) => event)).toEqual(["alerts.failed"]);
@@ -190,7 +190,7 @@ describe("a database that does not answer", () => {
       world.state.isDown = world.state.posted.length === 1;
       return null;
     };
-    await world.alerter.ask();
+    await world.alerter.request();
     await world.goOff();
     world.state.isDown = false;
     await world.goOff();

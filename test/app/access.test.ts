@@ -5,15 +5,7 @@ import { parseSettings } from "../../src/settings.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
-import {
-  ADMIN,
-  FLAGSMITH_SECRET,
-  READER,
-  startWorker,
-  type TestWorker,
-  until,
-  WEBHOOK_SECRET,
-} from "../support/worker.ts";
+import { ADMIN, FLAGSMITH_SECRET, READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
 let warehouse: TestWarehouse;
 beforeAll(async () => {
@@ -247,7 +239,7 @@ describe("a token or secret that is not set", () => {
       settings: settings.value,
       database: { read: async () => [], transact: async () => [[], [], []] },
       warehouse: idleWarehouse,
-      coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+      coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
       limiter: async () => true,
       clock: Date.now,
       log: () => undefined,

@@ -145,7 +145,7 @@ describe("the document at /openapi.json", () => {
       settings: settings.value,
       database: { read: async () => [], transact: async () => [] },
       warehouse: idleWarehouse,
-      coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+      coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
       limiter: async () => true,
       clock: Date.now,
       log: () => undefined,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Shared, signShare } from "../../src/panel/share-link.ts";
+import { type ShareLink, signShareLink } from "../../src/panel/share-link.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, READER, startWorker, type TestWorker, until as untilSo } from "../support/worker.ts";
@@ -42,8 +42,8 @@ async function shared(kind: string, id = "ours") {
   return link;
 }
 
-const linkTo = async (link: Shared, secret = SESSION_SECRET) =>
-  `${pathOf(link.kind, link.experimentId)}?until=${link.until}&signature=${await signShare(secret, link)}`;
+const linkTo = async (link: ShareLink, secret = SESSION_SECRET) =>
+  `${pathOf(link.kind, link.experimentId)}?until=${link.until}&signature=${await signShareLink(secret, link)}`;
 
 describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind) => {
   it("opens it without signing in", async () => {

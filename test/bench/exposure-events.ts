@@ -5,7 +5,7 @@ import { ClickHouseLogLevel, createClient } from "@clickhouse/client-web";
 import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.ts";
 import { DAY, type Window } from "../../src/exposures/buckets.ts";
 import { connectionOptions, connectWarehouse } from "../../src/warehouse/client.ts";
-import type { ExposureQuestion } from "../../src/warehouse/exposure-query.ts";
+import type { ExposureQuery } from "../../src/warehouse/exposure-query.ts";
 import { timed } from "./turns.ts";
 
 /** What one measurement of a query is: milliseconds, and MiB at its peak by the engine's own accounting. */
@@ -105,7 +105,7 @@ export type Events = Awaited<ReturnType<typeof startEvents>>;
 /** The engine's own accounting of what runs now, but for this question. */
 const PEAK = `SELECT max(peak_memory_usage) AS peak FROM system.processes WHERE query NOT LIKE '%system.processes%'`;
 
-export function questionOf(feature: string): ExposureQuestion {
+export function questionOf(feature: string): ExposureQuery {
   return { environmentKey: ENVIRONMENT, featureName: feature, window: WINDOW };
 }
 

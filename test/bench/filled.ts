@@ -1,9 +1,10 @@
+import { serialise } from "../../src/exposures/serialise.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
-import { checkHealth } from "../../src/exposures/health.ts";
-import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
 // Experiments for the benchmarks, brought in by the API as any others.
 
@@ -11,7 +12,7 @@ export const ADMIN = "admin-token-of-the-benchmarks";
 
 const NOW = Date.now();
 /** What an import takes at once. */
-const MOST_LINES = 500;
+const MAX_LINES = 500;
 
 export const idOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
 export const exposuresOf = (index: number) => `/v1/experiments/${idOf(index)}/exposures`;
@@ -29,8 +30,8 @@ export async function callAs(token: string, url: URL, method: string, path: stri
 export async function fill(url: URL, experiments: number, running: number): Promise<void> {
   const each = Math.floor(experiments / running);
   const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, index % each === 0));
-  for (let from = 0; from < lines.length; from += MOST_LINES)
-    await callAs(ADMIN, url, "POST", "/v1/import", lines.slice(from, from + MOST_LINES).join("\n"));
+  for (let from = 0; from < lines.length; from += MAX_LINES)
+    await callAs(ADMIN, url, "POST", "/v1/import", lines.slice(from, from + MAX_LINES).join("\n"));
 }
 
 /** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */

@@ -1,7 +1,7 @@
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { ExposureCount } from "../../src/exposures/summary.ts";
 import type { Warehouse } from "../../src/warehouse/client.ts";
 import { FIRST_AND_LATE } from "../../src/warehouse/event-sql.ts";
-import { countExposures } from "../../src/warehouse/exposure-query.ts";
 import type { Sizes } from "./bench.ts";
 import { type Events, groupByOf, questionOf, type Shape, startEvents, uniqExactOf } from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Goal, timed } from "./turns.ts";

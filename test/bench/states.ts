@@ -1,17 +1,9 @@
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { StartedExperiment } from "../../src/experiment.ts";
 import type { ExposureCount } from "../../src/exposures/summary.ts";
-import { countFromStates, keepWindow } from "../../src/refresh/state-upkeep.ts";
-import { countExposures } from "../../src/warehouse/exposure-query.ts";
+import { countFromStates, advanceWindow } from "../../src/refresh/state-maintenance.ts";
 import type { Sizes } from "./bench.ts";
-import {
-  ENVIRONMENT,
-  type Events,
-  questionOf,
-  type Shape,
-  startEvents,
-  uniqExactOf,
-  WINDOW,
-} from "./exposure-events.ts";
+import { ENVIRONMENT, type Events, questionOf, type Shape, startEvents, uniqExactOf, WINDOW } from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Turn, timed } from "./turns.ts";
 
 const TABLES = ["exposure_firsts", "exposure_identities"];
@@ -79,7 +71,7 @@ async function rowsOf({ select }: Events): Promise<number> {
 const quiet = () => undefined;
 
 async function open({ connection }: Events, feature: string): Promise<void> {
-  await keepWindow({ warehouse: connection, longestInsertMs: 0, log: quiet }, experimentOf(feature));
+  await advanceWindow({ warehouse: connection, longestInsertMs: 0, log: quiet }, experimentOf(feature));
 }
 
 /** Everything came while the window was open, so that only the mark is missing that makes it count. */

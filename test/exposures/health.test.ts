@@ -1,14 +1,8 @@
+import { checkHealth } from "../../src/exposures/check-health.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
-import {
-  checkHealth,
-  checkNames,
-  checkStatuses,
-  type Evidence,
-  figureNames,
-  statusOf,
-} from "../../src/exposures/health.ts";
+import { checkNames, checkStatuses, type Evidence, figureNames, worstStatus } from "../../src/exposures/health.ts";
 import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
 
 /** `SEED=… npm test -- test/exposures/health` takes other numbers; a failure names the seed it came from. */
@@ -22,7 +16,7 @@ describe("the whole status", () => {
     { status: "warning", of: ["waiting", "warning", "healthy"] },
     { status: "unhealthy", of: ["warning", "unhealthy", "waiting", "healthy"] },
   ] as const)("is $status of $of", ({ status, of }) => {
-    expect(statusOf(of.map((status) => ({ status })))).toBe(status);
+    expect(worstStatus(of.map((status) => ({ status })))).toBe(status);
   });
 
   it("of any seven is unhealthy if one is, else a warning if one is, else waiting if one is, else healthy", () => {
@@ -32,7 +26,7 @@ describe("the whole status", () => {
       }));
       const has = (status: string) => seven.some((check) => check.status === status);
       const expected = ["unhealthy", "warning", "waiting"].find(has) ?? "healthy";
-      if (statusOf(seven) !== expected) expect.fail(`${JSON.stringify(seven)} is not ${expected}`);
+      if (worstStatus(seven) !== expected) expect.fail(`${JSON.stringify(seven)} is not ${expected}`);
     }
   });
 
@@ -153,7 +147,7 @@ describe("whatever there is to know", () => {
     forAny((evidence) => {
       const { status, checks } = checkHealth(evidence);
       expect(checks.every((check) => checkStatuses.includes(check.status))).toBe(true);
-      expect(status).toBe(statusOf(checks));
+      expect(status).toBe(worstStatus(checks));
     });
   });
 

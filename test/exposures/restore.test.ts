@@ -1,9 +1,10 @@
+import { serialise } from "../../src/exposures/serialise.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
-import { checkHealth } from "../../src/exposures/health.ts";
-import { restore } from "../../src/exposures/restore.ts";
-import { type ExposureCount, serialise, summarise } from "../../src/exposures/summary.ts";
+import { restoreExposures } from "../../src/exposures/restore.ts";
+import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
 /** As a refresh stores it. */
 function textOf(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
@@ -46,7 +47,7 @@ describe("restore", () => {
   it("gives the very text back that became JSON", () => {
     fc.assert(
       fc.property(computed, ({ window, configured, text }) => {
-        expect(restore(JSON.parse(text), window, configured)).toBe(text);
+        expect(restoreExposures(JSON.parse(text), window, configured)).toBe(text);
       }),
     );
   });
@@ -55,7 +56,7 @@ describe("restore", () => {
     const window = { from: START, to: START + HOUR };
     const text = textOf([], window, ["b", "c", "a"]);
     const keysOf = (configured: string[]) => {
-      const { variants, health } = JSON.parse(restore(JSON.parse(text), window, configured) ?? "");
+      const { variants, health } = JSON.parse(restoreExposures(JSON.parse(text), window, configured) ?? "");
       return { variants: Object.keys(variants), expected: Object.keys(health.checks[0].expected) };
     };
     expect(keysOf(["new", "c"])).toEqual({ variants: ["c", "a", "b"], expected: ["c", "a"] });
@@ -66,7 +67,7 @@ describe("restore", () => {
     const window = { from: START, to: START + HOUR };
     const text = textOf([{ multiple: true, identities: 3 }], window, ["a"]);
     const { timeseries, ...rest } = JSON.parse(text);
-    expect(restore({ timeseries, ...rest }, window, ["a"])).toBe(text);
+    expect(restoreExposures({ timeseries, ...rest }, window, ["a"])).toBe(text);
   });
 
   it("notices any number that is another", () => {
@@ -81,7 +82,7 @@ describe("restore", () => {
         const isExcluded = text.slice(0, number.index).endsWith('"excluded_identities":');
         if (isExcluded && Number.isInteger(by) && Number(number[0]) + by >= 0) return;
         const other = `${text.slice(0, number.index)}${Number(number[0]) + by}${text.slice(number.index + number[0].length)}`;
-        expect(restore(JSON.parse(other), window, configured)).toBeNull();
+        expect(restoreExposures(JSON.parse(other), window, configured)).toBeNull();
       }),
     );
   });
@@ -107,8 +108,8 @@ describe("restore", () => {
     { what: "excluded identities beyond what is exact", broken: { ...good(), excluded_identities: 2 ** 53 } },
     { what: "lists in place of objects", broken: { ...good(), variants: [0] } },
   ])("refuses $what", ({ broken }) => {
-    expect(restore(good(), window, ["a"])).not.toBeNull();
-    expect(restore(broken, window, ["a"])).toBeNull();
+    expect(restoreExposures(good(), window, ["a"])).not.toBeNull();
+    expect(restoreExposures(broken, window, ["a"])).toBeNull();
   });
 
   // Without a variant much is empty, and so much the same as emptiness of another kind.
@@ -127,14 +128,14 @@ describe("restore", () => {
     { what: "points as a number", broken: withPoints(2) },
     { what: "no points", broken: { ...empty(), timeseries: { granularity: "hour" } } },
   ])("refuses $what, where there is no variant", ({ broken }) => {
-    expect(restore(empty(), window, [])).not.toBeNull();
-    expect(restore(broken, window, [])).toBeNull();
+    expect(restoreExposures(empty(), window, [])).not.toBeNull();
+    expect(restoreExposures(broken, window, [])).toBeNull();
   });
 
   it("refuses the numbers of another window", () => {
     for (const to of [START + 3 * HOUR, START + 5 * DAY, START])
-      expect(restore(good(), { from: START, to }, ["a"])).toBeNull();
-    expect(restore(good(), { from: START + DAY, to: START + DAY + 2 * HOUR }, ["a"])).toBeNull();
+      expect(restoreExposures(good(), { from: START, to }, ["a"])).toBeNull();
+    expect(restoreExposures(good(), { from: START + DAY, to: START + DAY + 2 * HOUR }, ["a"])).toBeNull();
   });
 
   function negative() {

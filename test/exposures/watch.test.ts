@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CheckStatus, checkNames, checkStatuses, type Health } from "../../src/exposures/health.ts";
-import { type Watch, watchHealth } from "../../src/exposures/health-history.ts";
+import { type HealthHistory, trackHealth } from "../../src/exposures/health-history.ts";
 
 /** A health of which only the first check is not well. */
 function healthOf(status: CheckStatus): Health {
@@ -13,9 +13,9 @@ function healthOf(status: CheckStatus): Health {
 
 /** What is told at each of several refreshes: the status, or nothing. */
 function told(statuses: readonly CheckStatus[]): (string | null)[] {
-  let watch: Watch = {};
+  let watch: HealthHistory = {};
   return statuses.map((status) => {
-    const { onsets, ...next } = watchHealth(watch, healthOf(status));
+    const { onsets, ...next } = trackHealth(watch, healthOf(status));
     watch = next.watch;
     expect(onsets.length).toBeLessThanOrEqual(1);
     return onsets[0]?.status ?? null;
@@ -48,9 +48,9 @@ describe("a check that turns bad", () => {
       });
       return { status: w, checks };
     };
-    const first = watchHealth({}, bad("window"));
-    const second = watchHealth(first.watch, bad("window", "late_events"));
-    const third = watchHealth(second.watch, bad("window", "late_events"));
+    const first = trackHealth({}, bad("window"));
+    const second = trackHealth(first.watch, bad("window", "late_events"));
+    const third = trackHealth(second.watch, bad("window", "late_events"));
     const names = [first, second, third].map(({ onsets }) => onsets.map(({ check }) => check.name));
     expect(names).toEqual([[], ["window"], ["late_events"]]);
   });
@@ -74,8 +74,8 @@ describe("a check that turns bad", () => {
   });
 
   it("needs nothing remembered once it is well", () => {
-    const bad = watchHealth({}, healthOf(u));
+    const bad = trackHealth({}, healthOf(u));
     expect(bad.watch).toEqual({ sample_ratio: { last: 2, told: 0 } });
-    expect(watchHealth(bad.watch, healthOf(ok)).watch).toEqual({});
+    expect(trackHealth(bad.watch, healthOf(ok)).watch).toEqual({});
   });
 });

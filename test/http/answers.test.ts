@@ -1,13 +1,7 @@
+import { exposuresETag, matchesETag } from "../../src/http/etag.ts";
 import { describe, expect, it } from "vitest";
 import type { Experiment } from "../../src/experiment.ts";
-import {
-  apiKeyAnswer,
-  experimentAnswer,
-  exportLine,
-  exposuresAnswer,
-  exposuresETag,
-  matchesETag,
-} from "../../src/http/responses.ts";
+import { apiKeyJson, experimentJson, exportLine, exposuresJson } from "../../src/http/responses.ts";
 import type { Backup } from "../../src/store/backups.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
 
@@ -60,7 +54,7 @@ const experiment: Experiment = {
 
 describe("the experiment answer", () => {
   it("has the documented keys, times in UTC with milliseconds, and the status at now", () => {
-    expect(experimentAnswer(experiment, START)).toEqual({
+    expect(experimentJson(experiment, START)).toEqual({
       id: "checkout-cta",
       name: "Checkout CTA",
       environment_key: "env_abc",
@@ -75,14 +69,14 @@ describe("the experiment answer", () => {
   });
 
   it("has null for a time that is not planned", () => {
-    const draft = experimentAnswer({ ...experiment, startedAt: null, endedAt: null }, START);
+    const draft = experimentJson({ ...experiment, startedAt: null, endedAt: null }, START);
     expect(draft).toMatchObject({ started_at: null, ended_at: null, status: "draft" });
   });
 });
 
 describe("the exposures answer", () => {
   it("is JSON with its keys in the documented order, and times in UTC with milliseconds", () => {
-    const answer = JSON.parse(exposuresAnswer("checkout-cta", stored, START));
+    const answer = JSON.parse(exposuresJson("checkout-cta", stored, START));
     expect(Object.keys(answer)).toEqual(KEYS);
     expect(answer).toMatchObject({
       experiment_id: "checkout-cta",
@@ -96,7 +90,7 @@ describe("the exposures answer", () => {
   });
 
   it("has null exposures, as_of and computed_at until the first refresh succeeds", () => {
-    const answer = JSON.parse(exposuresAnswer("checkout-cta", fresh, START));
+    const answer = JSON.parse(exposuresJson("checkout-cta", fresh, START));
     expect(Object.keys(answer)).toEqual(KEYS);
     expect(answer).toEqual({
       experiment_id: "checkout-cta",
@@ -111,12 +105,12 @@ describe("the exposures answer", () => {
   });
 
   it("passes the stored payload on byte by byte", () => {
-    expect(exposuresAnswer("checkout-cta", stored, START)).toMatch(/^\{"experiment_id":"checkout-cta",/);
-    expect(exposuresAnswer("checkout-cta", stored, START).endsWith(`,"exposures":${stored.exposures}}`)).toBe(true);
+    expect(exposuresJson("checkout-cta", stored, START)).toMatch(/^\{"experiment_id":"checkout-cta",/);
+    expect(exposuresJson("checkout-cta", stored, START).endsWith(`,"exposures":${stored.exposures}}`)).toBe(true);
   });
 
   it("takes the status from the clock", () => {
-    const status = (now: number) => JSON.parse(exposuresAnswer("x", stored, now)).status;
+    const status = (now: number) => JSON.parse(exposuresJson("x", stored, now)).status;
     expect([status(START - 1), status(START), status(END)]).toEqual(["draft", "running", "completed"]);
   });
 });
@@ -167,7 +161,7 @@ describe("the answer about an API key", () => {
   const key = { id: "0123456789abcdef", name: "CI", environmentKey: "env", createdAt: START } as const;
 
   it("has the documented keys, and times in UTC with milliseconds", () => {
-    expect(apiKeyAnswer({ ...key, role: "write", expiresAt: END })).toEqual({
+    expect(apiKeyJson({ ...key, role: "write", expiresAt: END })).toEqual({
       id: "0123456789abcdef",
       name: "CI",
       environment_key: "env",
@@ -178,7 +172,7 @@ describe("the answer about an API key", () => {
   });
 
   it("has null for the environment of a key to all, and for an end that never comes", () => {
-    const answer = apiKeyAnswer({ ...key, environmentKey: null, role: "read", expiresAt: null });
+    const answer = apiKeyJson({ ...key, environmentKey: null, role: "read", expiresAt: null });
     expect(answer).toMatchObject({ environment_key: null, role: "read", expires_at: null });
   });
 });

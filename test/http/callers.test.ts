@@ -1,9 +1,10 @@
+import type { Right } from "../../src/http/caller.ts";
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { generateApiKey } from "../../src/http/api-key-format.ts";
 import { type AppEnv, traceRequests } from "../../src/http/request-context.ts";
-import { createSignIn, type Right } from "../../src/http/authentication.ts";
+import { createAuthentication } from "../../src/http/authentication.ts";
 import { parseSettings } from "../../src/settings.ts";
 import type { ApiKey } from "../../src/store/api-keys.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";
@@ -17,11 +18,11 @@ const BOTH = { ADMIN_TOKEN: "of-admin", READ_TOKEN: "of-reader" };
 async function identify(env: object, right: Right, authorization?: string, keys: Record<string, ApiKey> = {}) {
   const settings = parseSettings({ ...env });
   if (!settings.ok) throw new Error("bad settings");
-  const signIn = createSignIn({
+  const signIn = createAuthentication({
     settings: settings.value,
     database: { read: async () => [], transact: async () => [] },
     warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
     limiter: async () => true,
     clock: () => NOW,
     log: () => undefined,
@@ -31,7 +32,7 @@ async function identify(env: object, right: Right, authorization?: string, keys:
   );
   const app = new Hono<AppEnv>();
   app.use(traceRequests(() => undefined, null));
-  app.get("/", async (c) => c.json(await signIn.identify(c, right, async (sha256) => bySha256.get(sha256) ?? null)));
+  app.get("/", async (c) => c.json(await signIn.authenticate(c, right, async (sha256) => bySha256.get(sha256) ?? null)));
   const headers = authorization === undefined ? {} : { Authorization: authorization };
   return (await app.request("/", { headers }, {})).json();
 }

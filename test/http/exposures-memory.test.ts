@@ -1,15 +1,16 @@
+import { getRefreshBasis, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { createApp } from "../../src/app.ts";
-import { createRecentSummaries } from "../../src/store/summary-cache.ts";
+import { createSummaryCache } from "../../src/store/summary-cache.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { importBackups } from "../../src/store/backups.ts";
 import { type Database, DatabaseUnavailable } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { noteCall, noteHint } from "../../src/store/refresh-requests.ts";
-import { getRefreshBasis, getSummary, saveFailure, saveSummary } from "../../src/store/summaries.ts";
+import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
+import { getSummary } from "../../src/store/summaries.ts";
 import { idleWarehouse } from "../support/idle-warehouse.ts";
 
 // Exposures answered from memory, on a real database and with a clock of the test's own.
@@ -38,7 +39,7 @@ function startIsolate(env: Record<string, string> = {}) {
   if (!settings.ok) throw new Error("bad settings");
   const clock = () => now;
   const database: Database = {
-    recent: createRecentSummaries(settings.value.cacheSeconds * 1000, clock),
+    cache: createSummaryCache(settings.value.cacheSeconds * 1000, clock),
     read: (statement) => {
       statements.push(statement.sql);
       return sqlite.read(statement);
@@ -54,7 +55,7 @@ function startIsolate(env: Record<string, string> = {}) {
     settings: settings.value,
     database,
     warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
     limiter: async () => true,
     clock,
     log: () => undefined,
@@ -250,11 +251,11 @@ describe("no answer from memory is older than a write of the same process:", () 
   const writes: Record<string, (database: Database) => Promise<() => Promise<unknown>>> = {
     "an edit": async (database) => () => putExperiment(database, { ...input, startedAt: null }, null, now),
     "a deletion": async (database) => () => deleteExperiment(database, "some", null),
-    "a call": async (database) => () => noteCall(database, "some", null, now, 0),
-    "a hint for it": async (database) => () => noteHint(database, { experimentId: "some" }, now, null),
+    "a call": async (database) => () => recordManualRequest(database, "some", null, now, 0),
+    "a hint for it": async (database) => () => recordWebhook(database, { experimentId: "some" }, now, null),
     "a hint for its feature": async (database) => () =>
-      noteHint(database, { environmentKey: "env", featureName: "button" }, now, "delivery"),
-    "a hint for its environment": async (database) => () => noteHint(database, { environmentKey: "env" }, now, null),
+      recordWebhook(database, { environmentKey: "env", featureName: "button" }, now, "delivery"),
+    "a hint for its environment": async (database) => () => recordWebhook(database, { environmentKey: "env" }, now, null),
     "a refresh": async (database) => {
       const basis = await basisOf(database);
       return () => saveSummary(database, basis, computed);

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createRecentSummaries } from "../../src/store/summary-cache.ts";
+import { createSummaryCache } from "../../src/store/summary-cache.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
 
 const KEPT = 5000;
@@ -8,7 +8,7 @@ beforeEach(() => {
   now = Date.UTC(2026, 5, 1);
 });
 
-const start = (keptMs = KEPT) => createRecentSummaries(keptMs, () => now);
+const start = (keptMs = KEPT) => createSummaryCache(keptMs, () => now);
 type Recent = ReturnType<typeof start>;
 
 function summaryOf(exposures: string | null = null): StoredSummary {

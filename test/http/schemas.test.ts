@@ -2,15 +2,7 @@ import { describe, expect, it } from "vitest";
 import type * as z from "zod";
 import { parseInput } from "../../src/http/body.ts";
 import type { InputError } from "../../src/http/problem.ts";
-import {
-  apiKeyBody,
-  experimentBody,
-  experimentId,
-  exportedExperiment,
-  flagsmithEvent,
-  listQuery,
-  refreshHint,
-} from "../../src/http/schemas.ts";
+import { apiKeyBody, experimentBody, experimentId, exportedExperiment, flagsmithWebhookBody, listQuery, refreshWebhookBody } from "../../src/http/schemas.ts";
 
 function accepted<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = parseInput(schema, value);
@@ -243,7 +235,7 @@ describe("the query of a list", () => {
 
 describe("a hint", () => {
   it.each([{ experiment_id: "checkout-cta" }, { environment_key: "env" }, valid])("may be %j", (hint) => {
-    expect(accepted(refreshHint, hint)).toEqual(hint);
+    expect(accepted(refreshWebhookBody, hint)).toEqual(hint);
   });
 
   it.each([
@@ -255,7 +247,7 @@ describe("a hint", () => {
     ["checkout-cta"],
     null,
   ])("is not %j, and says what it may be", (hint) => {
-    expect(refused(refreshHint, hint)).toEqual([{ path: "", message: expect.stringContaining("experiment_id, or") }]);
+    expect(refused(refreshWebhookBody, hint)).toEqual([{ path: "", message: expect.stringContaining("experiment_id, or") }]);
   });
 
   it.each<[hint: object, path: string, message: RegExp]>([
@@ -266,7 +258,7 @@ describe("a hint", () => {
     [{ ...valid, more: 1 }, "more", /not known/],
     [{ experiment_id: "a", more: 1 }, "more", /not known/],
   ])("that is almost one says what is wrong with it: %j", (hint, path, message) => {
-    expect(refused(refreshHint, hint)).toEqual([{ path, message: expect.stringMatching(message) }]);
+    expect(refused(refreshWebhookBody, hint)).toEqual([{ path, message: expect.stringMatching(message) }]);
   });
 });
 
@@ -276,7 +268,7 @@ describe("a Flagsmith event", () => {
 
   it.each(["FLAG_UPDATED", "FLAG_DELETED"])("is about a feature: %s", (event_type) => {
     const event = { event_type, data: { new_state: named("new"), previous_state: named("old") } };
-    expect(accepted(flagsmithEvent, event)).toEqual({ about: "feature", featureName: "new" });
+    expect(accepted(flagsmithWebhookBody, event)).toEqual({ about: "feature", featureName: "new" });
   });
 
   it.each([
@@ -285,30 +277,30 @@ describe("a Flagsmith event", () => {
     { what: "is of another shape", data: { new_state: "deleted", previous_state: named("old") } },
     { what: "names nothing", data: { new_state: named(""), previous_state: named("old") } },
   ])("takes the feature of the previous state when the new one $what", ({ data }) => {
-    expect(accepted(flagsmithEvent, changed(data, "FLAG_DELETED"))).toEqual({ about: "feature", featureName: "old" });
+    expect(accepted(flagsmithWebhookBody, changed(data, "FLAG_DELETED"))).toEqual({ about: "feature", featureName: "old" });
   });
 
   it.each([undefined, null, "text", {}, { new_state: null, previous_state: null }, { new_state: named(7) }])(
     "of a flag must name its feature: %j",
     (data) => {
-      expect(refused(flagsmithEvent, changed(data))).toEqual([
+      expect(refused(flagsmithWebhookBody, changed(data))).toEqual([
         { path: "data", message: expect.stringContaining("new_state.feature.name") },
       ]);
     },
   );
 
   it.each(["AUDIT_LOG_CREATED", "NEW_VERSION_PUBLISHED"])("is about its environment: %s", (event_type) => {
-    expect(accepted(flagsmithEvent, { event_type, data: { log: "x" } })).toEqual({ about: "environment" });
-    expect(accepted(flagsmithEvent, { event_type })).toEqual({ about: "environment" });
+    expect(accepted(flagsmithWebhookBody, { event_type, data: { log: "x" } })).toEqual({ about: "environment" });
+    expect(accepted(flagsmithWebhookBody, { event_type })).toEqual({ about: "environment" });
   });
 
   it.each(["", "SEGMENT_UPDATED", "flag_updated"])("is about nothing of ours: %j", (event_type) => {
-    expect(accepted(flagsmithEvent, changed({}, event_type))).toEqual({ about: "nothing" });
+    expect(accepted(flagsmithWebhookBody, changed({}, event_type))).toEqual({ about: "nothing" });
   });
 
   it("must have a type", () => {
     const error = { path: "event_type", message: expect.stringContaining("text") };
-    expect(refused(flagsmithEvent, {})).toEqual([error]);
-    expect(refused(flagsmithEvent, { event_type: 1 })).toEqual([error]);
+    expect(refused(flagsmithWebhookBody, {})).toEqual([error]);
+    expect(refused(flagsmithWebhookBody, { event_type: 1 })).toEqual([error]);
   });
 });

@@ -25,7 +25,7 @@ function startIsolate(vars: Record<string, string> = {}) {
     settings: settings.value,
     database: sqlite,
     warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
     limiter: async () => true,
     clock: () => now,
     log: () => undefined,

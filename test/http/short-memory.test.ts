@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createShortMemory } from "../../src/ttl-cache.ts";
+import { createTtlCache } from "../../src/ttl-cache.ts";
 
 const KEPT = 1000;
 let now: number;
@@ -7,7 +7,7 @@ beforeEach(() => {
   now = Date.UTC(2026, 5, 1);
 });
 
-const start = (most = 3) => createShortMemory<string>(KEPT, most, () => now);
+const start = (most = 3) => createTtlCache<string>(KEPT, most, () => now);
 const known = (memory: ReturnType<typeof start>, keys: string) =>
   [...keys].filter((key) => memory.get(key) !== undefined).join("");
 
@@ -92,7 +92,7 @@ describe("a short memory told when a value was true", () => {
 
 describe("a short memory that weighs", () => {
   const startWeighing = (most: number) =>
-    createShortMemory<string>(KEPT, 100, () => now, { of: (value) => value.length, most });
+    createTtlCache<string>(KEPT, 100, () => now, { of: (value) => value.length, max });
   const keysOf = (memory: ReturnType<typeof startWeighing>) =>
     [..."abcdef"].filter((key) => memory.get(key) !== undefined).join("");
 

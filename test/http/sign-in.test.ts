@@ -51,7 +51,7 @@ function startIsolate(allowed = Number.POSITIVE_INFINITY) {
     settings: settings.value,
     database,
     warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), ask: async () => undefined },
+    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
     limiter: async (key) => {
       const count = (counts.get(key) ?? 0) + 1;
       counts.set(key, count);

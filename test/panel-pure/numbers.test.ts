@@ -1,9 +1,10 @@
+import { serialise } from "../../src/exposures/serialise.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, HOUR } from "../../src/exposures/buckets.ts";
 import { checkNames } from "../../src/exposures/health.ts";
-import { serialise, summarise } from "../../src/exposures/summary.ts";
-import { readNumbers, thinned, worstFirst } from "../../src/panel/numbers.ts";
+import { summarise } from "../../src/exposures/summary.ts";
+import { readNumbers, evenlySpaced, bySeverity } from "../../src/panel/numbers.ts";
 
 const seed = Number(process.env["SEED"] ?? 7);
 const window = { from: Date.UTC(2026, 5, 1), to: Date.UTC(2026, 5, 1) + 5 * HOUR };
@@ -87,14 +88,14 @@ it("checks come with the worst first, and those as bad in the order they came in
     status,
     detail: "",
   });
-  const sorted = worstFirst([check(a, "unhealthy"), check(b, "waiting"), check(c, "unhealthy"), check(d, "healthy")]);
+  const sorted = bySeverity([check(a, "unhealthy"), check(b, "waiting"), check(c, "unhealthy"), check(d, "healthy")]);
   expect(sorted.map(({ name }) => name)).toEqual([a, c, b, d]);
 });
 
 it("of a long row, so many places at most, evenly spread, with the last", () => {
   fc.assert(
     fc.property(fc.nat({ max: 5000 }), fc.double({ min: 1, max: 3000, noNaN: true }), (length, most) => {
-      const places = thinned(length, most);
+      const places = evenlySpaced(length, most);
       expect(places.length).toBeLessThanOrEqual(Math.ceil(most));
       expect(places.length).toBeGreaterThanOrEqual(Math.min(length, most) / 2 - 1);
       if (length > 0) expect(places.at(-1)).toBe(length - 1);

@@ -6,7 +6,7 @@ import { browserPath, PHONE } from "../support/browser-path.ts";
 // The pictures of the README, made by hand: `node test/panel/screenshots.ts http://127.0.0.1:8787` against `npm start`.
 
 const FOLDER = join(import.meta.dirname, "screenshots");
-const MOST_BYTES = 100_000;
+const MAX_BYTES = 100_000;
 
 const [baseURL = ""] = process.argv.slice(2);
 if (baseURL === "" || browserPath === null) {
@@ -38,7 +38,7 @@ async function take(name: string, path: string, { height, width = 900, colorSche
   await page.screenshot({ path: file, animations: "disabled" });
   const { size } = statSync(file);
   console.log(`${file}: ${size} bytes`);
-  if (size >= MOST_BYTES) throw new Error(`${name}.png has ${size} bytes: at most ${MOST_BYTES} are for pictures`);
+  if (size >= MAX_BYTES) throw new Error(`${name}.png has ${size} bytes: at most ${MAX_BYTES} are for pictures`);
   await page.close();
 }
 

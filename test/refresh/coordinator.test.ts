@@ -1,7 +1,7 @@
+import type { RefreshTrigger, RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Ask, type Coordinator, createCoordinator, type Memory } from "../../src/refresh/coordinator.ts";
-import type { RefreshOutcome } from "../../src/refresh/outcome.ts";
+import { type Coordinator, createCoordinator, type CoordinatorState } from "../../src/refresh/coordinator.ts";
 import { DatabaseUnavailable } from "../../src/store/database.ts";
 
 const REFRESHED: RefreshOutcome = { status: "refreshed" };
@@ -33,7 +33,7 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
   const state = {
     time: START,
     alarm: null as number | null,
-    memory: null as Memory | null,
+    memory: null as CoordinatorState | null,
     /** Every refresh that began, in order. */
     runs: [] as Run[],
     /** Those that have not ended, in the coordinator that is alive. */
@@ -80,7 +80,7 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
         set: (at) => write("alarm", at),
         clear: () => write("alarm", null),
       },
-      memory: {
+      storage: {
         load: () => storage().then(() => structuredClone(state.memory)),
         save: (memory) => write("memory", structuredClone(memory)),
         clear: () => write("memory", null),
@@ -95,9 +95,9 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
   return {
     state,
     refresh: (now: number) => coordinator.refresh(now),
-    wake: () => coordinator.wake(),
-    async ask(ask: Ask): Promise<void> {
-      await coordinator.ask(ask);
+    wake: () => coordinator.onAlarm(),
+    async ask(ask: RefreshTrigger): Promise<void> {
+      await coordinator.request(ask);
       await flush();
     },
     /** Lets time pass, and the alarm go off if it is due by then. */
@@ -107,7 +107,7 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
       state.alarm = null;
       const born = life;
       handling += 1;
-      void coordinator.wake().then(() => {
+      void coordinator.onAlarm().then(() => {
         if (born === life) handling -= 1;
       });
       await flush();
@@ -632,7 +632,7 @@ describe("asking for a refresh", () => {
 describe("whatever comes, in whatever order", () => {
   type Step =
     | { do: "refresh"; later: number }
-    | { do: "ask"; ask: Ask }
+    | { do: "ask"; ask: RefreshTrigger }
     | { do: "pass"; milliseconds: number }
     | { do: "wake" }
     | { do: "end"; outcome: RefreshOutcome }
@@ -642,7 +642,7 @@ describe("whatever comes, in whatever order", () => {
   const outcomes = [REFRESHED, TRANSIENT, PERMANENT, skipped("superseded"), skipped("not_found"), skipped("final")];
   const alive: fc.Arbitrary<Step>[] = [
     fc.record({ do: fc.constant("refresh" as const), later: fc.integer({ min: 0, max: 1000 }) }),
-    fc.record({ do: fc.constant("ask" as const), ask: fc.constantFrom<Ask[]>("edit", "call", "hint") }),
+    fc.record({ do: fc.constant("ask" as const), ask: fc.constantFrom<RefreshTrigger[]>("edit", "call", "hint") }),
     fc.record({ do: fc.constant("pass" as const), milliseconds: fc.constantFrom(0, 1, SECOND, 60 * SECOND, INTERVAL) }),
     fc.constant<Step>({ do: "wake" }),
     fc.record({ do: fc.constant("end" as const), outcome: fc.constantFrom(...outcomes) }),

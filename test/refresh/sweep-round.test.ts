@@ -1,23 +1,13 @@
+import type { RefreshSlice } from "../../src/refresh/refresh-slice.ts";
+import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import { describe, expect, it } from "vitest";
-import type { RefreshOutcome } from "../../src/refresh/outcome.ts";
-import type { RefreshSlice } from "../../src/refresh/sweep.ts";
-import { type Database, primary } from "../../src/store/database.ts";
+import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment } from "../../src/store/experiments.ts";
-import {
-  DAY,
-  database,
-  eachOnItsDatabase,
-  NOW,
-  nameOf,
-  put,
-  putMany,
-  REFRESHED,
-  sweepWith,
-} from "../support/sweeps.ts";
+import { DAY, database, eachOnItsDatabase, NOW, nameOf, put, putMany, REFRESHED, sweepWith } from "../support/sweeps.ts";
 
 eachOnItsDatabase();
 
-const run = (sql: string) => primary(database, { sql, values: [] });
+const run = (sql: string) => runOnPrimary(database, { sql, values: [] });
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Time for so many refreshes, each of which takes a moment. */
@@ -149,7 +139,7 @@ describe("a sweep while experiments change", () => {
     const all = await putMany(5300);
     const { ids } = await sweepWith({
       refresh: async (id, now) => {
-        await primary(database, { sql: "UPDATE experiments SET as_of = ? WHERE id = ?", values: [now, id] });
+        await runOnPrimary(database, { sql: "UPDATE experiments SET as_of = ? WHERE id = ?", values: [now, id] });
         return REFRESHED;
       },
     });

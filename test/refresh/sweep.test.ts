@@ -1,8 +1,8 @@
+import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep.ts";
-import { type Database, primary } from "../../src/store/database.ts";
-import { noteHint } from "../../src/store/refresh-requests.ts";
+import { type Database, runOnPrimary } from "../../src/store/database.ts";
+import { recordWebhook } from "../../src/store/refresh-requests.ts";
 import { DAY, database, eachOnItsDatabase, NOW, put, putMany, REFRESHED, sweepWith } from "../support/sweeps.ts";
 
 eachOnItsDatabase();
@@ -15,7 +15,7 @@ describe("a sweep", () => {
     await put("planned", NOW + 1);
     await put("draft", null);
     await put("final", NOW - 2 * DAY, NOW - DAY);
-    await primary(database, { sql: "UPDATE experiments SET is_final = 1 WHERE id = 'final'", values: [] });
+    await runOnPrimary(database, { sql: "UPDATE experiments SET is_final = 1 WHERE id = 'final'", values: [] });
 
     const { ok, logs, calls, ids } = await sweepWith({
       refresh: async (id) => (id === "ended" ? { status: "skipped", reason: "superseded" } : REFRESHED),
@@ -95,7 +95,7 @@ describe("a sweep", () => {
 
   it("forgets webhooks whose senders have stopped trying, and no younger ones", async () => {
     await put("open", NOW - DAY);
-    const deliver = (delivery: string, at: number) => noteHint(database, { experimentId: "open" }, at, delivery);
+    const deliver = (delivery: string, at: number) => recordWebhook(database, { experimentId: "open" }, at, delivery);
     await deliver("old", NOW - 3 * DAY - 1);
     await deliver("recent", NOW - 2 * DAY);
     await deliver("new", NOW - 1);

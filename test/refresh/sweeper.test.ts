@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createSweeper } from "../../src/refresh/exclusive-sweep.ts";
+import { createExclusiveSweep } from "../../src/refresh/exclusive-sweep.ts";
 
 const MINUTE = 60_000;
 
@@ -9,7 +9,7 @@ function createWorld() {
     time: 0,
     sweeps: [] as { now: number; end: (done: boolean) => void; fail: (error: Error) => void }[],
   };
-  const sweep = createSweeper(
+  const sweep = createExclusiveSweep(
     () => world.time,
     (now) => {
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();

@@ -1,10 +1,10 @@
+import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts";
 import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { type Database, primary } from "../../src/store/database.ts";
+import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { getRefreshBasis, saveSummary } from "../../src/store/summaries.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
@@ -21,7 +21,7 @@ beforeEach(async () => {
   await putExperiment(database, { ...experiment, startedAt: NOW - 1000 }, null, NOW);
 });
 
-const rowsOf = (table: string) => primary(database, { sql: `SELECT * FROM ${table}`, values: [] });
+const rowsOf = (table: string) => runOnPrimary(database, { sql: `SELECT * FROM ${table}`, values: [] });
 
 async function basis() {
   const found = await getRefreshBasis(database, "some");
@@ -33,7 +33,7 @@ describe("an alert", () => {
   it("is stored with the numbers that it speaks of", async () => {
     expect(await saveSummary(database, await basis(), news)).toBe(true);
     expect(await rowsOf("alerts")).toMatchObject([{ id: "msg_1", experiment_id: "some", failures: 0, due_at: NOW }]);
-    expect((await basis()).watch).toEqual(news.watch);
+    expect((await basis()).healthHistory).toEqual(news.watch);
   });
 
   it("is not stored if the numbers are not, because they are another definition's", async () => {
@@ -46,9 +46,9 @@ describe("an alert", () => {
 
   it("is not stored if the numbers are not, because newer ones are there", async () => {
     const before = await basis();
-    await saveSummary(database, before, { ...news, asOf: NOW + 1, alerts: [], watch: {} });
+    await saveSummary(database, before, { ...news, asOf: NOW + 1, alerts: [], healthHistory: {} });
     expect(await saveSummary(database, before, news)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
-    expect((await basis()).watch).toEqual({});
+    expect((await basis()).healthHistory).toEqual({});
   });
 });

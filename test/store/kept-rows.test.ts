@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { openD1 } from "../../src/cloudflare/d1.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { type Database, primary, type Row } from "../../src/store/database.ts";
+import { type Database, runOnPrimary, type Row } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
 const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -55,14 +55,14 @@ afterEach(() => close());
 async function tablesOf(database: Database): Promise<string[]> {
   const sql =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_cf_*' AND name NOT GLOB 'sqlite_*'";
-  const names = (await primary(database, { sql, values: [] })).map(({ name }) => String(name));
+  const names = (await runOnPrimary(database, { sql, values: [] })).map(({ name }) => String(name));
   return names.filter((name) => name !== "d1_migrations").sort();
 }
 
 async function contentOf(database: Database): Promise<Map<string, Row[]>> {
   const content = new Map<string, Row[]>();
   for (const table of await tablesOf(database))
-    content.set(table, await primary(database, { sql: `SELECT * FROM ${table} ORDER BY 1`, values: [] }));
+    content.set(table, await runOnPrimary(database, { sql: `SELECT * FROM ${table} ORDER BY 1`, values: [] }));
   return content;
 }
 
@@ -75,7 +75,7 @@ describe.each(databases)("a filled database of an earlier version, $name", ({ op
       const { database } = opened;
       await migrate(database, shipped.slice(0, version));
       for (const { name } of shipped.slice(0, version))
-        for (const sql of rowsAfter[name] ?? []) await primary(database, { sql, values: [] });
+        for (const sql of rowsAfter[name] ?? []) await runOnPrimary(database, { sql, values: [] });
       const before = await contentOf(database);
       for (const [table, rows] of before) expect(rows.length, `${table} is filled`).toBeGreaterThan(0);
 

@@ -1,12 +1,14 @@
+import { sweepBudget } from "../../src/refresh/sweep-times.ts";
+import { createRefreshSlice } from "../../src/refresh/refresh-slice.ts";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeAll, beforeEach, vi } from "vitest";
-import { createCoordinators } from "../../src/deno/process-coordinators.ts";
+import { createProcessCoordinators } from "../../src/deno/process-coordinators.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { createApp } from "../../src/app.ts";
-import { createRecentSummaries } from "../../src/store/summary-cache.ts";
+import { createSummaryCache } from "../../src/store/summary-cache.ts";
 import type { LogLevel } from "../../src/log.ts";
-import { createRefreshSlice, sweep, sweepBudget } from "../../src/refresh/sweep.ts";
+import { sweep } from "../../src/refresh/sweep.ts";
 import { failed } from "../../src/result.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
@@ -39,7 +41,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   const parsed = parseSettings(varsFor(to));
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
   const settings = parsed.value;
-  const recent = createRecentSummaries(settings.cacheSeconds * 1000, Date.now);
+  const recent = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
   const database = { ...openSqlite(":memory:"), recent };
   await migrate(database, readMigrations("migrations/d1"));
 
@@ -71,7 +73,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     refreshMinIntervalMs: minIntervalMs,
     sweepConcurrency: concurrency,
   } = settings;
-  const coordinators = createCoordinators({
+  const coordinators = createProcessCoordinators({
     ...{ ...shared, settleMs, eventsTtlDays, states, alerts: null, minIntervalMs, concurrency },
     random: () => 0,
   });

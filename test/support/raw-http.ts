@@ -51,7 +51,7 @@ type Ending =
   | "forever";
 
 /** What takes more than this has no limit. */
-const MOST_BYTES = 200 * 1024 * 1024;
+const MAX_BYTES = 200 * 1024 * 1024;
 
 /** Sends bytes as they are, and resolves with the first final answer, or with none when the connection is closed. */
 export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], ending: Ending = "wait") {
@@ -80,7 +80,7 @@ export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], endin
   });
   // The connection may be reset while we still write: what was received until then counts.
   socket.on("error", (error) => {
-    if (sent > MOST_BYTES) reject(error);
+    if (sent > MAX_BYTES) reject(error);
   });
   socket.on("close", () => {
     if (!settle()) resolve({ status: null, headers: "", body: received, sent });
@@ -93,7 +93,7 @@ export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], endin
   });
   function pump() {
     while (!socket.destroyed) {
-      if (sent > MOST_BYTES) return void socket.destroy(new Error("nobody stopped us"));
+      if (sent > MAX_BYTES) return void socket.destroy(new Error("nobody stopped us"));
       if (!write(parts.at(-1) ?? "")) return void socket.once("drain", pump);
     }
   }

@@ -1,10 +1,11 @@
+import { createRefreshSlice, type RefreshSlice, type SliceDeps } from "../../src/refresh/refresh-slice.ts";
+import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import { afterEach, beforeEach, expect } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Log } from "../../src/log.ts";
-import type { RefreshOutcome } from "../../src/refresh/outcome.ts";
-import { createRefreshSlice, type RefreshSlice, type SliceDeps, sweep } from "../../src/refresh/sweep.ts";
-import { type Database, primary } from "../../src/store/database.ts";
+import { sweep } from "../../src/refresh/sweep.ts";
+import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
@@ -33,7 +34,7 @@ export const nameOf = (index: number) => `experiment-${String(index).padStart(6,
 /** So many running experiments, and their ids. Copies of the first: what one needs is the migrations' business. */
 export async function putMany(count: number): Promise<string[]> {
   await put(nameOf(0), NOW);
-  await primary(database, {
+  await runOnPrimary(database, {
     sql: `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)
     INSERT INTO experiments (id, name, environment_key, feature_name, variants, started_at, created_at, updated_at)
     SELECT printf('experiment-%06d', i), name, environment_key, feature_name, variants, started_at, created_at, updated_at

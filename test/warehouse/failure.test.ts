@@ -1,6 +1,7 @@
+import { adviceFor } from "../../src/warehouse/advice.ts";
 import { ClickHouseError } from "@clickhouse/client-web";
 import { describe, expect, it } from "vitest";
-import { adviceFor, classify, type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
+import { classify, type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
 
 const TEXT = "DB::Exception: secret table, secret value";
 

@@ -1,12 +1,13 @@
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { StartedExperiment } from "../../src/experiment.ts";
-import { serialise, summarise } from "../../src/exposures/summary.ts";
-import { countFromStates, keepWindow, type StatesDeps } from "../../src/refresh/state-upkeep.ts";
+import { summarise } from "../../src/exposures/summary.ts";
+import { countFromStates, advanceWindow, type StatesDeps } from "../../src/refresh/state-maintenance.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
-import { countExposures } from "../../src/warehouse/exposure-query.ts";
-import { findWindow, listWindows, noteWindow } from "../../src/warehouse/state-windows.ts";
+import { findWindow, listWindows, recordWindow } from "../../src/warehouse/state-windows.ts";
 import { countStates } from "../../src/warehouse/state-counts.ts";
 import { HOUR, situation } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
@@ -65,9 +66,9 @@ describe("countStates, against the real engine", () => {
 
         await arrive("before");
         await arrive("twice");
-        await keepWindow(deps, experiment);
+        await advanceWindow(deps, experiment);
         await arrive("while open");
-        await keepWindow(deps, experiment);
+        await advanceWindow(deps, experiment);
         await arrive("after");
         await arrive("twice");
         const question = { environment_key: environmentKey, feature_name: FEATURE, variants: configured, from, to };
@@ -103,8 +104,8 @@ describe("countStates, against the real engine", () => {
     const environmentKey = randomUUID();
     const experiment = experimentOf(environmentKey, from);
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
-    await keepWindow(deps, experiment);
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     await warehouse.insert([
       { ...event, identifier: "ann", value: "control" },
       { ...event, identifier: "bob", value: "control" },
@@ -143,8 +144,8 @@ describe("countStates, against the real engine", () => {
     const environmentKey = randomUUID();
     const experiment = experimentOf(environmentKey, from);
     const names = ["treatment-blue-1", "_Kgw]dqSGTkhEQro"];
-    await keepWindow(deps, experiment);
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
     await warehouse.insert([
       ...names.map((value) => ({ ...event, identifier: `only ${value}`, value })),
@@ -168,9 +169,9 @@ describe("countStates, against the real engine", () => {
       if (when === moment) await warehouse.insert([{ ...event, identifier: "", value: "control" }]);
     };
     await arrive("before");
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     await arrive("while open");
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     await arrive("after");
     for (const prepare of [async () => undefined, merge]) {
       await prepare();
@@ -181,8 +182,8 @@ describe("countStates, against the real engine", () => {
 
   it("reads no event to find that none is invalid", async () => {
     const experiment = experimentOf(randomUUID(), from);
-    await keepWindow(deps, experiment);
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     const event = { environment_key: experiment.environmentKey, feature_name: FEATURE, timestamp: from };
     await warehouse.insert([{ ...event, identifier: "ann", value: "control" }]);
     expect((await exposuresOf(experiment, from + HOUR, [])).collection).toMatchObject({ invalidEvents: 0, events: 0 });
@@ -194,7 +195,7 @@ describe("countStates, against the real engine", () => {
       ...experimentOf(environmentKey, startedAt),
       experimentId: `${environmentKey}-${index}`,
     }));
-    for (const experiment of [...experiments, ...experiments]) await keepWindow(deps, experiment);
+    for (const experiment of [...experiments, ...experiments]) await advanceWindow(deps, experiment);
     const event: Event = {
       environment_key: environmentKey,
       feature_name: FEATURE,
@@ -212,14 +213,14 @@ describe("countStates, against the real engine", () => {
 describe("countFromStates", () => {
   it("does not believe a window that was dropped, and may have been emptied, while it was counted", async () => {
     const experiment = experimentOf(randomUUID(), from);
-    await keepWindow(deps, experiment);
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     const question = { ...experiment, window: { from, to: from + HOUR } };
     expect(await countFromStates(deps, experiment, question)).toMatchObject({ counts: [] });
     const found = await findWindow(connection, experiment);
     const dropped = (found.ok && found.value?.window) || "";
     const select: Warehouse["select"] = async (sql, parameters, settings) => {
-      if (sql.includes("exposure_identities")) await noteWindow(connection, dropped, experiment, "dropped");
+      if (sql.includes("exposure_identities")) await recordWindow(connection, dropped, experiment, "dropped");
       return connection.select(sql, parameters, settings);
     };
     expect(await countFromStates({ ...deps, warehouse: { ...connection, select } }, experiment, question)).toBe(null);
@@ -235,13 +236,13 @@ describe("keepWindow", () => {
       return found.ok ? found.value?.state : found;
     };
     expect(await stateOf()).toBe(undefined);
-    await keepWindow(patient, experiment);
+    await advanceWindow(patient, experiment);
     expect(await stateOf()).toBe("opened");
-    await keepWindow(patient, experiment);
+    await advanceWindow(patient, experiment);
     expect(await stateOf()).toBe("opened");
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     expect(await stateOf()).toBe("filled");
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     const windows = await listWindows(connection, "", 10_000);
     expect(
       windows.ok && windows.value.filter(({ experimentId }) => experimentId === experiment.experimentId),
@@ -250,18 +251,18 @@ describe("keepWindow", () => {
 
   it("opens another window after the last one was dropped", async () => {
     const experiment = experimentOf(randomUUID(), from);
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     const first = await findWindow(connection, experiment);
-    await noteWindow(connection, (first.ok && first.value?.window) || "", experiment, "dropped");
-    await keepWindow(deps, experiment);
+    await recordWindow(connection, (first.ok && first.value?.window) || "", experiment, "dropped");
+    await advanceWindow(deps, experiment);
     const second = await findWindow(connection, experiment);
     expect(second).toMatchObject({ ok: true, value: { state: "opened" } });
   });
 
   it("gives an experiment that is defined otherwise another window", async () => {
     const experiment = experimentOf(randomUUID(), from);
-    await keepWindow(deps, experiment);
-    await keepWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
+    await advanceWindow(deps, experiment);
     for (const changed of [{ startedAt: from + 1 }, { featureName: "other" }, { environmentKey: "other" }]) {
       const found = await findWindow(connection, { ...experiment, ...changed });
       expect(found, JSON.stringify(changed)).toEqual({ ok: true, value: null });

@@ -1,0 +1,11 @@
+import type { DurableObjectStorage } from "@cloudflare/workers-types";
+import type { Alarm } from "../alarm.ts";
+
+/** The alarm of a Durable Object, which is durable and goes off at least once. */
+export function storageAlarm(storage: DurableObjectStorage): Alarm {
+  return {
+    get: () => storage.getAlarm(),
+    set: (at) => storage.setAlarm(at),
+    clear: () => storage.deleteAlarm(),
+  };
+}

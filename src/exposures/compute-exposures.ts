@@ -1,0 +1,35 @@
+import type { Definition } from "../experiment.ts";
+import { failed, ok, type Result } from "../result.ts";
+import { bucketsOf, type Window } from "./buckets.ts";
+import { checkHealth } from "./check-health.ts";
+import type { Health } from "./health.ts";
+import { serialise } from "./serialise.ts";
+import { type CountedExposures, summarise } from "./summary.ts";
+
+/** D1 stores at most 2,000,000 bytes per row. The other columns of the row get the rest. */
+const MAX_BYTES = 1_900_000;
+/** The least that a variant takes in one bucket: `"k":0` twice. */
+const MIN_BYTES_PER_CELL = 10;
+
+/**
+ * Computes the `exposures` object, as JSON text, and its health from the warehouse's answer. Fails with `too_large` if the
+ * text would not fit into a row.
+ */
+export function computeExposures(
+  { counts, collection }: CountedExposures,
+  window: Window,
+  { variants, endedAt }: Pick<Definition, "variants" | "endedAt">,
+  eventsTtlDays: number,
+): Result<{ exposures: string; health: Health }, "too_large"> {
+  const configured = variants.map(({ key }) => key);
+  // Checked before anything is computed, which could take hundreds of megabytes.
+  const keys = new Set(configured);
+  for (const count of counts) if (!count.multiple) keys.add(count.variant);
+  if (keys.size * bucketsOf(window).count * MIN_BYTES_PER_CELL > MAX_BYTES) return failed("too_large");
+
+  const summary = summarise(counts, window, configured);
+  const isRunning = endedAt === null || window.to < endedAt;
+  const health = checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays });
+  const exposures = serialise(summary, health);
+  return new TextEncoder().encode(exposures).byteLength > MAX_BYTES ? failed("too_large") : ok({ exposures, health });
+}

@@ -1,0 +1,43 @@
+import type { Check, Figure, Health } from "./health.ts";
+import type { Summary } from "./summary.ts";
+
+/**
+ * Serialises the `exposures` object of the response as JSON text. It is hand-written because an object literal would
+ * reorder keys like `2` and lose `__proto__`. The same summary always gives the same bytes.
+ */
+export function serialise(summary: Summary, health: Health): string {
+  const { buckets } = summary;
+  const columns = [...summary.variants].map(([key, series]) => ({ name: JSON.stringify(key), series, cumulative: 0 }));
+  const points: string[] = [];
+  for (let index = 0; index < buckets.count; index++) {
+    const added: string[] = [];
+    const cumulative: string[] = [];
+    for (const column of columns) {
+      const count = column.series.added[index] ?? 0;
+      column.cumulative += count;
+      added.push(`${column.name}:${count}`);
+      cumulative.push(`${column.name}:${column.cumulative}`);
+    }
+    const bucket = new Date(buckets.first + index * buckets.size).toISOString();
+    points.push(
+      `{"bucket":"${bucket}","new_identities":{${added.join()}},"cumulative_identities":{${cumulative.join()}}}`,
+    );
+  }
+  const totals = columns.map(({ name, series }) => `${name}:${series.total}`);
+  return (
+    `{"total_identities":${summary.totalIdentities},"excluded_identities":${summary.excludedIdentities},` +
+    `"variants":{${totals.join()}},` +
+    `"health":{"status":"${health.status}","checks":[${health.checks.map(serialiseCheck).join()}]},` +
+    `"timeseries":{"granularity":"${buckets.granularity}","points":[${points.join()}]}}`
+  );
+}
+
+function serialiseCheck({ name, status, detail, figures }: Check): string {
+  const properties: Record<string, Figure> = { name, status, detail, ...figures };
+  const fields = Object.entries(properties).map(([key, figure]) => {
+    if (!(figure instanceof Map)) return `"${key}":${JSON.stringify(figure)}`;
+    const numbers = [...figure].map(([variant, value]) => `${JSON.stringify(variant)}:${JSON.stringify(value)}`);
+    return `"${key}":{${numbers.join()}}`;
+  });
+  return `{${fields.join()}}`;
+}

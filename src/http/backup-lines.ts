@@ -1,0 +1,60 @@
+import { restoreExposures } from "../exposures/restore.ts";
+import { failed, ok, type Result } from "../result.ts";
+import type { Backup } from "../store/backups.ts";
+import { parseInput } from "./body.ts";
+import type { InputError } from "./problem.ts";
+import { experimentInput, exportedExperiment } from "./schemas.ts";
+
+/** Each line is one statement, and a Worker invocation is limited in statements. */
+const MAX_LINES = 500;
+/** D1 stores at most so many bytes per row, and a row is shorter than its line. */
+const MAX_LINE_BYTES = 2_000_000;
+/** A longer list of errors helps nobody. */
+const MAX_ERRORS = 100;
+
+/** Parses an export. Fails with the errors of all lines; a path starts with the line's number. */
+export function parseBackups(text: string): Result<Backup[], InputError[]> {
+  const lines = text.split(/\r?\n/);
+  if (lines.filter(Boolean).length > MAX_LINES)
+    return failed([{ path: "", message: `must not exceed ${MAX_LINES} lines: split it, and send the parts in turn` }]);
+  const backups: Backup[] = [];
+  const errors: InputError[] = [];
+  for (const [index, line] of lines.entries()) {
+    if (line === "") continue;
+    const backup = parseBackup(line);
+    if (backup.ok) backups.push(backup.value);
+    else
+      for (const { path, message } of backup.failure)
+        errors.push({ path: [index + 1, path].filter((part) => part !== "").join("."), message });
+  }
+  return errors.length === 0 ? ok(backups) : failed(errors.slice(0, MAX_ERRORS));
+}
+
+function parseBackup(line: string): Result<Backup, InputError[]> {
+  if (new TextEncoder().encode(line).byteLength > MAX_LINE_BYTES)
+    return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return failed([{ path: "", message: "must be one JSON object" }]);
+  }
+  const parsed = parseInput(exportedExperiment, value);
+  if (!parsed.ok) return failed(parsed.failure.errors);
+  const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = parsed.value;
+  const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
+  const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
+  const { startedAt, endedAt, variants } = experiment;
+  const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal };
+  if (isFinal && (asOf === null || asOf !== endedAt))
+    return failed([{ path: "is_final", message: "must not be true unless as_of equals ended_at" }]);
+  if (asOf === null && computedAt === null && rest.exposures === null) return ok({ ...backup, exposures: null });
+
+  if (startedAt === null || asOf === null || computedAt === null || asOf < startedAt)
+    return failed([{ path: "exposures", message: "needs computed_at, and an as_of not before started_at" }]);
+  const configured = variants.map(({ key }) => key);
+  const exposures = restoreExposures(rest.exposures, { from: startedAt, to: asOf }, configured);
+  return exposures === null
+    ? failed([{ path: "exposures", message: "must be as exported, from started_at to as_of" }])
+    : ok({ ...backup, exposures });
+}

@@ -1,0 +1,19 @@
+/** Each right includes those before it. */
+export type Right = "read" | "write" | "admin";
+const RIGHTS: readonly Right[] = ["read", "write", "admin"];
+
+/** An authenticated client or visitor. */
+export type Caller = {
+  /** For the log: the name of a token, or the id of a key. */
+  name: string;
+  right: Right;
+  /** The environment whose experiments the caller may see; null: all environments. */
+  environmentKey: string | null;
+};
+
+/** The caller where PUBLIC_READ opens reading to anyone. */
+export const ANYONE: Caller = { name: "anyone", right: "read", environmentKey: null };
+
+export function hasRight(caller: Caller, right: Right): boolean {
+  return RIGHTS.indexOf(caller.right) >= RIGHTS.indexOf(right);
+}

@@ -1,0 +1,20 @@
+import type { Log } from "../log.ts";
+import type { Coordinators } from "../refresh/coordinator-types.ts";
+import type { Settings } from "../settings.ts";
+import type { Database } from "../store/database.ts";
+import type { Summaries } from "../store/summary-cache.ts";
+import type { Warehouse } from "../warehouse/client.ts";
+import type { Limiter } from "./failed-attempts.ts";
+
+/** What the app needs from its runtime. */
+export type AppDeps = {
+  settings: Settings;
+  database: Database;
+  summaries: Summaries;
+  warehouse: Warehouse;
+  coordinators: Coordinators;
+  /** Limits failed attempts by client address. */
+  limiter: Limiter;
+  clock: () => number;
+  log: Log;
+};

@@ -1,0 +1,129 @@
+import { experimentIdInPath, type JsonObject, json, list, object, queryParameters, read, reference, withProblems, time, write } from "./openapi-parts.ts";
+import { listQuery } from "./schemas.ts";
+
+/** Experiments and their exposures. */
+export const experimentPaths: JsonObject = {
+  "/v1/experiments": {
+    get: {
+      summary: "List experiments in the order of their ids",
+      security: read,
+      parameters: queryParameters(listQuery),
+      responses: withProblems(
+        {
+          200: {
+            description: "A page",
+            content: json(
+              object({ experiments: list(reference("Experiment")), next_cursor: { type: ["string", "null"] } }),
+            ),
+          },
+        },
+        400,
+        401,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}": {
+    parameters: [experimentIdInPath],
+    get: {
+      summary: "Read an experiment",
+      security: read,
+      responses: withProblems(
+        { 200: { description: "The experiment", content: json(reference("Experiment")) } },
+        401,
+        404,
+        503,
+      ),
+    },
+    put: {
+      summary: "Create or replace an experiment; a started one is refreshed at once",
+      security: write,
+      requestBody: { required: true, content: json(reference("ExperimentInput")) },
+      responses: withProblems(
+        {
+          200: { description: "Replaced", content: json(reference("Experiment")) },
+          201: { description: "Created", content: json(reference("Experiment")) },
+        },
+        400,
+        401,
+        403,
+        409,
+        413,
+        415,
+        503,
+      ),
+    },
+    delete: {
+      summary: "Delete an experiment and its numbers",
+      security: write,
+      responses: withProblems({ 204: { description: "Deleted" } }, 401, 403, 404, 503),
+    },
+  },
+  "/v1/experiments/{id}/exposures": {
+    parameters: [experimentIdInPath],
+    get: {
+      summary: "Read an experiment's exposures",
+      security: read,
+      parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
+      responses: withProblems(
+        {
+          200: {
+            description: "The summary, as of its last successful refresh",
+            headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
+            content: json(reference("Exposures")),
+          },
+          304: { description: "Unchanged" },
+        },
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+};
+
+export const refreshPaths: JsonObject = {
+  "/v1/experiments/{id}/exposures/refresh": {
+    parameters: [experimentIdInPath],
+    post: {
+      summary: "Ask for a refresh",
+      security: write,
+      responses: withProblems(
+        {
+          202: {
+            description: "It will happen",
+            content: json(object({ experiment_id: { type: "string" }, refresh_requested_at: time })),
+          },
+        },
+        401,
+        403,
+        404,
+        409,
+        429,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/exposures/rebuild": {
+    parameters: [experimentIdInPath],
+    post: {
+      summary: "Drop what is kept of its identities, and fill it anew from the events",
+      description: "Only where EXPOSURE_SOURCE is states; until they are filled, refreshes count from the events.",
+      security: write,
+      responses: withProblems(
+        {
+          202: {
+            description: "It is dropped, and will be filled",
+            content: json(object({ experiment_id: { type: "string" }, rebuild_requested_at: time })),
+          },
+        },
+        401,
+        403,
+        404,
+        409,
+        502,
+        503,
+      ),
+    },
+  },
+};

@@ -1,0 +1,75 @@
+import * as z from "zod";
+import { experimentId } from "./schemas.ts";
+
+// Building blocks of the OpenAPI document.
+
+export type JsonObject = { [key: string]: unknown };
+
+export function schemaOf(schema: z.ZodType): JsonObject {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+  return rest;
+}
+
+export const time: JsonObject = { type: "string", format: "date-time", examples: ["2026-06-01T00:00:00.000Z"] };
+export const timeOrNull: JsonObject = { ...time, type: ["string", "null"] };
+export const count: JsonObject = { type: "integer", minimum: 0 };
+
+/** An object whose properties are all required. */
+export function object(properties: JsonObject): JsonObject {
+  return { type: "object", required: Object.keys(properties), properties };
+}
+
+export function list(items: JsonObject): JsonObject {
+  return { type: "array", items };
+}
+
+export const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
+export const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
+
+const problems: Readonly<Record<number, string>> = {
+  400: "Invalid input: errors lists what to correct",
+  401: "No credentials, or unknown ones",
+  403: "The token lacks the right",
+  404: "There is none, or none for this token",
+  409: "The experiment's state does not allow it",
+  413: "The body is too large",
+  415: "The body is of another type than this",
+  429: "Too soon after the last call, or too many failed attempts from this address: see Retry-After",
+  502: "The warehouse is not ready: detail says what is missing",
+  503: "The database did not answer: see Retry-After",
+};
+
+/** The responses of a call: the successful ones, and a problem for each status. */
+export function withProblems(success: JsonObject, ...refusals: number[]): JsonObject {
+  const content = { "application/problem+json": { schema: reference("Problem") } };
+  // A call that checks credentials also limits failed attempts.
+  if (refusals.includes(401) && !refusals.includes(429)) refusals.push(429);
+  return {
+    ...success,
+    ...Object.fromEntries(refusals.map((status) => [status, { description: problems[status], content }])),
+  };
+}
+
+/** Security requirements, by the least right that a call needs. */
+export const read: JsonObject[] = [{ bearer: [] }, {}];
+export const write: JsonObject[] = [{ bearer: [] }];
+export const admin: JsonObject[] = [{ bearer: ["admin"] }];
+export const anyone: JsonObject[] = [];
+
+export const experimentIdInPath: JsonObject = {
+  name: "id",
+  in: "path",
+  required: true,
+  schema: schemaOf(experimentId),
+};
+
+export const requiredHeader = (name: string): JsonObject => ({
+  name,
+  in: "header",
+  required: true,
+  schema: { type: "string" },
+});
+
+/** The query parameters that a schema describes. */
+export const queryParameters = ({ shape }: { shape: Readonly<Record<string, z.ZodType>> }): JsonObject[] =>
+  Object.entries(shape).map(([name, schema]) => ({ name, in: "query", required: false, schema: schemaOf(schema) }));

@@ -1,0 +1,46 @@
+import { experimentIdInPath, type JsonObject, queryParameters, read, withProblems } from "../http/openapi-parts.ts";
+import { chartQuery } from "./chart-query.ts";
+
+/** The downloads of an experiment, for the OpenAPI document. */
+export const downloadPaths: JsonObject = {
+  "/v1/experiments/{id}/exposures.svg": {
+    parameters: [experimentIdInPath],
+    get: {
+      summary: "Read an experiment's exposures as a chart; also by a signed link from the panel",
+      security: read,
+      parameters: queryParameters(chartQuery),
+      responses: withProblems(
+        {
+          200: {
+            description: "A self-contained picture",
+            content: { "image/svg+xml": { schema: { type: "string" } } },
+          },
+          304: { description: "Unchanged" },
+        },
+        400,
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/exposures.csv": {
+    parameters: [experimentIdInPath],
+    get: {
+      summary: "Read an experiment's exposures as a table; also by a signed link from the panel",
+      security: read,
+      responses: withProblems(
+        {
+          200: {
+            description: "A row for each bucket and variant: bucket, variant, new_identities, cumulative_identities",
+            content: { "text/csv": { schema: { type: "string" } } },
+          },
+          304: { description: "Unchanged" },
+        },
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+};

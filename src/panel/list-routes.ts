@@ -1,0 +1,50 @@
+import { Hono } from "hono";
+import * as z from "zod";
+import { statuses } from "../experiment.ts";
+import type { AppDeps } from "../http/deps.ts";
+import type { JsonObject } from "../http/openapi-parts.ts";
+import type { AppEnv } from "../http/request-context.ts";
+import { listEnvironments, searchExperiments } from "../store/experiment-list.ts";
+import { docsPage } from "./docs-page.ts";
+import { htmlResponse } from "./html-response.ts";
+import { listPage } from "./list-page.ts";
+import { redirectToLogin } from "./redirects.ts";
+import type { Visitors } from "./visitors.ts";
+
+const listQuery = z.object({
+  search: z.string().trim().min(1).nullable().catch(null).default(null),
+  environment: z.string().min(1).nullable().catch(null).default(null),
+  status: z.enum(statuses).nullable().catch(null).default(null),
+  page: z.coerce.number().int().min(1).max(1000).catch(1),
+});
+
+/** The list of experiments, and the documentation of the API. */
+export function listRoutes(
+  { database, clock }: AppDeps,
+  { sessions, visitorOf }: Visitors,
+  openApi: JsonObject,
+): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.get("/", async (c) => {
+    const visitor = await visitorOf(c);
+    if (visitor === null) return redirectToLogin(c);
+    const { environment, status, search, page } = listQuery.parse(c.req.query());
+    const filter = { environmentKey: environment, status, search, page: page - 1 };
+    const scope = visitor.caller.environmentKey;
+    const now = clock();
+    const [found, environments] = await Promise.all([
+      searchExperiments(database, { scope, ...filter }, now),
+      listEnvironments(database, scope),
+    ]);
+    const main = listPage({ ...found, environments, filter, now });
+    return htmlResponse(c, { title: "Experiments", signedIn: visitor.signedIn }, main);
+  });
+
+  app.get("/docs", async (c) => {
+    const signedIn = ((await sessions?.callerOf(c)) ?? null) !== null;
+    return htmlResponse(c, { title: "API", signedIn }, docsPage(openApi));
+  });
+
+  return app;
+}

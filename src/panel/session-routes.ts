@@ -1,0 +1,44 @@
+import { type Context, Hono } from "hono";
+import type { Authentication } from "../http/authentication.ts";
+import { problemOf, refuse } from "../http/problem.ts";
+import type { AppEnv } from "../http/request-context.ts";
+import { readForm } from "./forms.ts";
+import { htmlResponse, type PageOptions } from "./html-response.ts";
+import { loginPage } from "./login-page.ts";
+import { safeNextPath } from "./redirects.ts";
+import type { Visitors } from "./visitors.ts";
+
+const NOT_CONFIGURED = "Signing in is not configured. Set the secret SESSION_SECRET.";
+
+export function sessionRoutes(authentication: Authentication, { sessions }: Visitors): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  function showLogin(c: Context<AppEnv>, next: string, problem: string | null, options?: PageOptions) {
+    return htmlResponse(c, { title: "Sign in", signedIn: false }, loginPage(next, problem), options);
+  }
+
+  app.get("/login", (c) =>
+    showLogin(c, safeNextPath(c.req.query("next")), sessions === null ? NOT_CONFIGURED : null),
+  );
+
+  app.post("/login", async (c) => {
+    const form = await readForm(c);
+    if (!form.ok) return refuse(form.failure);
+    const next = safeNextPath(form.value.get("next"));
+    if (sessions === null) return showLogin(c, next, NOT_CONFIGURED, { status: 503 });
+    const signedIn = await authentication.signIn(c, (form.value.get("token") ?? "").trim());
+    if (!signedIn.ok) {
+      const { status, detail, headers } = problemOf(signedIn.failure);
+      return showLogin(c, next, detail, { status, headers });
+    }
+    await sessions.open(c, signedIn.value.sha256);
+    return c.redirect(next, 303);
+  });
+
+  app.post("/logout", (c) => {
+    sessions?.close(c);
+    return c.redirect("/login", 303);
+  });
+
+  return app;
+}

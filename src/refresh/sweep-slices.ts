@@ -1,0 +1,29 @@
+import type { Database } from "../store/database.ts";
+import { type IdRange, listDueExperiments } from "../store/sweep-progress.ts";
+
+/** A slice must fit into one Worker invocation, which has 50 subrequests on the free plan. */
+const SLICE_SIZE = 40;
+const PAGE_SIZE = 5_000;
+
+/** The ids that a sweep which started after `start` has left after `after`: to the last id, then from the first. */
+export function remainingRanges(after: string, start: string): IdRange[] {
+  if (after < start) return [{ after, upTo: start }];
+  const toTheEnd: IdRange = { after, upTo: null };
+  return start === "" ? [toTheEnd] : [toTheEnd, { after: "", upTo: start }];
+}
+
+/** Yields the experiments due at `now` in slices, each with the id that it follows, starting after `start`. */
+export async function* slicesFrom(database: Database, now: number, start: string) {
+  for (const { after: first, upTo } of remainingRanges(start, start)) {
+    let ids: string[];
+    let after = first;
+    do {
+      ids = await listDueExperiments(database, now, { after, upTo }, PAGE_SIZE);
+      for (let from = 0; from < ids.length; from += SLICE_SIZE) {
+        const slice = ids.slice(from, from + SLICE_SIZE);
+        yield { after, ids: slice, opensPage: from === 0 };
+        after = slice.at(-1) ?? after;
+      }
+    } while (ids.length === PAGE_SIZE);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Definition, Experiment, Status, Variant } from "../experiment.ts";
+import { numberOf, numberOrNull, type Row, textOf } from "./database.ts";
+
+// The columns of an experiment's definition, and conditions on them that several statements share.
+
+export const EXPERIMENT_COLUMNS =
+  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at";
+
+/** The environment whose experiments a caller may see and change; null: all environments. */
+export type Scope = string | null;
+
+/** A condition: the experiment is in the scope that is bound to this parameter. */
+export const inScope = (parameter: string) => `(${parameter} IS NULL OR environment_key = ${parameter})`;
+
+/**
+ * A condition on the parameters ?1 to ?7, in the order of the columns: the experiment is over at `now`, or no other
+ * experiment of its feature is open.
+ */
+export const featureIsFree = (now: string) => `(?7 <= ${now} OR NOT EXISTS (
+      SELECT 1 FROM experiments
+      WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ${now})
+    ))`;
+
+/** `statusAt` as conditions, each with one parameter: the current time. */
+export const STATUS_AT: Readonly<Record<Status, string>> = {
+  draft: "coalesce(started_at > ?, 1)",
+  running: "? BETWEEN started_at AND coalesce(ended_at - 1, 9e15)",
+  completed: "ended_at <= ?",
+};
+
+/** The values of the columns environment_key to ended_at. */
+export function definitionValues(definition: Definition): (string | number | null)[] {
+  const { environmentKey, featureName, variants, startedAt, endedAt } = definition;
+  return [environmentKey, featureName, JSON.stringify(variants), startedAt, endedAt];
+}
+
+export function experimentOf(row: Row): Experiment {
+  return {
+    id: textOf(row, "id"),
+    name: textOf(row, "name"),
+    environmentKey: textOf(row, "environment_key"),
+    featureName: textOf(row, "feature_name"),
+    variants: variantsOf(textOf(row, "variants")),
+    startedAt: numberOrNull(row, "started_at"),
+    endedAt: numberOrNull(row, "ended_at"),
+    createdAt: numberOf(row, "created_at"),
+    updatedAt: numberOf(row, "updated_at"),
+  };
+}
+
+function variantsOf(json: string): Variant[] {
+  const variants: unknown = JSON.parse(json);
+  if (!Array.isArray(variants)) throw new TypeError("variants is not a list");
+  return variants.map(({ key, weight }: Row) => {
+    if (typeof key !== "string" || typeof weight !== "number") throw new TypeError("a variant lacks its key or weight");
+    return { key, weight };
+  });
+}
