@@ -2,7 +2,14 @@ import pLimit from "p-limit";
 import { type Alarm, setAlarmBy } from "../alarm.ts";
 import { type Backoff, retryDelay } from "../backoff.ts";
 import { describeBug, type Log } from "../log.ts";
-import { type Alert, deleteAlert, listDueAlerts, nextAlertDueAt, type PendingAlert, rescheduleAlert } from "../store/alerts.ts";
+import {
+  type Alert,
+  deleteAlert,
+  listDueAlerts,
+  nextAlertDueAt,
+  type PendingAlert,
+  rescheduleAlert,
+} from "../store/alerts.ts";
 import type { Database } from "../store/database.ts";
 
 export type AlertDelivery = {

@@ -9,7 +9,11 @@ const TIMEOUT_MS = 15_000;
  * Posts a signed alert to the endpoint. Redirects are not followed. Returns null if the receiver accepted it, else the
  * reason for the failure, which contains neither the URL nor any text of the receiver.
  */
-export async function postAlert({ url, secret }: AlertEndpoint, { id, body }: Alert, now: number): Promise<string | null> {
+export async function postAlert(
+  { url, secret }: AlertEndpoint,
+  { id, body }: Alert,
+  now: number,
+): Promise<string | null> {
   try {
     const response = await fetch(url, {
       method: "POST",

@@ -19,7 +19,9 @@ export function openD1(d1: D1Database): Database {
     async transact(statements) {
       const session = d1.withSession("first-primary");
       try {
-        const answers = await withTimeout(session.batch<Row>(statements.map((statement) => prepare(session, statement))));
+        const answers = await withTimeout(
+          session.batch<Row>(statements.map((statement) => prepare(session, statement))),
+        );
         return answers.map(({ results }) => results);
       } catch (error) {
         throw new DatabaseUnavailable("D1 did not answer a transaction", { cause: error });

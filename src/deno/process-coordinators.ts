@@ -37,7 +37,10 @@ export function createProcessCoordinators(
     if (existing !== undefined) return existing;
     let state: CoordinatorState | null = null;
     let isOver = false;
-    const timer = createTimerAlarm(deps.clock, () => void track(experimentId, ({ coordinator }) => coordinator.onAlarm()));
+    const timer = createTimerAlarm(
+      deps.clock,
+      () => void track(experimentId, ({ coordinator }) => coordinator.onAlarm()),
+    );
     const alarm = { ...timer, set: async (at: number) => (stopped ? undefined : timer.set(at)) };
     const coordinator = createCoordinator({
       experimentId,

@@ -1,4 +1,3 @@
-import { adviceFor } from "../warehouse/advice.ts";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
@@ -6,6 +5,7 @@ import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { consoleLog, describeBug } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
+import { adviceFor } from "../warehouse/advice.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { createDemo } from "./demo.ts";
 import { startDeno } from "./local-deno.ts";

@@ -1,6 +1,21 @@
 import { checkSampleRatio } from "./check-sample-ratio.ts";
-import { checkExposuresArriving, checkInvalidEvents, checkLateEvents, checkMultipleVariants, checkUnknownVariants, checkWindow } from "./checks.ts";
-import { type Check, type CheckName, checkNames, type Evidence, type Finding, type Health, worstStatus } from "./health.ts";
+import {
+  checkExposuresArriving,
+  checkInvalidEvents,
+  checkLateEvents,
+  checkMultipleVariants,
+  checkUnknownVariants,
+  checkWindow,
+} from "./checks.ts";
+import {
+  type Check,
+  type CheckName,
+  checkNames,
+  type Evidence,
+  type Finding,
+  type Health,
+  worstStatus,
+} from "./health.ts";
 
 const CHECKS: { [Name in CheckName]: (evidence: Evidence) => Finding<Name> } = {
   sample_ratio: checkSampleRatio,

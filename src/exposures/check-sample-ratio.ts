@@ -35,10 +35,16 @@ function judgeSplit(arms: readonly Arm[], all: number, ratio: SampleRatio | null
   if (arms.length < 2)
     return { status: "waiting", detail: "There is no split to check: configure at least two variants with weights." };
   if (ratio === null)
-    return { status: "waiting", detail: `${formatIdentities(all)} so far: the split is checked from ${MIN_IDENTITIES} on.` };
+    return {
+      status: "waiting",
+      detail: `${formatIdentities(all)} so far: the split is checked from ${MIN_IDENTITIES} on.`,
+    };
 
   const [isOff, isSurelyOff] = [ratio.pValue < ALPHA, ratio.sequentialPValue < ALPHA];
-  const [once, always] = [`chi-square p = ${formatPValue(ratio.pValue)}`, `sequential p = ${formatPValue(ratio.sequentialPValue)}`];
+  const [once, always] = [
+    `chi-square p = ${formatPValue(ratio.pValue)}`,
+    `sequential p = ${formatPValue(ratio.sequentialPValue)}`,
+  ];
   if (isSurelyOff) {
     const what = isOff
       ? `${worstOf(arms, all)}, which chance does not explain`
@@ -51,7 +57,10 @@ function judgeSplit(arms: readonly Arm[], all: number, ratio: SampleRatio | null
     const detail = `${worstOf(arms, all)} (${once}), but ${doubt} (${always}): wait for more identities.`;
     return { status: "warning", detail };
   }
-  return { status: "healthy", detail: `${formatIdentities(all)} are split as configured, as far as chance allows (${always}).` };
+  return {
+    status: "healthy",
+    detail: `${formatIdentities(all)} are split as configured, as far as chance allows (${always}).`,
+  };
 }
 
 function worstOf(arms: readonly Arm[], all: number): string {

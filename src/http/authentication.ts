@@ -44,11 +44,7 @@ export function createAuthentication({ settings, database, limiter, clock }: App
   const hashByHeader = createTtlCache<string>(CACHE_MS, MAX_CACHED, clock);
   const failedAttempts = createFailedAttempts("sign_in", limiter, clock);
 
-  async function authenticate(
-    c: Context<AppEnv>,
-    right: Right,
-    find?: FindKey,
-  ): Promise<Result<Caller, Refusal>> {
+  async function authenticate(c: Context<AppEnv>, right: Right, find?: FindKey): Promise<Result<Caller, Refusal>> {
     if (right === "read" && settings.publicRead) return ok(ANYONE);
     const authorization = c.req.header("Authorization") ?? "";
     const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];

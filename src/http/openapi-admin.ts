@@ -1,4 +1,16 @@
-import { admin, experimentIdInPath, type JsonObject, json, list, object, queryParameters, reference, withProblems, schemaOf, write } from "./openapi-parts.ts";
+import {
+  admin,
+  experimentIdInPath,
+  type JsonObject,
+  json,
+  list,
+  object,
+  queryParameters,
+  reference,
+  schemaOf,
+  withProblems,
+  write,
+} from "./openapi-parts.ts";
 import { apiKey } from "./openapi-schemas.ts";
 import { apiKeyBody, pageQuery } from "./schemas.ts";
 

@@ -1,4 +1,16 @@
-import { experimentIdInPath, type JsonObject, json, list, object, queryParameters, read, reference, withProblems, time, write } from "./openapi-parts.ts";
+import {
+  experimentIdInPath,
+  type JsonObject,
+  json,
+  list,
+  object,
+  queryParameters,
+  read,
+  reference,
+  time,
+  withProblems,
+  write,
+} from "./openapi-parts.ts";
 import { listQuery } from "./schemas.ts";
 
 /** Experiments and their exposures. */

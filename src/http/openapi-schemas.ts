@@ -44,7 +44,10 @@ const health = object({
 export const apiKey: JsonObject = {
   id: { type: "string" },
   name: { type: "string" },
-  environment_key: { description: "The environment that the key is bound to; null: all environments", type: ["string", "null"] },
+  environment_key: {
+    description: "The environment that the key is bound to; null: all environments",
+    type: ["string", "null"],
+  },
   role: { enum: roles },
   created_at: time,
   expires_at: timeOrNull,

@@ -1,4 +1,13 @@
-import { anyone, type JsonObject, json, object, reference, requiredHeader, withProblems, schemaOf } from "./openapi-parts.ts";
+import {
+  anyone,
+  type JsonObject,
+  json,
+  object,
+  reference,
+  requiredHeader,
+  schemaOf,
+  withProblems,
+} from "./openapi-parts.ts";
 import { refreshWebhookBody } from "./schemas.ts";
 
 const environmentKey: JsonObject = {
@@ -51,4 +60,3 @@ export const sentWebhooks: JsonObject = {
     },
   },
 };
-

@@ -56,7 +56,11 @@ export function problemOf(refusal: Refusal): Problem {
         errors: [{ path: "", message: "must arrive complete" }],
       };
     case "body_too_large":
-      return { status: 413, title: "Body too large", detail: `The body is too large. Send at most ${refusal.limit} bytes.` };
+      return {
+        status: 413,
+        title: "Body too large",
+        detail: `The body is too large. Send at most ${refusal.limit} bytes.`,
+      };
     case "unsupported_media_type":
       return {
         status: 415,
@@ -95,9 +99,17 @@ export function problemOf(refusal: Refusal): Problem {
         detail: "Another experiment of this environment and feature has not ended. End it first.",
       };
     case "not_started":
-      return { status: 409, title: "Not started", detail: "The experiment has not started. Set started_at to a time in the past first." };
+      return {
+        status: 409,
+        title: "Not started",
+        detail: "The experiment has not started. Set started_at to a time in the past first.",
+      };
     case "final":
-      return { status: 409, title: "Final", detail: "The experiment has ended and its numbers are final. They are not refreshed." };
+      return {
+        status: 409,
+        title: "Final",
+        detail: "The experiment has ended and its numbers are final. They are not refreshed.",
+      };
     case "no_states":
       return {
         status: 409,
@@ -123,7 +135,11 @@ export function problemOf(refusal: Refusal): Problem {
     case "misconfigured":
       return { status: 500, title: "Misconfigured", detail: refusal.detail };
     case "bug":
-      return { status: 500, title: "Internal error", detail: "An unexpected error occurred, and was logged. Try again, and report it if it persists." };
+      return {
+        status: 500,
+        title: "Internal error",
+        detail: "An unexpected error occurred, and was logged. Try again, and report it if it persists.",
+      };
   }
 }
 

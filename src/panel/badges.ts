@@ -1,6 +1,6 @@
 import type { Status } from "../experiment.ts";
-import type { CheckName, CheckStatus } from "../exposures/health.ts";
 import { formatUtc } from "../exposures/format.ts";
+import type { CheckName, CheckStatus } from "../exposures/health.ts";
 import { type Markup, markup } from "./markup.ts";
 
 // What pages have in common to say.

@@ -2,7 +2,7 @@ import { nice, ticks } from "d3-array";
 import { utcTicks } from "d3-time";
 import { formatNumber, formatPercent, formatUtc } from "../exposures/format.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
-import { type Numbers, evenlySpaced, type VariantNumbers } from "./numbers.ts";
+import { evenlySpaced, type Numbers, type VariantNumbers } from "./numbers.ts";
 
 export const seriesNames = ["cumulative", "new"] as const;
 export type SeriesName = (typeof seriesNames)[number];
@@ -76,7 +76,10 @@ function plot(numbers: Numbers, shown: readonly VariantNumbers[], options: Chart
       return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTime(tick.getTime())}</text>`;
     },
   );
-  const buckets = evenlySpaced(numbers.buckets.length, (maxPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length));
+  const buckets = evenlySpaced(
+    numbers.buckets.length,
+    (maxPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length),
+  );
   // The control comes last, so that no other line hides it.
   const lines = shown
     .map((variant, index) => {
@@ -143,7 +146,12 @@ function legendOf(
     ...named.map(({ key, total }, index) => ({ label: label(key, total), index })),
     ...(more === 0
       ? []
-      : [{ label: named.length === 0 ? `${formatNumber(more)} variants` : `and ${formatNumber(more)} more`, index: null }]),
+      : [
+          {
+            label: named.length === 0 ? `${formatNumber(more)} variants` : `and ${formatNumber(more)} more`,
+            index: null,
+          },
+        ]),
     ...others,
   ];
 }

@@ -4,7 +4,7 @@ import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { exposuresETag, matchesETag } from "../http/etag.ts";
-import { refuse, type Refusal } from "../http/problem.ts";
+import { type Refusal, refuse } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Scope } from "../store/experiment-row.ts";

@@ -1,11 +1,11 @@
 import { type Experiment, statusAt } from "../experiment.ts";
 import { formatNumber } from "../exposures/format.ts";
 import type { StoredSummary } from "../store/summaries.ts";
+import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./badges.ts";
 import { drawChart, MARGIN, MAX_LINES, type SeriesName, seriesNames, valuesOf } from "./chart.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
-import { type Numbers, readNumbers, evenlySpaced, bySeverity } from "./numbers.ts";
+import { bySeverity, evenlySpaced, type Numbers, readNumbers } from "./numbers.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
-import { ago, checkTitles, healthBadge, statusBadge, timeOf } from "./badges.ts";
 
 export type ExperimentView = {
   experiment: Experiment;

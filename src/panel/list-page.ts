@@ -1,10 +1,10 @@
 import { type Status, statusAt, statuses } from "../experiment.ts";
 import { formatNumber } from "../exposures/format.ts";
 import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
+import { ago, healthBadge, statusBadge } from "./badges.ts";
 import { drawSparkline } from "./chart.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { readNumbers } from "./numbers.ts";
-import { ago, healthBadge, statusBadge } from "./badges.ts";
 
 export type ListView = {
   shown: readonly ListedExperiment[];

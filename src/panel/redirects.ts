@@ -9,7 +9,8 @@ export function safeNextPath(next: string | null | undefined): string {
 
 /** Sends a visitor to the login page, and the page's script a problem. */
 export function redirectToLogin(c: Context<AppEnv>): Response {
-  if (wantsJson(c)) return refuse({ kind: "unauthorized", detail: "You are signed out. Sign in.", challenge: "Bearer" });
+  if (wantsJson(c))
+    return refuse({ kind: "unauthorized", detail: "You are signed out. Sign in.", challenge: "Bearer" });
   const { pathname, search } = new URL(c.req.url);
   const next = c.req.method === "GET" ? `?next=${encodeURIComponent(pathname + search)}` : "";
   return c.redirect(`/login${next}`, 303);

@@ -17,9 +17,7 @@ export function sessionRoutes(authentication: Authentication, { sessions }: Visi
     return htmlResponse(c, { title: "Sign in", signedIn: false }, loginPage(next, problem), options);
   }
 
-  app.get("/login", (c) =>
-    showLogin(c, safeNextPath(c.req.query("next")), sessions === null ? NOT_CONFIGURED : null),
-  );
+  app.get("/login", (c) => showLogin(c, safeNextPath(c.req.query("next")), sessions === null ? NOT_CONFIGURED : null));
 
   app.post("/login", async (c) => {
     const form = await readForm(c);

@@ -22,7 +22,12 @@ export async function signShareLink(secret: string, shared: ShareLink): Promise<
 }
 
 /** Whether somebody who knows the secret has made this link, and its last day is not over. In constant time. */
-export async function verifyShareLink(secret: string, shared: ShareLink, signature: string, now: number): Promise<boolean> {
+export async function verifyShareLink(
+  secret: string,
+  shared: ShareLink,
+  signature: string,
+  now: number,
+): Promise<boolean> {
   // 256 bits, in characters that decode whatever they are.
   if (isPast(shared.until, now) || !/^[\w-]{43}$/.test(signature)) return false;
   return crypto.subtle.verify("HMAC", await keyOf(secret), decodeBase64Url(signature), bytesOf(shared));

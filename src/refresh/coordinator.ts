@@ -38,7 +38,7 @@ export type Coordinator = {
 };
 
 /** When the retries are used up, the next sweep takes over. */
-const RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 300_000, maxRetries: 5 };
+export const REFRESH_RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 300_000, maxRetries: 5 };
 
 /**
  * Serialises the refreshes of one experiment: never two at once. Callers that arrive during a refresh share the next one,
@@ -86,7 +86,7 @@ export function createCoordinator(deps: CoordinatorDeps): Coordinator {
     }
     const current = await loadState();
     const failures = outcome.status === "failed" && outcome.transient ? current.failures + 1 : 0;
-    const delay = failures === 0 ? null : retryDelay(failures, deps.random(), RETRIES);
+    const delay = failures === 0 ? null : retryDelay(failures, deps.random(), REFRESH_RETRIES);
     // After the last retry the count starts again: the next sweep has all its retries.
     current.failures = delay === null ? 0 : failures;
     if (delay === null && requestCount === requestsBefore && current.lastRequestDueAt !== null) {

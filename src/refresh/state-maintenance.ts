@@ -10,7 +10,15 @@ import type { Warehouse } from "../warehouse/client.ts";
 import type { ExposureQuery } from "../warehouse/exposure-query.ts";
 import type { WarehouseFailure } from "../warehouse/failure.ts";
 import { countStates } from "../warehouse/state-counts.ts";
-import { belongsTo, deleteWindow, fillWindow, findWindow, listWindows, recordWindow, type StateWindow } from "../warehouse/state-windows.ts";
+import {
+  belongsTo,
+  deleteWindow,
+  fillWindow,
+  findWindow,
+  listWindows,
+  recordWindow,
+  type StateWindow,
+} from "../warehouse/state-windows.ts";
 
 export type StatesDeps = StatesSettings & { warehouse: Warehouse; log: Log };
 

@@ -1,7 +1,16 @@
 import * as z from "zod";
 import { checkNames } from "../exposures/health.ts";
 import type { HealthHistory } from "../exposures/health-history.ts";
-import { type Database, numberOf, numberOrNull, type Row, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
+import {
+  type Database,
+  numberOf,
+  numberOrNull,
+  type Row,
+  runOnPrimary,
+  type Statement,
+  textOf,
+  textOrNull,
+} from "./database.ts";
 
 /** A message to be delivered. */
 export type Alert = {

@@ -1,4 +1,4 @@
-import { type Database, numberOf, numberOrNull, runOnPrimary, type Row, textOf, textOrNull } from "./database.ts";
+import { type Database, numberOf, numberOrNull, type Row, runOnPrimary, textOf, textOrNull } from "./database.ts";
 
 export type Role = "read" | "write";
 export const roles = ["read", "write"] as const satisfies readonly Role[];
@@ -46,7 +46,10 @@ export async function listApiKeys(database: Database, after: string | null, limi
 
 /** Deletes a key, and returns its hash; null if there was none. */
 export async function deleteApiKey(database: Database, id: string): Promise<string | null> {
-  const [row] = await runOnPrimary(database, { sql: "DELETE FROM api_keys WHERE id = ? RETURNING sha256", values: [id] });
+  const [row] = await runOnPrimary(database, {
+    sql: "DELETE FROM api_keys WHERE id = ? RETURNING sha256",
+    values: [id],
+  });
   return row === undefined ? null : textOf(row, "sha256");
 }
 

@@ -37,7 +37,10 @@ export async function listBackups(database: Database, after: string): Promise<Ba
   }));
 }
 
-export type ImportOutcome = { imported: string[]; skipped: { experimentId: string; reason: "exists" | "feature_taken" }[] };
+export type ImportOutcome = {
+  imported: string[];
+  skipped: { experimentId: string; reason: "exists" | "feature_taken" }[];
+};
 
 /**
  * Adds the experiments that do not exist yet, and changes no existing one. A call takes about a hundred at most.
@@ -45,7 +48,11 @@ export type ImportOutcome = { imported: string[]; skipped: { experimentId: strin
  * The version of a row starts at `now` in milliseconds, which no row reaches by counting. So an ETag of an earlier row
  * with the same id and time of creation is never reused.
  */
-export async function importBackups(database: Database, backups: readonly Backup[], now: number): Promise<ImportOutcome> {
+export async function importBackups(
+  database: Database,
+  backups: readonly Backup[],
+  now: number,
+): Promise<ImportOutcome> {
   const insert = ({ experiment, ...summary }: Backup): Statement => ({
     sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, version)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15

@@ -1,7 +1,15 @@
 import type { Definition, Experiment, StartedExperiment, Status } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { type Database, numberOf, runOnPrimary, type Statement, textOf } from "./database.ts";
-import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, featureIsFree, inScope, type Scope, STATUS_AT } from "./experiment-row.ts";
+import {
+  definitionValues,
+  EXPERIMENT_COLUMNS,
+  experimentOf,
+  featureIsFree,
+  inScope,
+  type Scope,
+  STATUS_AT,
+} from "./experiment-row.ts";
 
 export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 

@@ -1,5 +1,14 @@
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
-import { type Database, flagOf, numberOf, numberOrNull, type Row, runOnPrimary, textOf, textOrNull } from "./database.ts";
+import {
+  type Database,
+  flagOf,
+  numberOf,
+  numberOrNull,
+  type Row,
+  runOnPrimary,
+  textOf,
+  textOrNull,
+} from "./database.ts";
 
 /** An experiment's summary as stored. Its payload is still the text that a response sends. */
 export type StoredSummary = {

@@ -1,9 +1,9 @@
 import { failed, ok, type Result } from "../result.ts";
-import type { Warehouse } from "./client.ts";
 import { adviceFor, adviceForStates } from "./advice.ts";
+import type { Warehouse } from "./client.ts";
 import { countExposures } from "./count-exposures.ts";
-import { findWindow } from "./state-windows.ts";
 import { countStates } from "./state-counts.ts";
+import { findWindow } from "./state-windows.ts";
 
 /** The columns of the events table with their types, without wrappers such as LowCardinality. */
 const COLUMNS = {

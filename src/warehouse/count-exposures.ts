@@ -2,7 +2,14 @@ import type { Window } from "../exposures/buckets.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { failed, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { EVENTS, type ExposureQuery, type ExposureSource, exposureParameters, exposureSql, VARIANT_HASHES } from "./exposure-query.ts";
+import {
+  EVENTS,
+  type ExposureQuery,
+  type ExposureSource,
+  exposureParameters,
+  exposureSql,
+  VARIANT_HASHES,
+} from "./exposure-query.ts";
 import { readCounts } from "./exposure-rows.ts";
 import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 

@@ -2,9 +2,9 @@ import * as z from "zod";
 import type { CountedExposures } from "../exposures/summary.ts";
 import type { Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
-import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
 import { countFrom } from "./count-exposures.ts";
-import { type ExposureQuery, exposureParameters, type ExposureSource, type VariantHash } from "./exposure-query.ts";
+import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
+import { type ExposureQuery, type ExposureSource, exposureParameters, type VariantHash } from "./exposure-query.ts";
 import { readCounts } from "./exposure-rows.ts";
 
 import type { WarehouseFailure } from "./failure.ts";

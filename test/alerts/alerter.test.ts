@@ -1,8 +1,8 @@
-import type { Alert } from "../../src/store/alerts.ts";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createAlerter } from "../../src/alerts/alerter.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import type { Alert } from "../../src/store/alerts.ts";
 import { type Database, DatabaseUnavailable, runOnPrimary } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
 

@@ -45,14 +45,14 @@ describe("an address that fails too often", () => {
     expect((await signIn(ADMIN, "192.0.2.1")).status, "who was in before").toBe(200);
     const shutOut = {
       request_id: expect.any(String),
-      event: "address.shut_out",
+      event: "address.blocked",
       what: "sign_in",
       address: "192.0.2.1",
       seconds: 60,
       level: "warn",
     };
-    await until(worker.logs, (logs) => logs.some(({ event }) => event === "address.shut_out"));
-    expect(worker.logs().filter(({ event }) => event === "address.shut_out")).toEqual([shutOut]);
+    await until(worker.logs, (logs) => logs.some(({ event }) => event === "address.blocked"));
+    expect(worker.logs().filter(({ event }) => event === "address.blocked")).toEqual([shutOut]);
   });
 
   it("with signatures is answered 429, but a good one is still taken", async () => {

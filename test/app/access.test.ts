@@ -1,11 +1,18 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
-import { parseSettings } from "../../src/settings.ts";
-import { idleWarehouse } from "../support/idle-warehouse.ts";
+import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
-import { ADMIN, FLAGSMITH_SECRET, READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
+import {
+  ADMIN,
+  FLAGSMITH_SECRET,
+  READER,
+  startWorker,
+  type TestWorker,
+  until,
+  WEBHOOK_SECRET,
+} from "../support/worker.ts";
 
 let warehouse: TestWarehouse;
 beforeAll(async () => {
@@ -233,17 +240,7 @@ describe("the Worker", () => {
 describe("a token or secret that is not set", () => {
   /** The app in this process: the real Worker of these tests always has its secrets. */
   function appWith(env: Record<string, string>) {
-    const settings = parseSettings(env);
-    if (!settings.ok) throw new Error("bad settings");
-    return createApp({
-      settings: settings.value,
-      database: { read: async () => [], transact: async () => [[], [], []] },
-      warehouse: idleWarehouse,
-      coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
-      limiter: async () => true,
-      clock: Date.now,
-      log: () => undefined,
-    });
+    return createApp(appDeps(env, emptyDatabase));
   }
 
   const empty = { ADMIN_TOKEN: "", READ_TOKEN: "", WEBHOOK_SECRET: "", FLAGSMITH_WEBHOOK_SECRET: "" };

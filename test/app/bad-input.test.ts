@@ -1,9 +1,24 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type GeneratedRequest, knownIds, type Operation, operationsOf, requestsFor, wildRequests } from "../support/openapi-requests.ts";
+import {
+  type GeneratedRequest,
+  knownIds,
+  type Operation,
+  operationsOf,
+  requestsFor,
+  wildRequests,
+} from "../support/openapi-requests.ts";
 import { sign } from "../support/sign.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { ADMIN, FLAGSMITH_SECRET, READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
+import {
+  ADMIN,
+  FLAGSMITH_SECRET,
+  READER,
+  startWorker,
+  type TestWorker,
+  until,
+  WEBHOOK_SECRET,
+} from "../support/worker.ts";
 
 /** `SEED=… npm test -- test/app/bad-input` takes other requests; a failure names the seed it came from. */
 const seed = Number(process.env["SEED"] ?? 20260601);

@@ -2,8 +2,7 @@ import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { createApp } from "../../src/app.ts";
-import { parseSettings } from "../../src/settings.ts";
-import { idleWarehouse } from "../support/idle-warehouse.ts";
+import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
@@ -139,17 +138,7 @@ describe("the document at /openapi.json", () => {
   });
 
   it("has every route of the app, and no other", () => {
-    const settings = parseSettings({});
-    if (!settings.ok) throw new Error("bad settings");
-    const app = createApp({
-      settings: settings.value,
-      database: { read: async () => [], transact: async () => [] },
-      warehouse: idleWarehouse,
-      coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
-      limiter: async () => true,
-      clock: Date.now,
-      log: () => undefined,
-    });
+    const app = createApp(appDeps({}, emptyDatabase));
     const served = app.routes
       .filter(({ method, path }) => method !== "ALL" && !PAGES.test(path))
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);

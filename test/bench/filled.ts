@@ -1,9 +1,9 @@
-import { serialise } from "../../src/exposures/serialise.ts";
-import { checkHealth } from "../../src/exposures/check-health.ts";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
 // Experiments for the benchmarks, brought in by the API as any others.

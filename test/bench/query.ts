@@ -1,6 +1,6 @@
-import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { ExposureCount } from "../../src/exposures/summary.ts";
 import type { Warehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { FIRST_AND_LATE } from "../../src/warehouse/event-sql.ts";
 import type { Sizes } from "./bench.ts";
 import { type Events, groupByOf, questionOf, type Shape, startEvents, uniqExactOf } from "./exposure-events.ts";

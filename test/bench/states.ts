@@ -1,9 +1,17 @@
-import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { StartedExperiment } from "../../src/experiment.ts";
 import type { ExposureCount } from "../../src/exposures/summary.ts";
-import { countFromStates, advanceWindow } from "../../src/refresh/state-maintenance.ts";
+import { advanceWindow, countFromStates } from "../../src/refresh/state-maintenance.ts";
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { Sizes } from "./bench.ts";
-import { ENVIRONMENT, type Events, questionOf, type Shape, startEvents, uniqExactOf, WINDOW } from "./exposure-events.ts";
+import {
+  ENVIRONMENT,
+  type Events,
+  questionOf,
+  type Shape,
+  startEvents,
+  uniqExactOf,
+  WINDOW,
+} from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Turn, timed } from "./turns.ts";
 
 const TABLES = ["exposure_firsts", "exposure_identities"];

@@ -1,6 +1,6 @@
-import { serialise } from "../../src/exposures/serialise.ts";
-import { checkHealth } from "../../src/exposures/check-health.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 import type { Sizes } from "./bench.ts";
 import { compare, type Figure, timed } from "./turns.ts";

@@ -1,4 +1,3 @@
-import { SWEEP_SCHEDULE } from "../../src/refresh/sweep-times.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -7,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FAILED_ATTEMPTS } from "../../src/deno/process-limiter.ts";
 import { openService } from "../../src/deno/service.ts";
+import { SWEEP_SCHEDULE } from "../../src/refresh/sweep-times.ts";
 import { startDeno } from "../support/deno.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";

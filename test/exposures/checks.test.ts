@@ -1,7 +1,7 @@
-import { checkHealth } from "../../src/exposures/check-health.ts";
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
-import { type CheckName } from "../../src/exposures/health.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
+import type { CheckName } from "../../src/exposures/health.ts";
 import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
 
 function check(name: CheckName, given: Given) {

@@ -1,7 +1,7 @@
-import { checkHealth } from "../../src/exposures/check-health.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
 import { checkNames, checkStatuses, type Evidence, figureNames, worstStatus } from "../../src/exposures/health.ts";
 import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
 

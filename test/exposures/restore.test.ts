@@ -1,9 +1,9 @@
-import { serialise } from "../../src/exposures/serialise.ts";
-import { checkHealth } from "../../src/exposures/check-health.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
 import { restoreExposures } from "../../src/exposures/restore.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
 /** As a refresh stores it. */

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chiSquare, chiSquareTail, logBayesFactor, sharesOf, testSampleRatio } from "../../src/exposures/sample-ratio.ts";
+import {
+  chiSquare,
+  chiSquareTail,
+  logBayesFactor,
+  sharesOf,
+  testSampleRatio,
+} from "../../src/exposures/sample-ratio.ts";
 
 /** `SEED=… npm test -- test/exposures/sample-ratio` takes other numbers; a failure names the seed it came from. */
 const seed = Number(process.env["SEED"] ?? 20261124);

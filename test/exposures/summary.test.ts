@@ -1,7 +1,7 @@
-import { serialise } from "../../src/exposures/serialise.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 import { unchecked } from "../support/unchecked.ts";
 

@@ -1,13 +1,12 @@
-import type { Right } from "../../src/http/caller.ts";
 import { createHash } from "node:crypto";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { generateApiKey } from "../../src/http/api-key-format.ts";
-import { type AppEnv, traceRequests } from "../../src/http/request-context.ts";
 import { createAuthentication } from "../../src/http/authentication.ts";
-import { parseSettings } from "../../src/settings.ts";
+import type { Right } from "../../src/http/caller.ts";
+import { type AppEnv, traceRequests } from "../../src/http/request-context.ts";
 import type { ApiKey } from "../../src/store/api-keys.ts";
-import { idleWarehouse } from "../support/idle-warehouse.ts";
+import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 
 // Who a request is from, to the last word: what the routes, the log and whoever is refused go by.
 
@@ -16,23 +15,15 @@ const BOTH = { ADMIN_TOKEN: "of-admin", READ_TOKEN: "of-reader" };
 
 /** What signing in gives. Of keys it knows those that are given. */
 async function identify(env: object, right: Right, authorization?: string, keys: Record<string, ApiKey> = {}) {
-  const settings = parseSettings({ ...env });
-  if (!settings.ok) throw new Error("bad settings");
-  const signIn = createAuthentication({
-    settings: settings.value,
-    database: { read: async () => [], transact: async () => [] },
-    warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
-    limiter: async () => true,
-    clock: () => NOW,
-    log: () => undefined,
-  });
+  const signIn = createAuthentication(appDeps(env, emptyDatabase, { clock: () => NOW }));
   const bySha256 = new Map(
     Object.entries(keys).map(([key, entry]) => [createHash("sha256").update(key).digest("hex"), entry]),
   );
   const app = new Hono<AppEnv>();
   app.use(traceRequests(() => undefined, null));
-  app.get("/", async (c) => c.json(await signIn.authenticate(c, right, async (sha256) => bySha256.get(sha256) ?? null)));
+  app.get("/", async (c) =>
+    c.json(await signIn.authenticate(c, right, async (sha256) => bySha256.get(sha256) ?? null)),
+  );
   const headers = authorization === undefined ? {} : { Authorization: authorization };
   return (await app.request("/", { headers }, {})).json();
 }

@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import type * as z from "zod";
 import { parseInput } from "../../src/http/body.ts";
 import type { InputError } from "../../src/http/problem.ts";
-import { apiKeyBody, experimentBody, experimentId, exportedExperiment, flagsmithWebhookBody, listQuery, refreshWebhookBody } from "../../src/http/schemas.ts";
+import {
+  apiKeyBody,
+  experimentBody,
+  experimentId,
+  exportedExperiment,
+  flagsmithWebhookBody,
+  listQuery,
+  refreshWebhookBody,
+} from "../../src/http/schemas.ts";
 
 function accepted<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = parseInput(schema, value);
@@ -247,7 +255,9 @@ describe("a hint", () => {
     ["checkout-cta"],
     null,
   ])("is not %j, and says what it may be", (hint) => {
-    expect(refused(refreshWebhookBody, hint)).toEqual([{ path: "", message: expect.stringContaining("experiment_id, or") }]);
+    expect(refused(refreshWebhookBody, hint)).toEqual([
+      { path: "", message: expect.stringContaining("experiment_id, or") },
+    ]);
   });
 
   it.each<[hint: object, path: string, message: RegExp]>([
@@ -277,7 +287,10 @@ describe("a Flagsmith event", () => {
     { what: "is of another shape", data: { new_state: "deleted", previous_state: named("old") } },
     { what: "names nothing", data: { new_state: named(""), previous_state: named("old") } },
   ])("takes the feature of the previous state when the new one $what", ({ data }) => {
-    expect(accepted(flagsmithWebhookBody, changed(data, "FLAG_DELETED"))).toEqual({ about: "feature", featureName: "old" });
+    expect(accepted(flagsmithWebhookBody, changed(data, "FLAG_DELETED"))).toEqual({
+      about: "feature",
+      featureName: "old",
+    });
   });
 
   it.each([undefined, null, "text", {}, { new_state: null, previous_state: null }, { new_state: named(7) }])(

@@ -1,10 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/app.ts";
-import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { idleWarehouse } from "../support/idle-warehouse.ts";
+import { appDeps } from "../support/app-deps.ts";
 import { cookieOf } from "../support/visitor.ts";
 
 // Sessions as time goes by, in several isolates on one database.
@@ -19,17 +18,8 @@ beforeEach(async () => {
 });
 
 function startIsolate(vars: Record<string, string> = {}) {
-  const settings = parseSettings({ ADMIN_TOKEN: "admin", READ_TOKEN: "reader", SESSION_SECRET: "secret", ...vars });
-  if (!settings.ok) throw new Error("bad settings");
-  const app = createApp({
-    settings: settings.value,
-    database: sqlite,
-    warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
-    limiter: async () => true,
-    clock: () => now,
-    log: () => undefined,
-  });
+  const env = { ADMIN_TOKEN: "admin", READ_TOKEN: "reader", SESSION_SECRET: "secret", ...vars };
+  const app = createApp(appDeps(env, sqlite, { clock: () => now }));
   const request = async (url: string, init: RequestInit) => app.request(url, init, { address: "192.0.2.1" });
   const api = async (method: string, path: string, body: object = {}) => {
     const headers = { Authorization: "Bearer admin", "Content-Type": "application/json" };

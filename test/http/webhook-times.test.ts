@@ -1,6 +1,15 @@
 import { createHmac } from "node:crypto";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type Clockwork, type ClockworkExperiment, DAY, eachInItsWorld, INTERVAL, MINUTE, SECOND, YEAR } from "../support/clockwork.ts";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  INTERVAL,
+  MINUTE,
+  SECOND,
+  YEAR,
+} from "../support/clockwork.ts";
 import { FLAGSMITH_SECRET } from "../support/worker.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);

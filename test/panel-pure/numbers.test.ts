@@ -1,10 +1,10 @@
-import { serialise } from "../../src/exposures/serialise.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, HOUR } from "../../src/exposures/buckets.ts";
 import { checkNames } from "../../src/exposures/health.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
-import { readNumbers, evenlySpaced, bySeverity } from "../../src/panel/numbers.ts";
+import { bySeverity, evenlySpaced, readNumbers } from "../../src/panel/numbers.ts";
 
 const seed = Number(process.env["SEED"] ?? 7);
 const window = { from: Date.UTC(2026, 5, 1), to: Date.UTC(2026, 5, 1) + 5 * HOUR };

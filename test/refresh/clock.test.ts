@@ -1,5 +1,18 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type Clockwork, type ClockworkExperiment, DAY, eachInItsWorld, FIRST_RETRY, HOUR, INTERVAL, iso, MINUTE, SECOND, SETTLE, YEAR } from "../support/clockwork.ts";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  FIRST_RETRY,
+  HOUR,
+  INTERVAL,
+  iso,
+  MINUTE,
+  SECOND,
+  SETTLE,
+  YEAR,
+} from "../support/clockwork.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 10, 30, 0, 500);
 /** So long ago that a clock which goes back by a year is still after it. */

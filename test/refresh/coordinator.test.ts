@@ -1,7 +1,7 @@
-import type { RefreshTrigger, RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Coordinator, createCoordinator, type CoordinatorState } from "../../src/refresh/coordinator.ts";
+import { type Coordinator, type CoordinatorState, createCoordinator } from "../../src/refresh/coordinator.ts";
+import type { RefreshOutcome, RefreshTrigger } from "../../src/refresh/coordinator-types.ts";
 import { DatabaseUnavailable } from "../../src/store/database.ts";
 
 const REFRESHED: RefreshOutcome = { status: "refreshed" };
@@ -134,7 +134,7 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
 /** A world in which a call has been served just now, so that the minimum interval runs. */
 async function afterACall() {
   const world = createWorld();
-  await world.ask("call");
+  await world.ask("manual");
   await world.pass(0);
   await world.run().end(REFRESHED);
   return world;
@@ -202,7 +202,7 @@ describe("refreshing through a coordinator", () => {
 
   it("refreshes as of the time it wakes", async () => {
     const world = createWorld();
-    await world.ask("call");
+    await world.ask("manual");
     world.state.time += 250;
     await world.pass(0);
     expect(world.run().now).toBe(START + 250);
@@ -212,7 +212,7 @@ describe("refreshing through a coordinator", () => {
   it("shares the further run with a waking that comes while one is under way", async () => {
     const world = createWorld();
     void world.refresh(START);
-    await world.ask("call");
+    await world.ask("manual");
     await world.pass(10);
     const caller = world.refresh(START + 5);
     expect(world.state.runs).toHaveLength(1);
@@ -289,7 +289,7 @@ describe("a refresh that fails for a transient reason", () => {
 
   it("is not retried later because of a hint that was put off", async () => {
     const world = await afterACall();
-    await world.ask("hint");
+    await world.ask("webhook");
     void world.refresh(START);
     await world.run().end(TRANSIENT);
     expect(world.alarmIn()).toBe(BACKOFF[0]);
@@ -324,14 +324,14 @@ describe("an outcome that no retry would change", () => {
     { what: "is final", reason: "final" as const },
   ])("leaves nothing in storage when the experiment $what", async ({ reason }) => {
     const world = await afterACall();
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.state.memory).not.toBeNull();
     void world.refresh(START);
     await world.run().end(skipped(reason));
     expect(world.state.memory).toBeNull();
     expect(world.state.alarm).toBeNull();
 
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn(), "no interval outlives it").toBe(0);
   });
 
@@ -387,7 +387,7 @@ describe("a refresh that throws", () => {
 });
 
 describe("asking for a refresh", () => {
-  it.each(["edit", "call", "hint"] as const)("sets the alarm for now: the first %s", async (ask) => {
+  it.each(["edit", "manual", "webhook"] as const)("sets the alarm for now: the first %s", async (ask) => {
     const world = createWorld();
     await world.ask(ask);
     expect(world.alarmIn()).toBe(0);
@@ -403,16 +403,16 @@ describe("asking for a refresh", () => {
     const world = createWorld({
       storage: () => (broken ? Promise.reject(new Error("no storage")) : Promise.resolve()),
     });
-    await expect(world.ask("call")).rejects.toThrow("no storage");
+    await expect(world.ask("manual")).rejects.toThrow("no storage");
     broken = false;
-    await world.ask("call");
+    await world.ask("manual");
     expect(world.alarmIn()).toBe(0);
   });
 
   it("puts a hint inside the minimum interval off to its end", async () => {
     const world = await afterACall();
     await world.pass(100 * SECOND);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(INTERVAL - 100 * SECOND);
     await world.pass(INTERVAL - 100 * SECOND - 1);
     expect(world.state.runs).toHaveLength(1);
@@ -425,7 +425,7 @@ describe("asking for a refresh", () => {
     const world = await afterACall();
     for (let hints = 0; hints < 20; hints++) {
       await world.pass(10 * SECOND);
-      await world.ask("hint");
+      await world.ask("webhook");
     }
     expect(world.alarmIn()).toBe(INTERVAL - 200 * SECOND);
     await world.pass(INTERVAL - 200 * SECOND);
@@ -436,9 +436,9 @@ describe("asking for a refresh", () => {
 
   it("puts a hint that comes while many are served off by one interval, however many they were", async () => {
     const world = await afterACall();
-    for (let hints = 0; hints < 5; hints++) await world.ask("hint");
+    for (let hints = 0; hints < 5; hints++) await world.ask("webhook");
     await world.pass(INTERVAL);
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.run().end(REFRESHED);
     expect(world.alarmIn()).toBe(INTERVAL);
   });
@@ -446,7 +446,7 @@ describe("asking for a refresh", () => {
   it("takes a hint at once when the interval is over", async () => {
     const world = await afterACall();
     await world.pass(INTERVAL);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(0);
   });
 
@@ -455,7 +455,7 @@ describe("asking for a refresh", () => {
     const begun: number[] = [];
     for (let tick = 0; tick < 100; tick++) {
       const before = world.state.runs.length;
-      await world.ask("hint");
+      await world.ask("webhook");
       await world.pass(0);
       if (world.state.runs.length > before) {
         begun.push(world.state.time);
@@ -475,56 +475,56 @@ describe("asking for a refresh", () => {
   it("keeps the interval through an eviction", async () => {
     const world = await afterACall();
     world.evict();
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(INTERVAL);
   });
 
   it("starts the interval anew when a hint that was put off is served early, by a sweep", async () => {
     const world = await afterACall();
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.pass(100 * SECOND);
     void world.refresh(world.state.time);
     await world.run().end(REFRESHED);
     expect(world.state.alarm, "the hint has been served").toBeNull();
     await world.pass(50 * SECOND);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(INTERVAL - 50 * SECOND);
   });
 
   it("starts the interval anew when a hint that was put off is served early, by the retry of a sweep", async () => {
     const world = await afterACall();
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.pass(100 * SECOND);
     void world.refresh(world.state.time);
     await world.run().end(TRANSIENT);
     await world.pass(5 * SECOND);
     await world.run().end(REFRESHED);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(INTERVAL);
   });
 
   it("counts the interval from when hints were due, however many they were and though it took a retry", async () => {
     const world = await afterACall();
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.pass(100 * SECOND);
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.pass(INTERVAL - 100 * SECOND);
     await world.run().end(TRANSIENT);
     await world.pass(5 * SECOND);
     await world.run().end(REFRESHED);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(INTERVAL - 5 * SECOND);
   });
 
   it("counts the interval from when a hint that came during a refresh was due, not from that refresh", async () => {
     const world = createWorld();
-    await world.ask("call");
+    await world.ask("manual");
     await world.pass(0);
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.run().end(REFRESHED);
     await world.pass(INTERVAL);
     await world.run().end(REFRESHED);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(INTERVAL);
   });
 
@@ -532,35 +532,38 @@ describe("asking for a refresh", () => {
     "keeps the interval after a call that was skipped: %s",
     async (reason) => {
       const world = createWorld();
-      await world.ask("call");
+      await world.ask("manual");
       await world.pass(0);
       await world.run().end(skipped(reason));
-      await world.ask("hint");
+      await world.ask("webhook");
       expect(world.alarmIn()).toBe(INTERVAL);
     },
   );
 
-  it.each(["call", "hint"] as const)("starts the interval with a %s though an edit has set the alarm", async (ask) => {
-    const world = createWorld();
-    await world.ask("edit");
-    await world.ask(ask);
-    await world.pass(0);
-    await world.run().end(REFRESHED);
-    await world.ask("hint");
-    expect(world.alarmIn()).toBe(INTERVAL);
-  });
+  it.each(["manual", "webhook"] as const)(
+    "starts the interval with a %s though an edit has set the alarm",
+    async (ask) => {
+      const world = createWorld();
+      await world.ask("edit");
+      await world.ask(ask);
+      await world.pass(0);
+      await world.run().end(REFRESHED);
+      await world.ask("webhook");
+      expect(world.alarmIn()).toBe(INTERVAL);
+    },
+  );
 
   it("does not put a call off", async () => {
     const world = await afterACall();
     await world.pass(SECOND);
-    await world.ask("call");
+    await world.ask("manual");
     expect(world.alarmIn()).toBe(0);
   });
 
   it("serves a hint that was put off together with a call", async () => {
     const world = await afterACall();
-    await world.ask("hint");
-    await world.ask("call");
+    await world.ask("webhook");
+    await world.ask("manual");
     await world.pass(0);
     await world.run().end(REFRESHED);
     expect(world.state.alarm).toBeNull();
@@ -572,7 +575,7 @@ describe("asking for a refresh", () => {
     await world.ask("edit");
     await world.pass(0);
     await world.run().end(REFRESHED);
-    await world.ask("hint");
+    await world.ask("webhook");
     expect(world.alarmIn()).toBe(0);
 
     const inInterval = await afterACall();
@@ -580,7 +583,7 @@ describe("asking for a refresh", () => {
     expect(inInterval.alarmIn()).toBe(0);
   });
 
-  it.each(["edit", "call"] as const)("keeps its alarm when it comes during a refresh: %s", async (ask) => {
+  it.each(["edit", "manual"] as const)("keeps its alarm when it comes during a refresh: %s", async (ask) => {
     for (const outcome of [REFRESHED, PERMANENT, skipped("superseded"), skipped("not_found")]) {
       const world = createWorld();
       void world.refresh(START);
@@ -596,9 +599,9 @@ describe("asking for a refresh", () => {
 
   it("keeps its alarm when it comes during a refresh that the alarm itself began: a hint, put off", async () => {
     const world = createWorld();
-    await world.ask("call");
+    await world.ask("manual");
     await world.pass(0);
-    await world.ask("hint");
+    await world.ask("webhook");
     await world.run().end(REFRESHED);
     expect(world.alarmIn()).toBe(INTERVAL);
   });
@@ -619,7 +622,7 @@ describe("asking for a refresh", () => {
         void world.refresh(START);
         void world.run().end(outcome);
         for (let moment = 0; moment < moments; moment++) await (moment < 6 ? Promise.resolve() : flush());
-        await world.ask("call");
+        await world.ask("manual");
         for (let turn = 0; turn < 20; turn++) await flush();
         const moment = `${moments} moments later, an alarm set before: ${alreadySet}`;
         expect(world.state.alarm, moment).not.toBeNull();
@@ -642,7 +645,7 @@ describe("whatever comes, in whatever order", () => {
   const outcomes = [REFRESHED, TRANSIENT, PERMANENT, skipped("superseded"), skipped("not_found"), skipped("final")];
   const alive: fc.Arbitrary<Step>[] = [
     fc.record({ do: fc.constant("refresh" as const), later: fc.integer({ min: 0, max: 1000 }) }),
-    fc.record({ do: fc.constant("ask" as const), ask: fc.constantFrom<RefreshTrigger[]>("edit", "call", "hint") }),
+    fc.record({ do: fc.constant("ask" as const), ask: fc.constantFrom<RefreshTrigger[]>("edit", "manual", "webhook") }),
     fc.record({ do: fc.constant("pass" as const), milliseconds: fc.constantFrom(0, 1, SECOND, 60 * SECOND, INTERVAL) }),
     fc.constant<Step>({ do: "wake" }),
     fc.record({ do: fc.constant("end" as const), outcome: fc.constantFrom(...outcomes) }),

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { type Clockwork, type ClockworkExperiment, DAY, eachInItsWorld, HOUR, iso, SETTLE } from "../support/clockwork.ts";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  HOUR,
+  iso,
+  SETTLE,
+} from "../support/clockwork.ts";
 import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);

@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { type Clockwork, type ClockworkExperiment, DAY, eachInItsWorld, HOUR, INTERVAL, iso, MINUTE, SECOND } from "../support/clockwork.ts";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  HOUR,
+  INTERVAL,
+  iso,
+  MINUTE,
+  SECOND,
+} from "../support/clockwork.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const START = NOW - 10 * DAY;

@@ -1,6 +1,6 @@
-import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
 import { DAY, database, eachOnItsDatabase, NOW, put, putMany, REFRESHED, sweepWith } from "../support/sweeps.ts";

@@ -1,5 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type Clockwork, type ClockworkExperiment, DAY, eachInItsWorld, experimentOf, HOUR, iso, MINUTE, SETTLE } from "../support/clockwork.ts";
+import {
+  type Clockwork,
+  type ClockworkExperiment,
+  DAY,
+  eachInItsWorld,
+  experimentOf,
+  HOUR,
+  iso,
+  MINUTE,
+  SETTLE,
+} from "../support/clockwork.ts";
 import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30, 0, 1);

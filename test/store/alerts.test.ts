@@ -1,16 +1,16 @@
-import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts";
 import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
 const news = {
   ...{ asOf: NOW, computedAt: NOW, isFinal: false, exposures: "{}" },
-  watch: { window: { last: 1, told: 1 } },
+  healthHistory: { window: { last: 1, alerted: 1 } },
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
 };
 
@@ -33,7 +33,7 @@ describe("an alert", () => {
   it("is stored with the numbers that it speaks of", async () => {
     expect(await saveSummary(database, await basis(), news)).toBe(true);
     expect(await rowsOf("alerts")).toMatchObject([{ id: "msg_1", experiment_id: "some", failures: 0, due_at: NOW }]);
-    expect((await basis()).healthHistory).toEqual(news.watch);
+    expect((await basis()).healthHistory).toEqual(news.healthHistory);
   });
 
   it("is not stored if the numbers are not, because they are another definition's", async () => {

@@ -1,17 +1,17 @@
-import { sweepBudget } from "../../src/refresh/sweep-times.ts";
-import { createRefreshSlice } from "../../src/refresh/refresh-slice.ts";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeAll, beforeEach, vi } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { createProcessCoordinators } from "../../src/deno/process-coordinators.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/app.ts";
-import { createSummaryCache } from "../../src/store/summary-cache.ts";
 import type { LogLevel } from "../../src/log.ts";
+import { createRefreshSlice } from "../../src/refresh/refresh-slice.ts";
 import { sweep } from "../../src/refresh/sweep.ts";
+import { sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { failed } from "../../src/result.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { createSummaryCache, invalidateAfter, summariesThrough } from "../../src/store/summary-cache.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import type { WarehouseFailure } from "../../src/warehouse/failure.ts";
 import { createWarehouse, type TestWarehouse } from "./warehouse.ts";
@@ -41,8 +41,9 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   const parsed = parseSettings(varsFor(to));
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
   const settings = parsed.value;
-  const recent = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
-  const database = { ...openSqlite(":memory:"), recent };
+  const sqlite = openSqlite(":memory:");
+  const cache = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
+  const database = invalidateAfter(sqlite, cache);
   await migrate(database, readMigrations("migrations/d1"));
 
   const lines: Line[] = [];
@@ -80,7 +81,11 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   const { refresh } = coordinators;
   const sweeper = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
   const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
-  const app = createApp({ ...shared, settings, coordinators, limiter: async () => true });
+  const app = createApp({
+    ...{ ...shared, settings, coordinators },
+    summaries: summariesThrough(cache, database),
+    limiter: async () => true,
+  });
 
   /** Everything but the warehouse's answers needs no more than turns: when none is awaited, all has come to its end. */
   async function idle(): Promise<void> {
@@ -137,7 +142,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     logged: (event: string) => lines.filter((line) => line.event === event),
     async stop() {
       await coordinators.stop();
-      database.close();
+      sqlite.close();
       vi.useRealTimers();
     },
   };

@@ -1,9 +1,9 @@
-import { createRefreshSlice, type RefreshSlice, type SliceDeps } from "../../src/refresh/refresh-slice.ts";
-import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import { afterEach, beforeEach, expect } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Log } from "../../src/log.ts";
+import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
+import { createRefreshSlice, type RefreshSlice, type SliceDeps } from "../../src/refresh/refresh-slice.ts";
 import { sweep } from "../../src/refresh/sweep.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";

@@ -1,8 +1,8 @@
-import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import { serialise } from "../../src/exposures/serialise.ts";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";

@@ -1,10 +1,10 @@
-import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import { serialise } from "../../src/exposures/serialise.ts";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { HOUR, situation } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { unchecked } from "../support/unchecked.ts";

@@ -1,6 +1,6 @@
-import { adviceFor } from "../../src/warehouse/advice.ts";
 import { ClickHouseError } from "@clickhouse/client-web";
 import { describe, expect, it } from "vitest";
+import { adviceFor } from "../../src/warehouse/advice.ts";
 import { classify, type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
 
 const TEXT = "DB::Exception: secret table, secret value";

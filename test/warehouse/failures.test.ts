@@ -1,8 +1,8 @@
-import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectWarehouse } from "../../src/warehouse/client.ts";
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
 import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";

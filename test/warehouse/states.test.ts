@@ -1,14 +1,14 @@
-import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import { serialise } from "../../src/exposures/serialise.ts";
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { StartedExperiment } from "../../src/experiment.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
-import { countFromStates, advanceWindow, type StatesDeps } from "../../src/refresh/state-maintenance.ts";
+import { advanceWindow, countFromStates, type StatesDeps } from "../../src/refresh/state-maintenance.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
-import { findWindow, listWindows, recordWindow } from "../../src/warehouse/state-windows.ts";
+import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { countStates } from "../../src/warehouse/state-counts.ts";
+import { findWindow, listWindows, recordWindow } from "../../src/warehouse/state-windows.ts";
 import { HOUR, situation } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { unchecked } from "../support/unchecked.ts";

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createTtlCache } from "../../src/ttl-cache.ts";
+import { createTtlCache } from "../src/ttl-cache.ts";
 
 const KEPT = 1000;
 let now: number;
@@ -91,8 +91,8 @@ describe("a short memory told when a value was true", () => {
 });
 
 describe("a short memory that weighs", () => {
-  const startWeighing = (most: number) =>
-    createTtlCache<string>(KEPT, 100, () => now, { of: (value) => value.length, max });
+  const startWeighing = (max: number) =>
+    createTtlCache<string>(KEPT, 100, () => now, { weightOf: (value) => value.length, max });
   const keysOf = (memory: ReturnType<typeof startWeighing>) =>
     [..."abcdef"].filter((key) => memory.get(key) !== undefined).join("");
 

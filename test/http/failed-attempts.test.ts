@@ -1,5 +1,5 @@
-import { clientNetwork } from "../../src/http/client-network.ts";
 import { beforeEach, describe, expect, it } from "vitest";
+import { clientNetwork } from "../../src/http/client-network.ts";
 import { createFailedAttempts } from "../../src/http/failed-attempts.ts";
 
 let now: number;
@@ -39,7 +39,7 @@ describe("the guard", () => {
     const guard = start();
     for (let time = 0; time < 3; time += 1) expect(await guard.record("192.0.2.1", log)).toBe(false);
     const fields = { what: "signature", address: "192.0.2.1", seconds: 60 };
-    expect(lines).toEqual([["warn", "address.shut_out", fields]]);
+    expect(lines).toEqual([["warn", "address.blocked", fields]]);
   });
 
   it("does not make the minute longer for those who go on", async () => {

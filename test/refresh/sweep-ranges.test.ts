@@ -1,9 +1,19 @@
-import type { RefreshSlice } from "../../src/refresh/refresh-slice.ts";
-import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import { describe, expect, it } from "vitest";
+import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
+import type { RefreshSlice } from "../../src/refresh/refresh-slice.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment } from "../../src/store/experiments.ts";
-import { DAY, database, eachOnItsDatabase, NOW, nameOf, put, putMany, REFRESHED, sweepWith } from "../support/sweeps.ts";
+import {
+  DAY,
+  database,
+  eachOnItsDatabase,
+  NOW,
+  nameOf,
+  put,
+  putMany,
+  REFRESHED,
+  sweepWith,
+} from "../support/sweeps.ts";
 
 eachOnItsDatabase();
 

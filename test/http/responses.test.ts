@@ -1,6 +1,6 @@
-import { exposuresETag, matchesETag } from "../../src/http/etag.ts";
 import { describe, expect, it } from "vitest";
 import type { Experiment } from "../../src/experiment.ts";
+import { exposuresETag, matchesETag } from "../../src/http/etag.ts";
 import { apiKeyJson, experimentJson, exportLine, exposuresJson } from "../../src/http/responses.ts";
 import type { Backup } from "../../src/store/backups.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { retryDelay } from "../../src/backoff.ts";
+import { retryDelay } from "../src/backoff.ts";
+import { REFRESH_RETRIES } from "../src/refresh/coordinator.ts";
 
 /** The delays of all retries in a row, until there are no more. */
 function delays(random: number): number[] {
   const all: number[] = [];
   for (let failures = 1; failures < 100; failures++) {
-    const delay = retryDelay(failures, random);
+    const delay = retryDelay(failures, random, REFRESH_RETRIES);
     if (delay === null) break;
     all.push(delay);
   }
@@ -41,6 +42,6 @@ describe("the delay before a retry", () => {
   });
 
   it.each([6, 7, 1_000_000])("is none after %i failures in a row", (failures) => {
-    expect(retryDelay(failures, 0)).toBeNull();
+    expect(retryDelay(failures, 0, REFRESH_RETRIES)).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createSummaryCache } from "../../src/store/summary-cache.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
+import { createSummaryCache } from "../../src/store/summary-cache.ts";
 
 const KEPT = 5000;
 let now: number;
@@ -69,7 +69,7 @@ describe("what has changed", () => {
   it("is forgotten, and nothing else", () => {
     const recent = start();
     for (const id of ["a", "b", "c"]) read(recent, id);
-    recent.forget(["a", "c", "unknown"]);
+    recent.invalidate(["a", "c", "unknown"]);
     expect(countKept(recent, ["a", "b", "c"])).toBe(1);
     expect(recent.get("b")).toBeDefined();
   });
@@ -77,14 +77,14 @@ describe("what has changed", () => {
   it("is all forgotten if nobody can tell what it was", () => {
     const recent = start();
     for (const id of ["a", "b"]) read(recent, id);
-    recent.forget(null);
+    recent.invalidate("any");
     expect(countKept(recent, ["a", "b"])).toBe(0);
   });
 
-  it.each([[["a"]], [null]])("is not brought back by a read that began before (%j)", (changed) => {
+  it.each([[["a"]], ["any" as const]])("is not brought back by a read that began before (%j)", (changed) => {
     const recent = start();
     const late = recent.beginRead();
-    recent.forget(changed);
+    recent.invalidate(changed);
     const next = recent.beginRead();
     late("a", summaryOf("old"));
     expect(recent.get("a")).toBeUndefined();

@@ -1,17 +1,15 @@
-import { getRefreshBasis, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/app.ts";
-import { createSummaryCache } from "../../src/store/summary-cache.ts";
-import { parseSettings } from "../../src/settings.ts";
 import { importBackups } from "../../src/store/backups.ts";
 import { type Database, DatabaseUnavailable } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
+import { getRefreshBasis, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
-import { idleWarehouse } from "../support/idle-warehouse.ts";
+import { appDeps } from "../support/app-deps.ts";
 
 // Exposures answered from memory, on a real database and with a clock of the test's own.
 
@@ -35,11 +33,7 @@ beforeEach(async () => {
 afterEach(() => sqlite.close());
 
 function startIsolate(env: Record<string, string> = {}) {
-  const settings = parseSettings({ ADMIN_TOKEN: ADMIN, READ_TOKEN: READER, ...env });
-  if (!settings.ok) throw new Error("bad settings");
-  const clock = () => now;
-  const database: Database = {
-    cache: createSummaryCache(settings.value.cacheSeconds * 1000, clock),
+  const observed: Database = {
     read: (statement) => {
       statements.push(statement.sql);
       return sqlite.read(statement);
@@ -51,15 +45,9 @@ function startIsolate(env: Record<string, string> = {}) {
       return rows;
     },
   };
-  const app = createApp({
-    settings: settings.value,
-    database,
-    warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
-    limiter: async () => true,
-    clock,
-    log: () => undefined,
-  });
+  const deps = appDeps({ ADMIN_TOKEN: ADMIN, READ_TOKEN: READER, ...env }, observed, { clock: () => now });
+  const { database } = deps;
+  const app = createApp(deps);
   async function call(token: string, method = "GET", path = PATH, more: Record<string, string> = {}, body?: object) {
     const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...more };
     const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
@@ -242,7 +230,7 @@ describe("who asks is looked at before what is in memory is given:", () => {
 
 describe("no answer from memory is older than a write of the same process:", () => {
   const input = { id: "some", name: "a", environmentKey: "env", featureName: "b", variants: [], endedAt: null };
-  const computed = { asOf: START, computedAt: START, isFinal: false, exposures: "{}", watch: {}, alerts: [] };
+  const computed = { asOf: START, computedAt: START, isFinal: false, exposures: "{}", healthHistory: {}, alerts: [] };
   const basisOf = async (database: Database) => {
     const basis = await getRefreshBasis(database, "some");
     if (basis === null) throw new Error("gone");
@@ -255,7 +243,8 @@ describe("no answer from memory is older than a write of the same process:", () 
     "a hint for it": async (database) => () => recordWebhook(database, { experimentId: "some" }, now, null),
     "a hint for its feature": async (database) => () =>
       recordWebhook(database, { environmentKey: "env", featureName: "button" }, now, "delivery"),
-    "a hint for its environment": async (database) => () => recordWebhook(database, { environmentKey: "env" }, now, null),
+    "a hint for its environment": async (database) => () =>
+      recordWebhook(database, { environmentKey: "env" }, now, null),
     "a refresh": async (database) => {
       const basis = await basisOf(database);
       return () => saveSummary(database, basis, computed);

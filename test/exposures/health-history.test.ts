@@ -13,12 +13,12 @@ function healthOf(status: CheckStatus): Health {
 
 /** What is told at each of several refreshes: the status, or nothing. */
 function told(statuses: readonly CheckStatus[]): (string | null)[] {
-  let watch: HealthHistory = {};
+  let history: HealthHistory = {};
   return statuses.map((status) => {
-    const { onsets, ...next } = trackHealth(watch, healthOf(status));
-    watch = next.watch;
-    expect(onsets.length).toBeLessThanOrEqual(1);
-    return onsets[0]?.status ?? null;
+    const { transitions, ...next } = trackHealth(history, healthOf(status));
+    history = next.history;
+    expect(transitions.length).toBeLessThanOrEqual(1);
+    return transitions[0]?.status ?? null;
   });
 }
 
@@ -49,9 +49,9 @@ describe("a check that turns bad", () => {
       return { status: w, checks };
     };
     const first = trackHealth({}, bad("window"));
-    const second = trackHealth(first.watch, bad("window", "late_events"));
-    const third = trackHealth(second.watch, bad("window", "late_events"));
-    const names = [first, second, third].map(({ onsets }) => onsets.map(({ check }) => check.name));
+    const second = trackHealth(first.history, bad("window", "late_events"));
+    const third = trackHealth(second.history, bad("window", "late_events"));
+    const names = [first, second, third].map(({ transitions }) => transitions.map(({ check }) => check.name));
     expect(names).toEqual([[], ["window"], ["late_events"]]);
   });
 
@@ -75,7 +75,7 @@ describe("a check that turns bad", () => {
 
   it("needs nothing remembered once it is well", () => {
     const bad = trackHealth({}, healthOf(u));
-    expect(bad.watch).toEqual({ sample_ratio: { last: 2, told: 0 } });
-    expect(trackHealth(bad.watch, healthOf(ok)).watch).toEqual({});
+    expect(bad.history).toEqual({ sample_ratio: { last: 2, alerted: 0 } });
+    expect(trackHealth(bad.history, healthOf(ok)).history).toEqual({});
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isPast, verifyShareLink, type ShareLink, signShareLink } from "../../src/panel/share-link.ts";
+import { isPast, type ShareLink, signShareLink, verifyShareLink } from "../../src/panel/share-link.ts";
 
 const SECRET = "secret of the tests";
 const shared: ShareLink = { kind: "page", experimentId: "button", environmentKey: "env", until: "2026-12-31" };
@@ -25,7 +25,9 @@ describe("a link that was shared", () => {
     ["an earlier day", { until: "2026-12-30" }],
     ["parts that are cut elsewhere", { experimentId: "button env", environmentKey: "" }],
   ])("does not open %s", async (_, other) => {
-    expect(await verifyShareLink(SECRET, { ...shared, ...other }, await signShareLink(SECRET, shared), now)).toBe(false);
+    expect(await verifyShareLink(SECRET, { ...shared, ...other }, await signShareLink(SECRET, shared), now)).toBe(
+      false,
+    );
   });
 
   it("ends with another secret", async () => {

@@ -3,13 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createApp } from "../../src/app.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { createApp } from "../../src/app.ts";
-import { parseSettings } from "../../src/settings.ts";
 import type { Database } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { idleWarehouse } from "../support/idle-warehouse.ts";
+import { appDeps } from "../support/app-deps.ts";
 
 // Several isolates on one real database, with a clock of their own making: what no single Worker of the tests can show.
 
@@ -33,8 +32,6 @@ afterEach(() => {
 
 /** One more isolate; the limiter lets `allowed` failures pass. */
 function startIsolate(allowed = Number.POSITIVE_INFINITY) {
-  const settings = parseSettings({ ADMIN_TOKEN: ADMIN, FLAGSMITH_WEBHOOK_SECRET: "secret" });
-  if (!settings.ok) throw new Error("bad settings");
   const database: Database = {
     read: (statement) => {
       statements.push(statement.sql);
@@ -47,11 +44,8 @@ function startIsolate(allowed = Number.POSITIVE_INFINITY) {
   };
   const counts = new Map<string, number>();
   const logs: { event: string; fields: object | undefined }[] = [];
-  const app = createApp({
-    settings: settings.value,
-    database,
-    warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
+  const env = { ADMIN_TOKEN: ADMIN, FLAGSMITH_WEBHOOK_SECRET: "secret" };
+  const deps = appDeps(env, database, {
     limiter: async (key) => {
       const count = (counts.get(key) ?? 0) + 1;
       counts.set(key, count);
@@ -60,6 +54,7 @@ function startIsolate(allowed = Number.POSITIVE_INFINITY) {
     clock: () => now,
     log: (_, event, fields) => void logs.push({ event, fields }),
   });
+  const app = createApp(deps);
   async function call(token: string, method = "GET", path = "/v1/experiments", body?: object, address = "192.0.2.1") {
     const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
     const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
@@ -178,7 +173,7 @@ describe("an address whose sign-ins fail too often", () => {
     expect(await fail(isolate, 5)).toEqual([401, 401, 401, 429, 429]);
     const refused = await isolate.call("wrong");
     expect(refused.headers.get("Retry-After")).toBe("60");
-    expect(refused.json).toMatchObject({ type: "urn:edge-exposures:problem:shut-out", status: 429 });
+    expect(refused.json).toMatchObject({ type: "urn:edge-exposures:problem:too-many-attempts", status: 429 });
     isolate.counts.clear();
     now += 59_999;
     expect((await isolate.call("wrong")).status).toBe(429);
@@ -217,7 +212,7 @@ describe("an address whose sign-ins fail too often", () => {
     await fail(isolate, 10, "2001:db8:1:2:3:4:5:6");
     expect(isolate.logs).toEqual([
       {
-        event: "address.shut_out",
+        event: "address.blocked",
         fields: { request_id: expect.any(String), what: "sign_in", address: "2001:db8:1:2::/64", seconds: 60 },
       },
     ]);

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { openD1 } from "../../src/cloudflare/d1.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { type Database, runOnPrimary, type Row } from "../../src/store/database.ts";
+import { type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
 const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,0 +1,31 @@
+import type { AppDeps } from "../../src/http/deps.ts";
+import { parseSettings } from "../../src/settings.ts";
+import type { Database } from "../../src/store/database.ts";
+import { createSummaryCache, invalidateAfter, summariesThrough } from "../../src/store/summary-cache.ts";
+import { idleWarehouse } from "./idle-warehouse.ts";
+
+/** A database that is empty and stays so. */
+export const emptyDatabase: Database = { read: async () => [], transact: async () => [[], [], []] };
+
+/**
+ * The dependencies of an app in this process: these settings, this database behind a summary cache, and coordinators and a
+ * warehouse that do nothing.
+ */
+export function appDeps(env: object, database: Database, more: Partial<AppDeps> = {}): AppDeps {
+  const settings = parseSettings({ ...env });
+  if (!settings.ok) throw new Error(`invalid settings: ${JSON.stringify(settings.failure)}`);
+  const clock = more.clock ?? Date.now;
+  const cache = createSummaryCache(settings.value.cacheSeconds * 1000, clock);
+  const cached = invalidateAfter(database, cache);
+  return {
+    settings: settings.value,
+    database: cached,
+    summaries: summariesThrough(cache, cached),
+    warehouse: idleWarehouse,
+    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
+    limiter: async () => true,
+    clock,
+    log: () => undefined,
+    ...more,
+  };
+}
