@@ -1,0 +1,119 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, posix } from "node:path";
+import { describe, expect, it } from "vitest";
+
+// The layout of CONTRIBUTING.md, held by reading the imports of every file in src/, types included.
+
+/** Folders and root files of src/, from the top of the layout to its bottom. A layer imports only from layers below it. */
+const LAYERS = [
+  ["dev"],
+  ["worker.ts", "deno.ts"],
+  ["cloudflare", "deno"],
+  ["app.ts"],
+  ["panel"],
+  ["http"],
+  ["refresh"],
+  ["alerts"],
+  ["store", "warehouse"],
+  ["exposures"],
+  ["experiment.ts", "settings.ts", "result.ts", "log.ts", "alarm.ts", "backoff.ts", "ttl-cache.ts"],
+];
+
+const files = readdirSync("src", { recursive: true, encoding: "utf8" })
+  .map((path) => path.replaceAll("\\", "/"))
+  .filter((path) => path.endsWith(".ts"))
+  .sort();
+
+/** The files in src/ that a file imports. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(`src/${file}`, "utf8");
+  const specifiers = text.matchAll(/(?:^|\s)(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g);
+  return [...specifiers].map(([, specifier = ""]) => posix.join(posix.dirname(file), specifier));
+}
+
+/** The folder of a file, or the file itself at the root of src/. */
+const unitOf = (file: string) => (file.includes("/") ? (file.split("/")[0] ?? "") : file);
+const layerOf = (file: string) => LAYERS.findIndex((layer) => layer.includes(unitOf(file)));
+
+const graph = new Map(files.map((file) => [file, importsOf(file)]));
+
+/** A circle in a graph, as the nodes on it; empty if there is none. */
+function circleIn(edges: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  function visit(node: string, path: readonly string[]): string[] {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (done.has(node)) return [];
+    for (const next of edges.get(node) ?? []) {
+      const circle = visit(next, [...path, node]);
+      if (circle.length > 0) return circle;
+    }
+    done.add(node);
+    return [];
+  }
+  for (const node of edges.keys()) {
+    const circle = visit(node, []);
+    if (circle.length > 0) return circle;
+  }
+  return [];
+}
+
+describe("the layout of src/", () => {
+  it("reads the imports that it is about", () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(graph.get("app.ts")).toContain("panel/routes.ts");
+    expect(
+      circleIn(
+        new Map([
+          ["a", ["b"]],
+          ["b", ["c"]],
+          ["c", ["b"]],
+        ]),
+      ),
+    ).toEqual(["b", "c", "b"]);
+  });
+
+  it("imports only files that exist", () => {
+    const missing = [...graph].flatMap(([file, imports]) =>
+      imports.filter((path) => !graph.has(path) && !path.endsWith(".json")).map((path) => `${file}: ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it("has no circle of imports between files", () => {
+    expect(circleIn(graph)).toEqual([]);
+  });
+
+  it("has no circle of imports between folders", () => {
+    const folders = Map.groupBy(graph, ([file]) => unitOf(file));
+    const edges = new Map(
+      [...folders].map(([unit, entries]) => {
+        const targets = entries.flatMap(([, imports]) => imports.map(unitOf));
+        return [unit, [...new Set(targets)].filter((target) => target !== unit)];
+      }),
+    );
+    expect(circleIn(edges)).toEqual([]);
+  });
+
+  it("knows the layer of every file", () => {
+    expect(files.filter((file) => layerOf(file) === -1)).toEqual([]);
+  });
+
+  it("imports from the same folder or from a layer below", () => {
+    const upward = [...graph].flatMap(([file, imports]) =>
+      imports
+        .filter((target) => unitOf(target) !== unitOf(file) && layerOf(target) <= layerOf(file))
+        // The leaves at the bottom may import each other; circles among them are excluded above.
+        .filter((target) => layerOf(target) !== LAYERS.length - 1 || layerOf(file) !== LAYERS.length - 1)
+        .map((target) => `${file} → ${target}`),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  it("gives no two files the same name", () => {
+    const names = Map.groupBy(files, (file) => basename(file));
+    const shared = [...names]
+      .filter(([, paths]) => paths.length > 1)
+      .map(([name, paths]) => `${name}: ${paths.map(dirname)}`);
+    expect(shared).toEqual([]);
+  });
+});
