@@ -1,0 +1,71 @@
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDemo } from "../../src/dev/demo.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+import { startWorkerd, varsFor } from "../support/worker.ts";
+import { readPage } from "./pages.ts";
+
+// The `curl` examples of the docs, in their order, against the product with the tokens and the demo of the local run.
+
+const LOCAL_RUN = "http://127.0.0.1:8787";
+
+type Example = { path: string; call: string; command: string; status: number };
+
+/** Each command in a `sh` block that calls the local run ends with a line that says the status of its answer. */
+function examplesOf(path: string): Example[] {
+  const blocks = [...readPage(path).matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = ""]) => block);
+  return blocks
+    .filter((block) => block.includes(LOCAL_RUN))
+    .flatMap((block) =>
+      block.split(/(?<=^# → .*\n)/m).map((example) => {
+        const [, command = "", status] = /^(.*)^# → (\d{3})\n$/ms.exec(example) ?? [];
+        if (status === undefined) throw new Error(`An example of ${path} lacks its status:\n${example}`);
+        return { path, call: callOf(command), command, status: Number(status) };
+      }),
+    );
+}
+
+/** The method and the address, as a name. */
+function callOf(command: string): string {
+  const method = /-X (\S+)/.exec(command)?.[1] ?? "GET";
+  return `${method} ${command.split(LOCAL_RUN)[1]?.split(/[\s']/)[0]}`;
+}
+
+const examples = ["README.md", "docs/api.md"].flatMap(examplesOf);
+
+const hasCurl = spawnSync("curl", ["--version"]).status === 0;
+if (!hasCurl) console.warn("The examples of the docs are skipped, because curl is not installed.");
+
+describe.skipIf(!hasCurl)("the examples of the docs", () => {
+  let worker: Awaited<ReturnType<typeof startWorkerd>>;
+  let folder: string;
+
+  beforeAll(async () => {
+    const warehouse = await createWarehouse();
+    worker = await startWorkerd(varsFor(warehouse.settings, { ADMIN_TOKEN: "dev-admin", READ_TOKEN: "dev-read" }));
+    const demo = createDemo(warehouse.settings, worker.url, "dev-admin");
+    await demo.addTraffic();
+    await demo.createExperiments();
+    folder = mkdtempSync(join(tmpdir(), "edge-exposures-docs-"));
+    writeFileSync(join(folder, ".curlrc"), 'silent\nnoproxy = "*"\nwrite-out = "%{stderr}%{http_code}\\n"\n');
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    if (folder !== undefined) rmSync(folder, { recursive: true });
+  });
+
+  it("are there", () => {
+    expect(examples.map(({ path }) => path)).toEqual(expect.arrayContaining(["README.md", "docs/api.md"]));
+  });
+
+  it.each(examples)("in $path: $call answers $status", async ({ command, status }) => {
+    const here = command.replaceAll(LOCAL_RUN, worker.url.origin);
+    const env = { ...process.env, HOME: folder, CURL_HOME: folder };
+    const { stderr } = await promisify(execFile)("sh", ["-c", here], { cwd: folder, env });
+    expect(stderr).toBe(`${status}\n`);
+  });
+});
