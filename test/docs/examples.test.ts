@@ -13,18 +13,22 @@ import { readPage } from "./pages.ts";
 
 const LOCAL_RUN = "http://127.0.0.1:8787";
 
-type Example = { path: string; call: string; command: string; status: number };
+type Example = { path: string; call: string; command: string; status: number; answer: string | null };
 
-/** Each command in a `sh` block that calls the local run ends with a line that says the status of its answer. */
+/**
+ * Each command in a `sh` block that calls the local run ends with a line that says the status of its answer. A `json`
+ * block that follows at once is the answer of the last one.
+ */
 function examplesOf(path: string): Example[] {
-  const blocks = [...readPage(path).matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = ""]) => block);
+  const blocks = [...readPage(path).matchAll(/^```sh\n(.*?)^```$(?:\n\n```json\n(.*?)^```$)?/gms)];
   return blocks
-    .filter((block) => block.includes(LOCAL_RUN))
-    .flatMap((block) =>
-      block.split(/(?<=^# → .*\n)/m).map((example) => {
+    .filter(([, block]) => block?.includes(LOCAL_RUN))
+    .flatMap(([, block = "", answer = null]) =>
+      block.split(/(?<=^# → .*\n)/m).map((example, index, { length }) => {
         const [, command = "", status] = /^(.*)^# → (\d{3})\n$/ms.exec(example) ?? [];
         if (status === undefined) throw new Error(`An example of ${path} lacks its status:\n${example}`);
-        return { path, call: callOf(command), command, status: Number(status) };
+        const isLast = index === length - 1;
+        return { path, call: callOf(command), command, status: Number(status), answer: isLast ? answer : null };
       }),
     );
 }
@@ -62,10 +66,11 @@ describe.skipIf(!hasCurl)("the examples of the docs", () => {
     expect(examples.map(({ path }) => path)).toEqual(expect.arrayContaining(["README.md", "docs/api.md"]));
   });
 
-  it.each(examples)("in $path: $call answers $status", async ({ command, status }) => {
+  it.each(examples)("in $path: $call answers $status", async ({ command, status, answer }) => {
     const here = command.replaceAll(LOCAL_RUN, worker.url.origin);
     const env = { ...process.env, HOME: folder, CURL_HOME: folder };
-    const { stderr } = await promisify(execFile)("sh", ["-c", here], { cwd: folder, env });
+    const { stdout, stderr } = await promisify(execFile)("sh", ["-c", here], { cwd: folder, env });
     expect(stderr).toBe(`${status}\n`);
+    if (answer !== null) expect(JSON.parse(stdout)).toEqual(JSON.parse(answer));
   });
 });
