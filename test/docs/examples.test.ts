@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as z from "zod";
 import { createDemo } from "../../src/dev/demo.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { startWorkerd, varsFor } from "../support/worker.ts";
-import { readPage } from "./pages.ts";
+import { codeIn, readPage, tableOf } from "./pages.ts";
 
 // The `curl` examples of the docs, in their order, against the product with the tokens and the demo of the local run.
 
@@ -44,21 +45,35 @@ const examples = ["README.md", "docs/api.md"].flatMap(examplesOf);
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 if (!hasCurl) console.warn("The examples of the docs are skipped, because curl is not installed.");
 
+let worker: Awaited<ReturnType<typeof startWorkerd>>;
+let demo: ReturnType<typeof createDemo>;
+beforeAll(async () => {
+  const { settings } = await createWarehouse();
+  worker = await startWorkerd(varsFor(settings, { ADMIN_TOKEN: "dev-admin", READ_TOKEN: "dev-read" }));
+  demo = createDemo(settings, worker.url, "dev-admin");
+});
+afterAll(() => worker?.stop());
+
+it("docs/api.md lists exactly the calls of the OpenAPI document", async () => {
+  const paths = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
+  const document = paths.parse(await (await fetch(new URL("/openapi.json", worker.url))).json());
+  const documented = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.keys(item).flatMap((method) => (method === "parameters" ? [] : [`${method.toUpperCase()} ${path}`])),
+  );
+  const listed = tableOf(readPage("docs/api.md"), "## Calls").flatMap(([call = ""]) => codeIn(call));
+  expect(listed.sort()).toEqual(documented.sort());
+});
+
 describe.skipIf(!hasCurl)("the examples of the docs", () => {
-  let worker: Awaited<ReturnType<typeof startWorkerd>>;
   let folder: string;
 
   beforeAll(async () => {
-    const warehouse = await createWarehouse();
-    worker = await startWorkerd(varsFor(warehouse.settings, { ADMIN_TOKEN: "dev-admin", READ_TOKEN: "dev-read" }));
-    const demo = createDemo(warehouse.settings, worker.url, "dev-admin");
     await demo.addTraffic();
     await demo.createExperiments();
     folder = mkdtempSync(join(tmpdir(), "edge-exposures-docs-"));
     writeFileSync(join(folder, ".curlrc"), 'silent\nnoproxy = "*"\nwrite-out = "%{stderr}%{http_code}\\n"\n');
   });
-  afterAll(async () => {
-    await worker?.stop();
+  afterAll(() => {
     if (folder !== undefined) rmSync(folder, { recursive: true });
   });
 

@@ -1,7 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { checkNames } from "../../src/exposures/health.ts";
-import { openApiDocument } from "../../src/http/openapi.ts";
 import { parseSettings, settingNames } from "../../src/settings.ts";
 import { codeIn, readPage, tableOf } from "./pages.ts";
 
@@ -34,25 +33,11 @@ it("docs/operations.md explains exactly the log events of the code", () => {
   expect([...new Set(inDocs)].sort()).toEqual([...new Set(inCode)].sort());
 });
 
-describe("docs/api.md", () => {
-  const page = readPage("docs/api.md");
-
-  it("lists exactly the calls of the OpenAPI document", () => {
-    const documented = Object.entries(Object(openApiDocument["paths"])).flatMap(([path, item]) =>
-      ["get", "put", "post", "delete"].flatMap((method) =>
-        method in Object(item) ? [`${method.toUpperCase()} ${path}`] : [],
-      ),
-    );
-    const listed = tableOf(page, "## Calls").flatMap(([call = ""]) => codeIn(call));
-    expect(listed.sort()).toEqual(documented.sort());
-  });
-
-  it("explains exactly the problem types of the code", () => {
-    const code = readFileSync("src/http/problem.ts", "utf8");
-    const kinds = [...code.matchAll(/\| \{ kind: "([a-z_]+)"/g)].map(([, kind = ""]) => kind.replaceAll("_", "-"));
-    const explained = tableOf(page, "## Errors").flatMap(([, types = ""]) => codeIn(types));
-    expect(explained.sort()).toEqual(kinds.sort());
-  });
+it("docs/api.md explains exactly the problem types of the code", () => {
+  const code = readFileSync("src/http/problem.ts", "utf8");
+  const kinds = [...code.matchAll(/\| \{ kind: "([a-z_]+)"/g)].map(([, kind = ""]) => kind.replaceAll("_", "-"));
+  const explained = tableOf(readPage("docs/api.md"), "## Errors").flatMap(([, types = ""]) => codeIn(types));
+  expect(explained.sort()).toEqual(kinds.sort());
 });
 
 it("docs/counting-and-health.md has every health check, in the order of the answer", () => {
