@@ -1,7 +1,7 @@
--- The events table that Flagsmith's "bring your own ClickHouse" set-up creates. Run it once on an empty ClickHouse;
--- running it again changes nothing. Where that set-up has made the table already, there is nothing to run.
+-- The events table, for a ClickHouse that has none. Flagsmith's "bring your own ClickHouse" set-up creates a table with
+-- the same columns, flagsmith_exp.events: where it exists, do not run this. Running it again changes nothing.
 --
--- timestamp and collected_at hold UTC. Keep events at least as long as your longest experiment; to let them expire:
+-- timestamp and collected_at are in UTC. Keep events at least as long as your longest experiment. To let them expire:
 --   ALTER TABLE events MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY;
 CREATE TABLE IF NOT EXISTS events
 (

@@ -1,9 +1,10 @@
--- For EXPOSURE_SOURCE = "states" only, as 0003 to 0008: what is known of each identity is kept up to date as events arrive,
--- so that a refresh costs what the identities cost, and not their events. Run them as a user who may create tables and
--- views, in the database of the events table. Running them again changes nothing.
+-- 0002 to 0008 are for EXPOSURE_SOURCE = "states" only. They keep the facts of each identity up to date as events
+-- arrive, so that the cost of a refresh depends on the identities and not on their events. Run them in the database of
+-- the events table, as a user who may create tables and views. Running them again changes nothing. See docs/states.md.
 --
--- The windows that are kept up to date, one for each running experiment. Each has a row for what has become of it:
--- opened by a refresh, filled once the events from before it was opened are in it too, dropped when it is over.
+-- This table has the windows that are kept up to date, one for each running experiment, and a row for each state of a
+-- window. A refresh opens it. It is filled once it contains the events from before it was opened. It is dropped when no
+-- experiment needs it any more.
 CREATE TABLE IF NOT EXISTS exposure_windows
 (
     window          String,

@@ -1,6 +1,6 @@
--- When an identity first saw a variant, in epoch milliseconds, doubled, and one more if that exposure was collected more
--- than an hour later. A minimum does not care how often, how late or in which order events come, and what was known at
--- any earlier moment is still there.
+-- The first exposure of an identity to a variant. first_and_late is twice its epoch milliseconds, plus one if it was
+-- collected more than an hour later. The minimum does not depend on how often, how late or in which order events
+-- arrive, and counts as of any earlier moment remain possible.
 CREATE TABLE IF NOT EXISTS exposure_firsts
 (
     window         LowCardinality(String),

@@ -1,6 +1,6 @@
--- One row for an identity, once merged: a window that is all in one part needs no GROUP BY. The AND and the OR of the
--- hashes of its variants differ if it saw more than one. last_first is no earlier than its first exposure to any of
--- them, and written in the same way.
+-- One row per identity once merged, so a window that is in a single part needs no GROUP BY. The AND and the OR of the
+-- hashes of its variants differ if the identity saw more than one. last_first is the latest of its first exposures to
+-- each variant, or later, in the encoding of first_and_late.
 CREATE TABLE IF NOT EXISTS exposure_identities
 (
     window         LowCardinality(String),

@@ -1,5 +1,5 @@
--- On each insert into events (put the table's name below if yours has another), its exposures go into every window that
--- they fall into.
+-- Runs on each insert into events and adds the exposures to every window that contains them. If your table has another
+-- name, change it below.
 CREATE MATERIALIZED VIEW IF NOT EXISTS exposure_firsts_view TO exposure_firsts AS
 SELECT
     window,

@@ -1,4 +1,4 @@
--- And on each insert into exposure_firsts, by the view above or by a refill.
+-- Runs on each insert into exposure_firsts, by the view of 0005 or when a refresh fills a window.
 CREATE MATERIALIZED VIEW IF NOT EXISTS exposure_identities_view TO exposure_identities AS
 SELECT
     window,

@@ -1,5 +1,5 @@
--- The windows that events fall into which name no identity or no variant. Those are rare, and only where there are any
--- does a refresh look at the events to count them.
+-- The windows that contain events without an identity or without a variant. Such events are rare. A refresh reads the
+-- events to count them only for these windows.
 CREATE TABLE IF NOT EXISTS exposure_invalids
 (
     window String

@@ -1,4 +1,4 @@
--- On each insert into events (put the table's name below if yours has another).
+-- Runs on each insert into events. If your table has another name, change it below.
 CREATE MATERIALIZED VIEW IF NOT EXISTS exposure_invalids_view TO exposure_invalids AS
 SELECT DISTINCT window
 FROM events AS exposures

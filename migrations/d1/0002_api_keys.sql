@@ -1,4 +1,4 @@
--- Keys of the API. Only the SHA-256 of a key is kept: who reads this table can't use one.
+-- API keys. Only the SHA-256 of a key is stored, so the table does not reveal usable keys.
 CREATE TABLE api_keys (
   id TEXT PRIMARY KEY, -- the first 16 digits of sha256
   sha256 TEXT NOT NULL UNIQUE, -- hexadecimal

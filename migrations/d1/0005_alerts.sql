@@ -1,11 +1,11 @@
--- What must be remembered of an experiment's checks to tell of each change once, as JSON. Beside the experiment's row,
--- because columns behind a long one are slow to read.
+-- The history of an experiment's checks that is needed to alert once per change, as JSON. It has its own table, because
+-- columns after a long one are slow to read.
 CREATE TABLE health_watches (
   experiment_id TEXT PRIMARY KEY,
   watch TEXT NOT NULL
 ) STRICT;
 
--- Alerts that have not been delivered yet, written in one transaction with the numbers that they speak of.
+-- Alerts that are not delivered yet. Each is written in one transaction with the numbers that caused it.
 CREATE TABLE alerts (
   id TEXT PRIMARY KEY,
   experiment_id TEXT NOT NULL,
