@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 const shared = {
   root: ".",
   globalSetup: "test/support/warehouse-setup.ts",
+  // Node 24 has Uint8Array.prototype.toHex behind a flag; workerd and Deno have it.
+  execArgv: ["--js-base-64"],
   testTimeout: 60_000,
   hookTimeout: 60_000,
 };
