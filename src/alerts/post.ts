@@ -1,11 +1,6 @@
 import { Webhook } from "standardwebhooks";
+import type { AlertEndpoint } from "../settings.ts";
 import type { Alert } from "./alert.ts";
-
-export type Endpoint = {
-  url: URL;
-  /** A Standard Webhooks secret. */
-  secret: string;
-};
 
 /** Receivers should answer first and work later. */
 const DEADLINE_MS = 15_000;
@@ -14,7 +9,11 @@ const DEADLINE_MS = 15_000;
  * Sends an alert, signed, to the one URL that it may go to: a redirect is not followed. Null if it was taken, else why
  * not, in words that repeat neither the URL nor what its host says.
  */
-export async function postAlert({ url, secret }: Endpoint, { id, body }: Alert, now: number): Promise<string | null> {
+export async function postAlert(
+  { url, secret }: AlertEndpoint,
+  { id, body }: Alert,
+  now: number,
+): Promise<string | null> {
   try {
     const response = await fetch(url, {
       method: "POST",

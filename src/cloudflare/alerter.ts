@@ -1,9 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { DurableObjectNamespace } from "@cloudflare/workers-types";
 import { type Alerts, type Alerter as Core, createAlerter } from "../alerts/alerter.ts";
-import { type Endpoint, postAlert } from "../alerts/post.ts";
+import { postAlert } from "../alerts/post.ts";
 import { consoleLog } from "../log.ts";
-import { describeProblems, parseSettings } from "../settings.ts";
+import { type AlertEndpoint, describeProblems, parseSettings } from "../settings.ts";
 import { openD1 } from "./d1.ts";
 import type { Env } from "./env.ts";
 
@@ -49,7 +49,7 @@ export class Alerter extends DurableObject<Env> {
 /** The one that delivers; null if there is nowhere to deliver to. */
 export function reachAlerter(
   alerters: DurableObjectNamespace<Alerter>,
-  { alertEndpoint }: { alertEndpoint: Endpoint | null },
+  { alertEndpoint }: { alertEndpoint: AlertEndpoint | null },
 ): Alerts | null {
   return alertEndpoint === null ? null : { ask: () => alerters.getByName("alerter").ask() };
 }

@@ -1,6 +1,7 @@
 import { type Alerts, createAlerter } from "../alerts/alerter.ts";
-import { type Endpoint, postAlert } from "../alerts/post.ts";
+import { postAlert } from "../alerts/post.ts";
 import { consoleLog } from "../log.ts";
+import type { AlertEndpoint } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
@@ -10,7 +11,7 @@ export type ProcessAlerts = Alerts & {
 };
 
 /** The alerter of a single process. Its alarm ends with the process; what was not delivered stands in the database. */
-export function createAlerts(endpoint: Endpoint, database: Database): ProcessAlerts {
+export function createAlerts(endpoint: AlertEndpoint, database: Database): ProcessAlerts {
   let stopped = false;
   let delivering: Promise<void> = Promise.resolve();
   const timer = createTimerAlarm(Date.now, () => {

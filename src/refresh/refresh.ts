@@ -7,13 +7,14 @@ import { type CountedExposures, serialise, summarise } from "../exposures/summar
 import { watchHealth } from "../exposures/watch.ts";
 import type { Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
+import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/summaries.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/exposures.ts";
 import { adviceFor, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import type { RefreshOutcome } from "./outcome.ts";
-import { countFromStates, keepWindow, type StatesSettings } from "./states.ts";
+import { countFromStates, keepWindow } from "./states.ts";
 
 export type RefreshDeps = {
   database: Database;

@@ -2,6 +2,7 @@ import type { StartedExperiment } from "../experiment.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { describeBug, type Log } from "../log.ts";
 import type { Result } from "../result.ts";
+import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import { findStarted } from "../store/experiments.ts";
 import type { Warehouse } from "../warehouse/client.ts";
@@ -16,11 +17,6 @@ import {
   noteWindow,
 } from "../warehouse/state-windows.ts";
 import { adviceForStates, countStates } from "../warehouse/states.ts";
-
-export type StatesSettings = {
-  /** No insert into the events table takes longer. */
-  longestInsertMs: number;
-};
 
 export type StatesDeps = StatesSettings & { warehouse: Warehouse; log: Log };
 
