@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect } from "node:net";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { consoleLog, describeBug } from "../log.ts";
@@ -93,15 +93,17 @@ function reserve(folder: string): Result<Stoppable, string> {
   }
 }
 
+/** Probes a port by connecting to it. A probe that listens would accept connections that nothing serves. */
 async function isFree(port: number): Promise<boolean> {
-  const probe = createServer();
-  probe.listen(port, "127.0.0.1");
-  const outcome = await Promise.race([
-    once(probe, "listening").then(() => true),
-    once(probe, "error").then(() => false),
-  ]).catch(() => false);
-  probe.close();
-  return outcome;
+  const probe = connect(port, "127.0.0.1");
+  try {
+    await once(probe, "connect");
+    return false;
+  } catch {
+    return true;
+  } finally {
+    probe.destroy();
+  }
 }
 
 function printOut(url: URL, bindings: Readonly<Record<string, string>>, demo: boolean): void {
