@@ -28,8 +28,10 @@ async function stop(code: number): Promise<void> {
   process.exit(code);
 }
 
-/** One clear line instead of a stack, and an end. */
-function giveUp(reason: string): Promise<void> {
+/** Logs one clear line instead of a stack, and stops. */
+async function giveUp(reason: string): Promise<void> {
+  // Ctrl-C reaches the children too, and their end may be noticed before the signal.
+  await new Promise((wake) => setTimeout(wake, 100));
   if (!stopping) console.error(`edge-exposures can't ${ready ? "go on" : "start"}: ${reason}`);
   return stop(1);
 }
