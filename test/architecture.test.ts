@@ -16,7 +16,17 @@ const LAYERS = [
   ["alerts"],
   ["store", "warehouse"],
   ["exposures"],
-  ["experiment.ts", "settings.ts", "result.ts", "log.ts", "alarm.ts", "backoff.ts", "ttl-cache.ts"],
+  [
+    "experiment.ts",
+    "settings.ts",
+    "settings-schema.ts",
+    "setting-types.ts",
+    "result.ts",
+    "log.ts",
+    "alarm.ts",
+    "backoff.ts",
+    "ttl-cache.ts",
+  ],
 ];
 
 const files = readdirSync("src", { recursive: true, encoding: "utf8" })

@@ -1,32 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { settingNames } from "../settings.ts";
+import { serveArguments } from "../deno/serve-arguments.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
 
-/**
- * What starts the service, with the rights to just what it needs: port, warehouse, receiver of alerts, folder,
- * migrations, settings.
- */
+/** The command that runs the service for the local run and the tests. */
 export function denoCommand(
   stateDir: string,
   port: number,
   bindings: Readonly<Record<string, string>>,
 ): [command: string, args: string[]] {
-  const upstreams = ["CLICKHOUSE_URL", "ALERT_WEBHOOK_URL"].flatMap((setting) => {
-    const url = URL.parse(bindings[setting] ?? "");
-    return url === null ? [] : [`${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`];
-  });
-  const rights = [
-    "--no-prompt",
-    `--allow-net=${[`127.0.0.1:${port}`, ...upstreams].join(",")}`,
-    `--allow-read=migrations/d1,${stateDir}`,
-    `--allow-write=${stateDir}`,
-    `--allow-env=${[...settingNames, "STATE_DIR"].join(",")}`,
-  ];
-  return [
-    "deno",
-    ["serve", "--quiet", "--host", "127.0.0.1", "--port", String(port), ...rights, "src/dev/deno-entry.ts"],
-  ];
+  const args = serveArguments({ host: "127.0.0.1", port, stateDir, env: bindings });
+  return ["deno", [...args, "--quiet", "src/dev/deno-entry.ts"]];
 }
 
 /** The same app under Deno, in a process of its own, with its SQLite file in `stateDir`. */

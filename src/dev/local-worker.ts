@@ -20,53 +20,89 @@ export type Stoppable = { stop(): Promise<void> };
 
 const CONFIG = "wrangler.toml";
 
+type OnStarted = (part: Stoppable) => void;
+
 /**
- * The Worker as it is deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. Built by
- * wrangler, run by bare Miniflare: nothing stands between a caller and the Worker.
- * @param onStarted hears of each process as soon as it runs
+ * Runs the Worker as it is deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. It is
+ * built by wrangler and run by bare Miniflare, so that no proxy stands between a client and the Worker.
+ * @param onStarted gets each process as soon as it runs
  * @param onLog gets each line of the Worker's log
  */
 export async function startWorker(
   stateDir: string,
   port: number,
   bindings: Readonly<Record<string, string>>,
-  onStarted: (part: Stoppable) => void,
+  onStarted: OnStarted,
   onLog: (line: { level: string; message: string }) => void = printLine,
 ): Promise<LocalWorker> {
-  const outDir = join(stateDir, "worker");
-  const building = promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
-  });
-  onStarted({ stop: async () => void building.child.kill() });
-  await building;
   const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
+  const [contents] = await Promise.all([
+    build(join(stateDir, "worker"), onStarted),
+    migrateState(stateDir, workerOptions, onStarted),
+  ]);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      host: "127.0.0.1",
+      ...sharedOptions(stateDir),
       port,
-      cf: false,
-      log: new NoOpLog(),
-      resourcePersistencePath: stateDir,
       unsafeTriggerHandlers: true,
       handleStructuredLogs: onLog,
       workers: [
         {
           ...workerOptions,
           name: "edge-exposures",
-          modules: [{ type: "ESModule", path: "worker.js", contents: readFileSync(join(outDir, "worker.js"), "utf8") }],
+          modules: [{ type: "ESModule", path: "worker.js", contents }],
           bindings,
         },
       ],
     }),
   );
   onStarted({ stop: () => miniflare.dispose() });
-  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"));
   const url = await miniflare.ready;
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return { url, sweep: () => fire(trigger) };
 }
 
-/** By no fetch: that waits for five minutes and no longer, and a sweep may take up to fifteen. */
+function sharedOptions(resourcePersistencePath: string) {
+  return { host: "127.0.0.1", cf: false, log: new NoOpLog(), resourcePersistencePath } as const;
+}
+
+/** Builds the Worker with wrangler and returns its code. */
+async function build(outDir: string, onStarted: OnStarted): Promise<string> {
+  const building = promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
+  });
+  onStarted({ stop: async () => void building.child.kill() });
+  await building;
+  return readFileSync(join(outDir, "worker.js"), "utf8");
+}
+
+type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
+
+/**
+ * Migrates the database in a workerd of its own, during the build. Miniflare reaches a database only while its port is
+ * open, and on the Worker's port clients would get a 503 until the database is migrated.
+ */
+async function migrateState(stateDir: string, workerOptions: WorkerOptions, onStarted: OnStarted): Promise<void> {
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      ...sharedOptions(stateDir),
+      port: 0,
+      workers: [
+        {
+          ...workerOptions,
+          name: "migrations",
+          modules: [{ type: "ESModule", path: "worker.js", contents: "export default {}" }],
+          durableObjects: {},
+        },
+      ],
+    }),
+  );
+  onStarted({ stop: () => miniflare.dispose() });
+  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"));
+  await miniflare.dispose();
+}
+
+/** Uses no fetch, which gives up after five minutes: a sweep may take fifteen. */
 function fire(trigger: URL): Promise<void> {
   return new Promise((resolve, reject) => {
     get(trigger, (answer) => answer.resume().on("end", resolve)).on("error", reject);

@@ -1,21 +1,24 @@
+import * as z from "zod";
 import { failed, ok, type Result } from "../result.ts";
-import { describeProblems, parseSettings, type Settings, settingNames } from "../settings.ts";
+import { wholeNumber } from "../setting-types.ts";
+import { describeProblems, parseSettings, problemsOf, type Settings, settingNames } from "../settings.ts";
+import { variable } from "../settings-schema.ts";
 
-/** The settings of a local run, and with defaults of their own those of the Worker. */
+/** The options of the local run, and the Worker's settings with local defaults. */
 export type Options = {
   port: number;
   warehousePort: number;
   stateDir: string;
   demo: boolean;
   sweepSeconds: number;
-  /** True if the embedded warehouse is to be started. */
+  /** True if the local run starts the embedded warehouse. */
   embedded: boolean;
-  /** What the Worker gets as its vars and secrets. */
+  /** The Worker's vars and secrets. */
   bindings: Record<string, string>;
   settings: Settings;
 };
 
-/** Known to everyone, and good enough for a server that only this machine can reach. */
+/** Public, and good enough for a server that only this machine can reach. */
 const LOCAL_DEFAULTS = {
   ADMIN_TOKEN: "dev-admin",
   READ_TOKEN: "dev-read",
@@ -24,36 +27,48 @@ const LOCAL_DEFAULTS = {
   SESSION_SECRET: "dev-session-of-this-machine",
 };
 
+const port = wholeNumber("number", 1, 65_535);
+
+const optionsSchema = z
+  .object({
+    PORT: variable(8787, port, "The port of the Worker."),
+    WAREHOUSE_PORT: variable(8123, port, "The port of the embedded warehouse."),
+    STATE_DIR: variable(".state", z.string(), "The folder that keeps the state."),
+    DEMO: variable("", z.string(), "0: no demo. 1: a demo even in a ClickHouse of your own."),
+    SWEEP_SECONDS: variable(60, wholeNumber("number of seconds", 0, 86_400), "The time between two sweeps; 0: none."),
+    CLICKHOUSE_URL: variable("", z.string(), "A ClickHouse of your own, instead of the embedded warehouse."),
+  })
+  .refine(({ PORT, WAREHOUSE_PORT, CLICKHOUSE_URL }) => CLICKHOUSE_URL !== "" || PORT !== WAREHOUSE_PORT, {
+    path: ["WAREHOUSE_PORT"],
+    error: "must differ from PORT",
+  });
+
 export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
-  const problems: string[] = [];
-  const wholeNumber = (name: string, fallback: number, least: number, most: number): number => {
-    const value = env[name] || String(fallback);
-    if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
-    problems.push(`${name} must be a whole number from ${least} to ${most}`);
-    return fallback;
-  };
-  const embedded = !env["CLICKHOUSE_URL"];
-  const port = wholeNumber("PORT", 8787, 1, 65_535);
-  const warehousePort = wholeNumber("WAREHOUSE_PORT", 8123, 1, 65_535);
-  if (embedded && port === warehousePort) problems.push("PORT and WAREHOUSE_PORT must differ");
-  const bindings: Record<string, string> = { ...LOCAL_DEFAULTS, CLICKHOUSE_URL: `http://127.0.0.1:${warehousePort}` };
+  const parsed = optionsSchema.safeParse(env);
+  const bindings: Record<string, string> = { ...LOCAL_DEFAULTS };
   for (const name of settingNames) {
     const value = env[name];
-    if (value) bindings[name] = value;
+    // optionsSchema has its own SWEEP_SECONDS.
+    if (value && name !== "SWEEP_SECONDS") bindings[name] = value;
   }
-  // Nobody's own ClickHouse is written to unasked.
-  const demo = env["DEMO"] ? env["DEMO"] !== "0" : embedded;
-  const sweepSeconds = wholeNumber("SWEEP_SECONDS", 60, 0, 86_400);
-  bindings["SWEEP_SECONDS"] = String(sweepSeconds);
+  if (parsed.success) {
+    bindings["CLICKHOUSE_URL"] ??= `http://127.0.0.1:${parsed.data.WAREHOUSE_PORT}`;
+    bindings["SWEEP_SECONDS"] = String(parsed.data.SWEEP_SECONDS);
+  }
   const settings = parseSettings(bindings);
-  if (!settings.ok) problems.push(describeProblems(settings.failure));
-  if (problems.length > 0 || !settings.ok) return failed(problems.join("; "));
+  if (!parsed.success || !settings.ok) {
+    const problems = [...(parsed.success ? [] : problemsOf(parsed.error)), ...(settings.ok ? [] : settings.failure)];
+    return failed(describeProblems(problems));
+  }
+  const { PORT, WAREHOUSE_PORT, STATE_DIR, DEMO, SWEEP_SECONDS, CLICKHOUSE_URL } = parsed.data;
+  const embedded = CLICKHOUSE_URL === "";
   return ok({
-    port,
-    warehousePort,
-    stateDir: env["STATE_DIR"] || ".state",
-    demo,
-    sweepSeconds,
+    port: PORT,
+    warehousePort: WAREHOUSE_PORT,
+    stateDir: STATE_DIR,
+    // The demo writes to ClickHouse, so one that belongs to the operator needs DEMO=1.
+    demo: DEMO === "" ? embedded : DEMO !== "0",
+    sweepSeconds: SWEEP_SECONDS,
     embedded,
     bindings,
     settings: settings.value,

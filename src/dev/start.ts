@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect } from "node:net";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { consoleLog, describeBug } from "../log.ts";
@@ -28,8 +28,10 @@ async function stop(code: number): Promise<void> {
   process.exit(code);
 }
 
-/** One clear line instead of a stack, and an end. */
-function giveUp(reason: string): Promise<void> {
+/** Logs one clear line instead of a stack, and stops. */
+async function giveUp(reason: string): Promise<void> {
+  // Ctrl-C reaches the children too, and their end may be noticed before the signal.
+  await new Promise((wake) => setTimeout(wake, 100));
   if (!stopping) console.error(`edge-exposures can't ${ready ? "go on" : "start"}: ${reason}`);
   return stop(1);
 }
@@ -93,15 +95,17 @@ function reserve(folder: string): Result<Stoppable, string> {
   }
 }
 
+/** Probes a port by connecting to it. A probe that listens would accept connections that nothing serves. */
 async function isFree(port: number): Promise<boolean> {
-  const probe = createServer();
-  probe.listen(port, "127.0.0.1");
-  const outcome = await Promise.race([
-    once(probe, "listening").then(() => true),
-    once(probe, "error").then(() => false),
-  ]).catch(() => false);
-  probe.close();
-  return outcome;
+  const probe = connect(port, "127.0.0.1");
+  try {
+    await once(probe, "connect");
+    return false;
+  } catch {
+    return true;
+  } finally {
+    probe.destroy();
+  }
 }
 
 function printOut(url: URL, bindings: Readonly<Record<string, string>>, demo: boolean): void {

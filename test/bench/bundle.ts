@@ -12,8 +12,10 @@ import { type Candidate, compare, type Figure, timed } from "./turns.ts";
 // What is deployed: how large it is, what of, and how long it takes to start.
 
 const KIB = 1024;
-/** Of the bundle, as it is sent. */
-const MAX_KIB = 120;
+/** The limit of the gzipped bundle. */
+const MAX_KIB = 150;
+/** The limit of the time from start to first answer, compared with a constant Worker's. */
+const MAX_START_RATIO = 1.3;
 
 /** The classes that wrangler.toml wants. */
 const CLASSES = `import { DurableObject } from "cloudflare:workers";
@@ -49,11 +51,11 @@ export async function measure({ turns }: Sizes): Promise<Figure[]> {
       };
     };
     return [
-      figureOf("what it may take", MAX_KIB, { at: "most", ratio: 1 }),
+      figureOf("its limit", MAX_KIB, { at: "most", ratio: 1 }),
       figureOf("a Hono hello world", helloSize, null),
       await compare(starting("from start to first answer", ours.code), starting("a constant", CONSTANT), turns, {
         unit: "ms",
-        goal: null,
+        goal: { at: "most", ratio: MAX_START_RATIO },
       }),
     ];
   } finally {

@@ -1,8 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FAILED_ATTEMPTS } from "../../src/deno/process-limiter.ts";
 import { openService } from "../../src/deno/service.ts";
@@ -128,44 +124,5 @@ describe("the entry for deno serve", () => {
   it("shuts addresses out by the rate limit of wrangler.toml", () => {
     const { limit, periodSeconds } = FAILED_ATTEMPTS;
     expect(readFileSync("wrangler.toml", "utf8")).toContain(`{ limit = ${limit}, period = ${periodSeconds} }`);
-  });
-
-  it.each([
-    ["with Deno.cron", ["--unstable-cron"]],
-    ["without it", []],
-  ])("starts and stops %s, with no more rights than the README lists", async (_, flags) => {
-    const folder = mkdtempSync(join(tmpdir(), "edge-exposures-deno-"));
-    const vars = varsFor(proxy.settings);
-    const command = /^deno serve [^`]*?src\/deno\.ts$/m.exec(readFileSync("README.md", "utf8"))?.[0] ?? "";
-    const args = command
-      .replaceAll(/\\\n/g, " ")
-      .replace("--unstable-cron", "")
-      // Here the packages come from node_modules instead of Deno's cache.
-      .replace("--config src/deno/deno.json --frozen", "")
-      .replaceAll("0.0.0.0:8787", "127.0.0.1:0")
-      .replace("--host 0.0.0.0", "--host 127.0.0.1")
-      .replace("--port 8787", "--port 0")
-      .replace("clickhouse.example:8443", proxy.settings.url.host)
-      .replaceAll("/var/lib/edge-exposures", folder)
-      .split(/\s+/)
-      .slice(1);
-    const child = spawn("deno", [...args.slice(0, 1), ...flags, "--no-prompt", ...args.slice(1)], {
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, STATE_DIR: folder },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data: Buffer) => (output += data));
-    const exited = once(child, "exit");
-    const [, origin = ""] = await until(
-      () => /(http:\/\/127\.0\.0\.1:\d+)/.exec(output) ?? [],
-      (found) => found.length > 0 || child.exitCode !== null,
-    );
-    expect(output).not.toMatch(/denied|error/i);
-    expect((await fetch(`${origin}/healthz`)).status).toBe(200);
-    expect((await fetch(`${origin}/v1/warehouse/check`, { headers })).status).toBe(200);
-    expect((await fetch(`${origin}/cdn-cgi/local/scheduled`)).status).toBe(404);
-    child.kill("SIGTERM");
-    expect((await exited)[0]).toBe(0);
-    rmSync(folder, { recursive: true });
   });
 });

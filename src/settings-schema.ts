@@ -1,0 +1,122 @@
+import * as z from "zod";
+import {
+  alertUrl,
+  boolean,
+  headerName,
+  origins,
+  seconds,
+  text,
+  warehouseUrl,
+  webhookSecret,
+  wholeNumber,
+} from "./setting-types.ts";
+
+export type SettingDoc = {
+  kind: "var" | "secret";
+  /** As in wrangler.toml; a secret has none. */
+  default: string | number | boolean;
+  description: string;
+};
+
+const docs = z.registry<SettingDoc>();
+
+/** As the Cron Trigger in wrangler.toml. */
+const DEFAULT_SWEEP_SECONDS = 900;
+/** No Cron Trigger runs longer than 15 minutes. */
+const MAX_QUERY_SECONDS = 900;
+
+const unsetIfEmpty = (value: unknown) => (value === "" || value === null ? undefined : value);
+
+/** A setting with a default, which also replaces an empty value. */
+export function variable<Value, Written extends string | number | boolean>(
+  fallback: Written,
+  schema: z.ZodType<Value, Written>,
+  description: string,
+) {
+  const doc: SettingDoc = { kind: "var", default: fallback, description };
+  return z.preprocess(unsetIfEmpty, schema.prefault(fallback)).register(docs, doc);
+}
+
+/** A setting that is null until the operator sets it. */
+function secret<Value>(schema: z.ZodType<Value, string>, description: string) {
+  const doc: SettingDoc = { kind: "secret", default: "", description };
+  return z.preprocess(unsetIfEmpty, schema.nullable().default(null)).register(docs, doc);
+}
+
+const exposureSource = z.enum(["events", "states"], { error: "must be events or states" });
+
+/** Each setting once: its default, type and description. */
+export const settingsSchema = z
+  .object({
+    CLICKHOUSE_URL: variable(
+      "http://127.0.0.1:8123",
+      warehouseUrl,
+      "ClickHouse's HTTP interface: scheme, host, port and, behind a proxy, a path.",
+    ),
+    CLICKHOUSE_DATABASE: variable("default", text, "The database of the events table."),
+    CLICKHOUSE_USER: variable("default", text, "A user with SELECT on the events table and readonly = 2."),
+    CLICKHOUSE_PASSWORD: secret(text, "The password of that user."),
+    ADMIN_TOKEN: secret(text, "A token that may read and write everything."),
+    READ_TOKEN: secret(text, "A token that may read everything."),
+    WEBHOOK_SECRET: secret(webhookSecret, "Verifies calls of /webhooks/refresh and signs alerts: whsec_ and base64."),
+    FLAGSMITH_WEBHOOK_SECRET: secret(text, "Verifies the webhooks of Flagsmith, where it is entered too."),
+    ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts. They are signed with WEBHOOK_SECRET."),
+    SESSION_SECRET: secret(text, "Signs the panel's sessions and shared links. Without it, nobody can sign in."),
+    EVENTS_TABLE: variable("events", text, "The events table, or the Distributed table over it."),
+    EVENTS_TTL_DAYS: variable(
+      90,
+      wholeNumber("number of days", 0, 36_500),
+      "The TTL of the events table in days; 0: events are kept for good.",
+    ),
+    EXPOSURE_SOURCE: variable("events", exposureSource, "The source of the counts: events, or states."),
+    LONGEST_INSERT_SECONDS: variable(
+      600,
+      seconds(),
+      "For states: the longest time that an insert into the events table may take.",
+    ),
+    REFRESH_MIN_INTERVAL_SECONDS: variable(
+      300,
+      seconds(),
+      "The shortest time between two refreshes of an experiment that calls or webhooks request.",
+    ),
+    SETTLE_SECONDS: variable(3600, seconds(), "How long after an experiment's end late events still count."),
+    SWEEP_CONCURRENCY: variable(
+      6,
+      wholeNumber("number", 1, 100),
+      "How many experiments a sweep refreshes at once: its load on ClickHouse.",
+    ),
+    SWEEP_SECONDS: variable(
+      DEFAULT_SWEEP_SECONDS,
+      // The local run sets 0 for no sweeps.
+      seconds().transform((value) => value || DEFAULT_SWEEP_SECONDS),
+      "The interval of the Cron Trigger in wrangler.toml. Pages call numbers stale by it.",
+    ),
+    QUERY_TIMEOUT_SECONDS: variable(
+      120,
+      seconds(1, MAX_QUERY_SECONDS),
+      "The deadline of a ClickHouse query, through the last byte of its answer.",
+    ),
+    CACHE_SECONDS: variable(5, seconds(), "How long the service and its clients may cache exposures; 0: never."),
+    PUBLIC_READ: variable(false, boolean, "true opens every read to anyone, without a token."),
+    CORS_ORIGINS: variable("", origins, "The origins whose pages may read, with commas between them; * for all."),
+    CLIENT_ADDRESS_HEADER: variable(
+      "",
+      headerName,
+      "The header in which a proxy names the client's address, like X-Real-IP. Cloudflare needs none.",
+    ),
+  })
+  .refine(({ ALERT_WEBHOOK_URL, WEBHOOK_SECRET }) => ALERT_WEBHOOK_URL === null || WEBHOOK_SECRET !== null, {
+    path: ["ALERT_WEBHOOK_URL"],
+    error: "must not be set without WEBHOOK_SECRET, which signs what is sent there",
+    // Whatever else is wrong, this is reported too.
+    when: ({ issues }) =>
+      issues.every(({ path }) => path?.[0] !== "ALERT_WEBHOOK_URL" && path?.[0] !== "WEBHOOK_SECRET"),
+  });
+
+/** The documentation of each setting, in the order of the schema. */
+export function describeSettings(): (SettingDoc & { name: string })[] {
+  return Object.entries(settingsSchema.shape).flatMap(([name, schema]) => {
+    const doc = docs.get(schema);
+    return doc === undefined ? [] : [{ name, ...doc }];
+  });
+}

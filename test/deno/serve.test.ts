@@ -1,0 +1,135 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { serveArguments } from "../../src/deno/serve-arguments.ts";
+import { settingNames } from "../../src/settings.ts";
+import { freePort } from "../support/deno.ts";
+import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+import { ADMIN, until, varsFor, WEBHOOK_SECRET } from "../support/worker.ts";
+
+const headers = { Authorization: `Bearer ${ADMIN}` };
+
+let proxy: WarehouseProxy;
+/** A checkout without npm and Node: no package.json, no tests. */
+let checkout: string;
+beforeAll(async () => {
+  proxy = await startProxy((await createWarehouse()).settings);
+  checkout = mkdtempSync(join(tmpdir(), "edge-exposures-checkout-"));
+  for (const folder of ["src", "migrations"]) cpSync(folder, join(checkout, folder), { recursive: true });
+  // The test must not download anything: Deno takes the packages from here instead of its cache.
+  const config = join(checkout, "src/deno/deno.json");
+  const { imports, ...rest } = JSON.parse(readFileSync(config, "utf8"));
+  writeFileSync(config, JSON.stringify({ nodeModulesDir: "manual", imports, ...rest }));
+  for (const name of Object.keys(imports).filter((name) => !name.endsWith("/"))) {
+    const link = join(checkout, "src/deno/node_modules", name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(resolve("node_modules", name), link);
+  }
+});
+afterAll(() => {
+  proxy.stop();
+  rmSync(checkout, { recursive: true });
+});
+
+/** Runs Deno in the checkout. */
+function run(args: string[], env: Record<string, string>) {
+  const child = spawn("deno", args, {
+    cwd: checkout,
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const written = { output: "" };
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (data: Buffer) => {
+      written.output += data;
+    });
+  const exited = once(child, "exit").then(([code]) => code);
+  return { child, written, exited };
+}
+
+describe("the Deno service", () => {
+  const task = ["task", "--config", "src/deno/deno.json", "start"];
+  const withoutCron = (port: number, env: Record<string, string>) => [
+    ...serveArguments({ host: "127.0.0.1", port, stateDir: ".state", env }),
+    ...["--config", "src/deno/deno.json", "--frozen", "src/deno.ts"],
+  ];
+
+  it.each([
+    { start: "the task of deno.json", args: () => task },
+    { start: "deno serve without Deno.cron", args: withoutCron },
+  ])("starts, serves, and ends with 0 on SIGTERM, by $start", async ({ args }) => {
+    const port = await freePort();
+    const env = varsFor(proxy.settings, { PORT: port });
+    const { child, written, exited } = run(args(port, env), env);
+    await until(
+      () => written.output,
+      (output) => output.includes(`http://127.0.0.1:${port}`) || child.exitCode !== null,
+    );
+    const origin = `http://127.0.0.1:${port}`;
+    expect(await (await fetch(`${origin}/healthz`)).json()).toEqual({ status: "ok" });
+    expect((await fetch(`${origin}/v1/warehouse/check`, { headers })).status).toBe(200);
+    expect((await fetch(`${origin}/cdn-cgi/local/scheduled`)).status).toBe(404);
+    child.kill("SIGTERM");
+    expect(await exited).toBe(0);
+    await expect(fetch(origin), "no process is left on the port").rejects.toThrow();
+    expect(written.output).not.toMatch(/denied|error|warning/i);
+  });
+
+  it("ends with 1 and one line when a setting is malformed", async () => {
+    const { written, exited } = run(task, { QUERY_TIMEOUT_SECONDS: "soon", PORT: String(await freePort()) });
+    expect(await exited).toBe(1);
+    const lines = written.output.split("\n").filter((line) => line.startsWith("{"));
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      { event: "settings.invalid", level: "error", detail: expect.stringMatching(/^QUERY_TIMEOUT_SECONDS must/) },
+    ]);
+  });
+});
+
+describe("the permissions of the Deno service", () => {
+  const permissions = (host: string, env: Record<string, string>) =>
+    serveArguments({ host, port: 8787, stateDir: "/var/lib/state", env }).filter((arg) => arg.startsWith("--allow-"));
+  const net = (host: string, env: Record<string, string>) => permissions(host, env)[0];
+
+  it("are the port, upstreams, folders and settings", () => {
+    const env = {
+      CLICKHOUSE_URL: "https://clickhouse.example:8443/proxy",
+      ALERT_WEBHOOK_URL: "https://alerts.example/hook",
+      WEBHOOK_SECRET,
+    };
+    expect(permissions("0.0.0.0", env)).toEqual([
+      "--allow-net=0.0.0.0:8787,clickhouse.example:8443,alerts.example:443",
+      "--allow-read=migrations/d1,/var/lib/state",
+      "--allow-write=/var/lib/state",
+      `--allow-env=${settingNames.join(",")},STATE_DIR`,
+    ]);
+  });
+
+  it("name hosts as Deno does", () => {
+    expect(net("::1", { CLICKHOUSE_URL: "http://[::1]:8123" })).toBe("--allow-net=[::1]:8787,[::1]:8123");
+    expect(net("127.0.0.1", { CLICKHOUSE_URL: "http://clickhouse" })).toBe("--allow-net=127.0.0.1:8787,clickhouse:80");
+    expect(net("127.0.0.1", {})).toBe("--allow-net=127.0.0.1:8787,127.0.0.1:8123");
+  });
+
+  it("grant nothing else", () => {
+    const queries = {
+      ...{
+        clickhouse: { name: "net", host: "clickhouse.example:443" },
+        state: { name: "write", path: "/var/lib/state" },
+      },
+      ...{ migrations: { name: "read", path: "migrations/d1" }, token: { name: "env", variable: "ADMIN_TOKEN" } },
+      ...{ otherHost: { name: "net", host: "example.com:443" }, otherPort: { name: "net", host: "127.0.0.1:8123" } },
+      ...{ home: { name: "env", variable: "HOME" }, etc: { name: "read", path: "/etc" } },
+      ...{ sources: { name: "write", path: "src" }, run: { name: "run" }, ffi: { name: "ffi" }, sys: { name: "sys" } },
+    };
+    const script = `const states = Object.entries(${JSON.stringify(queries)})
+      .map(([what, query]) => [what, Deno.permissions.querySync(query).state]);
+      console.log(JSON.stringify(states.filter(([, state]) => state === "granted").map(([what]) => what)));`;
+    const flags = permissions("127.0.0.1", { CLICKHOUSE_URL: "https://clickhouse.example" });
+    const output = execFileSync("deno", ["run", "--no-prompt", ...flags, "-"], { input: script, encoding: "utf8" });
+    expect(JSON.parse(output)).toEqual(["clickhouse", "state", "migrations", "token"]);
+  });
+});

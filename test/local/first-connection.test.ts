@@ -1,0 +1,43 @@
+import { expect, it } from "vitest";
+import { type Script, start } from "../support/local-run.ts";
+import { users } from "../support/users.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+
+const scripts: Script[] = ["start", "start:deno"];
+
+it.each(scripts)("npm run %s answers with 200 from the first accepted connection on", async (script) => {
+  const { settings } = await createWarehouse();
+  const run = await start(
+    {
+      CLICKHOUSE_URL: settings.url.href,
+      CLICKHOUSE_DATABASE: settings.database,
+      CLICKHOUSE_USER: users.owner.name,
+      CLICKHOUSE_PASSWORD: users.owner.password,
+    },
+    script,
+  );
+  const answers = new Set<string>();
+  const record = async (path: string) => {
+    try {
+      answers.add(`${path} ${(await run.call("GET", path)).status}`);
+    } catch (error) {
+      if (!isRefused(error)) answers.add(`${path} ${String(error)}`);
+    }
+  };
+  let isReady = false;
+  const ready = run.ready().finally(() => {
+    isReady = true;
+  });
+  while (!isReady) {
+    await record("/healthz");
+    await record("/v1/experiments");
+    await new Promise((wake) => setTimeout(wake, 2));
+  }
+  await ready;
+  expect(answers).toEqual(new Set(["/healthz 200", "/v1/experiments 200"]));
+});
+
+/** True while nothing accepts connections. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && /ECONNREFUSED/.test(String(error.cause));
+}
