@@ -52,7 +52,7 @@ function judgeSplit(
   if (ratio.sequentialPValue < ALPHA) {
     const finding = isOffNow
       ? `${describeWorst(arms, total)}, which is very unlikely by chance (${sequential})`
-      : `The split was off earlier, which is very unlikely by chance (${sequential}), although it fits the weights now`;
+      : `The split fits the weights now but was off earlier, which is very unlikely by chance (${sequential})`;
     const action = "look for redirects, crashes, bots or caches in one variant before you trust any result";
     return { status: "unhealthy", detail: `${finding}: ${action}.` };
   }
