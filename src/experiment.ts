@@ -4,14 +4,14 @@ export type Variant = {
   weight: number;
 };
 
-/** What decides an experiment's numbers. A result is true of the definition it was computed for, and of no other. */
+/** The inputs that determine an experiment's numbers. A summary is valid only for the definition behind it. */
 export type Definition = {
   environmentKey: string;
   featureName: string;
   variants: readonly Variant[];
-  /** Epoch milliseconds; null until it is planned. */
+  /** Epoch milliseconds; null: not planned yet. */
   startedAt: number | null;
-  /** Epoch milliseconds, after startedAt; null while the end is open. */
+  /** Epoch milliseconds, after startedAt; null: no planned end. */
   endedAt: number | null;
 };
 
@@ -25,13 +25,13 @@ export type Experiment = Definition & {
 export type Status = "draft" | "running" | "completed";
 export const statuses = ["draft", "running", "completed"] as const satisfies readonly Status[];
 
-/** Where an experiment stands at `now`: it starts at startedAt and is over at endedAt. */
+/** The status of an experiment at `now`. It runs from startedAt, inclusive, to endedAt, exclusive. */
 export function statusAt({ startedAt, endedAt }: Pick<Definition, "startedAt" | "endedAt">, now: number): Status {
   if (startedAt === null || startedAt > now) return "draft";
   return endedAt !== null && endedAt <= now ? "completed" : "running";
 }
 
-/** What its numbers depend on, of an experiment that has a start. */
+/** An experiment with a start, and the fields that select its events. */
 export type StartedExperiment = {
   experimentId: string;
   environmentKey: string;

@@ -1,16 +1,16 @@
 export type LogLevel = "info" | "warn" | "error";
 type LogFields = Record<string, string | number | boolean | null | readonly string[]>;
 
-/** One event for the operator. Never give it a token, a password, SQL or its parameters. */
+/** Logs one event for the operator. Never pass a token, a password, SQL or its parameters. */
 export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 
-/** Writes each event as one JSON object a line to the console, which every runtime keeps as its log. */
+/** Writes each event to the console as one line of JSON. Every runtime collects the console as its log. */
 export const consoleLog: Log = (level, event, fields) => {
-  // biome-ignore lint/suspicious/noConsole: the console is the log, and this is the one place that writes it.
+  // biome-ignore lint/suspicious/noConsole: the console is the log, and only this function writes to it.
   console[level](JSON.stringify({ event, level, ...fields }));
 };
 
-/** The whole of an unexpected error and of what caused it, for the log only. */
+/** Formats an unexpected error with its stack and its causes. Only the log may show it. */
 export function describeBug(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const own = error.stack ?? String(error);

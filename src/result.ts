@@ -1,4 +1,4 @@
-/** What can fail in an expected way returns this: failures are values, exceptions are bugs. */
+/** The result of a function that can fail. An expected failure is a value; an exception is a bug. */
 export type Result<Value, Failure> = { ok: true; value: Value } | { ok: false; failure: Failure };
 
 export function ok<Value>(value: Value): { ok: true; value: Value } {

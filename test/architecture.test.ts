@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, posix } from "node:path";
 import { describe, expect, it } from "vitest";
 
-// The layout of CONTRIBUTING.md, held by reading the imports of every file in src/, types included.
+// Checks the layout of CONTRIBUTING.md against the imports of every file in src/, types included.
 
-/** Folders and root files of src/, from the top of the layout to its bottom. A layer imports only from layers below it. */
+/** Folders and root files of src/, from the top layer to the bottom one. A layer imports only from layers below it. */
 const LAYERS = [
   ["dev"],
   ["worker.ts", "deno.ts"],
@@ -47,32 +47,32 @@ const layerOf = (file: string) => LAYERS.findIndex((layer) => layer.includes(uni
 
 const graph = new Map(files.map((file) => [file, importsOf(file)]));
 
-/** A circle in a graph, as the nodes on it; empty if there is none. */
-function circleIn(edges: ReadonlyMap<string, readonly string[]>): string[] {
+/** Finds a cycle in a graph. Returns its nodes; empty if there is none. */
+function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] {
   const done = new Set<string>();
   function visit(node: string, path: readonly string[]): string[] {
     if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
     if (done.has(node)) return [];
     for (const next of edges.get(node) ?? []) {
-      const circle = visit(next, [...path, node]);
-      if (circle.length > 0) return circle;
+      const cycle = visit(next, [...path, node]);
+      if (cycle.length > 0) return cycle;
     }
     done.add(node);
     return [];
   }
   for (const node of edges.keys()) {
-    const circle = visit(node, []);
-    if (circle.length > 0) return circle;
+    const cycle = visit(node, []);
+    if (cycle.length > 0) return cycle;
   }
   return [];
 }
 
 describe("the layout of src/", () => {
-  it("reads the imports that it is about", () => {
+  it("is read from the imports, and cycles are found", () => {
     expect(files.length).toBeGreaterThan(50);
     expect(graph.get("app.ts")).toContain("panel/routes.ts");
     expect(
-      circleIn(
+      findCycle(
         new Map([
           ["a", ["b"]],
           ["b", ["c"]],
@@ -89,11 +89,11 @@ describe("the layout of src/", () => {
     expect(missing).toEqual([]);
   });
 
-  it("has no circle of imports between files", () => {
-    expect(circleIn(graph)).toEqual([]);
+  it("has no import cycles between files", () => {
+    expect(findCycle(graph)).toEqual([]);
   });
 
-  it("has no circle of imports between folders", () => {
+  it("has no import cycles between folders", () => {
     const folders = Map.groupBy(graph, ([file]) => unitOf(file));
     const edges = new Map(
       [...folders].map(([unit, entries]) => {
@@ -101,10 +101,10 @@ describe("the layout of src/", () => {
         return [unit, [...new Set(targets)].filter((target) => target !== unit)];
       }),
     );
-    expect(circleIn(edges)).toEqual([]);
+    expect(findCycle(edges)).toEqual([]);
   });
 
-  it("knows the layer of every file", () => {
+  it("assigns a layer to every file", () => {
     expect(files.filter((file) => layerOf(file) === -1)).toEqual([]);
   });
 
@@ -112,14 +112,14 @@ describe("the layout of src/", () => {
     const upward = [...graph].flatMap(([file, imports]) =>
       imports
         .filter((target) => unitOf(target) !== unitOf(file) && layerOf(target) <= layerOf(file))
-        // The leaves at the bottom may import each other; circles among them are excluded above.
+        // The leaves at the bottom may import each other; cycles among them are excluded above.
         .filter((target) => layerOf(target) !== LAYERS.length - 1 || layerOf(file) !== LAYERS.length - 1)
         .map((target) => `${file} → ${target}`),
     );
     expect(upward).toEqual([]);
   });
 
-  it("gives no two files the same name", () => {
+  it("has no two files with the same name", () => {
     const names = Map.groupBy(files, (file) => basename(file));
     const shared = [...names]
       .filter(([, paths]) => paths.length > 1)

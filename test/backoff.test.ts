@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { retryDelay } from "../src/backoff.ts";
 import { REFRESH_RETRIES } from "../src/refresh/coordinator.ts";
 
-/** The delays of all retries in a row, until there are no more. */
+/** The delays of consecutive retries until they are used up. */
 function delays(random: number): number[] {
   const all: number[] = [];
   for (let failures = 1; failures < 100; failures++) {
@@ -13,16 +13,16 @@ function delays(random: number): number[] {
   return all;
 }
 
-describe("the delay before a retry", () => {
-  it("goes from seconds to minutes, and ends after a handful of retries", () => {
+describe("retryDelay", () => {
+  it("grows from 5 s to 300 s, and ends after five retries", () => {
     expect(delays(0)).toEqual([5_000, 15_000, 45_000, 135_000, 300_000]);
   });
 
-  it("never ends before the last retry by chance", () => {
+  it("allows all retries for any random number", () => {
     for (const random of [0, 0.25, 0.5, 0.999_999]) expect(delays(random)).toHaveLength(5);
   });
 
-  it("is shortened at random by up to half", () => {
+  it("shortens a delay at random by up to half", () => {
     const longest = delays(0);
     const middle = delays(0.5);
     const shortest = delays(1 - Number.EPSILON);
@@ -32,7 +32,7 @@ describe("the delay before a retry", () => {
     });
   });
 
-  it("is a whole number of milliseconds, longer with each failure", () => {
+  it("returns whole milliseconds that grow with each failure", () => {
     for (const random of [0, 1 / 3, 0.777, 0.999]) {
       const all = delays(random);
       expect(all.every(Number.isInteger)).toBe(true);
@@ -41,7 +41,7 @@ describe("the delay before a retry", () => {
     }
   });
 
-  it.each([6, 7, 1_000_000])("is none after %i failures in a row", (failures) => {
+  it.each([6, 7, 1_000_000])("returns null after %i failures in a row", (failures) => {
     expect(retryDelay(failures, 0, REFRESH_RETRIES)).toBeNull();
   });
 });

@@ -27,7 +27,7 @@ const CHECKS: { [Name in CheckName]: (evidence: Evidence) => Finding<Name> } = {
   invalid_events: checkInvalidEvents,
 };
 
-/** Runs every check, in the order of the response. */
+/** Runs all checks, in the order of the response. */
 export function checkHealth(evidence: Evidence): Health {
   const checks = checkNames.map((name): Check => ({ name, ...CHECKS[name](evidence) }));
   return { status: worstStatus(checks), checks };

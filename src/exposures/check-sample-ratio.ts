@@ -5,23 +5,23 @@ import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample
 const MIN_IDENTITIES = 100;
 const ALPHA = 0.001;
 
-/** A variant that identities should get a share of. */
+/** A variant with a weight above 0: its configured share, its identities, and its new identities per bucket. */
 type Arm = { key: string; share: number; identities: number; added: readonly number[] };
 
-/** Were identities split as the weights say? Quarantined ones, and variants without a weight, don't matter. */
+/** Checks that identities are split by the weights. Excluded identities and variants without a weight do not count. */
 export function checkSampleRatio({ summary, variants }: Evidence): Finding<"sample_ratio"> {
   const weighted = variants.filter(({ weight }) => weight > 0);
   const shares = sharesOf(weighted.map(({ weight }) => weight));
   const arms: Arm[] = weighted.map(({ key }, index) => {
-    const { total, added } = summary.variants.get(key) ?? { total: 0, added: [] };
-    return { key, share: shares[index] ?? 0, identities: total, added };
+    const series = summary.variants.get(key);
+    return { key, share: shares[index] ?? 0, identities: series?.total ?? 0, added: series?.added ?? [] };
   });
-  const all = arms.reduce((sum, { identities }) => sum + identities, 0);
-  const isEnough = arms.length >= 2 && all >= MIN_IDENTITIES;
-  const addedTo = arms.map(({ added }) => added);
-  const ratio = isEnough ? testSampleRatio(shares, addedTo) : null;
+  const total = arms.reduce((sum, { identities }) => sum + identities, 0);
+  const isEnough = arms.length >= 2 && total >= MIN_IDENTITIES;
+  const added = arms.map((arm) => arm.added);
+  const ratio = isEnough ? testSampleRatio(shares, added) : null;
   return {
-    ...judgeSplit(arms, all, ratio),
+    ...judgeSplit(arms, total, ratio),
     figures: {
       p_value: ratio?.pValue ?? null,
       sequential_p_value: ratio?.sequentialPValue ?? null,
@@ -31,41 +31,46 @@ export function checkSampleRatio({ summary, variants }: Evidence): Finding<"samp
   };
 }
 
-function judgeSplit(arms: readonly Arm[], all: number, ratio: SampleRatio | null): Pick<Finding, "status" | "detail"> {
+function judgeSplit(
+  arms: readonly Arm[],
+  total: number,
+  ratio: SampleRatio | null,
+): Pick<Finding, "status" | "detail"> {
   if (arms.length < 2)
-    return { status: "waiting", detail: "There is no split to check: configure at least two variants with weights." };
+    return {
+      status: "waiting",
+      detail: "The split cannot be checked yet: configure at least two variants with a weight above 0.",
+    };
   if (ratio === null)
     return {
       status: "waiting",
-      detail: `${formatIdentities(all)} so far: the split is checked from ${MIN_IDENTITIES} on.`,
+      detail: `${formatIdentities(total)} so far: wait for ${MIN_IDENTITIES}, the minimum for checking the split.`,
     };
 
-  const [isOff, isSurelyOff] = [ratio.pValue < ALPHA, ratio.sequentialPValue < ALPHA];
-  const [once, always] = [
-    `chi-square p = ${formatPValue(ratio.pValue)}`,
-    `sequential p = ${formatPValue(ratio.sequentialPValue)}`,
-  ];
-  if (isSurelyOff) {
-    const what = isOff
-      ? `${worstOf(arms, all)}, which chance does not explain`
-      : `The split of ${formatIdentities(all)} is not far off now (${once}), but was further off earlier than chance explains`;
-    const act = "trust no result before you know why, and look for redirects, crashes, bots or caches of one variant";
-    return { status: "unhealthy", detail: `${what} (${always}): ${act}.` };
+  const isOffNow = ratio.pValue < ALPHA;
+  const sequential = `sequential p = ${formatPValue(ratio.sequentialPValue)}`;
+  if (ratio.sequentialPValue < ALPHA) {
+    const finding = isOffNow
+      ? `${describeWorst(arms, total)}, which is very unlikely by chance (${sequential})`
+      : `The split fits the weights now but was off earlier, which is very unlikely by chance (${sequential})`;
+    const action = "look for redirects, crashes, bots or caches in one variant before you trust any result";
+    return { status: "unhealthy", detail: `${finding}: ${action}.` };
   }
-  if (isOff) {
-    const doubt = "the test that holds however often one looks is not sure yet";
-    const detail = `${worstOf(arms, all)} (${once}), but ${doubt} (${always}): wait for more identities.`;
-    return { status: "warning", detail };
+  if (isOffNow) {
+    const single = `chi-square p = ${formatPValue(ratio.pValue)}`;
+    const finding = `${describeWorst(arms, total)}, which looks off (${single}) but is not certain yet (${sequential})`;
+    return { status: "warning", detail: `${finding}: wait for more identities.` };
   }
   return {
     status: "healthy",
-    detail: `${formatIdentities(all)} are split as configured, as far as chance allows (${always}).`,
+    detail: `The split of ${formatIdentities(total)} is consistent with the weights (${sequential}).`,
   };
 }
 
-function worstOf(arms: readonly Arm[], all: number): string {
-  const offBy = ({ share, identities }: Arm) => chiSquare([share], [identities], all);
-  const worst = arms.reduce((worst, arm) => (offBy(arm) > offBy(worst) ? arm : worst));
-  const expected = all * worst.share;
-  return `${quoteName(worst.key)} has ${formatNumber(worst.identities)} of ${formatIdentities(all)} instead of ${expected < 10 ? formatDecimal(expected) : formatNumber(expected)}`;
+/** Describes the variant with the largest part in chi-square. */
+function describeWorst(arms: readonly Arm[], total: number): string {
+  const deviationOf = ({ share, identities }: Arm) => chiSquare([share], [identities], total);
+  const worst = arms.reduce((worst, arm) => (deviationOf(arm) > deviationOf(worst) ? arm : worst));
+  const expected = total * worst.share;
+  return `${quoteName(worst.key)} has ${formatNumber(worst.identities)} of ${formatIdentities(total)} instead of ${expected < 10 ? formatDecimal(expected) : formatNumber(expected)}`;
 }

@@ -8,12 +8,12 @@ import { type CountedExposures, summarise } from "./summary.ts";
 
 /** D1 stores at most 2,000,000 bytes per row. The other columns of the row get the rest. */
 const MAX_BYTES = 1_900_000;
-/** The least that a variant takes in one bucket: `"k":0` twice. */
+/** The minimum size of one variant in one bucket: `"k":0` twice. */
 const MIN_BYTES_PER_CELL = 10;
 
 /**
- * Computes the `exposures` object, as JSON text, and its health from the warehouse's answer. Fails with `too_large` if the
- * text would not fit into a row.
+ * Computes the `exposures` object, as JSON text, and its health from the counts. Fails with `too_large` if the text does
+ * not fit into a row.
  */
 export function computeExposures(
   { counts, collection }: CountedExposures,
@@ -22,7 +22,7 @@ export function computeExposures(
   eventsTtlDays: number,
 ): Result<{ exposures: string; health: Health }, "too_large"> {
   const configured = variants.map(({ key }) => key);
-  // Checked before anything is computed, which could take hundreds of megabytes.
+  // Checked first, because the summary of too many variants could take hundreds of megabytes.
   const keys = new Set(configured);
   for (const count of counts) if (!count.multiple) keys.add(count.variant);
   if (keys.size * bucketsOf(window).count * MIN_BYTES_PER_CELL > MAX_BYTES) return failed("too_large");

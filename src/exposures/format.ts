@@ -1,4 +1,4 @@
-// Numbers, times and names, as sentences have them.
+// The formats of numbers, times and names in sentences.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -13,11 +13,14 @@ export const formatDays = (days: number) => `${formatDecimal(days)} ${formatDeci
 /** @param time epoch milliseconds */
 export const formatUtc = (time: number) => `${new Date(time).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
-/** Two digits are enough to judge a p-value by. */
+/** Two digits are enough to judge a p-value. */
 export const formatPValue = (pValue: number) =>
   pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2)));
 
-/** A name that anyone may have chosen: no longer than a sentence bears, and unable to break its line or turn it round. */
+/**
+ * Quotes a variant's key, which any client may have chosen. It is cut to 40 characters. Control characters are replaced,
+ * so that it can neither break the line nor reverse its direction.
+ */
 export function quoteName(key: string): string {
   const characters = [...key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
   return `"${(characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("")}"`;

@@ -1,8 +1,11 @@
-// What both tests of the sample ratio need of the gamma function, without the cancellation that differences of its
-// logarithm suffer: at a million identities those are wrong in the eighth digit. The pieces are those of Catherine Loader,
-// "Fast and Accurate Computation of Binomial Probabilities" (2000), on which R's dbinom and dpois are built too.
+// The parts of the gamma function behind both tests of the sample ratio. Differences of ln Γ would cancel: at a million
+// identities, their eighth digit is wrong. Stirling's error and the deviance avoid that. Source: Catherine Loader, "Fast
+// and Accurate Computation of Binomial Probabilities" (2000), which R's dbinom and dpois also use.
 
-/** ln Γ(z) less Stirling's formula (z − ½) ln z − z + ½ ln 2π, for z > 0. DLMF 5.11.1, and 5.5.1 to come there from below. */
+/**
+ * Stirling's error: ln Γ(z) − ((z − ½) ln z − z + ½ ln 2π), for z > 0. The series is cut off after six terms, with an
+ * error below 2e-18 before rounding. Source: DLMF 5.11.1 for z >= 16, and the recurrence 5.5.1 for smaller z.
+ */
 export function stirlingError(z: number): number {
   let error = 0;
   let large = z;
@@ -14,7 +17,10 @@ export function stirlingError(z: number): number {
   return error + series / large;
 }
 
-/** x ln(x / mean) + mean − x, for x and mean > 0: Loader's deviance, exact where both are close. */
+/**
+ * The deviance x ln(x / mean) + mean − x, for x and mean > 0. Where both are close, Loader's series keeps the digits that
+ * the formula would cancel. Source: Loader (2000), there D0 and in R's source bd0.
+ */
 export function deviance(x: number, mean: number): number {
   const sum = x + mean;
   const difference = x - mean;
@@ -25,15 +31,15 @@ export function deviance(x: number, mean: number): number {
   for (let divisor = 3; ; divisor += 2) {
     term *= ratio * ratio;
     const next = result + term / divisor;
-    // So that what is no number ends too.
+    // `===` would never end the loop for NaN.
     if (Object.is(next, result)) return result;
     result = next;
   }
 }
 
 /**
- * The regularised upper incomplete gamma function Q(a, x) = Γ(a, x) / Γ(a), for a > 0 and finite x >= 0. Relative error
- * below 1e-12, for every result that is a normal number.
+ * The regularised upper incomplete gamma function Q(a, x) = Γ(a, x) / Γ(a), for a > 0 and finite x >= 0. The relative
+ * error is below 1e-12, unless the result is a subnormal number or 0. Source: DLMF 8.2.4.
  */
 export function upperGamma(a: number, x: number): number {
   // x^a e^−x / Γ(a + 1)
@@ -41,7 +47,7 @@ export function upperGamma(a: number, x: number): number {
   return x < a + 1 ? 1 - factor * lowerSeries(a, x) : factor * a * upperFraction(a, x);
 }
 
-/** 1 + x/(a+1) + x²/((a+1)(a+2)) + …, DLMF 8.11.4. */
+/** The series 1 + x/(a+1) + x²/((a+1)(a+2)) + …, for x < a + 1. Source: DLMF 8.11.4. */
 function lowerSeries(a: number, x: number): number {
   let term = 1;
   let sum = 1;
@@ -52,7 +58,10 @@ function lowerSeries(a: number, x: number): number {
   return sum;
 }
 
-/** 1/(x+1−a − 1(1−a)/(x+3−a − 2(2−a)/(x+5−a − …))), DLMF 8.9.2, by Lentz's method; x >= a + 1. */
+/**
+ * The continued fraction 1/(x+1−a − 1(1−a)/(x+3−a − 2(2−a)/(x+5−a − …))) by Lentz's method, for x >= a + 1. Source: the even
+ * part of DLMF 8.9.2.
+ */
 function upperFraction(a: number, x: number): number {
   let b = x + 1 - a;
   let c = Number.POSITIVE_INFINITY;
@@ -64,6 +73,7 @@ function upperFraction(a: number, x: number): number {
     d = 1 / (numerator * d + b);
     c = b + numerator / c;
     fraction *= c * d;
+    // The negated comparison also ends the loop for NaN.
     if (!(Math.abs(c * d - 1) > 2 * Number.EPSILON)) return fraction;
   }
 }

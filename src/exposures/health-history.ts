@@ -4,17 +4,17 @@ const LEVELS: Record<CheckStatus, number> = { waiting: 0, healthy: 0, warning: 1
 
 /**
  * The state that decides whether a check is alerted: its level at the last refresh, and the worst level alerted since it
- * was last healthy. A healthy check has no entry.
+ * was last healthy. A healthy or waiting check has no entry.
  */
 export type HealthHistory = Partial<Record<CheckName, { last: number; alerted: number }>>;
 
-/** A check that has turned to a status worth an alert. */
+/** A check that has turned to a status to alert. */
 export type HealthTransition = { check: Check; status: "warning" | "unhealthy" };
 
 /**
  * Updates the history after a refresh, and returns the transitions to alert. A check has turned to a status once two
- * refreshes in a row found it at least as bad. A transition is alerted once, and again only if the check gets worse, or
- * turns bad again after it was healthy.
+ * refreshes in a row found it at least that bad. Each transition is alerted once. It is alerted again only if the check
+ * gets worse, or turns bad again after it was healthy or waiting.
  */
 export function trackHealth(
   before: HealthHistory,

@@ -17,12 +17,12 @@ export const figureNames = {
 } as const;
 export type CheckName = keyof typeof figureNames;
 
-/** A number, a time as ISO 8601 text, or numbers by variant. Null where there is nothing to compute it from. */
+/** A number, a time as ISO 8601 text, or numbers by variant; null if there is no data to compute it from. */
 export type Figure = number | string | null | ReadonlyMap<string, number>;
 
 export type Finding<Name extends CheckName = CheckName> = {
   status: CheckStatus;
-  /** One sentence: the finding, its certainty, and what to do. */
+  /** One sentence: the finding, its certainty, and the action. */
   detail: string;
   figures: Readonly<Record<(typeof figureNames)[Name][number], Figure>>;
 };
@@ -34,7 +34,7 @@ export type Check = {
   figures: Readonly<Record<string, Figure>>;
 };
 
-/** The judgement of an experiment's numbers: every check, and the worst of their statuses. */
+/** The checks of an experiment's numbers, and the worst of their statuses. */
 export type Health = { status: CheckStatus; checks: readonly Check[] };
 
 /** The input of every check. */
@@ -62,7 +62,7 @@ export const checkNames = [
 /** The statuses from worst to best. */
 export const SEVERITY: readonly CheckStatus[] = ["unhealthy", "warning", "waiting", "healthy"];
 
-/** The worst status of several checks. A single waiting check keeps the whole from being healthy. */
+/** The worst status of several checks; healthy if there are none. */
 export function worstStatus(found: readonly { status: CheckStatus }[]): CheckStatus {
   return SEVERITY.find((status) => found.some((check) => check.status === status)) ?? "healthy";
 }

@@ -4,10 +4,10 @@ import { serialise } from "./serialise.ts";
 import { type ExposureCount, summarise } from "./summary.ts";
 
 /**
- * The text that `serialise` once wrote, from what JSON made of it. The numbers are counted again from each bucket's
- * new identities: null if they do not add up, or are not those of the window. What the checks found is taken as it is, since
- * it rests on more than the numbers.
- * @param configured the variants' keys: JSON loses the order of keys like `2`, so they get that of a refresh
+ * Restores the text of `serialise` from its parsed JSON. The numbers are recounted from each bucket's new identities.
+ * Returns null if they do not add up, belong to another window, or come with other fields. The statuses, sentences and
+ * figures of the checks are kept, because they depend on more than these numbers.
+ * @param configured the keys of the configured variants, in order, because JSON.parse reorders keys like `2`
  */
 export function restoreExposures(exposures: unknown, window: Window, configured: readonly string[]): string | null {
   const points = property(property(exposures, "timeseries"), "points");
@@ -22,8 +22,8 @@ export function restoreExposures(exposures: unknown, window: Window, configured:
       counts.push({ multiple: false, variant, bucket, identities });
     }
   }
-  const inFile = Object.keys(Object(property(exposures, "variants")));
-  const keys = new Set([...configured.filter((key) => inFile.includes(key)), ...inFile.sort()]);
+  const present = Object.keys(Object(property(exposures, "variants")));
+  const keys = new Set([...configured.filter((key) => present.includes(key)), ...present.sort()]);
   const health = restoreHealth(property(exposures, "health"), keys);
   if (health === null) return null;
   const text = serialise(summarise(counts, window, keys), health);
@@ -46,7 +46,7 @@ function restoreHealth(health: unknown, keys: ReadonlySet<string>): Health | nul
   return { status: worstStatus(checks), checks };
 }
 
-/** What is no figure becomes one that is not the same. */
+/** Restores one figure. An invalid one becomes another value, so that the final comparison fails. */
 function restoreFigure(figure: unknown, order: ReadonlyMap<string, number>): Figure {
   if (typeof figure === "number" || typeof figure === "string") return figure;
   if (typeof figure !== "object" || figure === null) return null;
@@ -62,13 +62,13 @@ function property(value: unknown, name: string): unknown {
   return Object.entries(Object(value)).find(([key]) => key === name)?.[1];
 }
 
-/** Whether two JSON values are the same, whatever the order of their keys. */
+/** Compares two JSON values. The order of keys does not matter. */
 function isSame(one: unknown, other: unknown): boolean {
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return one === other;
-  const [theirs, ours] = [new Map(Object.entries(other)), Object.entries(one)];
+  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))];
   return (
     Array.isArray(one) === Array.isArray(other) &&
-    ours.length === theirs.size &&
-    ours.every(([key, value]) => theirs.has(key) && isSame(value, theirs.get(key)))
+    entries.length === others.size &&
+    entries.every(([key, value]) => others.has(key) && isSame(value, others.get(key)))
   );
 }

@@ -2,8 +2,8 @@ import type { Check, Figure, Health } from "./health.ts";
 import type { Summary } from "./summary.ts";
 
 /**
- * Serialises the `exposures` object of the response as JSON text. It is hand-written because an object literal would
- * reorder keys like `2` and lose `__proto__`. The same summary always gives the same bytes.
+ * Serialises the `exposures` object of the response as JSON text. It does so by hand, because an object literal would
+ * reorder keys like `2` and lose `__proto__`. Equal input gives equal bytes.
  */
 export function serialise(summary: Summary, health: Health): string {
   const { buckets } = summary;

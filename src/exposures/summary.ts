@@ -1,8 +1,8 @@
 import { type Buckets, bucketsOf, type Window } from "./buckets.ts";
 
 /**
- * A count of identities in the window: either those that saw one variant only, by the bucket of their first exposure,
- * or those that saw several variants and so belong to no variant and no bucket.
+ * A number of identities in the window. Identities that saw one variant are counted by the bucket of their first exposure.
+ * Identities that saw several variants belong to no variant and no bucket.
  */
 export type ExposureCount =
   | { multiple: false; variant: string; bucket: number; identities: number }
@@ -10,20 +10,20 @@ export type ExposureCount =
 
 /** How the events of the window were collected. */
 export type Collection = {
-  /** Epoch milliseconds; null if there is none. */
+  /** Epoch milliseconds; null if there are no exposures. */
   latestExposureAt: number | null;
   /** Identities whose first exposure was collected more than an hour after it happened. */
   lateIdentities: number;
-  /** Exposures without an identity or a variant. They count for nothing. */
+  /** Exposures without an identity or a variant. No other count includes them, except `events`. */
   invalidEvents: number;
-  /** All exposures, including duplicates and invalid ones. It may be 0, not counted, where none is invalid. */
+  /** All exposures, including duplicates and invalid ones. If none is invalid, they may be left uncounted as 0. */
   events: number;
 };
 
-/** The answer of the warehouse for one window. */
+/** The warehouse's counts for one window. */
 export type CountedExposures = { counts: ExposureCount[]; collection: Collection };
 
-/** One variant's new identities, one number per bucket. */
+/** One variant's identities: the total, and the new ones per bucket. */
 export type Series = { total: number; added: number[] };
 
 export type Summary = {
@@ -35,9 +35,9 @@ export type Summary = {
 };
 
 /**
- * Turns counts into a gap-free series for every variant, configured or seen. It takes time linear in the counts plus
- * buckets × variants. The variants are a Map because any text is a legal key: `__proto__`, `1`, `$multiple`.
- * @param counts must lie inside the window's buckets; the reader of the rows checks that
+ * Turns counts into a gap-free series for every variant, configured or seen. The time is linear in the counts plus
+ * buckets × variants. The variants are in a Map because any text is a legal key: `__proto__`, `1`, `$multiple`.
+ * @param counts inside the window's buckets, as checked when the rows are read
  */
 export function summarise(counts: Iterable<ExposureCount>, window: Window, configured: Iterable<string>): Summary {
   const buckets = bucketsOf(window);

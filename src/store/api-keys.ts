@@ -17,7 +17,7 @@ export type ApiKey = {
 export const API_KEY_COLUMNS = ["id", "name", "environment_key", "role", "created_at", "expires_at"] as const;
 const COLUMNS = API_KEY_COLUMNS.join(", ");
 
-/** @param sha256 the hexadecimal hash of the key, which is stored instead of the key */
+/** @param sha256 the hexadecimal hash of the key's secret, stored in place of the secret */
 export async function addApiKey(database: Database, key: ApiKey, sha256: string): Promise<void> {
   const { id, name, environmentKey, role, createdAt, expiresAt } = key;
   await runOnPrimary(database, {
@@ -26,7 +26,7 @@ export async function addApiKey(database: Database, key: ApiKey, sha256: string)
   });
 }
 
-/** Reads from the primary, so that a revoked key is not found on a replica that lags. */
+/** Reads from the primary, because a lagging replica may still hold a revoked key. */
 export async function findApiKey(database: Database, sha256: string): Promise<ApiKey | null> {
   const [row] = await runOnPrimary(database, {
     sql: `SELECT ${COLUMNS} FROM api_keys WHERE sha256 = ?`,
@@ -35,7 +35,7 @@ export async function findApiKey(database: Database, sha256: string): Promise<Ap
   return row === undefined ? null : apiKeyOf(row);
 }
 
-/** A page of keys in the order of their ids. */
+/** Lists a page of keys in the order of their ids. */
 export async function listApiKeys(database: Database, after: string | null, limit: number): Promise<ApiKey[]> {
   const rows = await runOnPrimary(database, {
     sql: `SELECT ${COLUMNS} FROM api_keys WHERE id > ? ORDER BY id LIMIT ?`,
@@ -44,7 +44,7 @@ export async function listApiKeys(database: Database, after: string | null, limi
   return rows.map((row) => apiKeyOf(row));
 }
 
-/** Deletes a key, and returns its hash; null if there was none. */
+/** Deletes a key and returns its hash; null if it does not exist. */
 export async function deleteApiKey(database: Database, id: string): Promise<string | null> {
   const [row] = await runOnPrimary(database, {
     sql: "DELETE FROM api_keys WHERE id = ? RETURNING sha256",
@@ -53,10 +53,10 @@ export async function deleteApiKey(database: Database, id: string): Promise<stri
   return row === undefined ? null : textOf(row, "sha256");
 }
 
-/** @param prefix the prefix of the column names */
+/** Reads an API key from a row. The prefix precedes each column name. */
 export function apiKeyOf(row: Row, prefix = ""): ApiKey {
   const role = roles.find((known) => known === row[`${prefix}role`]);
-  if (role === undefined) throw new TypeError("role is not a role");
+  if (role === undefined) throw new TypeError("role is unknown");
   return {
     id: textOf(row, `${prefix}id`),
     name: textOf(row, `${prefix}name`),

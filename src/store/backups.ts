@@ -2,7 +2,7 @@ import type { Experiment } from "../experiment.ts";
 import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, featureIsFree } from "./experiment-row.ts";
 
-/** An experiment with its numbers, because the events behind them may have expired. */
+/** An experiment with its numbers. They are included because the events behind them may have expired. */
 export type Backup = {
   experiment: Experiment;
   asOf: number | null;
@@ -14,10 +14,10 @@ export type Backup = {
 };
 
 const BACKUP_COLUMNS = `${EXPERIMENT_COLUMNS}, as_of, computed_at, last_error_at, is_final, exposures`;
-/** The bounds of a page. Only its last row may exceed the bytes. */
+/** The limits of a page. Only its last row may exceed the bytes. */
 const PAGE = { rows: 100, bytes: 2_000_000 };
 
-/** Lists a page of experiments after an id, in the order of their ids. It is empty only at the end. */
+/** Lists a page of experiments after an id, in the order of their ids. Only the page after the last one is empty. */
 export async function listBackups(database: Database, after: string): Promise<Backup[]> {
   const rows = await runOnPrimary(database, {
     sql: `SELECT * FROM (
@@ -43,10 +43,11 @@ export type ImportOutcome = {
 };
 
 /**
- * Adds the experiments that do not exist yet, and changes no existing one. A call takes about a hundred at most.
+ * Adds the experiments that do not exist yet. Existing experiments stay unchanged.
  *
- * The version of a row starts at `now` in milliseconds, which no row reaches by counting. So an ETag of an earlier row
- * with the same id and time of creation is never reused.
+ * The version of an imported row starts at `now` in milliseconds, which no row reaches by increments. So an ETag of an
+ * earlier row with the same id and creation time is never reused.
+ * @param backups about 100 at most
  */
 export async function importBackups(
   database: Database,
@@ -73,11 +74,11 @@ export async function importBackups(
     ],
   });
   const ids = backups.map(({ experiment }) => experiment.id);
-  const before = {
+  const findExisting = {
     sql: "SELECT id FROM experiments WHERE id IN (SELECT value FROM json_each(?))",
     values: [JSON.stringify(ids)],
   };
-  const [existing = [], ...inserted] = await database.transact([before, ...backups.map(insert)], ids);
+  const [existing = [], ...inserted] = await database.transact([findExisting, ...backups.map(insert)], ids);
   const exists = new Set(existing.map((row) => textOf(row, "id")));
   const outcome: ImportOutcome = { imported: [], skipped: [] };
   for (const [index, id] of ids.entries()) {

@@ -6,18 +6,18 @@ export type Row = Readonly<Record<string, unknown>>;
 /** The experiments whose summaries a transaction may change: their ids, or any. */
 export type Changes = readonly string[] | "any";
 
-/** SQLite on any runtime. Every call may throw DatabaseUnavailable, and nothing else. */
+/** SQLite on any runtime. Every method may throw DatabaseUnavailable, and nothing else. */
 export type Database = {
-  /** Runs one read-only statement. The nearest replica may answer it, a moment behind the newest write. */
+  /** Runs one read-only statement. The nearest replica may run it and may not have the newest write yet. */
   read(statement: Statement): Promise<Row[]>;
   /**
    * Runs all statements in one transaction on the primary, and returns the rows of each.
-   * @param changes for a cache in front of the database; none by default
+   * @param changes the summaries to invalidate in a cache; none by default
    */
   transact(statements: readonly Statement[], changes?: Changes): Promise<Row[][]>;
 };
 
-/** The database failed a call. A write may have been committed all the same: its answer may be lost. */
+/** The database failed, or its response was lost. A write may still have been committed. */
 export class DatabaseUnavailable extends Error {
   override readonly name = "DatabaseUnavailable";
 }
@@ -28,7 +28,7 @@ export async function runOnPrimary(database: Database, statement: Statement, cha
   return rows ?? [];
 }
 
-// The migrations say what a column holds. These functions repeat it for the compiler, and throw where it is wrong.
+// The migrations define the types of the columns. These functions narrow them for the compiler, and throw if they differ.
 
 export function textOf(row: Row, column: string): string {
   const value = row[column];

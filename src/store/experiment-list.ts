@@ -2,7 +2,7 @@ import type { Experiment, Status } from "../experiment.ts";
 import { type Database, numberOrNull, textOrNull } from "./database.ts";
 import { EXPERIMENT_COLUMNS, experimentOf, inScope, type Scope, STATUS_AT } from "./experiment-row.ts";
 
-/** An experiment as a row of the list. */
+/** An experiment with its numbers, for the list. */
 export type ListedExperiment = {
   experiment: Experiment;
   asOf: number | null;
@@ -15,18 +15,18 @@ export type ListFilter = {
   scope: Scope;
   environmentKey: string | null;
   status: Status | null;
-  /** Part of an id, a name or a feature name. Case does not matter for ASCII letters. */
+  /** Part of an id, a name or a feature name. The case of ASCII letters is ignored. */
   search: string | null;
   page: number;
 };
 
 export const PAGE_SIZE = 20;
-/** A longer summary is not read for a row of the list. */
+/** The maximum length of a summary in the list. */
 const MAX_CHARACTERS = 200_000;
 
 const NEWEST_FIRST = "max(updated_at, coalesce(as_of, 0)) DESC, started_at DESC, id";
 
-/** A page of experiments, the most recently edited or refreshed first. */
+/** Lists a page of experiments, the most recently edited or refreshed first. */
 export async function searchExperiments(
   database: Database,
   { scope, environmentKey, status, search, page }: ListFilter,
@@ -54,7 +54,7 @@ export async function searchExperiments(
   return { shown, isLast: rows.length <= PAGE_SIZE };
 }
 
-/** The environments to filter by. */
+/** Lists the environments to filter by, at most 100. */
 export async function listEnvironments(database: Database, scope: Scope): Promise<string[]> {
   const rows = await database.read({
     sql: `SELECT DISTINCT environment_key FROM experiments WHERE ${inScope("?1")} ORDER BY environment_key LIMIT 100`,

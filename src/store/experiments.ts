@@ -17,7 +17,7 @@ export type ExperimentInput = Definition & { id: string; name: string };
 
 /**
  * Creates or replaces an experiment, and requests a refresh if it has started. Another environment, feature or start
- * drops the summary. Another end or other variants keep the numbers until the next refresh, but no longer as final.
+ * drops the summary. Another end or other variants keep the numbers until the next refresh, but they are no longer final.
  *
  * Fails and changes nothing with `feature_taken` if another experiment of the feature is open, with `not_found` if the
  * id belongs to another environment, and with `forbidden` if the input names an environment out of scope.
@@ -76,7 +76,7 @@ export async function getExperiment(database: Database, id: string, scope: Scope
   return row === undefined ? null : experimentOf(row);
 }
 
-/** Finds those of these experiments that have a start and are not final, by id. */
+/** Finds the given experiments that have a start and are not final. Returns them by id. */
 export async function findStarted(database: Database, ids: readonly string[]): Promise<Map<string, StartedExperiment>> {
   const rows = await runOnPrimary(database, {
     sql: `SELECT id, environment_key, feature_name, started_at FROM experiments
@@ -92,7 +92,7 @@ export async function findStarted(database: Database, ids: readonly string[]): P
   );
 }
 
-/** Deletes an experiment. Returns false if the scope has none with this id. */
+/** Deletes an experiment. Returns false if there is none with this id in the scope. */
 export async function deleteExperiment(database: Database, id: string, scope: Scope): Promise<boolean> {
   const [deleted] = await database.transact(
     [
@@ -116,7 +116,7 @@ export type ExperimentFilter = {
   limit: number;
 };
 
-/** A page of experiments in the order of their ids. Changes to other experiments do not shift it. */
+/** Lists a page of experiments in the order of their ids. Changes to other experiments do not shift it. */
 export async function listExperiments(
   database: Database,
   { scope, environmentKey, status, after, limit }: ExperimentFilter,

@@ -4,7 +4,7 @@ export type Migration = { name: string; sql: string };
 
 /**
  * Applies the pending migrations, each file in one transaction. It keeps wrangler's own table of applied migrations, so
- * that either tool can go on where the other one stopped.
+ * that either tool can continue where the other one stopped.
  * In a migration, every statement ends with a semicolon at the end of a line, and nothing else does.
  */
 export async function migrate(database: Database, migrations: readonly Migration[]): Promise<void> {

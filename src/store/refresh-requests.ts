@@ -1,7 +1,7 @@
 import { type Database, flagOf, numberOrNull, type Row, runOnPrimary, type Statement, textOf } from "./database.ts";
 import { inScope, type Scope } from "./experiment-row.ts";
 
-// A refresh request is stored here first, so that no crash can lose it. The next sweep serves what nothing else did.
+// A refresh request is stored first, so that no crash can lose it. The next sweep serves the requests still pending.
 
 const STARTED_NOT_FINAL = "started_at <= ?1 AND is_final = 0";
 
@@ -15,7 +15,7 @@ export type ManualRequestOutcome =
 
 /**
  * Records a manual refresh request, unless one was recorded less than `minIntervalMs` ago. One transaction checks and
- * writes, so that only one of two simultaneous calls passes.
+ * writes, so that only one of two simultaneous requests is accepted.
  */
 export async function recordManualRequest(
   database: Database,
@@ -115,7 +115,7 @@ export async function listPendingRequests(database: Database): Promise<string[]>
   return (await runOnPrimary(database, { sql, values: [] })).map((row) => textOf(row, "id"));
 }
 
-/** Deletes the ids of webhooks received before `before`. Their senders no longer retry. */
+/** Deletes the ids of webhooks received before `before`, because their senders no longer retry. */
 export async function deleteOldDeliveries(database: Database, before: number): Promise<void> {
   await runOnPrimary(database, { sql: "DELETE FROM webhook_deliveries WHERE received_at < ?", values: [before] });
 }

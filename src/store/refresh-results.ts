@@ -4,7 +4,7 @@ import { type Alert, alertStatements, healthHistoryOf } from "./alerts.ts";
 import { type Database, flagOf, numberOrNull, runOnPrimary } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiment-row.ts";
 
-/** The state that a refresh starts from. It is passed back with the outcome, so that nothing newer is overwritten. */
+/** The state at the start of a refresh. It is passed back with the outcome, so that nothing newer is overwritten. */
 export type RefreshBasis = {
   experiment: Experiment;
   asOf: number | null;
@@ -52,8 +52,8 @@ export type ComputedSummary = {
 };
 
 /**
- * Stores a summary with the alerts that it calls for. It clears the last error and the request that the refresh has
- * served; a final summary clears every request, because no refresh follows it.
+ * Stores a summary with its alerts. It clears the last error and the request that the refresh has served. A final
+ * summary clears every request, because no refresh follows it.
  *
  * Returns false, and stores nothing, if the result comes too late: the experiment is deleted, redefined, final, or has a
  * newer summary.

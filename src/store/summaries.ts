@@ -10,7 +10,7 @@ import {
   textOrNull,
 } from "./database.ts";
 
-/** An experiment's summary as stored. Its payload is still the text that a response sends. */
+/** An experiment's summary as stored. Its payload is the text that a response sends. */
 export type StoredSummary = {
   environmentKey: string;
   startedAt: number | null;

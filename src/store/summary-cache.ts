@@ -12,8 +12,8 @@ const BYTES_PER_CHARACTER = 4;
 const BYTES_PER_ENTRY = 1_000;
 
 /**
- * Summaries read from the database less than a TTL ago. It holds values, never promises: in a Worker, one request must
- * not await what another one has started.
+ * Caches summaries for a TTL after their read began. It holds values, never promises: in a Worker, a request must not
+ * await a promise of another request.
  */
 export type SummaryCache = {
   get(experimentId: string): StoredSummary | undefined;
@@ -33,7 +33,7 @@ export function createSummaryCache(ttlMs: number, clock: () => number): SummaryC
     beginRead() {
       const start = { at: clock(), writes };
       return (experimentId, summary) => {
-        // A read that overlaps a write may have seen the row before it.
+        // A read that overlaps a write may return the row as it was before the write.
         if (start.writes === writes && ttlMs > 0) entries.set(experimentId, summary, start.at);
       };
     },
@@ -45,7 +45,7 @@ export function createSummaryCache(ttlMs: number, clock: () => number): SummaryC
   };
 }
 
-/** A database whose writes invalidate the cached summaries that they may change, even if the answer to a write is lost. */
+/** A database whose writes invalidate the cached summaries that they may change, even if they fail. */
 export function invalidateAfter(database: Database, cache: SummaryCache): Database {
   return {
     ...database,
@@ -59,13 +59,12 @@ export function invalidateAfter(database: Database, cache: SummaryCache): Databa
   };
 }
 
-/** Reads of summaries through the cache. */
+/** Reads summaries through the cache. */
 export type Summaries = {
-  /** The summary if it is cached. */
   cached(experimentId: string): StoredSummary | undefined;
   /** Reads the summary from the database, and caches it. */
   read(experimentId: string): Promise<StoredSummary | null>;
-  /** The same with the API key of the caller, in one statement. */
+  /** Reads the summary and the API key with this hash in one statement, and caches the summary. */
   readWithApiKey(
     experimentId: string,
     sha256: string,
@@ -76,15 +75,15 @@ export function summariesThrough(cache: SummaryCache, database: Database): Summa
   return {
     cached: cache.get,
     async read(experimentId) {
-      const keep = cache.beginRead();
+      const store = cache.beginRead();
       const summary = await getSummary(database, experimentId);
-      if (summary !== null) keep(experimentId, summary);
+      if (summary !== null) store(experimentId, summary);
       return summary;
     },
     async readWithApiKey(experimentId, sha256) {
-      const keep = cache.beginRead();
+      const store = cache.beginRead();
       const found = await getSummaryWithApiKey(database, experimentId, sha256);
-      if (found.summary !== null) keep(experimentId, found.summary);
+      if (found.summary !== null) store(experimentId, found.summary);
       return found;
     },
   };

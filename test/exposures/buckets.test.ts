@@ -4,80 +4,80 @@ import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
 
 const time = (text: string) => Date.parse(text);
 
-/** Where each bucket begins, as ISO text. */
-function starts(from: string, to: string): string[] {
+/** The start of each bucket as ISO text. */
+function bucketStarts(from: string, to: string): string[] {
   const { first, size, count } = bucketsOf({ from: time(from), to: time(to) });
   expect(count).toBeGreaterThanOrEqual(0);
   return Array.from({ length: count }, (_, index) => new Date(first + index * size).toISOString());
 }
 
-describe("a window's granularity", () => {
+describe("bucketsOf › granularity", () => {
   const from = time("2026-06-01T10:20:30.400Z");
   it.each([
-    { window: "of an hour", length: HOUR, granularity: "hour" },
-    { window: "of exactly 72 h", length: 72 * HOUR, granularity: "hour" },
-    { window: "of 72 h and a millisecond", length: 72 * HOUR + 1, granularity: "day" },
-    { window: "of a year", length: 365 * DAY, granularity: "day" },
-    { window: "of no length", length: 0, granularity: "hour" },
-  ])("is the $granularity for one $window", ({ length, granularity }) => {
+    { window: "a window of 1 h", length: HOUR, granularity: "hour" },
+    { window: "a window of exactly 72 h", length: 72 * HOUR, granularity: "hour" },
+    { window: "a window of 72 h and 1 ms", length: 72 * HOUR + 1, granularity: "day" },
+    { window: "a window of a year", length: 365 * DAY, granularity: "day" },
+    { window: "an empty window", length: 0, granularity: "hour" },
+  ])("is the $granularity for $window", ({ length, granularity }) => {
     const buckets = bucketsOf({ from, to: from + length });
     expect(buckets.granularity).toBe(granularity);
     expect(buckets.size).toBe(granularity === "hour" ? HOUR : DAY);
   });
 });
 
-describe("a window's buckets", () => {
+describe("bucketsOf", () => {
   it.each([
     {
-      window: "that ends on a bucket's edge has no bucket beyond the edge",
+      behaviour: "adds no bucket after a window that ends on a bucket boundary",
       from: "2026-06-01T00:00:00.000Z",
       to: "2026-06-01T02:00:00.000Z",
       expected: ["2026-06-01T00:00:00.000Z", "2026-06-01T01:00:00.000Z"],
     },
     {
-      window: "that ends a millisecond after an edge has one more",
+      behaviour: "adds a bucket for a window that ends 1 ms after a boundary",
       from: "2026-06-01T00:00:00.000Z",
       to: "2026-06-01T02:00:00.001Z",
       expected: ["2026-06-01T00:00:00.000Z", "2026-06-01T01:00:00.000Z", "2026-06-01T02:00:00.000Z"],
     },
     {
-      window: "that is shorter than a bucket has that bucket",
+      behaviour: "covers a window inside one bucket with that bucket",
       from: "2026-06-01T10:20:00.000Z",
       to: "2026-06-01T10:21:00.000Z",
       expected: ["2026-06-01T10:00:00.000Z"],
     },
     {
-      window: "that is shorter than a bucket but lies across an edge has two",
+      behaviour: "covers a short window across a boundary with two buckets",
       from: "2026-06-01T10:59:59.999Z",
       to: "2026-06-01T11:00:00.001Z",
       expected: ["2026-06-01T10:00:00.000Z", "2026-06-01T11:00:00.000Z"],
     },
     {
-      window: "of one millisecond at the very end of a bucket has that bucket",
+      behaviour: "covers the last millisecond of a bucket with that bucket",
       from: "2026-06-01T10:59:59.999Z",
       to: "2026-06-01T11:00:00.000Z",
       expected: ["2026-06-01T10:00:00.000Z"],
     },
     {
-      window: "that is empty on an edge has none",
+      behaviour: "returns no bucket for an empty window on a boundary",
       from: "2026-06-01T10:00:00.000Z",
       to: "2026-06-01T10:00:00.000Z",
       expected: [],
     },
     {
-      window: "that is empty inside a bucket has the bucket that holds its start",
+      behaviour: "returns the enclosing bucket for an empty window inside a bucket",
       from: "2026-06-01T10:30:00.000Z",
       to: "2026-06-01T10:30:00.000Z",
       expected: ["2026-06-01T10:00:00.000Z"],
     },
     {
-      window: "that ends before it begins has none",
+      behaviour: "returns no bucket for a window that ends before it starts",
       from: "2026-06-01T10:30:00.000Z",
       to: "2026-06-01T07:30:00.000Z",
       expected: [],
     },
     {
-      window: "of days that starts in the middle of one has the whole of it",
+      behaviour: "includes the whole first day of a window that starts during it",
       from: "2026-06-01T23:59:59.999Z",
       to: "2026-06-05T00:00:00.000Z",
       expected: [
@@ -88,7 +88,7 @@ describe("a window's buckets", () => {
       ],
     },
     {
-      window: "of days across a leap day has it",
+      behaviour: "includes the leap day of a leap year",
       from: "2028-02-27T12:00:00.000Z",
       to: "2028-03-02T00:00:00.000Z",
       expected: [
@@ -99,7 +99,7 @@ describe("a window's buckets", () => {
       ],
     },
     {
-      window: "of days in February of a common year has no leap day",
+      behaviour: "includes no leap day in a common year",
       from: "2027-02-26T12:00:00.000Z",
       to: "2027-03-02T00:00:00.000Z",
       expected: [
@@ -110,7 +110,7 @@ describe("a window's buckets", () => {
       ],
     },
     {
-      window: "of days across the turn of the year goes on into January",
+      behaviour: "continues daily buckets across the turn of the year",
       from: "2026-12-30T01:00:00.000Z",
       to: "2027-01-02T02:00:00.000Z",
       expected: [
@@ -121,20 +121,20 @@ describe("a window's buckets", () => {
       ],
     },
     {
-      window: "of hours across the turn of the year goes on into January",
+      behaviour: "continues hourly buckets across the turn of the year",
       from: "2026-12-31T23:00:00.000Z",
       to: "2027-01-01T01:00:00.000Z",
       expected: ["2026-12-31T23:00:00.000Z", "2027-01-01T00:00:00.000Z"],
     },
-  ])("one $window", ({ from, to, expected }) => {
-    expect(starts(from, to)).toEqual(expected);
+  ])("$behaviour", ({ from, to, expected }) => {
+    expect(bucketStarts(from, to)).toEqual(expected);
   });
 
-  it("are 731 days from a New Year to the New Year after next, with a leap year between", () => {
-    expect(starts("2027-01-01T00:00:00.000Z", "2029-01-01T00:00:00.000Z")).toHaveLength(731);
+  it("covers two years, one of them a leap year, with 731 days", () => {
+    expect(bucketStarts("2027-01-01T00:00:00.000Z", "2029-01-01T00:00:00.000Z")).toHaveLength(731);
   });
 
-  it("cover the window with no gap and no bucket too many", () => {
+  it("covers any window without gaps or surplus buckets", () => {
     const window = fc.tuple(
       fc.integer({ min: 0, max: Date.UTC(2100, 0) }),
       fc.oneof(fc.integer({ min: 1, max: 73 * HOUR }), fc.integer({ min: 1, max: 400 * DAY })),
@@ -154,7 +154,7 @@ describe("a window's buckets", () => {
   });
 });
 
-describe("daylight saving", () => {
+describe("bucketsOf › daylight saving time", () => {
   const zone = process.env["TZ"];
   afterEach(() => {
     if (zone === undefined) delete process.env["TZ"];
@@ -162,15 +162,15 @@ describe("daylight saving", () => {
   });
 
   it.each([
-    { day: "the day that has 23 hours in New York", date: "2026-03-08", zone: "America/New_York", hours: 23 },
-    { day: "the day that has 25 hours in New York", date: "2026-11-01", zone: "America/New_York", hours: 25 },
-    { day: "the day that has 23 hours in Berlin", date: "2026-03-29", zone: "Europe/Berlin", hours: 23 },
-    { day: "the day that has 23½ hours on Lord Howe", date: "2026-10-04", zone: "Australia/Lord_Howe", hours: 23.5 },
-  ])("$day is 24 hours in UTC", ({ date, zone, hours }) => {
+    { day: "a day of 23 hours in New York", date: "2026-03-08", zone: "America/New_York", hours: 23 },
+    { day: "a day of 25 hours in New York", date: "2026-11-01", zone: "America/New_York", hours: 25 },
+    { day: "a day of 23 hours in Berlin", date: "2026-03-29", zone: "Europe/Berlin", hours: 23 },
+    { day: "a day of 23½ hours on Lord Howe", date: "2026-10-04", zone: "Australia/Lord_Howe", hours: 23.5 },
+  ])("divides $day into 24 UTC hours", ({ date, zone, hours }) => {
     process.env["TZ"] = zone;
     const [year = 0, month = 0, day = 0] = date.split("-").map(Number);
     const local = (offset: number) => new Date(year, month - 1, day + offset).getTime();
-    expect((local(1) - local(0)) / HOUR, "this process is in the zone").toBe(hours);
+    expect((local(1) - local(0)) / HOUR, "the process is in the zone").toBe(hours);
 
     const midnight = time(`${date}T00:00:00.000Z`);
     const inHours = bucketsOf({ from: midnight, to: midnight + DAY });

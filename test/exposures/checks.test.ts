@@ -4,36 +4,36 @@ import { checkHealth } from "../../src/exposures/check-health.ts";
 import type { CheckName } from "../../src/exposures/health.ts";
 import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
 
-function check(name: CheckName, given: Given) {
+function runCheck(name: CheckName, given: Given) {
   const found = checkHealth(evidenceOf(given)).checks.find((check) => check.name === name);
-  if (found === undefined) throw new Error(`there is no ${name}`);
+  if (found === undefined) throw new Error(`The check ${name} is missing.`);
   return found;
 }
 
 describe("sample_ratio", () => {
   it.each<{ when: string; given: Given }>([
-    { when: "of 99 identities", given: { seen: { a: 99 } } },
-    { when: "of nobody", given: {} },
+    { when: "with 99 identities", given: { seen: { a: 99 } } },
+    { when: "with no identities", given: {} },
     {
-      when: "of 99 identities, and others in variants without weight",
+      when: "with 99 identities, and more in variants of weight 0",
       given: {
         variants: { a: 1, b: 1, off: 0 },
         seen: { a: 99, off: 1000 },
       },
     },
     {
-      when: "of 99 identities, and others in variants nobody configured",
+      when: "with 99 identities, and more in unconfigured variants",
       given: {
         seen: { a: 99, c: 1000 },
       },
     },
-    { when: "of 99 identities, and others who saw several variants", given: { seen: { a: 99 }, excluded: 1000 } },
+    { when: "with 99 identities, and more that saw several variants", given: { seen: { a: 99 }, excluded: 1000 } },
     { when: "without variants", given: { variants: {}, seen: { a: 1000 } } },
     { when: "with one variant", given: { variants: { a: 1 }, seen: { a: 1000 } } },
     { when: "with one variant of weight > 0", given: { variants: { a: 1, b: 0 }, seen: { a: 1000 } } },
     { when: "with no variant of weight > 0", given: { variants: { a: 0, b: 0 }, seen: { a: 1000 } } },
-  ])("is waiting, without p-values, $when", ({ given }) => {
-    const { status, figures } = check("sample_ratio", given);
+  ])("is waiting without p-values $when", ({ given }) => {
+    const { status, figures } = runCheck("sample_ratio", given);
     expect(status).toBe("waiting");
     expect(figures).toMatchObject({ p_value: null, sequential_p_value: null });
   });
@@ -41,42 +41,42 @@ describe("sample_ratio", () => {
   it.each<{ status: string; when: string } & Given>([
     {
       status: "healthy",
-      when: "100 identities are even",
+      when: "100 identities are split evenly",
       seen: { a: 50, b: 50 },
     },
     {
       status: "healthy",
-      when: "chi-square is 0.00101",
+      when: "the chi-square p is 0.00101",
       seen: { a: 552, b: 448 },
     },
     {
       status: "warning",
-      when: "chi-square is 0.0008",
+      when: "the chi-square p is 0.0008",
       seen: { a: 553, b: 447 },
     },
     {
       status: "warning",
-      when: "chi-square is 7e-8 and the sequential one 0.00102",
+      when: "the chi-square p is 7e-8 and the sequential p 0.00102",
       seen: { a: 5269, b: 4731 },
     },
     {
       status: "unhealthy",
-      when: "the sequential one is 0.00096",
+      when: "the sequential p is 0.00096",
       seen: { a: 5270, b: 4730 },
     },
-    { status: "warning", when: "an arm has none of 100, which is too few to be sure", seen: { a: 100 } },
-    { status: "unhealthy", when: "an arm has none of 10,000", seen: { b: 10_000 } },
+    { status: "warning", when: "a variant has 0 of 100 identities, too few for certainty", seen: { a: 100 } },
+    { status: "unhealthy", when: "a variant has 0 of 10,000 identities", seen: { b: 10_000 } },
     {
       status: "unhealthy",
-      when: "the split is even again after it was not",
+      when: "the split is even again after it was uneven",
       seen: { a: 6000, b: 4000 },
       later: { a: 4000, b: 6000 },
     },
   ])("is $status when $when", ({ status, when, ...given }) => {
-    expect(check("sample_ratio", given).status, when).toBe(status);
+    expect(runCheck("sample_ratio", given).status, when).toBe(status);
   });
 
-  it("shows what was expected and observed, in the order of the variants, and both p-values", () => {
+  it("returns both p-values, and the expected and observed numbers in the order of the variants", () => {
     const variants = new Map([
       ["2", 6],
       ["off", 0],
@@ -88,9 +88,9 @@ describe("sample_ratio", () => {
       ["__proto__", 290],
       ["2", 610],
       ["off", 5],
-      ["stranger", 7],
+      ["unconfigured", 7],
     ]);
-    const { status, figures } = check("sample_ratio", { variants, seen, excluded: 50 });
+    const { status, figures } = runCheck("sample_ratio", { variants, seen, excluded: 50 });
     expect(status).toBe("healthy");
     expect(figures["expected"]).toEqual(
       new Map([
@@ -113,8 +113,8 @@ describe("sample_ratio", () => {
     expect(figures["sequential_p_value"]).toBe(1);
   });
 
-  it("shows what it waits for: the shares, and counts so far with 0 for an arm nobody saw", () => {
-    const { figures } = check("sample_ratio", { variants: { a: 1, b: 3 }, seen: { a: 99 } });
+  it("returns the expected shares and the counts so far while it is waiting", () => {
+    const { figures } = runCheck("sample_ratio", { variants: { a: 1, b: 3 }, seen: { a: 99 } });
     expect(figures["expected"]).toEqual(
       new Map([
         ["a", 0.25],
@@ -140,15 +140,15 @@ describe("sample_ratio", () => {
       seen: { a: 8500, b: 1500 },
       worst: /"b".*1,500.*10,000.*1,000/,
     },
-  ])("says which variant is furthest off, with its numbers, when $status", ({ status, seen, worst }) => {
-    const found = check("sample_ratio", { variants: { a: 90, b: 10 }, seen });
+  ])("names the variant with the largest deviation and its numbers when $status", ({ status, seen, worst }) => {
+    const found = runCheck("sample_ratio", { variants: { a: 90, b: 10 }, seen });
     expect(found.status).toBe(status);
     expect(found.detail).toMatch(worst);
   });
 
-  it("takes weights as small and as large as numbers get", () => {
+  it("accepts the smallest and the largest weights", () => {
     for (const weight of [Number.MIN_VALUE, 1e-320, 1, 1e308, Number.MAX_VALUE]) {
-      const { status } = check("sample_ratio", {
+      const { status } = runCheck("sample_ratio", {
         variants: { a: weight, b: weight },
         seen: { a: 500, b: 500 },
       });
@@ -170,36 +170,39 @@ describe("multiple_variants", () => {
     { status: "unhealthy", excluded: 99, counted: 891, share: 0.1 },
     { status: "unhealthy", excluded: 1, counted: 9, share: 0.1 },
     { status: "unhealthy", excluded: 5, counted: 0, share: 1 },
-  ])("is $status when $excluded saw several variants and $counted did not", ({ status, excluded, counted, share }) => {
-    const found = check("multiple_variants", { seen: { a: counted }, excluded });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ share, excluded_identities: excluded });
-  });
+  ])(
+    "is $status when $excluded identities saw several variants and $counted saw one",
+    ({ status, excluded, counted, share }) => {
+      const found = runCheck("multiple_variants", { seen: { a: counted }, excluded });
+      expect(found.status).toBe(status);
+      expect(found.figures).toEqual({ share, excluded_identities: excluded });
+    },
+  );
 });
 
 describe("unknown_variants", () => {
   it.each<{ status: string; when: string; given: Given; variants: [string, number][] }>([
     {
       status: "healthy",
-      when: "all are configured",
+      when: "all variants seen are configured",
       given: {
         seen: { a: 1, b: 1 },
       },
       variants: [],
     },
-    { status: "healthy", when: "nobody came", given: {}, variants: [] },
+    { status: "healthy", when: "there are no identities", given: {}, variants: [] },
     { status: "healthy", when: "no variants are configured", given: { variants: {}, seen: { a: 9 } }, variants: [] },
     {
       status: "healthy",
-      when: "one has no weight and nobody saw it",
+      when: "an unseen variant has weight 0",
       given: { variants: { a: 1, b: 0 } },
       variants: [],
     },
-    { status: "healthy", when: "those who saw several saw it", given: { excluded: 1 }, variants: [] },
-    { status: "warning", when: "one nobody configured was seen", given: { seen: { c: 1 } }, variants: [["c", 1]] },
+    { status: "healthy", when: "only excluded identities exist", given: { excluded: 1 }, variants: [] },
+    { status: "warning", when: "an unconfigured variant was seen", given: { seen: { c: 1 } }, variants: [["c", 1]] },
     {
       status: "warning",
-      when: "one without weight was seen",
+      when: "a variant of weight 0 was seen",
       given: {
         variants: { a: 1, off: 0 },
         seen: { a: 5, off: 3 },
@@ -209,13 +212,13 @@ describe("unknown_variants", () => {
     },
     {
       status: "warning",
-      when: "none has weight and one was seen",
+      when: "all variants have weight 0 and one was seen",
       given: { variants: { a: 0, b: 0 }, seen: { b: 2 } },
       variants: [["b", 2]],
     },
     {
       status: "warning",
-      when: "some of both were, those configured first",
+      when: "both kinds were seen, and lists the configured ones first",
       given: {
         variants: { z: 0, a: 1 },
         seen: { c: 1, b: 2, z: 3, a: 4 },
@@ -227,7 +230,7 @@ describe("unknown_variants", () => {
       ],
     },
   ])("is $status when $when", ({ status, given, variants }) => {
-    const found = check("unknown_variants", given);
+    const found = runCheck("unknown_variants", given);
     expect(found.status).toBe(status);
     expect(found.figures["variants"]).toEqual(new Map(variants));
     const { variants: figure } = found.figures;
@@ -246,53 +249,82 @@ describe("unknown_variants", () => {
     "\u2028",
     "\0",
     "ltr\u202ertl",
-  ])("counts %j by its name, and knows it once it is configured", (key) => {
-    const unknown = check("unknown_variants", { seen: new Map([[key, 7]]) });
+  ])("reports the unconfigured key %j, and accepts it once configured", (key) => {
+    const unknown = runCheck("unknown_variants", { seen: new Map([[key, 7]]) });
     expect(unknown.status).toBe("warning");
     expect(unknown.figures["variants"]).toEqual(new Map([[key, 7]]));
-    const known = check("unknown_variants", { variants: new Map([[key, 1]]), seen: new Map([[key, 7]]) });
-    expect(known.status).toBe("healthy");
+    const configured = runCheck("unknown_variants", { variants: new Map([[key, 1]]), seen: new Map([[key, 7]]) });
+    expect(configured.status).toBe("healthy");
   });
 
-  it("has a sentence of bearable length, whatever names and however many there are", () => {
+  it("limits the length of its sentence for long and many names", () => {
     const names = Array.from({ length: 500 }, (_, index) => String(index).padStart(200, "0"));
-    const { detail, figures } = check("unknown_variants", { seen: new Map(names.map((name) => [name, 2])) });
+    const { detail, figures } = runCheck("unknown_variants", { seen: new Map(names.map((name) => [name, 2])) });
     expect(figures["variants"] instanceof Map && figures["variants"].size).toBe(500);
     expect(detail).toContain(`"${"0".repeat(39)}…"`);
     expect(detail).toContain("497 more");
     expect(detail).toContain("1,000 identities");
     expect(detail.length).toBeLessThan(400);
-    expect(check("unknown_variants", { seen: { c: 1, d: 1, e: 1 } }).detail).not.toContain("more");
-    expect(check("unknown_variants", { seen: { c: 1, d: 1, e: 1, f: 1 } }).detail).toContain("1 more");
+    expect(runCheck("unknown_variants", { seen: { c: 1, d: 1, e: 1 } }).detail).not.toContain("more");
+    expect(runCheck("unknown_variants", { seen: { c: 1, d: 1, e: 1, f: 1 } }).detail).toContain("1 more");
     const forty = "y".repeat(40);
-    expect(check("unknown_variants", { seen: { [forty]: 1 } }).detail).toContain(`"${forty}"`);
+    expect(runCheck("unknown_variants", { seen: { [forty]: 1 } }).detail).toContain(`"${forty}"`);
   });
 });
 
 describe("exposures_arriving", () => {
-  const now = (length: number) => FROM + length;
   it.each([
-    { status: "waiting", when: "none has come in 24 h - 1 ms", length: DAY - 1, latest: null, isRunning: true },
-    { status: "unhealthy", when: "none has come in 24 h", length: DAY, latest: null, isRunning: true },
-    { status: "unhealthy", when: "it ended within an hour without any", length: HOUR, latest: null, isRunning: false },
-    { status: "unhealthy", when: "it ended after days without any", length: 9 * DAY, latest: null, isRunning: false },
-    { status: "healthy", when: "the first has just come", length: 1, latest: FROM, isRunning: true },
-    { status: "healthy", when: "the latest is 24 h old", length: 9 * DAY, latest: now(8 * DAY), isRunning: true },
-    { status: "warning", when: "it is 1 ms older", length: 9 * DAY, latest: now(8 * DAY) - 1, isRunning: true },
-    { status: "healthy", when: "it ended with one 24 h old", length: 9 * DAY, latest: now(8 * DAY), isRunning: false },
-    { status: "healthy", when: "it ended with one of the start", length: 9 * DAY, latest: FROM, isRunning: false },
+    { status: "waiting", when: "none has arrived after 24 h - 1 ms", length: DAY - 1, latest: null, isRunning: true },
+    { status: "unhealthy", when: "none has arrived after 24 h", length: DAY, latest: null, isRunning: true },
+    {
+      status: "unhealthy",
+      when: "the experiment ended after an hour without any",
+      length: HOUR,
+      latest: null,
+      isRunning: false,
+    },
+    {
+      status: "unhealthy",
+      when: "the experiment ended after days without any",
+      length: 9 * DAY,
+      latest: null,
+      isRunning: false,
+    },
+    { status: "healthy", when: "the first has just arrived", length: 1, latest: FROM, isRunning: true },
+    { status: "healthy", when: "the latest is 24 h old", length: 9 * DAY, latest: FROM + 8 * DAY, isRunning: true },
+    {
+      status: "warning",
+      when: "the latest is 24 h and 1 ms old",
+      length: 9 * DAY,
+      latest: FROM + 8 * DAY - 1,
+      isRunning: true,
+    },
+    {
+      status: "healthy",
+      when: "the experiment ended 24 h after the latest",
+      length: 9 * DAY,
+      latest: FROM + 8 * DAY,
+      isRunning: false,
+    },
+    {
+      status: "healthy",
+      when: "the experiment ended and the latest is from its start",
+      length: 9 * DAY,
+      latest: FROM,
+      isRunning: false,
+    },
   ])("is $status when $when", ({ status, length, latest, isRunning }) => {
-    const found = check("exposures_arriving", { length, isRunning, collection: { latestExposureAt: latest } });
+    const found = runCheck("exposures_arriving", { length, isRunning, collection: { latestExposureAt: latest } });
     expect(found.status).toBe(status);
     expect(found.figures).toEqual({ latest_exposure_at: latest === null ? null : new Date(latest).toISOString() });
   });
 
-  it("says when, in UTC", () => {
+  it("states times in UTC", () => {
     const latestExposureAt = Date.UTC(2026, 5, 2, 3, 4, 5);
-    const latest = check("exposures_arriving", { collection: { latestExposureAt } });
+    const latest = runCheck("exposures_arriving", { collection: { latestExposureAt } });
     expect(latest.status).toBe("warning");
     expect(latest.detail).toContain("2026-06-02 03:04 UTC");
-    const none = check("exposures_arriving", { collection: { latestExposureAt: null } });
+    const none = runCheck("exposures_arriving", { collection: { latestExposureAt: null } });
     expect(none.detail).toContain("2026-06-01 00:00 UTC");
   });
 });
@@ -307,9 +339,9 @@ describe("late_events", () => {
     { status: "warning", late: 5, counted: 50, excluded: 50, share: 0.05 },
     { status: "warning", late: 1, counted: 1, excluded: 0, share: 1 },
     { status: "warning", late: 1, counted: 0, excluded: 1, share: 1 },
-  ])("is $status when $late came late, of $counted and $excluded who saw several variants", (given) => {
+  ])("is $status for $late late identities of $counted counted and $excluded excluded ones", (given) => {
     const { status, late, counted, excluded, share } = given;
-    const found = check("late_events", { seen: { a: counted }, excluded, collection: { lateIdentities: late } });
+    const found = runCheck("late_events", { seen: { a: counted }, excluded, collection: { lateIdentities: late } });
     expect(found.status).toBe(status);
     expect(found.figures).toEqual({ share, late_identities: late });
   });
@@ -317,14 +349,14 @@ describe("late_events", () => {
 
 describe("window", () => {
   it.each([
-    { status: "healthy", when: "as long as events are kept", length: 90 * DAY, eventsTtlDays: 90 },
-    { status: "warning", when: "1 ms longer", length: 90 * DAY + 1, eventsTtlDays: 90 },
-    { status: "healthy", when: "of a day, as events are kept", length: DAY, eventsTtlDays: 1 },
-    { status: "warning", when: "of 1 ms more than that day", length: DAY + 1, eventsTtlDays: 1 },
-    { status: "healthy", when: "of ten years with events kept for good", length: 3650 * DAY, eventsTtlDays: 0 },
-    { status: "healthy", when: "of 1 ms with events kept for good", length: 1, eventsTtlDays: 0 },
-  ])("is $status when $when", ({ status, length, eventsTtlDays }) => {
-    const found = check("window", { length, eventsTtlDays });
+    { status: "healthy", when: "a window of the same length as the TTL", length: 90 * DAY, eventsTtlDays: 90 },
+    { status: "warning", when: "a window 1 ms longer than the TTL", length: 90 * DAY + 1, eventsTtlDays: 90 },
+    { status: "healthy", when: "a window of a day with a TTL of a day", length: DAY, eventsTtlDays: 1 },
+    { status: "warning", when: "a window 1 ms longer than a TTL of a day", length: DAY + 1, eventsTtlDays: 1 },
+    { status: "healthy", when: "a window of ten years without a TTL", length: 3650 * DAY, eventsTtlDays: 0 },
+    { status: "healthy", when: "a window of 1 ms without a TTL", length: 1, eventsTtlDays: 0 },
+  ])("is $status for $when", ({ status, length, eventsTtlDays }) => {
+    const found = runCheck("window", { length, eventsTtlDays });
     expect(found.status).toBe(status);
     expect(found.figures).toEqual({ days: length / DAY, events_ttl_days: eventsTtlDays });
   });
@@ -332,16 +364,16 @@ describe("window", () => {
 
 describe("invalid_events", () => {
   it.each([
-    { status: "healthy", when: "there are no events at all", invalid: 0, events: 0, latest: null, share: null },
-    { status: "healthy", when: "all are valid, and so not counted", invalid: 0, events: 0, latest: FROM, share: 0 },
-    { status: "healthy", when: "all are valid, and counted", invalid: 0, events: 100, latest: FROM, share: 0 },
+    { status: "healthy", when: "there are no events", invalid: 0, events: 0, latest: null, share: null },
+    { status: "healthy", when: "all are valid and uncounted", invalid: 0, events: 0, latest: FROM, share: 0 },
+    { status: "healthy", when: "all are valid and counted", invalid: 0, events: 100, latest: FROM, share: 0 },
     { status: "healthy", when: "1 of 101 is invalid", invalid: 1, events: 101, latest: FROM, share: 1 / 101 },
     { status: "warning", when: "1 of 100 is invalid", invalid: 1, events: 100, latest: FROM, share: 0.01 },
     { status: "warning", when: "all are invalid", invalid: 7, events: 7, latest: null, share: 1 },
-    { status: "warning", when: "more are invalid than were counted", invalid: 7, events: 6, latest: FROM, share: 1 },
+    { status: "warning", when: "more events are invalid than counted", invalid: 7, events: 6, latest: FROM, share: 1 },
   ])("is $status when $when", ({ status, invalid, events, latest, share }) => {
     const collection = { invalidEvents: invalid, events, latestExposureAt: latest };
-    const found = check("invalid_events", { collection });
+    const found = runCheck("invalid_events", { collection });
     expect(found.status).toBe(status);
     expect(found.figures).toEqual({ share, invalid_events: invalid });
   });

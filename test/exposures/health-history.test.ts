@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type CheckStatus, checkNames, checkStatuses, type Health } from "../../src/exposures/health.ts";
 import { type HealthHistory, trackHealth } from "../../src/exposures/health-history.ts";
 
-/** A health of which only the first check is not well. */
+/** A health in which the first check has this status, and the others are healthy. */
 function healthOf(status: CheckStatus): Health {
   const checks = checkNames.map((name, index) => {
     return { name, status: index === 0 ? status : "healthy", detail: `${name}.`, figures: {} } as const;
@@ -11,8 +11,8 @@ function healthOf(status: CheckStatus): Health {
   return { status, checks };
 }
 
-/** What is told at each of several refreshes: the status, or nothing. */
-function told(statuses: readonly CheckStatus[]): (string | null)[] {
+/** The status alerted at each of several refreshes; null: none. */
+function alertedStatuses(statuses: readonly CheckStatus[]): (string | null)[] {
   let history: HealthHistory = {};
   return statuses.map((status) => {
     const { transitions, ...next } = trackHealth(history, healthOf(status));
@@ -24,24 +24,28 @@ function told(statuses: readonly CheckStatus[]): (string | null)[] {
 
 const [w, u, ok, wait] = ["warning", "unhealthy", "healthy", "waiting"] as const;
 
-describe("a check that turns bad", () => {
+describe("trackHealth", () => {
   it.each([
-    ["is told at the second refresh in a row", [ok, u, u], [null, null, u]],
-    ["is told by the first two refreshes there are", [w, w], [null, w]],
-    ["is not told for one refresh", [ok, u, ok, ok], [null, null, null, null]],
-    ["is not told if it comes and goes", [u, ok, u, ok, u, wait, u], Array(7).fill(null)],
-    ["is told once, however long it lasts", [w, w, w, w, w], [null, w, null, null, null]],
-    ["is told again when it comes back after it was well", [w, w, ok, w, w], [null, w, null, null, w]],
-    ["is told again when it gets worse, again in two refreshes", [w, w, u, u, u], [null, w, null, u, null]],
-    ["is told for what two refreshes have in common", [w, u, u], [null, w, u]],
-    ["is not told again when it only gets better", [u, u, w, w, u, u], [null, u, null, null, null, null]],
-    ["waits for nothing", [wait, wait, wait], [null, null, null]],
-    ["is told after it had to wait", [u, u, wait, u, u], [null, u, null, null, u]],
+    ["alerts at the second bad refresh in a row", [ok, u, u], [null, null, u]],
+    ["alerts after the first two refreshes of an experiment", [w, w], [null, w]],
+    ["does not alert after a single bad refresh", [ok, u, ok, ok], [null, null, null, null]],
+    ["does not alert if the status alternates", [u, ok, u, ok, u, wait, u], Array(7).fill(null)],
+    ["alerts once while the status lasts", [w, w, w, w, w], [null, w, null, null, null]],
+    ["alerts again when the check turns bad after it was healthy", [w, w, ok, w, w], [null, w, null, null, w]],
+    ["alerts again when the check is worse at two refreshes", [w, w, u, u, u], [null, w, null, u, null]],
+    ["alerts the milder status of two refreshes first", [w, u, u], [null, w, u]],
+    [
+      "does not alert again after the check improves to a warning",
+      [u, u, w, w, u, u],
+      [null, u, null, null, null, null],
+    ],
+    ["does not alert a waiting check", [wait, wait, wait], [null, null, null]],
+    ["alerts again when the check turns bad after it was waiting", [u, u, wait, u, u], [null, u, null, null, u]],
   ] as const)("%s", (_, statuses, expected) => {
-    expect(told(statuses)).toEqual(expected);
+    expect(alertedStatuses(statuses)).toEqual(expected);
   });
 
-  it("is told apart from every other check", () => {
+  it("tracks each check separately", () => {
     const bad = (...names: string[]): Health => {
       const checks = checkNames.map((name) => {
         return { name, status: names.includes(name) ? w : ok, detail: "", figures: {} };
@@ -55,11 +59,11 @@ describe("a check that turns bad", () => {
     expect(names).toEqual([[], ["window"], ["late_events"]]);
   });
 
-  it("is never told twice between two refreshes at which it was well, and never less than two bad ones after one", () => {
+  it("alerts a status at most once per bad period, and only after two bad refreshes in a row", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...checkStatuses), { maxLength: 30 }), (statuses) => {
         const seen = { warning: false, unhealthy: false };
-        for (const [index, status] of told(statuses).entries()) {
+        for (const [index, status] of alertedStatuses(statuses).entries()) {
           const now = statuses[index];
           if (now === ok || now === wait) seen.warning = seen.unhealthy = false;
           if (status === w || status === u) {
@@ -73,7 +77,7 @@ describe("a check that turns bad", () => {
     );
   });
 
-  it("needs nothing remembered once it is well", () => {
+  it("drops the entry of a healthy check", () => {
     const bad = trackHealth({}, healthOf(u));
     expect(bad.history).toEqual({ sample_ratio: { last: 2, alerted: 0 } });
     expect(trackHealth(bad.history, healthOf(ok)).history).toEqual({});

@@ -5,24 +5,24 @@ import { checkHealth } from "../../src/exposures/check-health.ts";
 import { checkNames, checkStatuses, type Evidence, figureNames, worstStatus } from "../../src/exposures/health.ts";
 import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
 
-/** `SEED=… npm test -- test/exposures/health` takes other numbers; a failure names the seed it came from. */
+/** `SEED=… npm test -- test/exposures/health` uses another seed. A failure prints its seed. */
 const seed = Number(process.env["SEED"] ?? 20261124);
 
-describe("the whole status", () => {
+describe("the overall status", () => {
   it.each([
     { status: "healthy", of: [] },
     { status: "healthy", of: ["healthy", "healthy"] },
     { status: "waiting", of: ["healthy", "waiting"] },
     { status: "warning", of: ["waiting", "warning", "healthy"] },
     { status: "unhealthy", of: ["warning", "unhealthy", "waiting", "healthy"] },
-  ] as const)("is $status of $of", ({ status, of }) => {
+  ] as const)("is $status for $of", ({ status, of }) => {
     expect(worstStatus(of.map((status) => ({ status })))).toBe(status);
   });
 
-  it("of any seven is unhealthy if one is, else a warning if one is, else waiting if one is, else healthy", () => {
+  it("is the worst status in every combination of seven checks", () => {
     for (let combination = 0; combination < 4 ** 7; combination += 1) {
-      const seven = checkNames.map((_, place) => ({
-        status: checkStatuses[Math.floor(combination / 4 ** place) % 4] ?? "healthy",
+      const seven = checkNames.map((_, index) => ({
+        status: checkStatuses[Math.floor(combination / 4 ** index) % 4] ?? "healthy",
       }));
       const has = (status: string) => seven.some((check) => check.status === status);
       const expected = ["unhealthy", "warning", "waiting"].find(has) ?? "healthy";
@@ -33,28 +33,28 @@ describe("the whole status", () => {
   it.each<{ status: string; when: string; given: Given }>([
     {
       status: "healthy",
-      when: "nothing is wrong",
+      when: "all checks are healthy",
       given: {
         seen: { a: 50, b: 50 },
       },
     },
     {
       status: "waiting",
-      when: "there are too few identities to tell",
+      when: "there are too few identities",
       given: {
         seen: { a: 5, b: 5 },
       },
     },
     {
       status: "warning",
-      when: "a stranger is seen among too few",
+      when: "an unconfigured variant is seen and there are too few identities",
       given: {
         seen: { a: 5, c: 5 },
       },
     },
     {
       status: "unhealthy",
-      when: "half saw several variants",
+      when: "half of the identities saw several variants",
       given: {
         seen: { a: 5, c: 5 },
         excluded: 10,
@@ -65,7 +65,7 @@ describe("the whole status", () => {
   });
 });
 
-/** Names that break careless code, but hold no word that a sentence must not. */
+/** Keys that break careless code, without the words that no sentence may contain. */
 const anyKey = fc.oneof(
   fc.constantFrom(
     "a",
@@ -121,11 +121,11 @@ const anyEvidence = fc
     });
   });
 
-describe("whatever there is to know", () => {
-  const forAny = (state: (evidence: Evidence) => void) =>
-    fc.assert(fc.property(anyEvidence, state), { seed, numRuns: 1000 });
+describe("checkHealth with any evidence", () => {
+  const forAny = (predicate: (evidence: Evidence) => void) =>
+    fc.assert(fc.property(anyEvidence, predicate), { seed, numRuns: 1000 });
 
-  it("each check is there, in the documented order, with its figures in theirs", () => {
+  it("returns all checks and their figures in the documented order", () => {
     const documented = [
       "sample_ratio",
       "multiple_variants",
@@ -143,7 +143,7 @@ describe("whatever there is to know", () => {
     });
   });
 
-  it("the whole status is that of the checks", () => {
+  it("returns the worst status of its checks", () => {
     forAny((evidence) => {
       const { status, checks } = checkHealth(evidence);
       expect(checks.every((check) => checkStatuses.includes(check.status))).toBe(true);
@@ -151,7 +151,7 @@ describe("whatever there is to know", () => {
     });
   });
 
-  it("each detail is one sentence on one line, about numbers that exist", () => {
+  it("writes each detail as one sentence on one line, with valid numbers", () => {
     forAny((evidence) => {
       for (const { detail } of checkHealth(evidence).checks) {
         expect(detail).toMatch(/^[\p{Lu}\d"][^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+[^.]\.$/u);
@@ -161,12 +161,12 @@ describe("whatever there is to know", () => {
     });
   });
 
-  it("each figure is a number that exists, and a share or p-value is one from 0 to 1", () => {
+  it("returns finite figures of at least 0, and shares and p-values of at most 1", () => {
     forAny((evidence) => {
       for (const { figures } of checkHealth(evidence).checks)
         for (const [name, figure] of Object.entries(figures)) {
           const numbers =
-            figure instanceof Map ? [...figure.values()] : [figure].filter((one) => typeof one === "number");
+            figure instanceof Map ? [...figure.values()] : [figure].filter((value) => typeof value === "number");
           for (const number of numbers) {
             expect(Number.isFinite(number)).toBe(true);
             expect(number).toBeGreaterThanOrEqual(0);

@@ -6,7 +6,7 @@ import { restoreExposures } from "../../src/exposures/restore.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
-/** As a refresh stores it. */
+/** The text that a refresh stores. */
 function textOf(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
   const summary = summarise(counts, window, configured);
   const variants = configured.map((key, index) => ({ key, weight: index }));
@@ -18,7 +18,7 @@ function textOf(counts: readonly ExposureCount[], window: Window, configured: re
 const START = Date.UTC(2026, 0, 1, 10, 30);
 const KEYS = ["control", "treatment", "10", "2", "__proto__", "constructor", "toString", "$multiple", "ключ", 'a"b'];
 
-/** A window, its counts and the configured variants, as a refresh has them. */
+/** A window, the configured variants, and the text that a refresh stores for random counts. */
 const computed = fc
   .record({
     length: fc.oneof(fc.constantFrom(1, HOUR, 72 * HOUR, 72 * HOUR + 1), fc.integer({ min: 1, max: 9 * DAY })),
@@ -43,8 +43,8 @@ const computed = fc
     return { window, configured, text: textOf(rows, window, configured) };
   });
 
-describe("restore", () => {
-  it("gives the very text back that became JSON", () => {
+describe("restoreExposures", () => {
+  it("returns the original text from its parsed JSON", () => {
     fc.assert(
       fc.property(computed, ({ window, configured, text }) => {
         expect(restoreExposures(JSON.parse(text), window, configured)).toBe(text);
@@ -52,7 +52,7 @@ describe("restore", () => {
     );
   });
 
-  it("keeps the variants of a time when others were configured, in the order of a refresh", () => {
+  it("keeps variants that are no longer configured, in the order of a refresh", () => {
     const window = { from: START, to: START + HOUR };
     const text = textOf([], window, ["b", "c", "a"]);
     const keysOf = (configured: string[]) => {
@@ -63,79 +63,91 @@ describe("restore", () => {
     expect(keysOf([])).toEqual({ variants: ["a", "b", "c"], expected: ["a", "c"] });
   });
 
-  it("takes JSON in any order of its keys", () => {
+  it("accepts keys in any order", () => {
     const window = { from: START, to: START + HOUR };
     const text = textOf([{ multiple: true, identities: 3 }], window, ["a"]);
     const { timeseries, ...rest } = JSON.parse(text);
     expect(restoreExposures({ timeseries, ...rest }, window, ["a"])).toBe(text);
   });
 
-  it("notices any number that is another", () => {
+  it("returns null when any number differs", () => {
     fc.assert(
-      fc.property(computed, fc.nat(), fc.constantFrom(-1, 1, 0.5), ({ window, configured, text }, which, by) => {
-        // What the checks found rests on more than the numbers.
+      fc.property(computed, fc.nat(), fc.constantFrom(-1, 1, 0.5), ({ window, configured, text }, position, change) => {
+        // The figures of the checks depend on more than these numbers.
         const health = { from: text.indexOf('"health"'), to: text.indexOf('"timeseries"') };
         const numbers = [...text.matchAll(/(?<=[:])\d+(?=[,}])/g)];
-        const number = numbers[which % numbers.length];
+        const number = numbers[position % numbers.length];
         if (number === undefined || (number.index > health.from && number.index < health.to)) return;
-        // The excluded identities stand for themselves: any count is as good as another.
+        // No other number depends on the excluded identities, so any count is valid.
         const isExcluded = text.slice(0, number.index).endsWith('"excluded_identities":');
-        if (isExcluded && Number.isInteger(by) && Number(number[0]) + by >= 0) return;
-        const other = `${text.slice(0, number.index)}${Number(number[0]) + by}${text.slice(number.index + number[0].length)}`;
-        expect(restoreExposures(JSON.parse(other), window, configured)).toBeNull();
+        if (isExcluded && Number.isInteger(change) && Number(number[0]) + change >= 0) return;
+        const changed = `${text.slice(0, number.index)}${Number(number[0]) + change}${text.slice(number.index + number[0].length)}`;
+        expect(restoreExposures(JSON.parse(changed), window, configured)).toBeNull();
       }),
     );
   });
 
   const window = { from: START, to: START + 2 * HOUR };
-  const good = () => JSON.parse(textOf([], window, ["a"]));
+  const valid = () => JSON.parse(textOf([], window, ["a"]));
   it.each([
-    { what: "null", broken: null },
-    { what: "text", broken: "exposures" },
-    { what: "a list", broken: [] },
-    { what: "an empty object", broken: {} },
-    { what: "points that are no list", broken: { ...good(), timeseries: { granularity: "hour", points: "many" } } },
+    { input: "null", invalid: null },
+    { input: "a string", invalid: "exposures" },
+    { input: "a list", invalid: [] },
+    { input: "an empty object", invalid: {} },
     {
-      what: "a point too few",
-      broken: { ...good(), timeseries: { ...good().timeseries, points: good().timeseries.points.slice(1) } },
+      input: "points that are not a list",
+      invalid: { ...valid(), timeseries: { granularity: "hour", points: "many" } },
     },
-    { what: "a point that is none", broken: { ...good(), timeseries: { ...good().timeseries, points: [1, 2, 3] } } },
-    { what: "another granularity", broken: { ...good(), timeseries: { ...good().timeseries, granularity: "day" } } },
-    { what: "a field more", broken: { ...good(), more: 1 } },
-    { what: "a field more in a point", broken: { ...good(), timeseries: { ...good().timeseries, more: 1 } } },
-    { what: "negative identities that add up", broken: negative() },
-    { what: "excluded identities below zero", broken: { ...good(), excluded_identities: -1 } },
-    { what: "excluded identities beyond what is exact", broken: { ...good(), excluded_identities: 2 ** 53 } },
-    { what: "lists in place of objects", broken: { ...good(), variants: [0] } },
-  ])("refuses $what", ({ broken }) => {
-    expect(restoreExposures(good(), window, ["a"])).not.toBeNull();
-    expect(restoreExposures(broken, window, ["a"])).toBeNull();
+    {
+      input: "a missing point",
+      invalid: { ...valid(), timeseries: { ...valid().timeseries, points: valid().timeseries.points.slice(1) } },
+    },
+    {
+      input: "points that are numbers",
+      invalid: { ...valid(), timeseries: { ...valid().timeseries, points: [1, 2, 3] } },
+    },
+    {
+      input: "another granularity",
+      invalid: { ...valid(), timeseries: { ...valid().timeseries, granularity: "day" } },
+    },
+    { input: "an unknown field", invalid: { ...valid(), more: 1 } },
+    {
+      input: "an unknown field in the time series",
+      invalid: { ...valid(), timeseries: { ...valid().timeseries, more: 1 } },
+    },
+    { input: "negative identities with a correct sum", invalid: negative() },
+    { input: "excluded identities below zero", invalid: { ...valid(), excluded_identities: -1 } },
+    { input: "excluded identities above the safe integers", invalid: { ...valid(), excluded_identities: 2 ** 53 } },
+    { input: "lists in place of objects", invalid: { ...valid(), variants: [0] } },
+  ])("returns null for $input", ({ invalid }) => {
+    expect(restoreExposures(valid(), window, ["a"])).not.toBeNull();
+    expect(restoreExposures(invalid, window, ["a"])).toBeNull();
   });
 
-  // Without a variant much is empty, and so much the same as emptiness of another kind.
+  // Without variants, many objects are empty and easily confused with other empty values.
   const empty = () => JSON.parse(textOf([], window, []));
   const [point] = empty().timeseries.points;
   const withPoints = (points: unknown) => ({ ...empty(), timeseries: { ...empty().timeseries, points } });
   it.each([
-    { what: "no variants as null", broken: { ...empty(), variants: null } },
-    { what: "no variants as a number", broken: { ...empty(), variants: 0 } },
-    { what: "no variants as a list", broken: { ...empty(), variants: [] } },
+    { input: "variants that are null", invalid: { ...empty(), variants: null } },
+    { input: "variants that are a number", invalid: { ...empty(), variants: 0 } },
+    { input: "variants that are a list", invalid: { ...empty(), variants: [] } },
     {
-      what: "no new identities as text",
-      broken: withPoints([point, { ...empty().timeseries.points[1], new_identities: "" }]),
+      input: "new identities that are text",
+      invalid: withPoints([point, { ...empty().timeseries.points[1], new_identities: "" }]),
     },
-    { what: "an empty object in place of a number", broken: { ...empty(), total_identities: {} } },
-    { what: "points as a number", broken: withPoints(2) },
-    { what: "no points", broken: { ...empty(), timeseries: { granularity: "hour" } } },
-  ])("refuses $what, where there is no variant", ({ broken }) => {
+    { input: "a total that is an object", invalid: { ...empty(), total_identities: {} } },
+    { input: "points that are a number", invalid: withPoints(2) },
+    { input: "missing points", invalid: { ...empty(), timeseries: { granularity: "hour" } } },
+  ])("returns null for $input, if there are no variants", ({ invalid }) => {
     expect(restoreExposures(empty(), window, [])).not.toBeNull();
-    expect(restoreExposures(broken, window, [])).toBeNull();
+    expect(restoreExposures(invalid, window, [])).toBeNull();
   });
 
-  it("refuses the numbers of another window", () => {
+  it("returns null for the numbers of another window", () => {
     for (const to of [START + 3 * HOUR, START + 5 * DAY, START])
-      expect(restoreExposures(good(), { from: START, to }, ["a"])).toBeNull();
-    expect(restoreExposures(good(), { from: START + DAY, to: START + DAY + 2 * HOUR }, ["a"])).toBeNull();
+      expect(restoreExposures(valid(), { from: START, to }, ["a"])).toBeNull();
+    expect(restoreExposures(valid(), { from: START + DAY, to: START + DAY + 2 * HOUR }, ["a"])).toBeNull();
   });
 
   function negative() {

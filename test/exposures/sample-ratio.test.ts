@@ -8,20 +8,20 @@ import {
   testSampleRatio,
 } from "../../src/exposures/sample-ratio.ts";
 
-/** `SEED=… npm test -- test/exposures/sample-ratio` takes other numbers; a failure names the seed it came from. */
+/** `SEED=… npm test -- test/exposures/sample-ratio` uses another seed. A failure prints its seed. */
 const seed = Number(process.env["SEED"] ?? 20261124);
 
-/** How far two numbers are apart, in parts of the second. */
-const relative = (actual: number, expected: number) => Math.abs(actual / expected - 1);
+/** The relative error. */
+const relativeError = (actual: number, expected: number) => Math.abs(actual / expected - 1);
 const sum = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
 const repeated = <Item>(count: number, item: (index: number) => Item) =>
   Array.from({ length: count }, (_, i) => item(i));
 
-/** Buckets as rows of one number a variant, turned to what each variant added. */
+/** Transposes buckets with one number per variant to variants with one number per bucket. */
 const byVariant = (variants: number, buckets: readonly (readonly number[])[]) =>
   repeated(variants, (index) => buckets.map((bucket) => bucket[index] ?? 0));
 
-/** Shares of two to six variants, even or not, and some buckets of new identities. */
+/** Even or uneven shares of two to six variants, and some buckets of new identities. */
 const anyExperiment = fc.integer({ min: 2, max: 6 }).chain((variants) =>
   fc.record({
     shares: fc
@@ -41,19 +41,19 @@ const anyExperiment = fc.integer({ min: 2, max: 6 }).chain((variants) =>
 );
 const hasIdentities = ({ buckets }: { buckets: number[][] }) => sum(buckets.flat()) > 0;
 
-describe("the chi-square p-value", () => {
+describe("testSampleRatio › pValue", () => {
   it.each([
     { observed: [1000, 1200], weights: [50, 50], expected: 0.000020079, digits: 5 },
     { observed: [135, 115], weights: [50, 50], expected: 0.205903, digits: 6 },
     { observed: [310, 98], weights: [75, 25], expected: 0.647434, digits: 6 },
     { observed: [500, 500, 600], weights: [34, 33, 33], expected: 0.000592638, digits: 6 },
     { observed: [0, 10, 10], weights: [34, 33, 33], expected: 0.00579062, digits: 6 },
-  ])("of $observed in shares of $weights is $expected", ({ observed, weights, expected, digits }) => {
+  ])("is $expected for $observed with the weights $weights", ({ observed, weights, expected, digits }) => {
     const added = observed.map((count) => [count]);
     expect(Number(testSampleRatio(sharesOf(weights), added).pValue.toPrecision(digits))).toBe(expected);
   });
 
-  it("depends on what there is now, whatever the buckets were", () => {
+  it("depends only on the totals, not on the buckets", () => {
     fc.assert(
       fc.property(anyExperiment.filter(hasIdentities), ({ shares, buckets }) => {
         const totals = shares.map((_, index) => sum(buckets.map((bucket) => bucket[index] ?? 0)));
@@ -65,14 +65,14 @@ describe("the chi-square p-value", () => {
     );
   });
 
-  it("is 1 where the split is exact", () => {
+  it("is 1 for an exact split", () => {
     expect(testSampleRatio([0.25, 0.75], [[25], [75]]).pValue).toBe(1);
   });
 });
 
-describe("the tail of chi-square", () => {
-  // NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.4, by degrees of freedom. A value given to three decimals is
-  // that of the probability at most half of the last of them from where it stands.
+describe("chiSquareTail", () => {
+  // NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.4, by degrees of freedom. The values are rounded to three
+  // decimals, so the exact one is within 0.0005.
   const UPPER = [0.1, 0.05, 0.025, 0.01, 0.001];
   const LOWER = [0.9, 0.95, 0.975, 0.99, 0.999];
   it.each([
@@ -88,7 +88,7 @@ describe("the tail of chi-square", () => {
     { degrees: 1, tails: LOWER, values: [0.016, 0.004, 0.001, 0, 0] },
     { degrees: 10, tails: LOWER, values: [4.865, 3.94, 3.247, 2.558, 1.479] },
     { degrees: 100, tails: LOWER, values: [82.358, 77.929, 74.222, 70.065, 61.918] },
-  ])("of $degrees degrees is $tails at the published $values", ({ degrees, tails, values }) => {
+  ])("is $tails at the published values $values for $degrees degrees of freedom", ({ degrees, tails, values }) => {
     for (const [index, value] of values.entries()) {
       expect(chiSquareTail(Math.max(value - 0.0005, 0), degrees)).toBeGreaterThanOrEqual(tails[index] ?? Number.NaN);
       expect(chiSquareTail(value + 0.0005, degrees)).toBeLessThanOrEqual(tails[index] ?? Number.NaN);
@@ -126,19 +126,22 @@ describe("the tail of chi-square", () => {
     [999, 998, 0.502977197311927],
     [999, 1500, 8.51313565549161e-23],
     [999, 3580, 1.83426885222056e-286],
-  ])("of %d degrees at %d is %d to a part in 1e12", (degrees, x, expected) => {
-    expect(relative(chiSquareTail(x, degrees), expected)).toBeLessThanOrEqual(1e-12);
-  });
+  ])(
+    "has a relative error of at most 1e-12 for %d degrees of freedom at %d, where it is %d",
+    (degrees, x, expected) => {
+      expect(relativeError(chiSquareTail(x, degrees), expected)).toBeLessThanOrEqual(1e-12);
+    },
+  );
 
-  it("falls from 1 as x grows, through both ways to compute it", () => {
+  it("decreases from 1 as x grows, across both methods of computation", () => {
     const anyX = fc.oneof(fc.double({ min: 0, max: 3000, noNaN: true }), fc.double({ min: 0, noNaN: true }));
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), anyX, anyX, (degrees, a, b) => {
-        const [less, more] = [chiSquareTail(Math.min(a, b), degrees), chiSquareTail(Math.max(a, b), degrees)];
-        expect(less).toBeLessThanOrEqual(1);
-        expect(more).toBeGreaterThanOrEqual(Number.MIN_VALUE);
-        // Where both are the same number but for the last digits.
-        expect(more).toBeLessThanOrEqual(less * (1 + 1e-12));
+        const [tail, furtherTail] = [chiSquareTail(Math.min(a, b), degrees), chiSquareTail(Math.max(a, b), degrees)];
+        expect(tail).toBeLessThanOrEqual(1);
+        expect(furtherTail).toBeGreaterThanOrEqual(Number.MIN_VALUE);
+        // Nearly equal x may differ in the last digits only.
+        expect(furtherTail).toBeLessThanOrEqual(tail * (1 + 1e-12));
       }),
       { seed, numRuns: 1000 },
     );
@@ -146,8 +149,8 @@ describe("the tail of chi-square", () => {
   });
 });
 
-describe("the Bayes factor", () => {
-  // By mpmath 1.3 with 60 digits, of the exact shares p, with c = 10000 and N the sum of the counts n:
+describe("logBayesFactor", () => {
+  // By mpmath 1.3 with 60 digits, for the exact shares p, c = 10000 and the sum N of the counts n:
   // loggamma(c) - loggamma(c + N) + sum(loggamma(c * p + n) - loggamma(c * p) - n * log(p)).
   it.each([
     { weights: [1, 1], counts: [50, 50], expected: -0.00497541295133529 },
@@ -169,30 +172,35 @@ describe("the Bayes factor", () => {
     { weights: [0.1, 0.2, 0.7], counts: [9_968_377, 20_044_721, 69_916_334], expected: 115.907951623694 },
     { weights: [1, 1, 1], counts: [1_601, 5_065, 1_601], expected: 624.8781407236 },
     { weights: [5, 3, 2], counts: [5, 3, 2], expected: -0.000999578033159827 },
-  ])("of $counts in shares of $weights is exp($expected) to a part in 1e10", ({ weights, counts, expected }) => {
-    expect(relative(Math.exp(expected - logBayesFactor(sharesOf(weights), counts)), 1)).toBeLessThanOrEqual(1e-10);
+  ])("is $expected for $counts with the weights $weights, to 1e-10 of the factor", ({ weights, counts, expected }) => {
+    expect(relativeError(Math.exp(expected - logBayesFactor(sharesOf(weights), counts)), 1)).toBeLessThanOrEqual(1e-10);
   });
 
   it.each([
-    { split: "even", weight: () => 1, count: (i: number) => 1_000_000 + (i % 7) * 200, expected: -447.939919561808 },
     {
-      split: "in steps",
+      split: "an even split",
+      weight: () => 1,
+      count: (i: number) => 1_000_000 + (i % 7) * 200,
+      expected: -447.939919561808,
+    },
+    {
+      split: "shares in steps",
       weight: (i: number) => i + 1,
       count: (i: number) => 20 * (i + 1) + (i % 5) * 3,
       expected: -116.783567946686,
     },
     {
-      split: "even but for an empty one",
+      split: "one empty variant",
       weight: () => 1,
       count: (i: number) => (i === 0 ? 0 : 101),
       expected: -3.32022549739784,
     },
-  ])("of 100 variants, $split, is exp($expected) to a part in 1e10", ({ weight, count, expected }) => {
+  ])("is $expected for 100 variants with $split, to 1e-10 of the factor", ({ weight, count, expected }) => {
     const actual = logBayesFactor(sharesOf(repeated(100, weight)), repeated(100, count));
-    expect(relative(Math.exp(expected - actual), 1)).toBeLessThanOrEqual(1e-10);
+    expect(relativeError(Math.exp(expected - actual), 1)).toBeLessThanOrEqual(1e-10);
   });
 
-  it("is a fair bet: whatever came so far, the next identity does not change it on average", () => {
+  it("is a martingale: the next identity leaves the expected factor unchanged", () => {
     fc.assert(
       fc.property(anyExperiment, ({ shares, buckets }) => {
         const counts = shares.map((_, index) => sum(buckets.map((bucket) => bucket[index] ?? 0)));
@@ -201,7 +209,7 @@ describe("the Bayes factor", () => {
           const then = counts.map((count, index) => (index === variant ? count + 1 : count));
           return share * Math.exp(logBayesFactor(shares, then) - now);
         });
-        expect(relative(sum(next), 1)).toBeLessThanOrEqual(1e-9);
+        expect(relativeError(sum(next), 1)).toBeLessThanOrEqual(1e-9);
       }),
       { seed },
     );
@@ -209,8 +217,8 @@ describe("the Bayes factor", () => {
   });
 });
 
-describe("the sequential p-value", () => {
-  // By mpmath as above, at the smallest of 1 / factor so far.
+describe("testSampleRatio › sequentialPValue", () => {
+  // By mpmath as above: the minimum of 1 / factor so far.
   it.each([
     {
       weights: [1, 1],
@@ -232,15 +240,15 @@ describe("the sequential p-value", () => {
         { added: [900, 500, 500], expected: 0.260336283616565 },
       ],
     },
-  ])("is the smallest over the buckets so far, of $weights", ({ weights, buckets }) => {
+  ])("is the minimum over the buckets so far, with the weights $weights", ({ weights, buckets }) => {
     for (const [index, { expected }] of buckets.entries()) {
       const soFar = buckets.slice(0, index + 1).map(({ added }) => added);
       const { sequentialPValue } = testSampleRatio(sharesOf(weights), byVariant(weights.length, soFar));
-      expect(relative(sequentialPValue, expected)).toBeLessThanOrEqual(1e-12);
+      expect(relativeError(sequentialPValue, expected)).toBeLessThanOrEqual(1e-12);
     }
   });
 
-  it("is 1 where nothing speaks against the split, and while nobody has come", () => {
+  it("is 1 for a fair split, and without identities", () => {
     expect(
       testSampleRatio(
         [0.5, 0.5],
@@ -254,7 +262,7 @@ describe("the sequential p-value", () => {
     expect(testSampleRatio([0.5, 0.5], [[], []])).toEqual({ pValue: 1, sequentialPValue: 1 });
   });
 
-  it("is not raised by a return to balance", () => {
+  it("stays low when the split returns to balance", () => {
     const { pValue, sequentialPValue } = testSampleRatio(
       [0.5, 0.5],
       [
@@ -267,7 +275,7 @@ describe("the sequential p-value", () => {
     expect(sequentialPValue).toBeLessThan(1e-10);
   });
 
-  it("looks at the ends of buckets only", () => {
+  it("is evaluated only at the ends of buckets", () => {
     const atOnce = testSampleRatio([0.5, 0.5], [[1000], [1000]]);
     expect(atOnce.sequentialPValue).toBe(1);
     expect(
@@ -281,31 +289,31 @@ describe("the sequential p-value", () => {
     ).toBeLessThan(1e-10);
   });
 
-  it("is that of the worst end of a bucket, and never rises as buckets are added", () => {
+  it("is the minimum over the ends of buckets, and never rises", () => {
     fc.assert(
       fc.property(anyExperiment, ({ shares, buckets }) => {
         const counts = shares.map(() => 0);
-        let smallest = 1;
+        let minimum = 1;
         for (const [index, bucket] of buckets.entries()) {
           for (const [variant, added] of bucket.entries()) counts[variant] = (counts[variant] ?? 0) + added;
-          smallest = Math.min(smallest, Math.max(Math.exp(-logBayesFactor(shares, counts)), Number.MIN_VALUE));
+          minimum = Math.min(minimum, Math.max(Math.exp(-logBayesFactor(shares, counts)), Number.MIN_VALUE));
           const soFar = byVariant(shares.length, buckets.slice(0, index + 1));
-          expect(testSampleRatio(shares, soFar).sequentialPValue).toBe(smallest);
+          expect(testSampleRatio(shares, soFar).sequentialPValue).toBe(minimum);
         }
       }),
       { seed },
     );
   });
 
-  it("does not mind buckets in which nobody came", () => {
+  it("ignores empty buckets", () => {
     fc.assert(
-      fc.property(anyExperiment, fc.nat(), ({ shares, buckets }, place) => {
-        const quiet = buckets.toSpliced(
-          place % (buckets.length + 1),
+      fc.property(anyExperiment, fc.nat(), ({ shares, buckets }, position) => {
+        const withEmptyBucket = buckets.toSpliced(
+          position % (buckets.length + 1),
           0,
           shares.map(() => 0),
         );
-        expect(testSampleRatio(shares, byVariant(shares.length, quiet))).toEqual(
+        expect(testSampleRatio(shares, byVariant(shares.length, withEmptyBucket))).toEqual(
           testSampleRatio(shares, byVariant(shares.length, buckets)),
         );
       }),
@@ -314,8 +322,8 @@ describe("the sequential p-value", () => {
   });
 });
 
-describe("both p-values", () => {
-  it("are the same in whatever order the variants are", () => {
+describe("testSampleRatio › both p-values", () => {
+  it("do not depend on the order of the variants", () => {
     const experimentAndOrder = anyExperiment.filter(hasIdentities).chain((experiment) => {
       const indexes = experiment.shares.map((_, index) => index);
       const order = fc.shuffledSubarray(indexes, { minLength: indexes.length });
@@ -326,7 +334,7 @@ describe("both p-values", () => {
         const reordered = (row: readonly number[]) => order.map((index) => row[index] ?? Number.NaN);
         const one = testSampleRatio(shares, byVariant(shares.length, buckets));
         const other = testSampleRatio(reordered(shares), byVariant(shares.length, buckets.map(reordered)));
-        // Numbers that are hardly more than 0 have fewer digits.
+        // Numbers close to Number.MIN_VALUE have fewer digits.
         for (const [a, b] of [
           [one.pValue, other.pValue],
           [one.sequentialPValue, other.sequentialPValue],
@@ -339,16 +347,16 @@ describe("both p-values", () => {
   });
 
   it.each([
-    { what: "nobody of a billion in one half", weights: [1, 1], counts: [0, 1e9] },
-    { what: "a billion where one in a million should be", weights: [1, 999_999], counts: [1e9, 0] },
-    { what: "a billion where hardly any should be", weights: [1e308, 1e-308], counts: [0, 1e9] },
-    { what: "as many as a number holds", weights: [1, 1], counts: [0, Number.MAX_SAFE_INTEGER] },
+    { split: "an empty variant beside a billion", weights: [1, 1], counts: [0, 1e9] },
+    { split: "a billion in a variant with a share of 1e-6", weights: [1, 999_999], counts: [1e9, 0] },
+    { split: "a billion in a variant with the minimum share", weights: [1e308, 1e-308], counts: [0, 1e9] },
+    { split: "the largest safe integer in one variant", weights: [1, 1], counts: [0, Number.MAX_SAFE_INTEGER] },
     {
-      what: "a billion in one of 100 variants",
+      split: "a billion in one of 100 variants",
       weights: repeated(100, () => 1),
       counts: [1e9, ...repeated(99, () => 0)],
     },
-  ])("are the smallest number and never 0: $what", ({ weights, counts }) => {
+  ])("are the smallest positive number, not 0, for $split", ({ weights, counts }) => {
     expect(
       testSampleRatio(
         sharesOf(weights),
@@ -360,7 +368,7 @@ describe("both p-values", () => {
     });
   });
 
-  it("are numbers from just above 0 to 1 for all weights and counts", () => {
+  it("are above 0 and at most 1 for all weights and counts", () => {
     const weight = fc.oneof(
       fc.constantFrom(Number.MIN_VALUE, 1e-320, 1e-308, 1e-9, 1, 1e9, 1e308, Number.MAX_VALUE),
       fc.double({ min: Number.MIN_VALUE, max: Number.MAX_VALUE, noNaN: true }),
@@ -385,14 +393,14 @@ describe("both p-values", () => {
   });
 });
 
-describe("what is no number", () => {
-  it("comes out as such, instead of being computed for ever", () => {
+describe("chiSquareTail and logBayesFactor", () => {
+  it("return NaN for NaN instead of looping forever", () => {
     expect(chiSquareTail(Number.NaN, 1)).toBeNaN();
     expect(logBayesFactor([0.5, 0.5], [Number.NaN, 1])).toBeNaN();
   });
 });
 
-describe("shares", () => {
+describe("sharesOf", () => {
   it.each([
     { weights: [50, 50], expected: [0.5, 0.5] },
     { weights: [3, 1], expected: [0.75, 0.25] },
@@ -401,11 +409,11 @@ describe("shares", () => {
     { weights: [Number.MIN_VALUE, Number.MIN_VALUE], expected: [0.5, 0.5] },
     { weights: [Number.MIN_VALUE, 3 * Number.MIN_VALUE], expected: [0.25, 0.75] },
     { weights: [7], expected: [1] },
-  ])("of the weights $weights are $expected", ({ weights, expected }) => {
+  ])("returns $expected for the weights $weights", ({ weights, expected }) => {
     expect(sharesOf(weights)).toEqual(expected);
   });
 
-  it("of a weight too small beside another are still above 0", () => {
+  it("returns a share above 0 for a tiny weight beside a large one", () => {
     const [small = 0, large] = sharesOf([1e-308, 1e308]);
     expect(small).toBeGreaterThan(0);
     expect(10_000 * small).toBeLessThan(1e-200);

@@ -22,7 +22,7 @@ type Exposures = {
   };
 };
 
-function answer(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
+function exposuresJson(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
   return serialise(summarise(counts, window, configured), unchecked);
 }
 
@@ -30,7 +30,7 @@ function read(json: string): Exposures {
   return JSON.parse(json);
 }
 
-/** What an object of the answer holds; a Map, because its keys may be any text. */
+/** The entries of an object in the JSON; in a Map, because its keys may be any text. */
 const entries = (object: Record<string, number>) => new Map(Object.entries(object));
 const sum = (object: Record<string, number>) => Object.values(object).reduce((total, number) => total + number, 0);
 
@@ -38,7 +38,7 @@ function counted(variant: string, hour: number, identities: number): ExposureCou
   return { multiple: false, variant, bucket: FROM + hour * HOUR, identities };
 }
 
-/** Keys that an object literal, a sort or a JSON writer written carelessly would lose, reorder or break. */
+/** Keys that a careless object literal, sort or JSON writer would lose, reorder or break. */
 const AWKWARD = [
   "__proto__",
   "constructor",
@@ -96,15 +96,15 @@ const anyInput = fc
     return fc.record({ window: fc.constant(window), configured: fc.constant(configured), counts });
   });
 
-describe("an exposures summary", () => {
-  it("has the documented shape, with new and cumulative identities in each bucket", () => {
+describe("summarise and serialise", () => {
+  it("return the documented shape, with new and cumulative identities in each bucket", () => {
     const counts = [
       counted("control", 0, 9),
       counted("treatment", 0, 11),
       counted("control", 2, 1),
       { multiple: true, identities: 7 } as const,
     ];
-    const json = answer(counts, { from: FROM, to: FROM + 3 * HOUR }, ["control", "treatment"]);
+    const json = exposuresJson(counts, { from: FROM, to: FROM + 3 * HOUR }, ["control", "treatment"]);
     expect(JSON.parse(json)).toEqual({
       total_identities: 21,
       excluded_identities: 7,
@@ -133,8 +133,8 @@ describe("an exposures summary", () => {
     });
   });
 
-  it("puts its keys in the documented order", () => {
-    const json = answer([], { from: FROM, to: FROM + HOUR }, ["a"]);
+  it("write the keys in the documented order", () => {
+    const json = exposuresJson([], { from: FROM, to: FROM + HOUR }, ["a"]);
     expect(json).toBe(
       '{"total_identities":0,"excluded_identities":0,"variants":{"a":0},' +
         '"health":{"status":"healthy","checks":[]},"timeseries":{"granularity":"hour",' +
@@ -142,30 +142,30 @@ describe("an exposures summary", () => {
     );
   });
 
-  it("counts identities of several variants as excluded and nowhere else", () => {
+  it("count identities with several variants only as excluded", () => {
     const excluded: ExposureCount[] = [
       { multiple: true, identities: 3 },
       { multiple: true, identities: 4 },
     ];
-    const exposures = read(answer(excluded, { from: FROM, to: FROM + HOUR }, ["a"]));
+    const exposures = read(exposuresJson(excluded, { from: FROM, to: FROM + HOUR }, ["a"]));
     expect(exposures).toMatchObject({ total_identities: 0, excluded_identities: 7, variants: { a: 0 } });
     expect(exposures.timeseries.points.map((point) => point.cumulative_identities)).toEqual([{ a: 0 }]);
   });
 
-  it("keeps a variant that is really called $multiple apart from the excluded", () => {
+  it("distinguish a variant named $multiple from excluded identities", () => {
     const counts = [counted("$multiple", 0, 5), { multiple: true, identities: 2 } as const];
-    const exposures = read(answer(counts, { from: FROM, to: FROM + HOUR }, []));
+    const exposures = read(exposuresJson(counts, { from: FROM, to: FROM + HOUR }, []));
     expect(exposures).toMatchObject({ total_identities: 5, excluded_identities: 2, variants: { $multiple: 5 } });
   });
 
-  it("gives configured variants without identities zeros in every bucket", () => {
-    const exposures = read(answer([counted("a", 1, 2)], { from: FROM, to: FROM + 2 * HOUR }, ["a", "idle"]));
+  it("write zeros in every bucket for a configured variant without identities", () => {
+    const exposures = read(exposuresJson([counted("a", 1, 2)], { from: FROM, to: FROM + 2 * HOUR }, ["a", "idle"]));
     expect(exposures.variants).toEqual({ a: 2, idle: 0 });
     expect(exposures.timeseries.points.map((point) => point.new_identities["idle"])).toEqual([0, 0]);
     expect(exposures.timeseries.points.map((point) => point.cumulative_identities["idle"])).toEqual([0, 0]);
   });
 
-  it("is one number a bucket for each variant, as data, too", () => {
+  it("return one number per bucket for each variant", () => {
     const { variants } = summarise([counted("seen", 1, 2)], { from: FROM, to: FROM + 3 * HOUR }, ["idle"]);
     expect([...variants]).toEqual([
       ["idle", { total: 0, added: [0, 0, 0] }],
@@ -173,58 +173,60 @@ describe("an exposures summary", () => {
     ]);
   });
 
-  it("gives every bucket of an empty warehouse its zeros", () => {
-    const exposures = read(answer([], { from: FROM, to: FROM + 10 * DAY }, ["a", "b"]));
+  it("write zeros in every bucket without counts", () => {
+    const exposures = read(exposuresJson([], { from: FROM, to: FROM + 10 * DAY }, ["a", "b"]));
     expect(exposures.timeseries.granularity).toBe("day");
     expect(exposures.timeseries.points).toHaveLength(10);
     for (const point of exposures.timeseries.points) expect(point.new_identities).toEqual({ a: 0, b: 0 });
   });
 
-  it("has buckets without variants when none is configured or seen", () => {
-    const exposures = read(answer([], { from: FROM, to: FROM + HOUR }, []));
+  it("write buckets without variants if none is configured or seen", () => {
+    const exposures = read(exposuresJson([], { from: FROM, to: FROM + HOUR }, []));
     expect(exposures.variants).toEqual({});
     expect(exposures.timeseries.points).toEqual([
       { bucket: "2026-06-01T00:00:00.000Z", new_identities: {}, cumulative_identities: {} },
     ]);
   });
 
-  it("has no points, and still every configured variant, for an empty window", () => {
-    const exposures = read(answer([], { from: FROM, to: FROM }, ["a"]));
+  it("write no points, but every configured variant, for an empty window", () => {
+    const exposures = read(exposuresJson([], { from: FROM, to: FROM }, ["a"]));
     expect(exposures).toMatchObject({ total_identities: 0, variants: { a: 0 }, timeseries: { points: [] } });
   });
 
-  it("keeps configured variants in their order and appends those seen besides them, sorted", () => {
+  it("keep configured variants in order and append unconfigured ones, sorted", () => {
     const counts = ["b", "zebra", "Ärger", "a", "10", "9"].map((variant) => counted(variant, 0, 1));
-    const json = answer(counts, { from: FROM, to: FROM + HOUR }, ["b", "9", "idle"]);
+    const json = exposuresJson(counts, { from: FROM, to: FROM + HOUR }, ["b", "9", "idle"]);
     const written = '{"b":1,"9":1,"idle":0,"10":1,"a":1,"zebra":1,"Ärger":1}';
     expect(json).toContain(`"variants":${written},"health"`);
     expect(json).toContain(`"new_identities":${written},"cumulative_identities":${written}`);
   });
 
-  it("adds up several counts of one variant and bucket", () => {
+  it("add up several counts of one variant and bucket", () => {
     const counts = [counted("a", 0, 1), counted("a", 0, 2), counted("a", 1, 4)];
-    const exposures = read(answer(counts, { from: FROM, to: FROM + 2 * HOUR }, []));
+    const exposures = read(exposuresJson(counts, { from: FROM, to: FROM + 2 * HOUR }, []));
     expect(exposures.timeseries.points.map((point) => point.new_identities)).toEqual([{ a: 3 }, { a: 4 }]);
     expect(exposures.total_identities).toBe(7);
   });
 
-  it("takes the first bucket from where the window's first hour begins, not from started_at itself", () => {
-    const exposures = read(answer([counted("a", 0, 1)], { from: FROM + 59 * 60_000, to: FROM + 61 * 60_000 }, []));
+  it("start the first bucket at the hour, not at the start of the window", () => {
+    const exposures = read(
+      exposuresJson([counted("a", 0, 1)], { from: FROM + 59 * 60_000, to: FROM + 61 * 60_000 }, []),
+    );
     expect(exposures.timeseries.points.map(({ bucket, new_identities }) => [bucket, new_identities])).toEqual([
       ["2026-06-01T00:00:00.000Z", { a: 1 }],
       ["2026-06-01T01:00:00.000Z", { a: 0 }],
     ]);
   });
 
-  it("leaves the counts and the configured keys it was given as they are", () => {
+  it("do not modify the counts and the configured keys", () => {
     const counts = Object.freeze([Object.freeze(counted("b", 0, 1)), Object.freeze(counted("a", 0, 1))]);
-    expect(() => answer(counts, { from: FROM, to: FROM + HOUR }, Object.freeze(["z"]))).not.toThrow();
+    expect(() => exposuresJson(counts, { from: FROM, to: FROM + HOUR }, Object.freeze(["z"]))).not.toThrow();
   });
 
-  it("never disagrees with itself: the total, the sum of variants and the last cumulative point are one number", () => {
+  it("agree on the total, the sum of the variants and the last cumulative point", () => {
     fc.assert(
       fc.property(anyInput, ({ window, configured, counts }) => {
-        const exposures = read(answer(counts, window, configured));
+        const exposures = read(exposuresJson(counts, window, configured));
         const { points } = exposures.timeseries;
         const identities = (multiple: boolean) =>
           counts.filter((count) => count.multiple === multiple).reduce((total, count) => total + count.identities, 0);
@@ -238,27 +240,27 @@ describe("an exposures summary", () => {
     );
   });
 
-  it("is gap-free: every bucket follows the one before and has every variant, cumulative counts carried forward", () => {
+  it("write consecutive buckets with every variant, and carry cumulative counts forward", () => {
     fc.assert(
       fc.property(anyInput, ({ window, configured, counts }) => {
-        const { variants, timeseries } = read(answer(counts, window, configured));
+        const { variants, timeseries } = read(exposuresJson(counts, window, configured));
         const keys = new Set(Object.keys(variants));
         const seen = counts.flatMap((count) => (count.multiple ? [] : [count.variant]));
         expect(keys).toEqual(new Set([...configured, ...seen]));
         const { first, size, count } = bucketsOf(window);
         expect(timeseries.points).toHaveLength(count);
-        const before = new Map([...keys].map((key) => [key, 0]));
+        const cumulative = new Map([...keys].map((key) => [key, 0]));
         timeseries.points.forEach(({ bucket, new_identities, cumulative_identities }, index) => {
           expect(Date.parse(bucket)).toBe(first + index * size);
           const added = entries(new_identities);
-          for (const key of keys) before.set(key, (before.get(key) ?? 0) + (added.get(key) ?? Number.NaN));
-          expect(entries(cumulative_identities)).toEqual(before);
+          for (const key of keys) cumulative.set(key, (cumulative.get(key) ?? 0) + (added.get(key) ?? Number.NaN));
+          expect(entries(cumulative_identities)).toEqual(cumulative);
         });
       }),
     );
   });
 
-  it("is the same, byte by byte, in whatever order the same counts come", () => {
+  it("return the same bytes for any order of the counts", () => {
     const shuffled = anyInput.chain(({ window, configured, counts }) =>
       fc.record({
         window: fc.constant(window),
@@ -269,7 +271,7 @@ describe("an exposures summary", () => {
     );
     fc.assert(
       fc.property(shuffled, ({ window, configured, counts, reordered }) => {
-        expect(answer(reordered, window, configured)).toBe(answer(counts, window, configured));
+        expect(exposuresJson(reordered, window, configured)).toBe(exposuresJson(counts, window, configured));
       }),
     );
   });
@@ -278,9 +280,9 @@ describe("an exposures summary", () => {
 describe("a variant's key", () => {
   const window = { from: FROM, to: FROM + 2 * HOUR };
 
-  it.each(AWKWARD.map((key) => ({ key, name: JSON.stringify(key) })))("may be $name", ({ key }) => {
+  it.each(AWKWARD.map((key) => ({ key, name: JSON.stringify(key) })))("is preserved if it is $name", ({ key }) => {
     for (const configured of [[key, "other"], []]) {
-      const exposures = read(answer([counted(key, 1, 3)], window, configured));
+      const exposures = read(exposuresJson([counted(key, 1, 3)], window, configured));
       const rest = configured.length === 0 ? [] : [["other", 0] as const];
       expect(entries(exposures.variants)).toEqual(new Map([[key, 3], ...rest]));
       const [first, second] = exposures.timeseries.points;
@@ -290,17 +292,17 @@ describe("a variant's key", () => {
     }
   });
 
-  it("may be any of these at once", () => {
+  it("is preserved beside all other awkward keys", () => {
     const counts = AWKWARD.map((key, index) => counted(key, index % 2, index + 1));
-    const exposures = read(answer(counts, window, AWKWARD.slice(0, 5)));
+    const exposures = read(exposuresJson(counts, window, AWKWARD.slice(0, 5)));
     expect(entries(exposures.variants)).toEqual(new Map(AWKWARD.map((key, index) => [key, index + 1])));
   });
 
-  it("may be any text: what is written reads back as it was", () => {
+  it("is preserved for any text", () => {
     fc.assert(
       fc.property(fc.uniqueArray(anyKey, { maxLength: 12 }), (keys) => {
         const counts = keys.map((key, index) => counted(key, 0, index + 1));
-        const exposures = read(answer(counts, window, keys.slice(0, 3)));
+        const exposures = read(exposuresJson(counts, window, keys.slice(0, 3)));
         expect(entries(exposures.variants)).toEqual(new Map(keys.map((key, index) => [key, index + 1])));
       }),
     );

@@ -8,7 +8,7 @@ import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts
 
 const NOW = Date.UTC(2026, 5, 1);
 const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
-const news = {
+const summary = {
   ...{ asOf: NOW, computedAt: NOW, isFinal: false, exposures: "{}" },
   healthHistory: { window: { last: 1, alerted: 1 } },
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
@@ -23,32 +23,32 @@ beforeEach(async () => {
 
 const rowsOf = (table: string) => runOnPrimary(database, { sql: `SELECT * FROM ${table}`, values: [] });
 
-async function basis() {
+async function getBasis() {
   const found = await getRefreshBasis(database, "some");
-  if (found === null) throw new Error("gone");
+  if (found === null) throw new Error("The experiment is missing.");
   return found;
 }
 
-describe("an alert", () => {
-  it("is stored with the numbers that it speaks of", async () => {
-    expect(await saveSummary(database, await basis(), news)).toBe(true);
+describe("saveSummary", () => {
+  it("stores alerts and the health history with the numbers", async () => {
+    expect(await saveSummary(database, await getBasis(), summary)).toBe(true);
     expect(await rowsOf("alerts")).toMatchObject([{ id: "msg_1", experiment_id: "some", failures: 0, due_at: NOW }]);
-    expect((await basis()).healthHistory).toEqual(news.healthHistory);
+    expect((await getBasis()).healthHistory).toEqual(summary.healthHistory);
   });
 
-  it("is not stored if the numbers are not, because they are another definition's", async () => {
-    const before = await basis();
+  it("stores no alert if the definition has changed", async () => {
+    const basis = await getBasis();
     await putExperiment(database, { ...experiment, featureName: "b", startedAt: NOW - 1000 }, null, NOW);
-    expect(await saveSummary(database, before, news)).toBe(false);
+    expect(await saveSummary(database, basis, summary)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
     expect(await rowsOf("health_watches")).toEqual([]);
   });
 
-  it("is not stored if the numbers are not, because newer ones are there", async () => {
-    const before = await basis();
-    await saveSummary(database, before, { ...news, asOf: NOW + 1, alerts: [], healthHistory: {} });
-    expect(await saveSummary(database, before, news)).toBe(false);
+  it("stores no alert if newer numbers exist", async () => {
+    const basis = await getBasis();
+    await saveSummary(database, basis, { ...summary, asOf: NOW + 1, alerts: [], healthHistory: {} });
+    expect(await saveSummary(database, basis, summary)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
-    expect((await basis()).healthHistory).toEqual({});
+    expect((await getBasis()).healthHistory).toEqual({});
   });
 });

@@ -8,7 +8,7 @@ import { migrate } from "../../src/store/migrations.ts";
 
 const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
-/** Rows that each version of the database may hold, by the migration after which they may. Whoever adds one adds here. */
+/** Sample rows by the migration that makes them possible. Each new table needs some. */
 const rowsAfter: Record<string, string[]> = {
   "0001_experiments.sql": [
     `INSERT INTO experiments (id, name, environment_key, feature_name, variants, started_at, ended_at, created_at,
@@ -59,16 +59,16 @@ async function tablesOf(database: Database): Promise<string[]> {
   return names.filter((name) => name !== "d1_migrations").sort();
 }
 
-async function contentOf(database: Database): Promise<Map<string, Row[]>> {
-  const content = new Map<string, Row[]>();
+async function rowsByTable(database: Database): Promise<Map<string, Row[]>> {
+  const rows = new Map<string, Row[]>();
   for (const table of await tablesOf(database))
-    content.set(table, await runOnPrimary(database, { sql: `SELECT * FROM ${table} ORDER BY 1`, values: [] }));
-  return content;
+    rows.set(table, await runOnPrimary(database, { sql: `SELECT * FROM ${table} ORDER BY 1`, values: [] }));
+  return rows;
 }
 
-describe.each(databases)("a filled database of an earlier version, $name", ({ open }) => {
+describe.each(databases)("migrate, in $name with rows of an earlier version", ({ open }) => {
   it.each(shipped.map(({ name }, index) => ({ name, version: index + 1 })))(
-    "keeps every row and value when all that follows $name is applied",
+    "keeps every row when the migrations after $name are applied",
     async ({ version }) => {
       const opened = await open();
       close = opened.close;
@@ -76,11 +76,11 @@ describe.each(databases)("a filled database of an earlier version, $name", ({ op
       await migrate(database, shipped.slice(0, version));
       for (const { name } of shipped.slice(0, version))
         for (const sql of rowsAfter[name] ?? []) await runOnPrimary(database, { sql, values: [] });
-      const before = await contentOf(database);
-      for (const [table, rows] of before) expect(rows.length, `${table} is filled`).toBeGreaterThan(0);
+      const before = await rowsByTable(database);
+      for (const [table, rows] of before) expect(rows.length, `${table} has rows`).toBeGreaterThan(0);
 
       await migrate(database, shipped);
-      const after = await contentOf(database);
+      const after = await rowsByTable(database);
       for (const [table, rows] of before)
         expect(after.get(table)).toEqual(rows.map((row) => expect.objectContaining(row)));
     },

@@ -13,11 +13,11 @@ let sqlite: DatabaseSync;
 let database: Database;
 beforeEach(() => {
   sqlite = new DatabaseSync(":memory:");
-  database = openSqlite(sqlite);
+  database = databaseOf(sqlite);
 });
 
-/** SQLite in this process, as the product sees a database. */
-function openSqlite(sqlite: DatabaseSync): Database {
+/** Wraps an SQLite database of this process. */
+function databaseOf(sqlite: DatabaseSync): Database {
   const run = ({ sql, values }: Statement): Row[] => sqlite.prepare(sql).all(...values);
   return {
     read: async (statement) => run(statement),
@@ -36,11 +36,11 @@ function openSqlite(sqlite: DatabaseSync): Database {
 }
 
 const schema = (of = sqlite) => of.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name").all();
-const record = () => sqlite.prepare("SELECT * FROM d1_migrations ORDER BY id").all();
-const applied = () => record().map((row) => row["name"]);
+const appliedRows = () => sqlite.prepare("SELECT * FROM d1_migrations ORDER BY id").all();
+const applied = () => appliedRows().map((row) => row["name"]);
 
-describe("migrating D1", () => {
-  it("applies every shipped migration, in the order of their names", async () => {
+describe("migrate", () => {
+  it("applies every shipped migration in the order of names", async () => {
     await migrate(database, [...shipped].reverse());
     expect(shipped.length).toBeGreaterThan(0);
     expect(applied()).toEqual(shipped.map(({ name }) => name));
@@ -48,39 +48,39 @@ describe("migrating D1", () => {
     expect(tables).toEqual(expect.arrayContaining(["experiments", "webhook_deliveries"]));
   });
 
-  it("makes of the shipped files what SQLite itself makes of each as a whole", async () => {
+  it("creates the same schema as SQLite does from the whole files", async () => {
     await migrate(database, shipped);
     const whole = new DatabaseSync(":memory:");
     for (const { sql } of shipped) whole.exec(sql);
-    const wranglers = /d1_migrations|sqlite_sequence/;
-    const objects = (of: DatabaseSync) => schema(of).filter(({ name }) => !wranglers.test(String(name)));
+    const bookkeeping = /d1_migrations|sqlite_sequence/;
+    const objects = (of: DatabaseSync) => schema(of).filter(({ name }) => !bookkeeping.test(String(name)));
     expect(objects(sqlite)).toEqual(objects(whole));
   });
 
-  it("changes nothing the second time, and keeps what is stored", async () => {
+  it("changes nothing when it runs again", async () => {
     await migrate(database, shipped);
     sqlite.exec("INSERT INTO webhook_deliveries (id, received_at, receipt) VALUES ('w', 1, 'r')");
-    const before = [schema(), record()];
+    const before = [schema(), appliedRows()];
     await migrate(database, shipped);
-    expect([schema(), record()]).toEqual(before);
+    expect([schema(), appliedRows()]).toEqual(before);
     expect(sqlite.prepare("SELECT id FROM webhook_deliveries").all()).toEqual([{ id: "w" }]);
   });
 
-  it("applies only what has been added since, after what was there", async () => {
+  it("applies only the migrations added since the last run", async () => {
     await migrate(database, shipped);
     const added = { name: "9999_added.sql", sql: "CREATE TABLE added (id TEXT);" };
     await migrate(database, [added, ...shipped]);
     expect(applied()).toEqual([...shipped.map(({ name }) => name), added.name]);
   });
 
-  it("applies one of two in a row before the other, because the second builds on the first", async () => {
+  it("applies a migration before the next one that depends on it", async () => {
     const first = { name: "0001_a.sql", sql: "CREATE TABLE a (id TEXT);" };
     const second = { name: "0002_b.sql", sql: "ALTER TABLE a ADD COLUMN name TEXT;" };
     await migrate(database, [second, first]);
     expect(applied()).toEqual([first.name, second.name]);
   });
 
-  it("leaves nothing of a migration that fails halfway, and applies it when it has been put right", async () => {
+  it("rolls back a migration that fails halfway, and applies it once corrected", async () => {
     const bad = { name: "0001_bad.sql", sql: "CREATE TABLE half (id TEXT);\nCREATE TABLE half (id TEXT);\n" };
     await expect(migrate(database, [bad])).rejects.toThrow("half");
     expect(applied()).toEqual([]);
@@ -89,39 +89,39 @@ describe("migrating D1", () => {
     expect(applied()).toEqual([bad.name]);
   });
 
-  it("takes a semicolon inside a text or a comment for what it is", async () => {
+  it("does not split statements at a semicolon inside a string or a comment", async () => {
     const sql = "CREATE TABLE notes (note TEXT); \n\nINSERT INTO notes\n  VALUES ('one; two');\n-- three; four\n";
     await migrate(database, [{ name: "0001_notes.sql", sql }]);
     expect(sqlite.prepare("SELECT note FROM notes").all()).toEqual([{ note: "one; two" }]);
   });
 });
 
-describe("wrangler's table d1_migrations", () => {
-  // As `wrangler d1 migrations apply` makes and fills it.
-  const WRANGLERS = `CREATE TABLE IF NOT EXISTS d1_migrations(
+describe("migrate › d1_migrations", () => {
+  // The statement of `wrangler d1 migrations apply`.
+  const WRANGLER_TABLE = `CREATE TABLE IF NOT EXISTS d1_migrations(
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT UNIQUE,
     applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
   )`;
 
-  it("is kept as wrangler left it: what it has applied is not applied again", async () => {
-    sqlite.exec(WRANGLERS);
+  it("skips the migrations that wrangler has applied, and keeps its table", async () => {
+    sqlite.exec(WRANGLER_TABLE);
     for (const { name, sql } of shipped) {
       sqlite.exec(sql);
       sqlite.prepare("INSERT INTO d1_migrations (name) VALUES (?)").run(name);
     }
-    const before = [schema(), record()];
+    const before = [schema(), appliedRows()];
     await migrate(database, shipped);
-    expect([schema(), record()]).toEqual(before);
+    expect([schema(), appliedRows()]).toEqual(before);
   });
 
-  it("is made with wrangler's columns, so that wrangler understands it", async () => {
+  it("creates the table with the same columns as wrangler", async () => {
     await migrate(database, shipped);
     const columns = (of: DatabaseSync) => of.prepare("PRAGMA table_info(d1_migrations)").all();
-    const wranglers = new DatabaseSync(":memory:");
-    wranglers.exec(WRANGLERS);
-    expect(columns(sqlite)).toEqual(columns(wranglers));
-    expect(record()).toEqual(
+    const wrangler = new DatabaseSync(":memory:");
+    wrangler.exec(WRANGLER_TABLE);
+    expect(columns(sqlite)).toEqual(columns(wrangler));
+    expect(appliedRows()).toEqual(
       shipped.map(({ name }, index) => ({
         id: index + 1,
         name,
