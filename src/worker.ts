@@ -19,7 +19,7 @@ const BINDINGS = ["DB", "COORDINATOR", "SWEEPER", "ALERTER", "FAILED_ATTEMPTS"] 
 
 function wire(env: Env) {
   for (const binding of BINDINGS)
-    if (!(binding in env)) return failed(`The binding ${binding} is missing. Add it as in wrangler.toml`);
+    if (!(binding in env)) return failed(`The binding ${binding} is missing. Add it to wrangler.toml.`);
   const settings = parseSettings({ ...env });
   if (!settings.ok) return failed(describeProblems(settings.failure));
   const { database, summaries } = openCachedD1(env.DB, settings.value);
@@ -45,7 +45,7 @@ function wire(env: Env) {
 type Wired = ReturnType<typeof wire>;
 let wired: { env: Env; parts: Wired } | null = null;
 
-/** Wires the parts once per isolate: its bindings do not change. */
+/** Wires the parts once per isolate, whose bindings do not change. */
 function partsFor(env: Env): Wired {
   if (wired?.env !== env) wired = { env, parts: wire(env) };
   return wired.parts;
@@ -60,7 +60,7 @@ export default {
     return refuse({ kind: "misconfigured", detail: parts.failure });
   },
 
-  /** Fails if not all experiments were refreshed, so that the platform shows it. */
+  /** Throws if an experiment was not refreshed, so that the platform records a failed run. */
   async scheduled(controller, env) {
     const parts = partsFor(env);
     if (!parts.ok) {
@@ -69,7 +69,7 @@ export default {
     }
     const isComplete = await sweep(env, controller.scheduledTime);
     await parts.value.afterSweep();
-    if (!isComplete) throw new Error("The sweep did not refresh all experiments. See the log for the failures");
+    if (!isComplete) throw new Error("The sweep did not refresh all experiments. See the log for the failures.");
   },
 } satisfies ExportedHandler<Env>;
 

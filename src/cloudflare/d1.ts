@@ -1,7 +1,7 @@
 import type { D1Database, D1DatabaseSession } from "@cloudflare/workers-types";
 import { type Database, DatabaseUnavailable, type Row, type Statement } from "../store/database.ts";
 
-/** After this time, a clear error serves a caller better than waiting on. */
+/** Beyond this time, a clear error serves the caller better than a longer wait. */
 const TIMEOUT_MS = 5_000;
 
 /** Opens D1. Reads go to the nearest replica, transactions to the primary. */
@@ -19,10 +19,10 @@ export function openD1(d1: D1Database): Database {
     async transact(statements) {
       const session = d1.withSession("first-primary");
       try {
-        const answers = await withTimeout(
+        const responses = await withTimeout(
           session.batch<Row>(statements.map((statement) => prepare(session, statement))),
         );
-        return answers.map(({ results }) => results);
+        return responses.map(({ results }) => results);
       } catch (error) {
         throw new DatabaseUnavailable("D1 did not answer a transaction", { cause: error });
       }
@@ -30,12 +30,12 @@ export function openD1(d1: D1Database): Database {
   };
 }
 
-/** A timeout does not undo a write: it may still be committed, like one whose answer was lost. */
-async function withTimeout<Answer>(answer: Promise<Answer>): Promise<Answer> {
+/** Bounds the wait. A write that times out may still be committed, as when its response is lost. */
+async function withTimeout<Value>(response: Promise<Value>): Promise<Value> {
   const { promise: timeout, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
   try {
-    return await Promise.race([answer, timeout]);
+    return await Promise.race([response, timeout]);
   } finally {
     clearTimeout(timer);
   }

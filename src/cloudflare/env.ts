@@ -3,12 +3,12 @@ import type { AlertDelivery } from "../alerts/alerter.ts";
 import type { Coordinators } from "../refresh/coordinator-types.ts";
 import type { RefreshSlice } from "../refresh/refresh-slice.ts";
 
-// The RPC interfaces of the Durable Objects. They stand here, so that no object imports another one.
+// The RPC interfaces of the Durable Objects are declared here, so that no object imports another one.
 
 export type CoordinatorRpc = Coordinators & Rpc.DurableObjectBranded;
 export type AlerterRpc = AlertDelivery & Rpc.DurableObjectBranded;
 export type SweeperRpc = {
-  /** Runs one sweep, and resolves to false if not all experiments were refreshed. A call during a sweep shares its result. */
+  /** Runs one sweep, and resolves to false if an experiment was not refreshed. A call during a sweep shares its result. */
   sweep(now: number): Promise<boolean>;
   /** Called by the sweeper itself. */
   refreshSlice: RefreshSlice;

@@ -2,7 +2,7 @@ import type { RateLimit } from "@cloudflare/workers-types";
 import type { Limiter } from "../http/failed-attempts.ts";
 import { consoleLog, describeBug } from "../log.ts";
 
-/** The rate limit of wrangler.toml. It allows every attempt while it does not answer. */
+/** The rate limit from wrangler.toml. While it is unavailable, every attempt is allowed. */
 export function createRateLimiter(rateLimit: RateLimit): Limiter {
   return async (key) => {
     try {

@@ -10,9 +10,9 @@ import { requireSettings } from "./require-settings.ts";
 import { coordinatorStubs, sweeperStub } from "./stubs.ts";
 
 /**
- * Sweeps. There is only one such object, so that two sweeps never run at once and all slices share one bound. It calls
- * itself for each slice, because each call brings its own CPU time and subrequests: a sweep of 100,000 experiments would
- * use up those of a single invocation.
+ * Runs the sweeps. There is only one such object, so that two sweeps never run at once and all slices share one
+ * concurrency limit. It calls itself for each slice, because each call has its own limits of CPU time and subrequests. A
+ * sweep of 100,000 experiments would exceed those of a single invocation.
  */
 export class Sweeper extends DurableObject<Env> implements SweeperRpc {
   #sweep = createExclusiveSweep(Date.now, (now) => this.#refreshAll(now));
@@ -29,7 +29,7 @@ export class Sweeper extends DurableObject<Env> implements SweeperRpc {
 
   async #refreshAll(now: number): Promise<boolean> {
     const { warehouse, sweepConcurrency } = requireSettings(this.env);
-    // Created for each sweep: a call that hangs in one sweep must not take a place in the next ones.
+    // Created for each sweep: a call that hangs in one sweep must not count against the concurrency of the next ones.
     this.#refreshSlice = this.#createRefreshSlice();
     const self = sweeperStub(this.env);
     const deps = {

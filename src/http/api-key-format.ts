@@ -3,14 +3,14 @@ const CHECKSUM_DIGITS = 8;
 
 /**
  * Generates an API key: `ee_`, 256 random bits and a checksum, in hexadecimal. The checksum tells a typo from an unknown key
- * without a database lookup. It is no secret.
+ * without a database lookup. It is not secret.
  */
 export async function generateApiKey(): Promise<string> {
   const key = PREFIX + crypto.getRandomValues(new Uint8Array(32)).toHex();
   return key + (await checksumOf(key));
 }
 
-/** Checks the form of a key. `none` means that the text is not an API key of this product. */
+/** Checks the format of a key. `none` means that the text is not an API key of this product. */
 export async function inspectApiKey(text: string): Promise<"well_formed" | "mistyped" | "none"> {
   if (!text.startsWith(PREFIX)) return "none";
   const [key, checksum] = [text.slice(0, -CHECKSUM_DIGITS), text.slice(-CHECKSUM_DIGITS)];
@@ -18,7 +18,7 @@ export async function inspectApiKey(text: string): Promise<"well_formed" | "mist
   return isValid ? "well_formed" : "mistyped";
 }
 
-/** The id of a key. It can be computed from the key, but not the other way round. */
+/** The id of a key, derived from its hash. The key cannot be derived from its id. */
 export function apiKeyId(sha256: string): string {
   return sha256.slice(0, 16);
 }

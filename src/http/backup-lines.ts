@@ -5,18 +5,18 @@ import { parseInput } from "./body.ts";
 import type { InputError } from "./problem.ts";
 import { experimentInput, exportedExperiment } from "./schemas.ts";
 
-/** Each line is one statement, and a Worker invocation is limited in statements. */
+/** Each line takes one statement, and D1 limits the statements of a Worker invocation. */
 const MAX_LINES = 500;
-/** D1 stores at most so many bytes per row, and a row is shorter than its line. */
+/** D1's limit for a row, which is shorter than its line. */
 const MAX_LINE_BYTES = 2_000_000;
-/** A longer list of errors helps nobody. */
+/** Bounds the response, because one mistake can recur on every line. */
 const MAX_ERRORS = 100;
 
 /** Parses an export. Fails with the errors of all lines; a path starts with the line's number. */
 export function parseBackups(text: string): Result<Backup[], InputError[]> {
   const lines = text.split(/\r?\n/);
   if (lines.filter(Boolean).length > MAX_LINES)
-    return failed([{ path: "", message: `must not exceed ${MAX_LINES} lines: split it, and send the parts in turn` }]);
+    return failed([{ path: "", message: `must not exceed ${MAX_LINES} lines: split it, and send one part at a time` }]);
   const backups: Backup[] = [];
   const errors: InputError[] = [];
   for (const [index, line] of lines.entries()) {
@@ -55,6 +55,6 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   const configured = variants.map(({ key }) => key);
   const exposures = restoreExposures(rest.exposures, { from: startedAt, to: asOf }, configured);
   return exposures === null
-    ? failed([{ path: "exposures", message: "must be as exported, from started_at to as_of" }])
+    ? failed([{ path: "exposures", message: "must be unchanged from the export, and cover started_at to as_of" }])
     : ok({ ...backup, exposures });
 }

@@ -19,14 +19,14 @@ export function backupRoutes({ database, clock }: AppDeps, authentication: Authe
   const admin = authentication.require("admin");
 
   app.get("/export", admin, async (c) => {
-    // The first page is read before the response starts: a later failure can only break the transfer off.
+    // Reads the first page before the response starts: a later failure can only abort the transfer.
     const firstPage = await listBackups(database, "");
     return new Response(exportStream(firstPage, c.var.log), {
       headers: { "Content-Type": JSON_LINES, "Cache-Control": "no-store" },
     });
   });
 
-  /** A failure breaks the transfer off, so that no client takes a part of the export for the whole. */
+  /** Streams the export. A failure aborts the transfer, so that no client mistakes a part of the export for the whole. */
   function exportStream(firstPage: Backup[], log: Log): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder();
     let page = firstPage;

@@ -45,7 +45,7 @@ export async function readBody<Schema extends z.ZodType>(
   return text.ok ? parseBody(c.req.header("Content-Type"), text.value, schema) : text;
 }
 
-/** Parses a JSON body by the schema. */
+/** Parses a JSON body with the schema. */
 export function parseBody<Schema extends z.ZodType>(
   contentType: string | undefined,
   body: string | null,
@@ -63,12 +63,12 @@ export function parseBody<Schema extends z.ZodType>(
   return parseInput(schema, value);
 }
 
-/** Compares a Content-Type header, whose parameters are ignored, with a media type. */
+/** Compares a Content-Type header with a media type. Parameters of the header are ignored. */
 export function isOfType(contentType: string | undefined, type: string): boolean {
   return contentType?.split(";")[0]?.trim().toLowerCase() === type;
 }
 
-/** Parses a value by the schema. Fails with every error in it. */
+/** Parses a value with the schema. Fails with all errors in it. */
 export function parseInput<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,

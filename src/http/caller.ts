@@ -4,14 +4,14 @@ const RIGHTS: readonly Right[] = ["read", "write", "admin"];
 
 /** An authenticated client or visitor. */
 export type Caller = {
-  /** For the log: the name of a token, or the id of a key. */
+  /** The name of a token or the id of a key, for the log. */
   name: string;
   right: Right;
   /** The environment whose experiments the caller may see; null: all environments. */
   environmentKey: string | null;
 };
 
-/** The caller where PUBLIC_READ opens reading to anyone. */
+/** The caller of every read request while PUBLIC_READ is set. */
 export const ANYONE: Caller = { name: "anyone", right: "read", environmentKey: null };
 
 export function hasRight(caller: Caller, right: Right): boolean {

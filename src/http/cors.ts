@@ -2,7 +2,7 @@ import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "./request-context.ts";
 
-/** Allows pages of these origins to read, and nothing else. */
+/** Allows pages of these origins to read, and no other cross-origin request. */
 export function allowReadsFrom(origins: readonly string[]) {
   const allow = cors({
     origin: origins.includes("*") ? "*" : [...origins],

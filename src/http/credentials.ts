@@ -23,7 +23,7 @@ export type Credentials = {
   byHash(sha256: string): Promise<Credential | null>;
 };
 
-/** ADMIN_TOKEN, READ_TOKEN and the API keys. A token that is not set opens nothing. */
+/** ADMIN_TOKEN, READ_TOKEN and the API keys. A token that is not set grants nothing. */
 export function createCredentials(
   { adminToken, readToken }: Pick<Settings, "adminToken" | "readToken">,
   database: Database,

@@ -6,7 +6,7 @@ export function exposuresETag(summary: StoredSummary, now: number): string {
   return `"${summary.version}-${statusAt(summary, now)}"`;
 }
 
-/** Whether an `If-None-Match` header contains the tag, by the weak comparison of RFC 9110, section 13.1.2. */
+/** Checks whether an `If-None-Match` header contains the tag, by the weak comparison of RFC 9110, section 13.1.2. */
 export function matchesETag(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch === etag || ifNoneMatch.trim() === "*") return true;

@@ -30,7 +30,7 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
     const saved = await putExperiment(database, input, caller.environmentKey, now);
     if (!saved.ok) {
       if (saved.failure !== "forbidden") return refuse({ kind: saved.failure });
-      const detail = "This key is bound to another environment. Use a key of this environment, or of all.";
+      const detail = "This key is bound to another environment. Use a key for this environment, or for all of them.";
       return refuse({ kind: "forbidden", detail });
     }
     const { experiment, created, refreshRequested } = saved.value;

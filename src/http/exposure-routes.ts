@@ -15,8 +15,8 @@ const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;
 export type ExposureRoutes = {
   routes: Hono<AppEnv>;
   /**
-   * Answers the most frequent request without awaiting anything: the caller and the summary are both cached. Returns null
-   * for everything else, which is left to the routes. They would give the same response to a hit.
+   * Responds to the most frequent request without awaiting anything, if both the caller and the summary are cached.
+   * Otherwise returns null, and the routes handle the request. Their response to a hit is the same.
    */
   fastPath(request: Request): Response | null;
 };
@@ -28,19 +28,19 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
 
   app.get("/:id/exposures", async (c) => {
     const id = c.req.param("id");
-    const begunAt = clock();
-    // An API key that has to be looked up is read in the same statement as the summary: one statement at most.
-    let readWithKey: StoredSummary | null | undefined;
+    const startTime = clock();
+    // One statement reads both an API key that is not cached and the summary.
+    let summaryWithKey: StoredSummary | null | undefined;
     const caller = await authentication.authenticate(c, "read", async (sha256) => {
       const { summary, apiKey } = await summaries.readWithApiKey(id, sha256);
-      readWithKey = summary;
+      summaryWithKey = summary;
       return apiKey;
     });
     if (!caller.ok) return refuse(caller.failure);
-    const cached = readWithKey === undefined ? summaries.cached(id) : undefined;
-    const summary = cached ?? (readWithKey === undefined ? await summaries.read(id) : readWithKey);
+    const cached = summaryWithKey === undefined ? summaries.cached(id) : undefined;
+    const summary = cached ?? (summaryWithKey === undefined ? await summaries.read(id) : summaryWithKey);
     if (summary === null || !isInScope(caller.value, summary)) return refuse({ kind: "not_found" });
-    const timing = cached === undefined ? `cache;desc=miss, db;dur=${clock() - begunAt}` : HIT;
+    const timing = cached === undefined ? `cache;desc=miss, db;dur=${clock() - startTime}` : HIT;
     return respond(c.req.raw, id, summary, { "Server-Timing": timing });
   });
 
@@ -70,7 +70,7 @@ function isInScope({ environmentKey }: Caller, summary: StoredSummary): boolean 
 
 function createResponder({ settings, clock }: AppDeps) {
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
-  // The body of a cached summary stays the same for as long as its ETag does.
+  // The body of a cached summary stays the same as long as its ETag does.
   const bodies = new WeakMap<StoredSummary, { etag: string; text: string }>();
 
   function bodyOf(id: string, summary: StoredSummary, etag: string, now: number): string {
@@ -81,10 +81,10 @@ function createResponder({ settings, clock }: AppDeps) {
     return text;
   }
 
-  return (request: Request, id: string, summary: StoredSummary, more: Record<string, string>): Response => {
+  return (request: Request, id: string, summary: StoredSummary, extraHeaders: Record<string, string>): Response => {
     const now = clock();
     const etag = exposuresETag(summary, now);
-    const headers = { ETag: etag, "Cache-Control": cacheControl, Vary: "Authorization", ...more };
+    const headers = { ETag: etag, "Cache-Control": cacheControl, Vary: "Authorization", ...extraHeaders };
     if (matchesETag(request.headers.get("If-None-Match") ?? undefined, etag))
       return new Response(null, { status: 304, headers });
     return new Response(bodyOf(id, summary, etag, now), {

@@ -2,23 +2,26 @@ import type { Log } from "../log.ts";
 import { createTtlCache } from "../ttl-cache.ts";
 import { clientNetwork } from "./client-network.ts";
 
-/** Counts one more event under a key. Returns false if there were too many of late. Provided by the platform. */
+/** Counts an event under a key. Returns false if there were too many recently. The platform provides it. */
 export type Limiter = (key: string) => Promise<boolean>;
 
-/** The time for which an address is blocked once too many of its attempts have failed. */
+/** The duration of a block after too many failed attempts. */
 export const BLOCK_SECONDS = 60;
-/** A bound on memory. Addresses beyond it are up to the limiter. */
+/** Bounds the memory. For addresses beyond it, only the limiter applies. */
 const MAX_ADDRESSES = 10_000;
 
 export type FailedAttempts = {
-  /** True while attempts from this address are refused unseen. */
+  /** Returns true while attempts from this address are refused unchecked. */
   isBlocked(address: string): boolean;
-  /** Counts a failed attempt. Returns false if it was one too many; the block is logged once. */
+  /** Counts a failed attempt. Returns false if the address is blocked. A block is logged once. */
   record(address: string, log: Log): Promise<boolean>;
 };
 
-/** @param what the kind of attempt, for the log and to count each kind on its own */
-export function createFailedAttempts(what: string, limiter: Limiter, clock: () => number): FailedAttempts {
+/**
+ * Blocks addresses with too many failed attempts.
+ * @param kind the kind of attempt, for the log; each kind is counted separately
+ */
+export function createFailedAttempts(kind: string, limiter: Limiter, clock: () => number): FailedAttempts {
   const blocked = createTtlCache<true>(BLOCK_SECONDS * 1000, MAX_ADDRESSES, clock);
 
   function isBlocked(address: string): boolean {
@@ -28,9 +31,9 @@ export function createFailedAttempts(what: string, limiter: Limiter, clock: () =
   async function record(address: string, log: Log): Promise<boolean> {
     if (isBlocked(address)) return false;
     const network = clientNetwork(address);
-    if (await limiter(`${what}:${network}`)) return true;
+    if (await limiter(`${kind}:${network}`)) return true;
     blocked.set(network, true);
-    log("warn", "address.blocked", { what, address: network, seconds: BLOCK_SECONDS });
+    log("warn", "address.blocked", { what: kind, address: network, seconds: BLOCK_SECONDS });
     return false;
   }
 

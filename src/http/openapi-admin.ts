@@ -20,13 +20,13 @@ const exportedLines: JsonObject = { "application/jsonl": { schema: reference("Ex
 export const adminPaths: JsonObject = {
   "/v1/api-keys": {
     get: {
-      summary: "List API keys in the order of their ids",
+      summary: "Lists API keys, ordered by id",
       security: admin,
       parameters: queryParameters(pageQuery),
       responses: withProblems(
         {
           200: {
-            description: "A page",
+            description: "A page of API keys",
             content: json(object({ api_keys: list(reference("ApiKey")), next_cursor: { type: ["string", "null"] } })),
           },
         },
@@ -37,11 +37,11 @@ export const adminPaths: JsonObject = {
       ),
     },
     post: {
-      summary: "Make an API key; this answer alone shows it",
+      summary: "Creates an API key; only this response contains it",
       security: admin,
       requestBody: { required: true, content: json(schemaOf(apiKeyBody)) },
       responses: withProblems(
-        { 201: { description: "The key", content: json(object({ ...apiKey, key: { type: "string" } })) } },
+        { 201: { description: "The API key", content: json(object({ ...apiKey, key: { type: "string" } })) } },
         400,
         401,
         403,
@@ -54,25 +54,30 @@ export const adminPaths: JsonObject = {
   "/v1/api-keys/{id}": {
     parameters: [experimentIdInPath],
     delete: {
-      summary: "Revoke an API key; it stops everywhere within a minute",
+      summary: "Revokes an API key; it is rejected everywhere within a minute",
       security: admin,
       responses: withProblems({ 204: { description: "Revoked" } }, 401, 403, 404, 503),
     },
   },
   "/v1/export": {
     get: {
-      summary: "All experiments with their numbers, one a line",
+      summary: "Exports all experiments with their numbers, one per line",
       security: admin,
-      responses: withProblems({ 200: { description: "JSON Lines", content: exportedLines } }, 401, 403, 503),
+      responses: withProblems(
+        { 200: { description: "The experiments, as JSON Lines", content: exportedLines } },
+        401,
+        403,
+        503,
+      ),
     },
   },
   "/v1/import": {
     post: {
-      summary: "Add the experiments of an export that are not there; none that is there changes",
+      summary: "Imports the experiments of an export; existing experiments do not change",
       security: admin,
       requestBody: { required: true, content: exportedLines },
       responses: withProblems(
-        { 200: { description: "What was added", content: json(reference("ImportReceipt")) } },
+        { 200: { description: "The imported and the skipped experiments", content: json(reference("ImportReceipt")) } },
         400,
         401,
         403,
@@ -84,10 +89,10 @@ export const adminPaths: JsonObject = {
   },
   "/v1/warehouse/check": {
     get: {
-      summary: "Whether ClickHouse is ready for refreshes",
+      summary: "Checks whether ClickHouse is ready for refreshes",
       security: write,
       responses: withProblems(
-        { 200: { description: "It is", content: json(object({ status: { const: "ok" } })) } },
+        { 200: { description: "ClickHouse is ready", content: json(object({ status: { const: "ok" } })) } },
         401,
         403,
         502,

@@ -17,13 +17,13 @@ import { listQuery } from "./schemas.ts";
 export const experimentPaths: JsonObject = {
   "/v1/experiments": {
     get: {
-      summary: "List experiments in the order of their ids",
+      summary: "Lists experiments, ordered by id",
       security: read,
       parameters: queryParameters(listQuery),
       responses: withProblems(
         {
           200: {
-            description: "A page",
+            description: "A page of experiments",
             content: json(
               object({ experiments: list(reference("Experiment")), next_cursor: { type: ["string", "null"] } }),
             ),
@@ -38,7 +38,7 @@ export const experimentPaths: JsonObject = {
   "/v1/experiments/{id}": {
     parameters: [experimentIdInPath],
     get: {
-      summary: "Read an experiment",
+      summary: "Returns an experiment",
       security: read,
       responses: withProblems(
         { 200: { description: "The experiment", content: json(reference("Experiment")) } },
@@ -48,7 +48,7 @@ export const experimentPaths: JsonObject = {
       ),
     },
     put: {
-      summary: "Create or replace an experiment; a started one is refreshed at once",
+      summary: "Creates or replaces an experiment; a started one is refreshed at once",
       security: write,
       requestBody: { required: true, content: json(reference("ExperimentInput")) },
       responses: withProblems(
@@ -66,7 +66,7 @@ export const experimentPaths: JsonObject = {
       ),
     },
     delete: {
-      summary: "Delete an experiment and its numbers",
+      summary: "Deletes an experiment and its numbers",
       security: write,
       responses: withProblems({ 204: { description: "Deleted" } }, 401, 403, 404, 503),
     },
@@ -74,7 +74,7 @@ export const experimentPaths: JsonObject = {
   "/v1/experiments/{id}/exposures": {
     parameters: [experimentIdInPath],
     get: {
-      summary: "Read an experiment's exposures",
+      summary: "Returns an experiment's exposures",
       security: read,
       parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
       responses: withProblems(
@@ -98,12 +98,12 @@ export const refreshPaths: JsonObject = {
   "/v1/experiments/{id}/exposures/refresh": {
     parameters: [experimentIdInPath],
     post: {
-      summary: "Ask for a refresh",
+      summary: "Requests a refresh",
       security: write,
       responses: withProblems(
         {
           202: {
-            description: "It will happen",
+            description: "The refresh will happen",
             content: json(object({ experiment_id: { type: "string" }, refresh_requested_at: time })),
           },
         },
@@ -119,13 +119,14 @@ export const refreshPaths: JsonObject = {
   "/v1/experiments/{id}/exposures/rebuild": {
     parameters: [experimentIdInPath],
     post: {
-      summary: "Drop what is kept of its identities, and fill it anew from the events",
-      description: "Only where EXPOSURE_SOURCE is states; until they are filled, refreshes count from the events.",
+      summary: "Drops the experiment's states, and rebuilds them from the events",
+      description:
+        "Requires EXPOSURE_SOURCE=states. Until the states are rebuilt, refreshes count the events themselves.",
       security: write,
       responses: withProblems(
         {
           202: {
-            description: "It is dropped, and will be filled",
+            description: "The states are dropped and will be rebuilt",
             content: json(object({ experiment_id: { type: "string" }, rebuild_requested_at: time })),
           },
         },

@@ -27,22 +27,22 @@ export const reference = (name: string): JsonObject => ({ $ref: `#/components/sc
 export const json = (schema: JsonObject): JsonObject => ({ "application/json": { schema } });
 
 const problems: Readonly<Record<number, string>> = {
-  400: "Invalid input: errors lists what to correct",
-  401: "No credentials, or unknown ones",
-  403: "The token lacks the right",
-  404: "There is none, or none for this token",
-  409: "The experiment's state does not allow it",
+  400: "The input is invalid; errors lists what to correct",
+  401: "The credentials are missing or invalid",
+  403: "The token lacks the required right",
+  404: "Not found, or not visible to this token",
+  409: "The state of the experiment does not allow this",
   413: "The body is too large",
-  415: "The body is of another type than this",
-  429: "Too soon after the last call, or too many failed attempts from this address: see Retry-After",
-  502: "The warehouse is not ready: detail says what is missing",
-  503: "The database did not answer: see Retry-After",
+  415: "The content type is not supported; detail names the required one",
+  429: "Too soon after the previous request, or too many failed attempts from this address; see Retry-After",
+  502: "The warehouse is not ready; detail states what to do",
+  503: "The database is unavailable; see Retry-After",
 };
 
-/** The responses of a call: the successful ones, and a problem for each status. */
+/** The responses of an operation: the successful ones, and a problem for each status. */
 export function withProblems(success: JsonObject, ...refusals: number[]): JsonObject {
   const content = { "application/problem+json": { schema: reference("Problem") } };
-  // A call that checks credentials also limits failed attempts.
+  // An operation that checks credentials also limits failed attempts.
   if (refusals.includes(401) && !refusals.includes(429)) refusals.push(429);
   return {
     ...success,
@@ -50,7 +50,7 @@ export function withProblems(success: JsonObject, ...refusals: number[]): JsonOb
   };
 }
 
-/** Security requirements, by the least right that a call needs. */
+/** Security requirements, by the right that an operation requires. */
 export const read: JsonObject[] = [{ bearer: [] }, {}];
 export const write: JsonObject[] = [{ bearer: [] }];
 export const admin: JsonObject[] = [{ bearer: ["admin"] }];

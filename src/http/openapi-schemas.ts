@@ -4,12 +4,12 @@ import { roles } from "../store/api-keys.ts";
 import { count, type JsonObject, list, object, schemaOf, time, timeOrNull } from "./openapi-parts.ts";
 import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
 
-// The component schemas of the OpenAPI document. Those of the input are generated from the schemas that validate it.
+// The component schemas of the OpenAPI document. Those of input are generated from the schemas that validate it.
 
 const countByVariant: JsonObject = { type: "object", additionalProperties: count };
 
 const number: JsonObject = { type: "number", minimum: 0 };
-/** Null where there is nothing to compute it from. */
+/** Null if there is no data to compute it from. */
 const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
 const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
@@ -28,7 +28,10 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
 };
 
 const checkStatus: JsonObject = { enum: checkStatuses };
-const detail: JsonObject = { type: "string", description: "One sentence: the finding, its certainty, and what to do." };
+const detail: JsonObject = {
+  type: "string",
+  description: "One sentence with the finding, its certainty and what to do.",
+};
 const health = object({
   status: checkStatus,
   checks: {
@@ -55,7 +58,7 @@ export const apiKey: JsonObject = {
 
 export const schemas: JsonObject = {
   Problem: {
-    description: "RFC 9457; errors comes with bad input",
+    description: "Problem details (RFC 9457); errors is present if the input is invalid",
     type: "object",
     required: ["type", "title", "status", "detail"],
     properties: {

@@ -18,7 +18,7 @@ const environmentKey: JsonObject = {
 };
 
 const webhookResponses = withProblems(
-  { 202: { description: "What will be refreshed", content: json(reference("WebhookReceipt")) } },
+  { 202: { description: "The accepted and the skipped experiments", content: json(reference("WebhookReceipt")) } },
   400,
   401,
   413,
@@ -30,7 +30,7 @@ const webhookResponses = withProblems(
 export const webhookPaths: JsonObject = {
   "/webhooks/refresh": {
     post: {
-      summary: "Hint that something has changed, signed as Standard Webhooks say",
+      summary: "Requests refreshes after a change; signed as Standard Webhooks specifies",
       security: anyone,
       parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
       requestBody: { required: true, content: json(schemaOf(refreshWebhookBody)) },
@@ -40,7 +40,7 @@ export const webhookPaths: JsonObject = {
   "/webhooks/flagsmith/{environment_key}": {
     parameters: [environmentKey],
     post: {
-      summary: "A webhook of Flagsmith, signed with the hex HMAC-SHA256 of its body",
+      summary: "Receives a Flagsmith webhook; signed with the hexadecimal HMAC-SHA256 of the body",
       security: anyone,
       parameters: [requiredHeader("X-Flagsmith-Signature")],
       requestBody: { required: true, content: json(object({ event_type: { type: "string" }, data: {} })) },
@@ -53,10 +53,10 @@ export const webhookPaths: JsonObject = {
 export const sentWebhooks: JsonObject = {
   "health.changed": {
     post: {
-      summary: "A check of an experiment has turned to warning or unhealthy; signed as Standard Webhooks say",
+      summary: "Reports that a check has turned to warning or unhealthy; signed as Standard Webhooks specifies",
       parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
       requestBody: { required: true, content: json(reference("HealthChanged")) },
-      responses: { "2XX": { description: "Taken. Whatever else is answered, it is sent again." } },
+      responses: { "2XX": { description: "Accepted. After any other response, the delivery is retried." } },
     },
   },
 };

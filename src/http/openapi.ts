@@ -7,30 +7,30 @@ import { sentWebhooks, webhookPaths } from "./openapi-webhooks.ts";
 const servicePaths: JsonObject = {
   "/healthz": {
     get: {
-      summary: "Whether the service is up",
+      summary: "Reports whether the service is up",
       security: anyone,
-      responses: { 200: { description: "It is", content: json(object({ status: { const: "ok" } })) } },
+      responses: { 200: { description: "The service is up", content: json(object({ status: { const: "ok" } })) } },
     },
   },
   "/openapi.json": {
     get: {
-      summary: "This document",
+      summary: "Returns this document",
       security: anyone,
-      responses: { 200: { description: "OpenAPI 3.1", content: json({ type: "object" }) } },
+      responses: { 200: { description: "The OpenAPI 3.1 document", content: json({ type: "object" }) } },
     },
   },
   "/docs": {
     get: {
-      summary: "This document as a page",
+      summary: "Returns this document as a page",
       security: anyone,
-      responses: { 200: { description: "For people", content: { "text/html": { schema: { type: "string" } } } } },
+      responses: { 200: { description: "The page", content: { "text/html": { schema: { type: "string" } } } } },
     },
   },
 };
 
 /**
- * The OpenAPI 3.1 document of the HTTP interface. A test compares its paths with the routes.
- * @param downloadPaths the downloads of an experiment, which belong to the panel
+ * The OpenAPI 3.1 document of the HTTP API. A test compares its paths with the routes.
+ * @param downloadPaths the downloads of an experiment, which the panel serves
  */
 export function openApiDocument(downloadPaths: JsonObject): JsonObject {
   return {

@@ -1,7 +1,7 @@
 /** An error in the input: its path, and what the value must be. */
 export type InputError = { path: string; message: string };
 
-/** The reasons for which a request is refused. */
+/** The reasons to refuse a request. */
 export type Refusal =
   | { kind: "invalid_input"; errors: InputError[] }
   | { kind: "malformed_json" }
@@ -65,7 +65,7 @@ export function problemOf(refusal: Refusal): Problem {
       return {
         status: 415,
         title: "Unsupported media type",
-        detail: `The body has another type. Send it with Content-Type: ${refusal.type}.`,
+        detail: `The content type is not supported. Send the body with Content-Type: ${refusal.type}.`,
       };
     case "unauthorized":
       return {
@@ -143,7 +143,7 @@ export function problemOf(refusal: Refusal): Problem {
   }
 }
 
-/** The RFC 9457 response to a refusal. Its type is a URN that names the kind: it is to be compared, not opened. */
+/** Creates the RFC 9457 response to a refusal. Its type is a URN: clients compare it, and do not open it. */
 export function refuse(refusal: Refusal): Response {
   const { status, title, detail, errors, headers } = problemOf(refusal);
   const type = `urn:edge-exposures:problem:${refusal.kind.replaceAll("_", "-")}`;

@@ -2,16 +2,16 @@ import { createMiddleware } from "hono/factory";
 import type { Log } from "../log.ts";
 import type { Caller } from "./caller.ts";
 
-/** What routes know of a request beside the request itself. */
+/** The context of a request, besides the request itself. */
 export type AppEnv = {
   Bindings: {
-    /** The address of the peer, as the platform knows it. */
+    /** The peer's address, from the platform. */
     address?: string | undefined;
   };
   Variables: {
     /** The client's address, from the proxy header if one is configured. */
     address: string;
-    /** Adds the request's id to each line. */
+    /** Logs with the request's id. */
     log: Log;
     /** Set on routes that require authentication. */
     caller: Caller;
@@ -20,13 +20,16 @@ export type AppEnv = {
 
 export const REQUEST_ID = "X-Request-Id";
 
-/** The request's id, for its response and for the log: the client's own if it is well-formed, else a random one. */
+/** The request's id, for the response and the log: the client's own if it is well-formed, else a random one. */
 export function requestIdOf(request: Request): string {
-  const given = request.headers.get(REQUEST_ID);
-  return given !== null && /^[\w=-]{1,255}$/.test(given) ? given : crypto.randomUUID();
+  const header = request.headers.get(REQUEST_ID);
+  return header !== null && /^[\w=-]{1,255}$/.test(header) ? header : crypto.randomUUID();
 }
 
-/** @param addressHeader the header in which a proxy passes the client's address; null: there is no proxy */
+/**
+ * Sets the context of each request, and adds the request's id to the response.
+ * @param addressHeader the header in which a proxy passes the client's address; null: there is no proxy
+ */
 export function traceRequests(log: Log, addressHeader: string | null) {
   return createMiddleware<AppEnv>(async (c, next) => {
     const requestId = requestIdOf(c.req.raw);

@@ -3,7 +3,7 @@ import type { ApiKey } from "../store/api-keys.ts";
 import type { Backup } from "../store/backups.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
-// The bodies of responses, from what the store holds.
+// The bodies of responses, from the types of the store.
 
 /** Formats epoch milliseconds as ISO 8601 in UTC. */
 export function isoTime(time: number): string {
@@ -14,7 +14,7 @@ function isoTimeOrNull(time: number | null): string | null {
   return time === null ? null : isoTime(time);
 }
 
-/** A page of `limit` rows with the cursor of the next one. The extra row in `rows` shows whether there is a next one. */
+/** A page of at most `limit` rows, and the cursor of the next page. More rows than `limit` mean that there is one. */
 export function pageOf<Row extends { id: string }>(rows: readonly Row[], limit: number) {
   const shown = rows.slice(0, limit);
   return { shown, next_cursor: rows.length > limit ? (shown.at(-1)?.id ?? null) : null };

@@ -56,7 +56,7 @@ function endsAfterStart(
   { started_at, ended_at }: { started_at: number | null; ended_at: number | null },
   context: z.RefinementCtx,
 ): void {
-  // Runs even where a time is invalid, which has a message of its own.
+  // Zod runs this even if a time is invalid. That time has its own error.
   if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
   const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
   if (started_at === null || ended_at <= started_at) context.addIssue({ code: "custom", path: ["ended_at"], message });
@@ -131,7 +131,7 @@ const featureState = z
 const flagChange = z.object({ new_state: featureState, previous_state: featureState });
 
 /**
- * The body of a Flagsmith webhook, as what it concerns: one feature, the whole environment, or nothing.
+ * Reduces the body of a Flagsmith webhook to its subject: one feature, the whole environment, or nothing.
  * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
  */
 export const flagsmithWebhookBody = z

@@ -9,7 +9,7 @@ import type { AppEnv } from "./request-context.ts";
 import { flagsmithWebhookBody, refreshWebhookBody } from "./schemas.ts";
 import { isSignedHex, isSignedStandard } from "./webhook-signatures.ts";
 
-/** Signed webhooks that request a refresh. A secret that is not set accepts none. */
+/** Signed webhooks that request a refresh. Without a secret, none is accepted. */
 export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
   const { database, settings, clock, coordinators } = deps;
   const app = new Hono<AppEnv>();
@@ -53,7 +53,7 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
 
   async function accept(c: Context<AppEnv>, scope: WebhookScope, delivery: string | null): Promise<Response> {
     const { accepted, skipped, pending } = await recordWebhook(database, scope, clock(), delivery);
-    // Includes requests of an earlier delivery: its sender repeats it because it got no answer.
+    // Includes the requests of an earlier delivery, which its sender repeats because it got no response.
     await notifyCoordinators(coordinators, c.var.log, pending, "webhook");
     c.var.log("info", "webhook.accepted", { accepted: accepted.length, skipped: skipped.length });
     const reasons = skipped.map(({ experimentId, reason }) => ({ experiment_id: experimentId, reason }));
@@ -61,8 +61,8 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
   }
 
   /**
-   * Only a bad signature is refused while an address is blocked: several environments may share an address, and only one
-   * of them may have a wrong secret.
+   * Refuses an invalid signature. Valid ones pass even while their address is blocked: several environments may share it,
+   * and perhaps only one of them has a wrong secret.
    */
   async function refuseSignature(c: Context<AppEnv>, challenge: string): Promise<Response> {
     if (!(await failedAttempts.record(c.var.address, c.var.log)))

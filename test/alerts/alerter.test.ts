@@ -8,18 +8,18 @@ import { migrate } from "../../src/store/migrations.ts";
 
 const START = Date.UTC(2026, 5, 1);
 
-/** An alerter on a real database, where the clock, the alarm and the receiver do what a test says. */
-async function createWorld() {
+/** An alerter on a real database. The test controls the clock, the alarm and the receiver. */
+async function start() {
   const sqlite = openSqlite(":memory:");
   await migrate(sqlite, readMigrations("migrations/d1"));
   const state = {
     time: START,
     alarm: null as number | null,
-    /** What the receiver answers to an alert: null is a yes. */
-    answer: (_alert: Alert): string | null => null,
+    /** The reason for which the receiver refuses an alert; null: it accepts the alert. */
+    refusal: (_alert: Alert): string | null => null,
     posted: [] as { id: string; at: number }[],
-    underWay: 0,
-    mostAtOnce: 0,
+    inFlight: 0,
+    maxInFlight: 0,
     isDown: false,
     logs: [] as { level: string; event: string; fields: Record<string, unknown> | undefined }[],
   };
@@ -34,11 +34,11 @@ async function createWorld() {
     database,
     async post(alert, now) {
       state.posted.push({ id: alert.id, at: now });
-      state.underWay += 1;
-      state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
+      state.inFlight += 1;
+      state.maxInFlight = Math.max(state.maxInFlight, state.inFlight);
       await new Promise((resolve) => setImmediate(resolve));
-      state.underWay -= 1;
-      return state.answer(alert);
+      state.inFlight -= 1;
+      return state.refusal(alert);
     },
     alarm: {
       get: async () => state.alarm,
@@ -62,8 +62,8 @@ async function createWorld() {
   const stored = async () =>
     (await runOnPrimary(database, { sql: "SELECT id FROM alerts ORDER BY id", values: [] })).map(({ id }) => id);
 
-  /** The alarm goes off, if one is set: time passes until then. True if it did. */
-  async function goOff(): Promise<boolean> {
+  /** Advances the time to the alarm and fires it. Returns false if none is set. */
+  async function fireAlarm(): Promise<boolean> {
     if (state.alarm === null) return false;
     state.time = Math.max(state.time, state.alarm);
     state.alarm = null;
@@ -71,130 +71,130 @@ async function createWorld() {
     return true;
   }
 
-  return { state, alerter, store, stored, goOff };
+  return { state, alerter, store, stored, fireAlarm };
 }
 
-let world: Awaited<ReturnType<typeof createWorld>>;
+let harness: Awaited<ReturnType<typeof start>>;
 beforeEach(async () => {
-  world = await createWorld();
+  harness = await start();
 });
 
-describe("an alerter that is asked", () => {
-  it("delivers what is stored, and forgets it", async () => {
-    await world.store("a");
-    await world.store("b");
-    await world.alerter.request();
-    expect(await world.goOff()).toBe(true);
-    expect(world.state.posted.map(({ id }) => id).sort()).toEqual(["a", "b"]);
-    expect(await world.stored()).toEqual([]);
-    expect(world.state.logs.map(({ event }) => event)).toEqual(["alert.delivered", "alert.delivered"]);
-    expect(await world.goOff()).toBe(false);
+describe("the alerter", () => {
+  it("delivers the stored alerts, and deletes them", async () => {
+    await harness.store("a");
+    await harness.store("b");
+    await harness.alerter.request();
+    expect(await harness.fireAlarm()).toBe(true);
+    expect(harness.state.posted.map(({ id }) => id).sort()).toEqual(["a", "b"]);
+    expect(await harness.stored()).toEqual([]);
+    expect(harness.state.logs.map(({ event }) => event)).toEqual(["alert.delivered", "alert.delivered"]);
+    expect(await harness.fireAlarm()).toBe(false);
   });
 
-  it("does nothing where there is nothing to deliver", async () => {
-    await world.alerter.request();
-    await world.goOff();
-    expect(world.state).toMatchObject({ posted: [], alarm: null, logs: [] });
+  it("does nothing without alerts", async () => {
+    await harness.alerter.request();
+    await harness.fireAlarm();
+    expect(harness.state).toMatchObject({ posted: [], alarm: null, logs: [] });
   });
 
-  it("puts off no earlier alarm", async () => {
-    world.state.alarm = START - 1;
-    await world.alerter.request();
-    expect(world.state.alarm).toBe(START - 1);
+  it("does not postpone an earlier alarm", async () => {
+    harness.state.alarm = START - 1;
+    await harness.alerter.request();
+    expect(harness.state.alarm).toBe(START - 1);
   });
 
   it("brings a later alarm forward", async () => {
-    world.state.alarm = START + 1;
-    await world.alerter.request();
-    expect(world.state.alarm).toBe(START);
+    harness.state.alarm = START + 1;
+    await harness.alerter.request();
+    expect(harness.state.alarm).toBe(START);
   });
 
-  it("delivers hundreds, a few at once and so many a waking that an invocation bears it", async () => {
+  it("delivers many alerts, up to 4 at once and 20 per alarm", async () => {
     const ids = Array.from({ length: 95 }, (_, index) => `alert-${String(index).padStart(2, "0")}`);
-    for (const id of ids) await world.store(id);
-    await world.alerter.request();
-    let wakings = 0;
-    for (let before = 0; await world.goOff(); before = world.state.posted.length) {
-      wakings += 1;
-      expect(world.state.posted.length - before).toBeLessThanOrEqual(20);
+    for (const id of ids) await harness.store(id);
+    await harness.alerter.request();
+    let alarms = 0;
+    for (let before = 0; await harness.fireAlarm(); before = harness.state.posted.length) {
+      alarms += 1;
+      expect(harness.state.posted.length - before).toBeLessThanOrEqual(20);
     }
-    expect(wakings).toBe(5);
-    expect(world.state.posted.map(({ id }) => id).sort()).toEqual(ids);
-    expect(world.state.mostAtOnce).toBe(4);
-    expect(world.state.time).toBe(START);
+    expect(alarms).toBe(5);
+    expect(harness.state.posted.map(({ id }) => id).sort()).toEqual(ids);
+    expect(harness.state.maxInFlight).toBe(4);
+    expect(harness.state.time).toBe(START);
   });
 
-  it("wakes one at a time", async () => {
-    await world.store("a");
-    await Promise.all([world.alerter.onAlarm(), world.alerter.onAlarm()]);
-    expect(world.state.posted).toHaveLength(1);
+  it("handles one alarm at a time", async () => {
+    await harness.store("a");
+    await Promise.all([harness.alerter.onAlarm(), harness.alerter.onAlarm()]);
+    expect(harness.state.posted).toHaveLength(1);
   });
 });
 
-describe("an alert that is not taken", () => {
-  it("is tried again from seconds to hours, and then given up, which the log says", async () => {
-    world.state.answer = () => "status 500";
-    await world.store("a");
-    await world.alerter.request();
-    while (await world.goOff());
-    const delays = world.state.posted.slice(1).map(({ at }, index) => at - (world.state.posted[index]?.at ?? 0));
+describe("an alert that the receiver does not accept", () => {
+  it("is retried after seconds to hours, and is then dropped and logged", async () => {
+    harness.state.refusal = () => "status 500";
+    await harness.store("a");
+    await harness.alerter.request();
+    while (await harness.fireAlarm());
+    const delays = harness.state.posted.slice(1).map(({ at }, index) => at - (harness.state.posted[index]?.at ?? 0));
     expect(delays.map((delay) => delay / 1000)).toEqual([
       ...[5, 15, 45, 135, 405, 1215, 3645, 10_935],
       ...Array(4).fill(21_600),
     ]);
-    expect(await world.stored()).toEqual([]);
-    const events = world.state.logs.map(({ level, event }) => `${level} ${event}`);
+    expect(await harness.stored()).toEqual([]);
+    const events = harness.state.logs.map(({ level, event }) => `${level} ${event}`);
     expect(events).toEqual([...Array(12).fill("warn alert.failed"), "error alert.given_up"]);
-    expect(world.state.logs.at(-1)?.fields).toEqual({
+    expect(harness.state.logs.at(-1)?.fields).toEqual({
       ...{ alert_id: "a", experiment_id: "some", reason: "status 500", tries: 13 },
     });
   });
 
-  it("holds up no other", async () => {
-    world.state.answer = ({ id }) => (id === "bad" ? "timeout" : null);
-    await world.store("bad", START - 1);
-    await world.store("good");
-    await world.alerter.request();
-    await world.goOff();
-    expect(await world.stored()).toEqual(["bad"]);
-    expect(world.state.alarm).toBe(START + 5_000);
+  it("does not delay others", async () => {
+    harness.state.refusal = ({ id }) => (id === "bad" ? "timeout" : null);
+    await harness.store("bad", START - 1);
+    await harness.store("good");
+    await harness.alerter.request();
+    await harness.fireAlarm();
+    expect(await harness.stored()).toEqual(["bad"]);
+    expect(harness.state.alarm).toBe(START + 5_000);
   });
 
-  it("is forgotten once it is taken", async () => {
-    world.state.answer = () => (world.state.posted.length < 3 ? "unreachable" : null);
-    await world.store("a");
-    await world.alerter.request();
-    while (await world.goOff());
-    expect(world.state.posted).toHaveLength(3);
-    expect(await world.stored()).toEqual([]);
+  it("is deleted once it is accepted", async () => {
+    harness.state.refusal = () => (harness.state.posted.length < 3 ? "unreachable" : null);
+    await harness.store("a");
+    await harness.alerter.request();
+    while (await harness.fireAlarm());
+    expect(harness.state.posted).toHaveLength(3);
+    expect(await harness.stored()).toEqual([]);
   });
 });
 
-describe("a database that does not answer", () => {
-  it("is asked again a minute later, and no alert is lost", async () => {
-    await world.store("a");
-    await world.alerter.request();
-    world.state.isDown = true;
-    await world.goOff();
-    expect(world.state.logs.map(({ event }) => event)).toEqual(["alerts.failed"]);
-    expect(world.state.alarm).toBe(START + 60_000);
-    world.state.isDown = false;
-    await world.goOff();
-    expect(world.state.posted).toHaveLength(1);
-    expect(await world.stored()).toEqual([]);
+describe("the alerter without its database", () => {
+  it("retries after a minute, and loses no alert", async () => {
+    await harness.store("a");
+    await harness.alerter.request();
+    harness.state.isDown = true;
+    await harness.fireAlarm();
+    expect(harness.state.logs.map(({ event }) => event)).toEqual(["alerts.failed"]);
+    expect(harness.state.alarm).toBe(START + 60_000);
+    harness.state.isDown = false;
+    await harness.fireAlarm();
+    expect(harness.state.posted).toHaveLength(1);
+    expect(await harness.stored()).toEqual([]);
   });
 
-  it("that is lost between delivery and forgetting has the alert delivered once more", async () => {
-    await world.store("a");
-    world.state.answer = () => {
-      world.state.isDown = world.state.posted.length === 1;
+  it("delivers an alert twice if its deletion fails", async () => {
+    await harness.store("a");
+    harness.state.refusal = () => {
+      harness.state.isDown = harness.state.posted.length === 1;
       return null;
     };
-    await world.alerter.request();
-    await world.goOff();
-    world.state.isDown = false;
-    await world.goOff();
-    expect(world.state.posted.map(({ id }) => id)).toEqual(["a", "a"]);
-    expect(await world.stored()).toEqual([]);
+    await harness.alerter.request();
+    await harness.fireAlarm();
+    harness.state.isDown = false;
+    await harness.fireAlarm();
+    expect(harness.state.posted.map(({ id }) => id)).toEqual(["a", "a"]);
+    expect(await harness.stored()).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ import type { Database } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { appDeps } from "../support/app-deps.ts";
 
-// Several isolates on one real database, with a clock of their own making: what no single Worker of the tests can show.
+// Several isolates on one real database, with a clock that the test sets. A single Worker cannot show this.
 
 const ADMIN = "admin";
 let folder: string;
@@ -30,7 +30,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** One more isolate; the limiter lets `allowed` failures pass. */
+/** Starts another isolate. Its limiter allows `allowed` failures. */
 function startIsolate(allowed = Number.POSITIVE_INFINITY) {
   const database: Database = {
     read: (statement) => {
@@ -55,159 +55,167 @@ function startIsolate(allowed = Number.POSITIVE_INFINITY) {
     log: (_, event, fields) => void logs.push({ event, fields }),
   });
   const app = createApp(deps);
-  async function call(token: string, method = "GET", path = "/v1/experiments", body?: object, address = "192.0.2.1") {
+  async function request(
+    token: string,
+    method = "GET",
+    path = "/v1/experiments",
+    body?: object,
+    address = "192.0.2.1",
+  ) {
     const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
     const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
-    const answer = await app.request(path, init, { address });
-    const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, json: text === "" ? null : JSON.parse(text) };
+    const response = await app.request(path, init, { address });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, json: text === "" ? null : JSON.parse(text) };
   }
-  return { call, counts, logs };
+  return { request, counts, logs };
 }
 
 type Isolate = ReturnType<typeof startIsolate>;
-const makeKey = async ({ call }: Isolate, body: object = {}) =>
-  (await call(ADMIN, "POST", "/v1/api-keys", { name: "a", role: "read", ...body })).json;
+const createKey = async ({ request }: Isolate, body: object = {}) =>
+  (await request(ADMIN, "POST", "/v1/api-keys", { name: "a", role: "read", ...body })).json;
 
-it("of a key nothing but its SHA-256 is stored", async () => {
-  const { key } = await makeKey(startIsolate());
-  const rows = await sqlite.read({ sql: "SELECT * FROM api_keys", values: [] });
-  expect(rows).toEqual([expect.objectContaining({ sha256: createHash("sha256").update(key).digest("hex") })]);
-  for (const length of [key.length, 16, 8]) expect(JSON.stringify(rows)).not.toContain(key.slice(3, 3 + length));
-});
-
-it("a key that is deleted stops at once where it was deleted, though it is remembered", async () => {
-  const here = startIsolate();
-  const { id, key } = await makeKey(here);
-  expect((await here.call(key)).status).toBe(200);
-  await here.call(ADMIN, "DELETE", `/v1/api-keys/${id}`);
-  expect((await here.call(key)).status).toBe(401);
-});
-
-describe("a key on other isolates", () => {
-  it("works at once", async () => {
-    const [here, there] = [startIsolate(), startIsolate()];
-    const { key } = await makeKey(here);
-    expect((await there.call(key)).status).toBe(200);
+describe("an API key", () => {
+  it("is stored only as its SHA-256", async () => {
+    const { key } = await createKey(startIsolate());
+    const rows = await sqlite.read({ sql: "SELECT * FROM api_keys", values: [] });
+    expect(rows).toEqual([expect.objectContaining({ sha256: createHash("sha256").update(key).digest("hex") })]);
+    for (const length of [key.length, 16, 8]) expect(JSON.stringify(rows)).not.toContain(key.slice(3, 3 + length));
   });
 
-  it("stops within a minute of its deletion, however often it is used", async () => {
+  it("is rejected at once by the isolate that deletes it, even if it is cached", async () => {
+    const here = startIsolate();
+    const { id, key } = await createKey(here);
+    expect((await here.request(key)).status).toBe(200);
+    await here.request(ADMIN, "DELETE", `/v1/api-keys/${id}`);
+    expect((await here.request(key)).status).toBe(401);
+  });
+});
+
+describe("an API key on another isolate", () => {
+  it("is valid at once", async () => {
     const [here, there] = [startIsolate(), startIsolate()];
-    const { id, key } = await makeKey(here);
-    expect((await there.call(key)).status).toBe(200);
-    expect((await here.call(ADMIN, "DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
-    expect((await here.call(key)).status).toBe(401);
-    let stoppedAfter = 0;
-    while ((await there.call(key)).status === 200) {
+    const { key } = await createKey(here);
+    expect((await there.request(key)).status).toBe(200);
+  });
+
+  it("is rejected within a minute of its deletion, even while in use", async () => {
+    const [here, there] = [startIsolate(), startIsolate()];
+    const { id, key } = await createKey(here);
+    expect((await there.request(key)).status).toBe(200);
+    expect((await here.request(ADMIN, "DELETE", `/v1/api-keys/${id}`)).status).toBe(204);
+    expect((await here.request(key)).status).toBe(401);
+    let secondsAccepted = 0;
+    while ((await there.request(key)).status === 200) {
       now += 1000;
-      stoppedAfter += 1;
+      secondsAccepted += 1;
     }
-    expect(stoppedAfter).toBeLessThan(60);
-    expect(stoppedAfter).toBeGreaterThan(1);
+    expect(secondsAccepted).toBeLessThan(60);
+    expect(secondsAccepted).toBeGreaterThan(1);
   });
 
-  it("stops at the very millisecond of its end, though it is remembered", async () => {
+  it("expires to the millisecond, even if it is cached", async () => {
     const [here, there] = [startIsolate(), startIsolate()];
-    const { key } = await makeKey(here, { expires_at: new Date(now + 5000).toISOString() });
-    for (const isolate of [here, there]) expect((await isolate.call(key)).status).toBe(200);
+    const { key } = await createKey(here, { expires_at: new Date(now + 5000).toISOString() });
+    for (const isolate of [here, there]) expect((await isolate.request(key)).status).toBe(200);
     now += 4999;
-    for (const isolate of [here, there]) expect((await isolate.call(key)).status).toBe(200);
+    for (const isolate of [here, there]) expect((await isolate.request(key)).status).toBe(200);
     now += 1;
-    for (const isolate of [here, there]) expect((await isolate.call(key)).status).toBe(401);
+    for (const isolate of [here, there]) expect((await isolate.request(key)).status).toBe(401);
   });
 
-  it("is not remembered for longer because the clock goes back", async () => {
+  it("is not cached for longer when the clock goes back", async () => {
     const [here, there] = [startIsolate(), startIsolate()];
-    const { id, key } = await makeKey(here);
-    expect((await there.call(key)).status).toBe(200);
-    await here.call(ADMIN, "DELETE", `/v1/api-keys/${id}`);
+    const { id, key } = await createKey(here);
+    expect((await there.request(key)).status).toBe(200);
+    await here.request(ADMIN, "DELETE", `/v1/api-keys/${id}`);
     now -= 3_600_000;
-    expect((await there.call(key)).status).toBe(401);
+    expect((await there.request(key)).status).toBe(401);
   });
 });
 
-describe("GET exposures takes one statement at most", () => {
+describe("GET exposures", () => {
   const path = "/v1/experiments/some/exposures";
   beforeEach(async () => {
     const body = { environment_key: "env", feature_name: "button" };
-    expect((await startIsolate().call(ADMIN, "PUT", "/v1/experiments/some", body)).status).toBe(201);
+    expect((await startIsolate().request(ADMIN, "PUT", "/v1/experiments/some", body)).status).toBe(201);
   });
 
-  const takes = async ({ call }: Isolate, token: string, status: number, at = path) => {
+  const expectAtMostOneStatement = async ({ request }: Isolate, token: string, status: number, at = path) => {
     statements = [];
-    expect((await call(token, "GET", at)).status).toBe(status);
+    expect((await request(token, "GET", at)).status).toBe(status);
     expect(statements.length).toBeLessThanOrEqual(1);
   };
 
-  it("with a key, new to the isolate or remembered", async () => {
+  it("takes at most one statement with an API key, cached or not", async () => {
     const isolate = startIsolate();
-    const { key } = await makeKey(isolate, { environment_key: "env" });
-    for (let again = 0; again < 3; again += 1) await takes(isolate, key, 200);
-    await takes(startIsolate(), key, 200);
-    await takes(startIsolate(), key, 404, "/v1/experiments/none/exposures");
+    const { key } = await createKey(isolate, { environment_key: "env" });
+    for (let count = 0; count < 3; count += 1) await expectAtMostOneStatement(isolate, key, 200);
+    await expectAtMostOneStatement(startIsolate(), key, 200);
+    await expectAtMostOneStatement(startIsolate(), key, 404, "/v1/experiments/none/exposures");
   });
 
-  it("with a key of another environment, one that is revoked, and one that is mistyped", async () => {
+  it("takes at most one statement with an API key that is out of scope, revoked or mistyped", async () => {
     const isolate = startIsolate();
-    const [other, revoked] = [await makeKey(isolate, { environment_key: "other" }), await makeKey(isolate)];
-    await isolate.call(ADMIN, "DELETE", `/v1/api-keys/${revoked.id}`);
-    await takes(startIsolate(), other.key, 404);
-    await takes(startIsolate(), revoked.key, 401);
-    await takes(startIsolate(), `${revoked.key}0`, 401);
+    const [other, revoked] = [await createKey(isolate, { environment_key: "other" }), await createKey(isolate)];
+    await isolate.request(ADMIN, "DELETE", `/v1/api-keys/${revoked.id}`);
+    await expectAtMostOneStatement(startIsolate(), other.key, 404);
+    await expectAtMostOneStatement(startIsolate(), revoked.key, 401);
+    await expectAtMostOneStatement(startIsolate(), `${revoked.key}0`, 401);
     expect(statements).toEqual([]);
   });
 
-  it("with the admin token", () => takes(startIsolate(), ADMIN, 200));
+  it("takes at most one statement with ADMIN_TOKEN", () => expectAtMostOneStatement(startIsolate(), ADMIN, 200));
 });
 
-describe("an address whose sign-ins fail too often", () => {
-  const fail = async ({ call }: Isolate, times: number, address?: string) => {
-    const answers = [];
-    for (let time = 0; time < times; time += 1)
-      answers.push((await call(`wrong-${time}`, "GET", "/v1/experiments", undefined, address)).status);
-    return answers;
+describe("the limit of failed attempts", () => {
+  const fail = async ({ request }: Isolate, attempts: number, address?: string) => {
+    const statuses = [];
+    for (let attempt = 0; attempt < attempts; attempt += 1)
+      statuses.push((await request(`wrong-${attempt}`, "GET", "/v1/experiments", undefined, address)).status);
+    return statuses;
   };
 
-  it("is shut out for a minute, told how long, and let in again", async () => {
+  it("blocks an address for a minute, which Retry-After states", async () => {
     const isolate = startIsolate(3);
     expect(await fail(isolate, 5)).toEqual([401, 401, 401, 429, 429]);
-    const refused = await isolate.call("wrong");
+    const refused = await isolate.request("wrong");
     expect(refused.headers.get("Retry-After")).toBe("60");
     expect(refused.json).toMatchObject({ type: "urn:edge-exposures:problem:too-many-attempts", status: 429 });
     isolate.counts.clear();
     now += 59_999;
-    expect((await isolate.call("wrong")).status).toBe(429);
+    expect((await isolate.request("wrong")).status).toBe(429);
     now += 1;
-    expect((await isolate.call("wrong")).status).toBe(401);
+    expect((await isolate.request("wrong")).status).toBe(401);
   });
 
-  it("gets no further guess: not even the right token is looked at, nor a statement spent", async () => {
-    const [elsewhere, isolate] = [startIsolate(), startIsolate(3)];
-    const { key } = await makeKey(elsewhere);
+  it("refuses even valid tokens from a blocked address, without a statement", async () => {
+    const [other, isolate] = [startIsolate(), startIsolate(3)];
+    const { key } = await createKey(other);
     await fail(isolate, 4);
     statements = [];
-    for (const token of [ADMIN, key]) expect((await isolate.call(token)).status).toBe(429);
+    for (const token of [ADMIN, key]) expect((await isolate.request(token)).status).toBe(429);
     expect(statements).toEqual([]);
   });
 
-  it("keeps in who was in before", async () => {
+  it("lets cached credentials pass from a blocked address", async () => {
     const isolate = startIsolate(3);
-    const { key } = await makeKey(isolate);
-    expect((await isolate.call(key)).status).toBe(200);
+    const { key } = await createKey(isolate);
+    expect((await isolate.request(key)).status).toBe(200);
     await fail(isolate, 4);
-    for (const token of [ADMIN, key]) expect((await isolate.call(token)).status).toBe(200);
+    for (const token of [ADMIN, key]) expect((await isolate.request(token)).status).toBe(200);
   });
 
-  it("shuts out no other address", async () => {
+  it("does not block other addresses", async () => {
     const isolate = startIsolate(3);
     await fail(isolate, 4, "192.0.2.1");
-    const answers = ["192.0.2.2", "2001:db8::1"].map((address) =>
-      isolate.call(ADMIN, "GET", "/v1/experiments", undefined, address),
+    const requests = ["192.0.2.2", "2001:db8::1"].map((address) =>
+      isolate.request(ADMIN, "GET", "/v1/experiments", undefined, address),
     );
-    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await Promise.all(requests)).map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  it("is one line of the log, and none for each attempt after it", async () => {
+  it("logs a block once, and no further attempt", async () => {
     const isolate = startIsolate(3);
     await fail(isolate, 10, "2001:db8:1:2:3:4:5:6");
     expect(isolate.logs).toEqual([
@@ -218,7 +226,7 @@ describe("an address whose sign-ins fail too often", () => {
     ]);
   });
 
-  it("is known by the half of an IPv6 address that one party commands", async () => {
+  it("counts an IPv6 address by its /64 prefix", async () => {
     const isolate = startIsolate(3);
     for (const address of ["2001:db8:1:2::1", "2001:db8:1:2:ffff::", "2001:DB8:1:2:3:4:5:6", "2001:db8:1:2::"])
       await fail(isolate, 1, address);
@@ -233,14 +241,14 @@ describe("an address whose sign-ins fail too often", () => {
     ]);
   });
 
-  it("does not come to it by requests without any token, without the right, or with an expired key", async () => {
+  it("does not count a missing token, a missing right or an expired key", async () => {
     const isolate = startIsolate(0);
-    const { key } = await makeKey(isolate, { expires_at: new Date(now + 1000).toISOString() });
+    const { key } = await createKey(isolate, { expires_at: new Date(now + 1000).toISOString() });
     now += 1000;
-    expect((await isolate.call("")).status).toBe(401);
-    expect((await isolate.call(key)).status).toBe(401);
-    const reader = await makeKey(isolate);
-    expect((await isolate.call(reader.key, "GET", "/v1/api-keys")).status).toBe(403);
+    expect((await isolate.request("")).status).toBe(401);
+    expect((await isolate.request(key)).status).toBe(401);
+    const reader = await createKey(isolate);
+    expect((await isolate.request(reader.key, "GET", "/v1/api-keys")).status).toBe(403);
     expect(isolate.counts.size).toBe(0);
   });
 });

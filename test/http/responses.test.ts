@@ -20,7 +20,7 @@ const stored: StoredSummary = {
   isFinal: false,
   exposures: '{"total_identities":1,"variants":{"2":0,"__proto__":1,"1":0}}',
 };
-const fresh: StoredSummary = {
+const neverRefreshed: StoredSummary = {
   ...stored,
   asOf: null,
   computedAt: null,
@@ -52,8 +52,8 @@ const experiment: Experiment = {
   updatedAt: START - 1,
 };
 
-describe("the experiment answer", () => {
-  it("has the documented keys, times in UTC with milliseconds, and the status at now", () => {
+describe("experimentJson", () => {
+  it("has the documented keys, times in UTC with milliseconds, and the current status", () => {
     expect(experimentJson(experiment, START)).toEqual({
       id: "checkout-cta",
       name: "Checkout CTA",
@@ -68,17 +68,17 @@ describe("the experiment answer", () => {
     });
   });
 
-  it("has null for a time that is not planned", () => {
+  it("has null for a time that is not set", () => {
     const draft = experimentJson({ ...experiment, startedAt: null, endedAt: null }, START);
     expect(draft).toMatchObject({ started_at: null, ended_at: null, status: "draft" });
   });
 });
 
-describe("the exposures answer", () => {
-  it("is JSON with its keys in the documented order, and times in UTC with milliseconds", () => {
-    const answer = JSON.parse(exposuresJson("checkout-cta", stored, START));
-    expect(Object.keys(answer)).toEqual(KEYS);
-    expect(answer).toMatchObject({
+describe("exposuresJson", () => {
+  it("has its keys in the documented order, and times in UTC with milliseconds", () => {
+    const response = JSON.parse(exposuresJson("checkout-cta", stored, START));
+    expect(Object.keys(response)).toEqual(KEYS);
+    expect(response).toMatchObject({
       experiment_id: "checkout-cta",
       status: "running",
       as_of: "2026-06-01T01:00:00.000Z",
@@ -90,9 +90,9 @@ describe("the exposures answer", () => {
   });
 
   it("has null exposures, as_of and computed_at until the first refresh succeeds", () => {
-    const answer = JSON.parse(exposuresJson("checkout-cta", fresh, START));
-    expect(Object.keys(answer)).toEqual(KEYS);
-    expect(answer).toEqual({
+    const response = JSON.parse(exposuresJson("checkout-cta", neverRefreshed, START));
+    expect(Object.keys(response)).toEqual(KEYS);
+    expect(response).toEqual({
       experiment_id: "checkout-cta",
       status: "running",
       as_of: null,
@@ -104,22 +104,22 @@ describe("the exposures answer", () => {
     });
   });
 
-  it("passes the stored payload on byte by byte", () => {
+  it("inserts the stored payload byte for byte", () => {
     expect(exposuresJson("checkout-cta", stored, START)).toMatch(/^\{"experiment_id":"checkout-cta",/);
     expect(exposuresJson("checkout-cta", stored, START).endsWith(`,"exposures":${stored.exposures}}`)).toBe(true);
   });
 
-  it("takes the status from the clock", () => {
+  it("derives the status from the clock", () => {
     const status = (now: number) => JSON.parse(exposuresJson("x", stored, now)).status;
     expect([status(START - 1), status(START), status(END)]).toEqual(["draft", "running", "completed"]);
   });
 });
 
-describe("a line of an export", () => {
+describe("exportLine", () => {
   const { exposures, asOf, computedAt, lastErrorAt } = stored;
   const backup: Backup = { experiment, exposures, asOf, computedAt, lastErrorAt, isFinal: true };
 
-  it("is one line of JSON: the experiment without its status, and its numbers", () => {
+  it("returns one line of JSON with the experiment, without its status, and its numbers", () => {
     const line = exportLine(backup);
     expect(line.indexOf("\n")).toBe(line.length - 1);
     expect(JSON.parse(line)).toEqual({
@@ -140,13 +140,13 @@ describe("a line of an export", () => {
     });
   });
 
-  it("passes the stored payload on byte by byte", () => {
+  it("inserts the stored payload byte for byte", () => {
     expect(exportLine(backup).endsWith(`,"exposures":${exposures}}\n`)).toBe(true);
   });
 
-  it("has null for numbers that are not there yet", () => {
-    const nothing = { exposures: null, asOf: null, computedAt: null, lastErrorAt: null };
-    const line = exportLine({ experiment, ...nothing, isFinal: false });
+  it("has null for numbers that are not computed yet", () => {
+    const noNumbers = { exposures: null, asOf: null, computedAt: null, lastErrorAt: null };
+    const line = exportLine({ experiment, ...noNumbers, isFinal: false });
     expect(JSON.parse(line)).toMatchObject({
       as_of: null,
       computed_at: null,
@@ -157,7 +157,7 @@ describe("a line of an export", () => {
   });
 });
 
-describe("the answer about an API key", () => {
+describe("apiKeyJson", () => {
   const key = { id: "0123456789abcdef", name: "CI", environmentKey: "env", createdAt: START } as const;
 
   it("has the documented keys, and times in UTC with milliseconds", () => {
@@ -171,18 +171,18 @@ describe("the answer about an API key", () => {
     });
   });
 
-  it("has null for the environment of a key to all, and for an end that never comes", () => {
-    const answer = apiKeyJson({ ...key, environmentKey: null, role: "read", expiresAt: null });
-    expect(answer).toMatchObject({ environment_key: null, role: "read", expires_at: null });
+  it("has null for all environments, and for no expiry", () => {
+    const response = apiKeyJson({ ...key, environmentKey: null, role: "read", expiresAt: null });
+    expect(response).toMatchObject({ environment_key: null, role: "read", expires_at: null });
   });
 });
 
-describe("the exposures ETag", () => {
-  it("is one strong tag in quotes", () => {
+describe("exposuresETag", () => {
+  it("returns one strong tag in quotes", () => {
     expect(exposuresETag(stored, START)).toMatch(/^"[\x21\x23-\x7e]+"$/);
   });
 
-  it("changes with the row's version and with the status, and with nothing else", () => {
+  it("changes only with the row's version and the status", () => {
     const tags = [
       exposuresETag(stored, START - 1),
       exposuresETag(stored, START),
@@ -194,7 +194,7 @@ describe("the exposures ETag", () => {
   });
 });
 
-describe("If-None-Match", () => {
+describe("matchesETag", () => {
   const etag = '"m1x-3-running"';
 
   it.each([
@@ -207,7 +207,7 @@ describe("If-None-Match", () => {
     { header: `,, ${etag} ,` },
     { header: "*" },
     { header: " * " },
-  ])("names the tag as $header", ({ header }) => {
+  ])("finds the tag in $header", ({ header }) => {
     expect(matchesETag(header, etag)).toBe(true);
   });
 
@@ -225,7 +225,7 @@ describe("If-None-Match", () => {
     { header: etag.toUpperCase() },
     { header: `w/${etag}` },
     { header: `W/W/${etag}` },
-  ])("does not name the tag as $header", ({ header }) => {
+  ])("does not find the tag in $header", ({ header }) => {
     expect(matchesETag(header, etag)).toBe(false);
   });
 });

@@ -18,10 +18,10 @@ function accepted<Schema extends z.ZodType>(schema: Schema, value: unknown): z.o
   return parsed.value;
 }
 
-/** What the sender is told, each a sentence that begins with the path. */
+/** The errors of an invalid value. Each message completes a sentence that starts with the path. */
 function refused(schema: z.ZodType, value: unknown): InputError[] {
   const parsed = parseInput(schema, value);
-  if (parsed.ok || parsed.failure.kind !== "invalid_input") throw new Error("it was accepted");
+  if (parsed.ok || parsed.failure.kind !== "invalid_input") throw new Error("The value was accepted.");
   for (const { message } of parsed.failure.errors) expect(message).toMatch(/^(must|needs|is) [^\n]{4,}$/);
   return parsed.failure.errors;
 }
@@ -31,12 +31,12 @@ const valid = { environment_key: "env", feature_name: "button" };
 const at = (time: unknown) => ({ ...valid, started_at: time });
 const variants = (...list: unknown[]) => ({ ...valid, variants: list });
 
-describe("an experiment's body", () => {
-  it("needs only environment and feature; variants are then none, and times open", () => {
+describe("experimentBody", () => {
+  it("requires only the environment and the feature; there are no variants and no times by default", () => {
     expect(accepted(experimentBody, valid)).toEqual({ ...valid, variants: [], started_at: null, ended_at: null });
   });
 
-  it("is taken as it is, with times as epoch milliseconds", () => {
+  it("keeps all values, and converts times to epoch milliseconds", () => {
     const body = {
       ...valid,
       name: "Checkout 🧪",
@@ -54,7 +54,7 @@ describe("an experiment's body", () => {
     });
   });
 
-  it("may have null times", () => {
+  it("accepts null as a time", () => {
     const open = accepted(experimentBody, { ...valid, started_at: null, ended_at: null });
     expect(open).toMatchObject({ started_at: null, ended_at: null });
   });
@@ -64,35 +64,35 @@ describe("an experiment's body", () => {
     ["2026-06-01T00:00:00.1Z", Date.UTC(2026, 5, 1) + 100],
     ["2026-06-01T00:00:00.120Z", Date.UTC(2026, 5, 1) + 120],
     ["2299-12-31T23:59:59.999Z", Date.UTC(2300, 0) - 1],
-  ])("may start at %s", (time, expected) => {
+  ])("accepts the start %s", (time, expected) => {
     expect(accepted(experimentBody, at(time)).started_at).toBe(expected);
   });
 
   it.each<[what: string, body: unknown, path: string, message: RegExp]>([
     ["no environment", { feature_name: "f" }, "environment_key", /text/],
     ["an empty feature", { ...valid, feature_name: "" }, "feature_name", /empty/],
-    ["a number as name", { ...valid, name: 1 }, "name", /text/],
-    ["null as name", { ...valid, name: null }, "name", /text/],
+    ["a number as the name", { ...valid, name: 1 }, "name", /text/],
+    ["null as the name", { ...valid, name: null }, "name", /text/],
     ["an empty name", { ...valid, name: "" }, "name", /empty/],
     ["half a surrogate pair", { ...valid, name: HALF_A_PAIR }, "name", /surrogate/],
-    ["a NUL, which SQLite would cut", { ...valid, environment_key: "a\0b" }, "environment_key", /NUL/],
-    ["an unknown key", { ...valid, colour: "red" }, "colour", /not known/],
-    ["variants that are no list", { ...valid, variants: {} }, "variants", /list/],
+    ["a NUL, which SQLite would truncate", { ...valid, environment_key: "a\0b" }, "environment_key", /NUL/],
+    ["an unknown key", { ...valid, colour: "red" }, "colour", /unknown/],
+    ["variants that are not a list", { ...valid, variants: {} }, "variants", /list/],
     ["null as variants", { ...valid, variants: null }, "variants", /list/],
     ["a variant that is text", variants("a"), "variants.0", /object with key and weight/],
     ["a variant that is null", variants(null), "variants.0", /object with key and weight/],
-    ["a variant without key", variants({ weight: 1 }), "variants.0.key", /text/],
+    ["a variant without a key", variants({ weight: 1 }), "variants.0.key", /text/],
     ["a variant with an empty key", variants({ key: "", weight: 1 }), "variants.0.key", /empty/],
-    ["a key that is half a pair", variants({ key: HALF_A_PAIR, weight: 1 }), "variants.0.key", /surrogate/],
+    ["half a surrogate pair in a key", variants({ key: HALF_A_PAIR, weight: 1 }), "variants.0.key", /surrogate/],
     ["a weight as text", variants({ key: "a", weight: "1" }), "variants.0.weight", /number/],
     ["an infinite weight", variants({ key: "a", weight: Infinity }), "variants.0.weight", /number/],
     ["a negative weight", variants({ key: "a", weight: -0.1 }), "variants.0.weight", /negative/],
-    ["an unknown key in a variant", variants({ key: "a", weight: 1, name: "A" }), "variants.0.name", /not known/],
+    ["an unknown key in a variant", variants({ key: "a", weight: 1, name: "A" }), "variants.0.name", /unknown/],
     ["a time with an offset", at("2026-06-01T02:00:00+02:00"), "started_at", /UTC/],
     ["a time without a zone", at("2026-06-01T00:00:00"), "started_at", /UTC/],
     ["a date", at("2026-06-01"), "started_at", /ISO 8601/],
     ["a day that does not exist", at("2026-02-29T00:00:00Z"), "started_at", /ISO 8601/],
-    ["a number as time", at(0), "started_at", /ISO 8601/],
+    ["a number as a time", at(0), "started_at", /ISO 8601/],
     ["a time finer than milliseconds", at("2026-06-01T00:00:00.0001Z"), "started_at", /milliseconds/],
     ["a time before 1970", at("1969-12-31T23:59:59.999Z"), "started_at", /1970/],
     ["a time after 2299", at("2300-01-01T00:00:00Z"), "started_at", /2299/],
@@ -109,20 +109,25 @@ describe("an experiment's body", () => {
       "ended_at",
       /after started_at/,
     ],
-    ["a bad start with a good end", { ...at("soon"), ended_at: "2026-06-01T00:00:00Z" }, "started_at", /ISO 8601/],
     [
-      "epoch milliseconds as text, later than the end",
+      "an invalid start with a valid end",
+      { ...at("soon"), ended_at: "2026-06-01T00:00:00Z" },
+      "started_at",
+      /ISO 8601/,
+    ],
+    [
+      "epoch milliseconds as text, after the end",
       { ...at("9999999999999"), ended_at: "2026-06-01T00:00:00Z" },
       "started_at",
       /ISO 8601/,
     ],
-    ["a bad end with a good start", { ...at("2026-06-01T00:00:00Z"), ended_at: "late" }, "ended_at", /ISO 8601/],
-    ["a bad end without a start", { ...valid, ended_at: "late" }, "ended_at", /ISO 8601/],
-  ])("is refused for one thing and in these words: %s", (_, body, path, message) => {
+    ["an invalid end with a valid start", { ...at("2026-06-01T00:00:00Z"), ended_at: "late" }, "ended_at", /ISO 8601/],
+    ["an invalid end without a start", { ...valid, ended_at: "late" }, "ended_at", /ISO 8601/],
+  ])("reports exactly one error for %s", (_, body, path, message) => {
     expect(refused(experimentBody, body)).toEqual([{ path, message: expect.stringMatching(message) }]);
   });
 
-  it("names every variant whose key was there before", () => {
+  it("reports each variant whose key repeats an earlier one", () => {
     const list = ["a", "b", "a", "b", "a", "c"].map((key) => ({ key, weight: 1 }));
     expect(refused(experimentBody, variants(...list))).toEqual(
       [2, 3, 4].map((index) => ({ path: `variants.${index}.key`, message: "must be unique" })),
@@ -130,22 +135,22 @@ describe("an experiment's body", () => {
   });
 });
 
-describe("an experiment's id", () => {
-  it.each(["a", "Z", "0", ".", "_", "-", "checkout-CTA_2.0", "a".repeat(64)])("may be %s", (id) => {
+describe("experimentId", () => {
+  it.each(["a", "Z", "0", ".", "_", "-", "checkout-CTA_2.0", "a".repeat(64)])("accepts %s", (id) => {
     expect(accepted(experimentId, id)).toBe(id);
   });
 
-  it.each(["", "a".repeat(65), "a b", " a", "a ", "a/b", "é", "a\n", "\na", "a:b"])("is not %j", (id) => {
+  it.each(["", "a".repeat(65), "a b", " a", "a ", "a/b", "é", "a\n", "\na", "a:b"])("rejects %j", (id) => {
     expect(refused(experimentId, id)).toEqual([{ path: "", message: expect.stringContaining("1 to 64") }]);
   });
 });
 
-describe("a line of an export", () => {
+describe("exportedExperiment", () => {
   const T0 = "2026-06-01T00:00:00Z";
   const line = { ...valid, id: "a", created_at: T0, updated_at: T0 };
   const none = { variants: [], started_at: null, ended_at: null, as_of: null, computed_at: null, last_error_at: null };
 
-  it("needs an experiment with its id and times; numbers are then none, and not final", () => {
+  it("requires an experiment with its id and times; there are no numbers by default, and they are not final", () => {
     const times = { created_at: Date.parse(T0), updated_at: Date.parse(T0) };
     expect(accepted(exportedExperiment, line)).toEqual({
       ...line,
@@ -156,7 +161,7 @@ describe("a line of an export", () => {
     });
   });
 
-  it("is taken with its numbers, whatever they are", () => {
+  it("accepts any numbers", () => {
     const numbers = { as_of: T0, computed_at: T0, last_error_at: T0, is_final: true, exposures: { any: [1] } };
     const time = Date.parse(T0);
     const times = { as_of: time, computed_at: time, last_error_at: time };
@@ -164,28 +169,31 @@ describe("a line of an export", () => {
   });
 
   it.each<[what: string, part: object, path: string, message: RegExp]>([
-    ["an id that is none", { id: "a b" }, "id", /1 to 64/],
+    ["an invalid id", { id: "a b" }, "id", /1 to 64/],
     ["no id", { id: undefined }, "id", /1 to 64/],
-    ["no time of creation", { created_at: undefined }, "created_at", /ISO 8601/],
-    ["null as time of the last change", { updated_at: null }, "updated_at", /ISO 8601/],
+    ["no creation time", { created_at: undefined }, "created_at", /ISO 8601/],
+    ["null as the time of the last change", { updated_at: null }, "updated_at", /ISO 8601/],
     ["a number as as_of", { as_of: 0 }, "as_of", /ISO 8601/],
     ["text as is_final", { is_final: "yes" }, "is_final", /true or false/],
     ["an end at the start", { started_at: T0, ended_at: T0 }, "ended_at", /after started_at/],
-    ["a status", { status: "running" }, "status", /not known/],
-  ])("is refused for one thing and in these words: %s", (_, part, path, message) => {
+    ["a status", { status: "running" }, "status", /unknown/],
+  ])("reports exactly one error for %s", (_, part, path, message) => {
     expect(refused(exportedExperiment, { ...line, ...part })).toEqual([
       { path, message: expect.stringMatching(message) },
     ]);
   });
 });
 
-describe("the body of an API key", () => {
-  it.each(["read", "write"])("needs a name and a role: %s; it is then for all environments and for ever", (role) => {
-    const body = { name: "CI", role };
-    expect(accepted(apiKeyBody, body)).toEqual({ ...body, environment_key: null, expires_at: null });
-  });
+describe("apiKeyBody", () => {
+  it.each(["read", "write"])(
+    "requires only a name and a role; a %s key has all environments and no expiry by default",
+    (role) => {
+      const body = { name: "CI", role };
+      expect(accepted(apiKeyBody, body)).toEqual({ ...body, environment_key: null, expires_at: null });
+    },
+  );
 
-  it("may name an environment and an end", () => {
+  it("accepts an environment and an expiry", () => {
     const body = { name: "CI", role: "read", environment_key: "env", expires_at: "2026-06-01T00:00:00Z" };
     expect(accepted(apiKeyBody, body)).toEqual({ ...body, expires_at: Date.UTC(2026, 5, 1) });
   });
@@ -194,33 +202,30 @@ describe("the body of an API key", () => {
     ["no name", { name: undefined }, "name", /text/],
     ["a NUL in the name", { name: "a\0b" }, "name", /NUL/],
     ["no role", { role: undefined }, "role", /^must be one of read, write$/],
-    ["the role of an admin", { role: "admin" }, "role", /^must be one of read, write$/],
+    ["the role admin", { role: "admin" }, "role", /^must be one of read, write$/],
     ["an empty environment", { environment_key: "" }, "environment_key", /empty/],
-    ["an end that is none", { expires_at: "never" }, "expires_at", /ISO 8601/],
-    ["a key of one's own choice", { key: "ee_" }, "key", /not known/],
-  ])("is refused for one thing and in these words: %s", (_, part, path, message) => {
+    ["an invalid expiry", { expires_at: "never" }, "expires_at", /ISO 8601/],
+    ["a key chosen by the caller", { key: "ee_" }, "key", /unknown/],
+  ])("reports exactly one error for %s", (_, part, path, message) => {
     expect(refused(apiKeyBody, { name: "CI", role: "read", ...part })).toEqual([
       { path, message: expect.stringMatching(message) },
     ]);
   });
 });
 
-describe("the query of a list", () => {
-  it("may be empty, and then asks for 50 of all", () => {
+describe("listQuery", () => {
+  it("has a limit of 50 and no filter by default", () => {
     expect(accepted(listQuery, {})).toEqual({ limit: 50 });
   });
 
-  it.each(["1", "9", "10", "200", "007"])("may ask for %s", (limit) => {
+  it.each(["1", "9", "10", "200", "007"])("accepts the limit %s", (limit) => {
     expect(accepted(listQuery, { limit }).limit).toBe(Number(limit));
   });
 
-  it.each(["draft", "running", "completed"])(
-    "may ask for the status %s, of one environment, from a cursor",
-    (status) => {
-      const query = { environment_key: "env", status, cursor: "checkout-cta" };
-      expect(accepted(listQuery, query)).toEqual({ ...query, limit: 50 });
-    },
-  );
+  it.each(["draft", "running", "completed"])("accepts the status %s with an environment and a cursor", (status) => {
+    const query = { environment_key: "env", status, cursor: "checkout-cta" };
+    expect(accepted(listQuery, query)).toEqual({ ...query, limit: 50 });
+  });
 
   it.each<[query: Record<string, string>, path: string, message: RegExp]>([
     [{ limit: "0" }, "limit", /1 to 200/],
@@ -233,17 +238,17 @@ describe("the query of a list", () => {
     [{ limit: "-1" }, "limit", /1 to 200/],
     [{ status: "paused" }, "status", /draft, running, completed/],
     [{ cursor: "a b" }, "cursor", /1 to 64/],
-    [{ page: "2" }, "page", /not known/],
-  ])("is refused: %j", (query, path, message) => {
+    [{ page: "2" }, "page", /unknown/],
+  ])("rejects %j", (query, path, message) => {
     const errors = refused(listQuery, query);
     expect(new Set(errors.map((error) => error.path))).toEqual(new Set([path]));
     for (const error of errors) expect(error.message).toMatch(message);
   });
 });
 
-describe("a hint", () => {
-  it.each([{ experiment_id: "checkout-cta" }, { environment_key: "env" }, valid])("may be %j", (hint) => {
-    expect(accepted(refreshWebhookBody, hint)).toEqual(hint);
+describe("refreshWebhookBody", () => {
+  it.each([{ experiment_id: "checkout-cta" }, { environment_key: "env" }, valid])("accepts %j", (body) => {
+    expect(accepted(refreshWebhookBody, body)).toEqual(body);
   });
 
   it.each([
@@ -254,39 +259,39 @@ describe("a hint", () => {
     { environment_key: "env", feature_name: null },
     ["checkout-cta"],
     null,
-  ])("is not %j, and says what it may be", (hint) => {
-    expect(refused(refreshWebhookBody, hint)).toEqual([
+  ])("rejects %j, and lists the valid properties", (body) => {
+    expect(refused(refreshWebhookBody, body)).toEqual([
       { path: "", message: expect.stringContaining("experiment_id, or") },
     ]);
   });
 
-  it.each<[hint: object, path: string, message: RegExp]>([
+  it.each<[body: object, path: string, message: RegExp]>([
     [{ experiment_id: "a b" }, "experiment_id", /1 to 64/],
     [{ environment_key: "" }, "environment_key", /empty/],
     [{ environment_key: "env", feature_name: "" }, "feature_name", /empty/],
     [{ environment_key: HALF_A_PAIR }, "environment_key", /surrogate/],
-    [{ ...valid, more: 1 }, "more", /not known/],
-    [{ experiment_id: "a", more: 1 }, "more", /not known/],
-  ])("that is almost one says what is wrong with it: %j", (hint, path, message) => {
-    expect(refused(refreshWebhookBody, hint)).toEqual([{ path, message: expect.stringMatching(message) }]);
+    [{ ...valid, more: 1 }, "more", /unknown/],
+    [{ experiment_id: "a", more: 1 }, "more", /unknown/],
+  ])("reports the one error of %j", (body, path, message) => {
+    expect(refused(refreshWebhookBody, body)).toEqual([{ path, message: expect.stringMatching(message) }]);
   });
 });
 
-describe("a Flagsmith event", () => {
+describe("flagsmithWebhookBody", () => {
   const named = (name: unknown) => ({ feature: { name, id: 7 }, enabled: true });
   const changed = (data: unknown, event_type = "FLAG_UPDATED") => ({ event_type, data });
 
-  it.each(["FLAG_UPDATED", "FLAG_DELETED"])("is about a feature: %s", (event_type) => {
+  it.each(["FLAG_UPDATED", "FLAG_DELETED"])("reduces %s to the feature of the new state", (event_type) => {
     const event = { event_type, data: { new_state: named("new"), previous_state: named("old") } };
     expect(accepted(flagsmithWebhookBody, event)).toEqual({ about: "feature", featureName: "new" });
   });
 
   it.each([
-    { what: "is left out", data: { previous_state: named("old") } },
+    { what: "is missing", data: { previous_state: named("old") } },
     { what: "is null", data: { new_state: null, previous_state: named("old") } },
-    { what: "is of another shape", data: { new_state: "deleted", previous_state: named("old") } },
-    { what: "names nothing", data: { new_state: named(""), previous_state: named("old") } },
-  ])("takes the feature of the previous state when the new one $what", ({ data }) => {
+    { what: "has another shape", data: { new_state: "deleted", previous_state: named("old") } },
+    { what: "has an empty name", data: { new_state: named(""), previous_state: named("old") } },
+  ])("uses the feature of the previous state if the new one $what", ({ data }) => {
     expect(accepted(flagsmithWebhookBody, changed(data, "FLAG_DELETED"))).toEqual({
       about: "feature",
       featureName: "old",
@@ -294,7 +299,7 @@ describe("a Flagsmith event", () => {
   });
 
   it.each([undefined, null, "text", {}, { new_state: null, previous_state: null }, { new_state: named(7) }])(
-    "of a flag must name its feature: %j",
+    "rejects a flag event whose data lack the feature's name: %j",
     (data) => {
       expect(refused(flagsmithWebhookBody, changed(data))).toEqual([
         { path: "data", message: expect.stringContaining("new_state.feature.name") },
@@ -302,16 +307,16 @@ describe("a Flagsmith event", () => {
     },
   );
 
-  it.each(["AUDIT_LOG_CREATED", "NEW_VERSION_PUBLISHED"])("is about its environment: %s", (event_type) => {
+  it.each(["AUDIT_LOG_CREATED", "NEW_VERSION_PUBLISHED"])("reduces %s to the environment", (event_type) => {
     expect(accepted(flagsmithWebhookBody, { event_type, data: { log: "x" } })).toEqual({ about: "environment" });
     expect(accepted(flagsmithWebhookBody, { event_type })).toEqual({ about: "environment" });
   });
 
-  it.each(["", "SEGMENT_UPDATED", "flag_updated"])("is about nothing of ours: %j", (event_type) => {
+  it.each(["", "SEGMENT_UPDATED", "flag_updated"])("reduces the event type %j to nothing", (event_type) => {
     expect(accepted(flagsmithWebhookBody, changed({}, event_type))).toEqual({ about: "nothing" });
   });
 
-  it("must have a type", () => {
+  it("requires an event type", () => {
     const error = { path: "event_type", message: expect.stringContaining("text") };
     expect(refused(flagsmithWebhookBody, {})).toEqual([error]);
     expect(refused(flagsmithWebhookBody, { event_type: 1 })).toEqual([error]);

@@ -6,7 +6,7 @@ import { migrate } from "../../src/store/migrations.ts";
 import { appDeps } from "../support/app-deps.ts";
 import { cookieOf } from "../support/visitor.ts";
 
-// Sessions as time goes by, in several isolates on one database.
+// Sessions over time, in several isolates on one database.
 
 const HOUR = 3_600_000;
 let sqlite: ReturnType<typeof openSqlite>;
@@ -27,15 +27,15 @@ function startIsolate(vars: Record<string, string> = {}) {
   };
   const signIn = async (token: string, origin = "http://localhost") => {
     const body = new URLSearchParams({ token });
-    const answer = await request(`${origin}/login`, { method: "POST", body, headers: { Origin: origin } });
-    expect(answer.status).toBe(303);
-    return { status: answer.status, headers: answer.headers, text: "" };
+    const response = await request(`${origin}/login`, { method: "POST", body, headers: { Origin: origin } });
+    expect(response.status).toBe(303);
+    return { status: response.status, headers: response.headers, text: "" };
   };
-  const isIn = async (cookie: string) => (await request("/", { headers: { Cookie: cookie } })).status === 200;
-  return { api, signIn, isIn };
+  const isSignedIn = async (cookie: string) => (await request("/", { headers: { Cookie: cookie } })).status === 200;
+  return { api, signIn, isSignedIn };
 }
 
-async function makeKey(
+async function createKey(
   { api }: ReturnType<typeof startIsolate>,
   body: object = {},
 ): Promise<{ id: string; key: string }> {
@@ -43,47 +43,47 @@ async function makeKey(
 }
 
 describe("a session", () => {
-  it("lasts for twelve hours, and no request makes it longer", async () => {
-    const { signIn, isIn } = startIsolate();
+  it("lasts for twelve hours, and no request extends it", async () => {
+    const { signIn, isSignedIn } = startIsolate();
     const cookie = cookieOf(await signIn("reader"));
-    for (let hour = 0; hour < 12; hour += 1, now += HOUR) expect(await isIn(cookie)).toBe(true);
-    expect(await isIn(cookie)).toBe(false);
+    for (let hour = 0; hour < 12; hour += 1, now += HOUR) expect(await isSignedIn(cookie)).toBe(true);
+    expect(await isSignedIn(cookie)).toBe(false);
   });
 
-  it("is for HTTPS alone where it began there", async () => {
+  it("has a Secure cookie if it began over HTTPS", async () => {
     const { signIn } = startIsolate();
     expect((await signIn("reader", "https://panel.example")).headers.get("Set-Cookie")).toMatch(/; Secure/);
     expect((await signIn("reader")).headers.get("Set-Cookie")).not.toMatch(/Secure/);
   });
 
-  it("is known to every isolate, and ends half a minute after its key was revoked elsewhere, however busy", async () => {
-    const [one, other] = [startIsolate(), startIsolate()];
-    const { id, key } = await makeKey(one);
-    const cookie = cookieOf(await one.signIn(key));
-    expect(await other.isIn(cookie)).toBe(true);
-    await one.api("DELETE", `/v1/api-keys/${id}`);
-    expect(await one.isIn(cookie)).toBe(false);
-    for (let seconds = 0; seconds < 30; seconds += 5, now += 5_000) await other.isIn(cookie);
-    expect(await other.isIn(cookie)).toBe(false);
+  it("is valid in every isolate, and ends within 30 s of a revocation in another one, even while in use", async () => {
+    const [here, there] = [startIsolate(), startIsolate()];
+    const { id, key } = await createKey(here);
+    const cookie = cookieOf(await here.signIn(key));
+    expect(await there.isSignedIn(cookie)).toBe(true);
+    await here.api("DELETE", `/v1/api-keys/${id}`);
+    expect(await here.isSignedIn(cookie)).toBe(false);
+    for (let seconds = 0; seconds < 30; seconds += 5, now += 5_000) await there.isSignedIn(cookie);
+    expect(await there.isSignedIn(cookie)).toBe(false);
   });
 
-  it("ends when its key does", async () => {
+  it("ends when its key expires", async () => {
     const isolate = startIsolate();
-    const { key } = await makeKey(isolate, { expires_at: new Date(now + 10_000).toISOString() });
+    const { key } = await createKey(isolate, { expires_at: new Date(now + 10_000).toISOString() });
     const cookie = cookieOf(await isolate.signIn(key));
     now += 9_999;
-    expect(await isolate.isIn(cookie)).toBe(true);
+    expect(await isolate.isSignedIn(cookie)).toBe(true);
     now += 1;
-    expect(await isolate.isIn(cookie)).toBe(false);
+    expect(await isolate.isSignedIn(cookie)).toBe(false);
   });
 
   it.each<[string, Record<string, string>]>([
-    ["the token that began it", { READ_TOKEN: "another" }],
-    ["that token away", { READ_TOKEN: "" }],
-    ["the secret", { SESSION_SECRET: "another" }],
-  ])("ends with whoever changes or takes %s", async (_, vars) => {
+    ["its token changes", { READ_TOKEN: "another" }],
+    ["its token is removed", { READ_TOKEN: "" }],
+    ["SESSION_SECRET changes", { SESSION_SECRET: "another" }],
+  ])("ends when %s", async (_, vars) => {
     const cookie = cookieOf(await startIsolate().signIn("reader"));
-    expect(await startIsolate().isIn(cookie)).toBe(true);
-    expect(await startIsolate(vars).isIn(cookie)).toBe(false);
+    expect(await startIsolate().isSignedIn(cookie)).toBe(true);
+    expect(await startIsolate(vars).isSignedIn(cookie)).toBe(false);
   });
 });
