@@ -1,19 +1,18 @@
-/** Exponential backoff: the first delay, the factor between delays, and their maximum. */
+/** Exponential backoff with a bounded number of retries. */
 export type Backoff = {
   firstMs: number;
   factor: number;
   maxMs: number;
-  /** Retries in a row. */
   maxRetries: number;
 };
 
 /**
- * The delay before the next try after `failures` failed ones in a row, in milliseconds. Each delay is shortened at random
- * by up to half, so that tries which failed together are not repeated together. Null once the retries are used up.
+ * Returns the delay before the next attempt after `failures` failed ones in a row, in milliseconds, or null if no retries
+ * are left. Jitter shortens each delay by up to half, so that attempts which failed together are not retried together.
  * @param random in [0, 1)
  */
 export function retryDelay(failures: number, random: number, backoff: Backoff): number | null {
   if (failures > backoff.maxRetries) return null;
-  const longest = Math.min(backoff.maxMs, backoff.firstMs * backoff.factor ** (failures - 1));
-  return Math.round(longest * (1 - random / 2));
+  const full = Math.min(backoff.maxMs, backoff.firstMs * backoff.factor ** (failures - 1));
+  return Math.round(full * (1 - random / 2));
 }

@@ -1,7 +1,7 @@
-/** Values by key that expire after a time. The number of entries is bounded: the oldest ones go first. */
+/** A cache whose entries expire after a TTL. If it holds too many, it evicts the oldest. */
 export type TtlCache<Value> = {
   get(key: string): Value | undefined;
-  /** @param since the time at which the value was true; now by default */
+  /** @param since the time from which the TTL counts; now by default */
   set(key: string, value: Value, since?: number): void;
   delete(key: string): void;
   clear(): void;
@@ -10,7 +10,7 @@ export type TtlCache<Value> = {
 /** A bound on the sum of the values' weights. A value that alone exceeds it is not cached. */
 export type WeightLimit<Value> = { weightOf(value: Value): number; max: number };
 
-/** A cache in the memory of this isolate or process. Another one has its own. */
+/** Creates a cache in the memory of this isolate or process, which shares nothing with others. */
 export function createTtlCache<Value>(
   ttlMs: number,
   maxEntries: number,
@@ -32,7 +32,7 @@ export function createTtlCache<Value>(
       const entry = entries.get(key);
       if (entry === undefined) return undefined;
       const age = clock() - entry.since;
-      // A negative age means that the clock was set back: that must not extend the entry's life.
+      // A negative age means that the clock was set back, which must not extend the entry's life.
       if (age >= 0 && age < ttlMs) return entry.value;
       remove(key);
       return undefined;

@@ -13,7 +13,7 @@ import {
 import type { Database } from "../store/database.ts";
 
 export type AlertDelivery = {
-  /** Requests the delivery of stored alerts. Resolves once it is certain to be tried, and throws if it is not. */
+  /** Requests the delivery of stored alerts. Resolves once an attempt is certain to follow, else throws. */
   request(): Promise<void>;
 };
 

@@ -5,7 +5,7 @@ import type { Alert } from "../store/alerts.ts";
 /**
  * The alert for a check that has turned to warning or unhealthy, in the shape that Standard Webhooks recommends.
  * @param asOf the time that the numbers are as of, in epoch milliseconds
- * @param computedAt the time of their computation
+ * @param computedAt the time of their computation, in epoch milliseconds
  */
 export function healthAlert(
   experiment: Experiment,

@@ -2,7 +2,7 @@ import { Webhook } from "standardwebhooks";
 import type { AlertEndpoint } from "../settings.ts";
 import type { Alert } from "../store/alerts.ts";
 
-/** Receivers should answer first and work later. */
+/** A receiver should acknowledge an alert before it processes it. */
 const TIMEOUT_MS = 15_000;
 
 /**

@@ -8,7 +8,7 @@ import type { RefreshOutcome, RefreshTrigger } from "./coordinator-types.ts";
 export type CoordinatorState = {
   /** Failed refreshes in a row. */
   failures: number;
-  /** The due time of the newest manual request or webhook, in epoch milliseconds. The next webhook keeps its distance. */
+  /** The due time of the newest manual request or webhook, in epoch milliseconds. The minimum interval starts then. */
   lastRequestDueAt: number | null;
 };
 
@@ -47,9 +47,9 @@ export const REFRESH_RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 300_
 export function createCoordinator(deps: CoordinatorDeps): Coordinator {
   let inFlight: Promise<RefreshOutcome> | null = null;
   let queued: { now: number; outcome: Promise<RefreshOutcome> } | null = null;
-  /** Tells a refresh whether a request arrived after it began. */
+  /** Shows a refresh whether a request arrived after it began. */
   let requestCount = 0;
-  /** Loaded once. Every change is saved at once. */
+  /** Loaded once. Every change is saved immediately. */
   let state: Promise<CoordinatorState> | null = null;
 
   function refresh(now: number): Promise<RefreshOutcome> {

@@ -1,8 +1,8 @@
 import { MAX_SWEEP_MS } from "./sweep-times.ts";
 
 /**
- * Wraps a sweep so that only one runs at a time: a call during a sweep shares its result. A sweep that hangs for longer
- * than the platform allows is no longer waited for.
+ * Wraps a sweep so that only one runs at a time: a call during a sweep shares its result. If a sweep hangs for longer than
+ * the platform allows, the next call starts a new one.
  */
 export function createExclusiveSweep(clock: () => number, sweep: (now: number) => Promise<boolean>) {
   let inFlight: { since: number; done: Promise<boolean> } | null = null;

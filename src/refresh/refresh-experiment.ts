@@ -42,7 +42,7 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   if (basis.isFinal) return { status: "skipped", reason: "final" };
   const { experiment } = basis;
   const { environmentKey, featureName, startedAt, endedAt } = experiment;
-  // A sweep may run late. A request made since it was due is served only by numbers as of that request.
+  // A sweep may run late. A request made after its due time needs numbers as of that request.
   const requestedAt = Math.max(now, Math.min(basis.refreshRequestedAt ?? now, begunAt));
   if (startedAt === null || statusAt(experiment, requestedAt) === "draft")
     return { status: "skipped", reason: "not_started" };
@@ -53,13 +53,13 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
 
   const started = { experimentId: id, environmentKey, featureName, startedAt };
   const query = { environmentKey, featureName, window: { from: startedAt, to: asOf } };
-  // Final numbers last, so they are counted from the events: states are only as good as their views.
+  // Final numbers are never recomputed, so they come from the events: states depend on their materialized views.
   const states = isFinal || deps.states === null ? null : { ...deps, ...deps.states };
   const fromStates = states === null ? null : await countFromStates(states, started, query);
   const counted = fromStates === null ? await countExposures(deps.warehouse, query) : ok(fromStates);
-  if (!counted.ok) return fail(deps, basis, counted.failure, begunAt);
+  if (!counted.ok) return recordFailure(deps, basis, counted.failure, begunAt);
   const computed = computeExposures(counted.value, query.window, experiment, deps.eventsTtlDays);
-  if (!computed.ok) return fail(deps, basis, { kind: computed.failure }, begunAt);
+  if (!computed.ok) return recordFailure(deps, basis, { kind: computed.failure }, begunAt);
 
   const computedAt = Math.max(begunAt, deps.clock());
   const { exposures, health } = computed.value;
@@ -82,7 +82,7 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   return { status: "refreshed" };
 }
 
-async function fail(
+async function recordFailure(
   deps: RefreshDeps,
   basis: RefreshBasis,
   failure: WarehouseFailure,

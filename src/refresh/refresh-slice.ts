@@ -2,7 +2,7 @@ import pLimit from "p-limit";
 import { describeBug, type Log } from "../log.ts";
 import type { RefreshOutcome } from "./coordinator-types.ts";
 
-/** Counts of refreshes by outcome. `reached` experiments, from the first on, were started in time. */
+/** Counts of refreshes by outcome. `reached` is the number of experiments, from the first on, that were started in time. */
 export type SliceOutcome = { refreshed: number; skipped: number; failed: number; reached: number };
 
 /**

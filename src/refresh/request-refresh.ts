@@ -41,7 +41,7 @@ export type ManualRefreshFailure =
   | { kind: "final" }
   | { kind: "too_soon"; retryAfterSeconds: number };
 
-/** Requests a refresh on behalf of a person or client, and returns the time of the request. */
+/** Requests a refresh on behalf of a user or client, and returns the time of the request. */
 export async function requestManualRefresh(
   { database, coordinators, minIntervalMs, clock }: ManualRefreshDeps,
   log: Log,
@@ -55,7 +55,7 @@ export async function requestManualRefresh(
       await notifyCoordinators(coordinators, log, [id], "manual");
       return ok(now);
     case "too_soon":
-      // The response to the request before may have been lost before its coordinator was notified.
+      // The request before may have been cut off before its coordinator was notified.
       if (outcome.pending) await notifyCoordinators(coordinators, log, [id], "webhook");
       return failed({ kind: "too_soon", retryAfterSeconds: Math.max(1, Math.ceil((outcome.nextAt - now) / 1000)) });
     default:

@@ -43,11 +43,11 @@ export async function countFromStates(
 }
 
 /**
- * Takes an experiment's window one step towards being filled, if it is time. Only the experiment's coordinator calls this,
- * so that it never runs twice at once. A failure is logged, and a later refresh tries again.
+ * Opens an experiment's window, or fills an open one if it is time. Only the experiment's coordinator calls this, so that
+ * it never runs twice at once. A failure is logged, and a later refresh tries again.
  *
  * An insert in flight while the window is opened may miss it, and its events can't be filled in before it ends. So the
- * window stays open for the longest time that an insert takes, and is filled only then.
+ * window stays open for the longest time that an insert takes, and is filled only after that.
  */
 export async function advanceWindow(deps: StatesDeps, experiment: StartedExperiment): Promise<void> {
   const { warehouse, log } = deps;

@@ -5,7 +5,10 @@ import { type IdRange, listDueExperiments } from "../store/sweep-progress.ts";
 const SLICE_SIZE = 40;
 const PAGE_SIZE = 5_000;
 
-/** The ids that a sweep which started after `start` has left after `after`: to the last id, then from the first. */
+/**
+ * Returns the ids that a sweep has not covered yet. It began after the id `start`, has got as far as `after`, and continues
+ * with the first id after the last one.
+ */
 export function remainingRanges(after: string, start: string): IdRange[] {
   if (after < start) return [{ after, upTo: start }];
   const toTheEnd: IdRange = { after, upTo: null };

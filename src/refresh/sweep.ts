@@ -54,7 +54,7 @@ async function refreshAll(deps: SweepDeps, now: number, until: number, count: Sw
   const start = await getSweepProgress(deps.database);
   /** Slices by the id that they follow, the oldest first. */
   const inFlight = new Map<string, Promise<void>>();
-  /** For each unfinished slice, the id after which its rest lies, the first slice first. */
+  /** The id to resume after, for each unfinished slice, the first slice first. */
   const unfinishedAfter = new Map<string, string>();
 
   async function refresh(after: string, ids: readonly string[]): Promise<void> {

@@ -5,7 +5,7 @@ import type { WarehouseFailure } from "./failure.ts";
 export function adviceFor({ kind }: WarehouseFailure): string {
   switch (kind) {
     case "unreachable":
-      return "ClickHouse can't be reached. Check CLICKHOUSE_URL, that the server runs, and that the network lets us in";
+      return "ClickHouse can't be reached. Check CLICKHOUSE_URL, that the server runs, and that the network allows the connection";
     case "timeout":
       return "ClickHouse did not answer in time. Check its load, or raise QUERY_TIMEOUT_SECONDS";
     case "overloaded":
@@ -25,9 +25,9 @@ export function adviceFor({ kind }: WarehouseFailure): string {
     case "bad_query":
       return "ClickHouse can't run the query. Compare the table with migrations/clickhouse, and the version with the docs";
     case "bad_rows":
-      return "The rows are not counts. Check that EVENTS_TABLE is the events table";
+      return "The rows are not valid counts. Check that EVENTS_TABLE is the events table";
     case "too_large":
-      return "The result is too large to store. The value column holds too many variants for a window of this length";
+      return "The result is too large to store. Shorten the window, or check that the value column holds variants only";
     case "refused":
       return "The server refused the query. Check that CLICKHOUSE_URL is ClickHouse's HTTP interface";
   }

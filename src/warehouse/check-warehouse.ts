@@ -20,14 +20,14 @@ const COLUMNS = {
   sdk_version: "String",
 } as const;
 
-const SQL = "DESCRIBE TABLE {database:Identifier}.{table:Identifier}";
+const DESCRIBE_TABLE = "DESCRIBE TABLE {database:Identifier}.{table:Identifier}";
 
 /**
  * Checks that refreshes can work: ClickHouse answers, the table has its columns, and the user may run the query of a
  * refresh, here over an empty window. Fails with what is missing and what to do about it.
  */
 export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ columns: number }, string>> {
-  const described = await warehouse.select(SQL, warehouse.table);
+  const described = await warehouse.select(DESCRIBE_TABLE, warehouse.table);
   if (!described.ok) return failed(adviceFor(described.failure));
 
   const types = new Map<string, string>();

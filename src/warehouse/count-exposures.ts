@@ -13,12 +13,12 @@ import {
 import { readCounts } from "./exposure-rows.ts";
 import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 
-/** The threshold from which the second try spills to the server's disk, in bytes. */
+/** The size of a GROUP BY from which the second attempt spills it to the server's disk, in bytes. */
 const SPILL_FROM_BYTES = 100_000_000;
 
 /**
  * Counts the identities of one experiment by their first exposure. Every row is checked: a wrong shape, a negative or
- * unsafe number, or a bucket outside the window fails the whole answer.
+ * unsafe number, or a bucket outside the window fails the whole query.
  */
 export function countExposures(
   warehouse: Warehouse,

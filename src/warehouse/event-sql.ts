@@ -2,7 +2,7 @@ import { HOUR } from "../exposures/buckets.ts";
 
 // SQL fragments about the events table.
 
-/** An exposure collected later than this changes buckets that looked complete. */
+/** An exposure that is collected later than this counts as late: it changes buckets that looked complete. */
 const LATE_AFTER_MS = HOUR;
 
 export const EVENTS_TABLE = "{database:Identifier}.{table:Identifier}";

@@ -8,11 +8,11 @@ export type WarehouseFailure = {
   kind: FailureKind;
   /** The code of the ClickHouse exception, if there was one. */
   code?: number;
-  /** The HTTP status of an unsuccessful answer. */
+  /** The HTTP status of an unsuccessful response. */
   status?: number;
 };
 
-/** True for kinds that may pass by themselves: they are retried with backoff. The others wait for the next sweep. */
+/** Transient kinds are retried with backoff. The others wait for the next sweep. */
 const TRANSIENT = {
   unreachable: true,
   timeout: true,
@@ -92,8 +92,8 @@ function byStatus(status: number): FailureKind {
 }
 
 /**
- * Classifies an error while a query was sent or its answer was read.
- * @param status the HTTP status, if there was an answer; an error after a 200 is a fault of the answer itself
+ * Classifies an error that occurred while a query was sent or its response was read.
+ * @param status the HTTP status, if there was a response; an error after a 200 is a fault of the response itself
  */
 export function classify(
   error: unknown,

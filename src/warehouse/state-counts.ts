@@ -6,7 +6,6 @@ import { countFrom } from "./count-exposures.ts";
 import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
 import { type ExposureQuery, type ExposureSource, exposureParameters, type VariantHash } from "./exposure-query.ts";
 import { readCounts } from "./exposure-rows.ts";
-
 import type { WarehouseFailure } from "./failure.ts";
 
 // Counts from the tables of migrations/clickhouse/0002 to 0008. For each identity of a window they hold when it first saw
@@ -19,7 +18,7 @@ FROM {database:Identifier}.exposure_firsts
 WHERE window = {window:String}
 GROUP BY variant`;
 
-/** Invalid events are rare. The events are counted only where there are some. */
+/** Invalid events are rare, so the events are read only if there are any. */
 const SELECT_INVALID = `
 SELECT if(${IS_VALID}, 'valid', 'invalid') AS kind, '' AS name, '0' AS variant_hash, 0 AS at,
   0 AS identities, 0 AS late, count() AS events
@@ -71,8 +70,8 @@ GROUP BY row_kind, hash, index`,
   ...REST,
 ].join("\nUNION ALL\n");
 
-const isCountRow = z.object({ kind: z.enum(["identities", "multiple"]) });
-const isOpenRow = z.object({ kind: z.literal("open") });
+const countRow = z.object({ kind: z.enum(["identities", "multiple"]) });
+const openRow = z.object({ kind: z.literal("open") });
 
 /** Counts the identities of a filled window, with the same result as `countExposures`. */
 export async function countStates(
@@ -83,8 +82,8 @@ export async function countStates(
   const parameters = { ...exposureParameters(warehouse.table, query), window: stateWindow };
   const rows = await warehouse.select(SELECT_MERGED, parameters);
   if (!rows.ok) return rows;
-  const isMerged = rows.value.some((row) => isCountRow.safeParse(row).success);
-  const hasOpenRows = rows.value.some((row) => isOpenRow.safeParse(row).success);
+  const isMerged = rows.value.some((row) => countRow.safeParse(row).success);
+  const hasOpenRows = rows.value.some((row) => openRow.safeParse(row).success);
   const counted = isMerged && !hasOpenRows ? readCounts(rows.value, query.window) : null;
   // The scan neither resolves a hash collision nor knows a variant that has just arrived. The full count does both.
   return counted === null || counted === "collision" || !counted.ok

@@ -131,7 +131,10 @@ export async function fillWindow(
   const { environmentKey, featureName, startedAt } = experiment;
   const parameters = {
     ...warehouse.table,
-    ...{ window, environment_key: environmentKey, feature_name: featureName, from: startedAt },
+    window,
+    environment_key: environmentKey,
+    feature_name: featureName,
+    from: startedAt,
   };
   const filled = await warehouse.command(
     `INSERT INTO {database:Identifier}.exposure_firsts (window, identity, identity_check, variant, first_and_late)

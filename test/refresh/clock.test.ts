@@ -15,13 +15,13 @@ import {
 } from "../support/clockwork.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 10, 30, 0, 500);
-/** So long ago that a clock which goes back by a year is still after it. */
+/** Early enough to be in the past even after the clock is set back by a year. */
 const START = NOW - 400 * DAY;
 
 let world: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (made) => {
-  ({ world, experiment } = made);
+eachInItsWorld(NOW, (setup) => {
+  ({ world, experiment } = setup);
 });
 
 const identities = async () => (await experiment.exposures()).exposures?.total_identities;
@@ -31,8 +31,8 @@ const jumps = [
   { jump: "a year", by: YEAR },
 ];
 
-describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
-  it("as_of and computed_at stay, and the numbers stay right", async () => {
+describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
+  it("keeps as_of and computed_at, and counts correctly", async () => {
     await experiment.expose(START, NOW - 1);
     await experiment.put(START);
     const before = await experiment.exposures();
@@ -40,19 +40,20 @@ describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
 
     world.jump(-by);
     await experiment.expose(NOW - 2, NOW);
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     const after = await experiment.exposures();
-    const same = { as_of: before.as_of, computed_at: before.computed_at, status: "running", last_error_at: null };
-    expect(after).toMatchObject({ ...same, exposures: { total_identities: 3 } });
-    const buckets = (answer: typeof after) => answer.exposures.timeseries.points.map((point: Bucket) => point.bucket);
+    const unchanged = { as_of: before.as_of, computed_at: before.computed_at, status: "running", last_error_at: null };
+    expect(after).toMatchObject({ ...unchanged, exposures: { total_identities: 3 } });
+    const buckets = (response: typeof after) =>
+      response.exposures.timeseries.points.map((point: Bucket) => point.bucket);
     expect(buckets(after)).toEqual(buckets(before));
 
     await experiment.expose(NOW - 3);
     expect(await world.sweep()).toBe(true);
-    expect(await experiment.exposures()).toMatchObject({ ...same, exposures: { total_identities: 4 } });
+    expect(await experiment.exposures()).toMatchObject({ ...unchanged, exposures: { total_identities: 4 } });
   });
 
-  it("they go on once the clock has caught up", async () => {
+  it("advances as_of and computed_at again once the clock has caught up", async () => {
     await experiment.put(START);
     world.jump(-by);
     await world.sweep();
@@ -66,22 +67,22 @@ describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
     });
   });
 
-  it("nobody who calls is locked out, and the minimum interval holds as it always does", async () => {
+  it("accepts a manual request, and then applies the minimum interval as usual", async () => {
     await experiment.put(START);
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     world.jump(-by);
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     await world.pass(100 * SECOND);
-    const refused = await experiment.call();
+    const refused = await experiment.requestRefresh();
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("200");
     await world.pass(200 * SECOND - 1);
-    expect((await experiment.call()).headers.get("Retry-After")).toBe("1");
+    expect((await experiment.requestRefresh()).headers.get("Retry-After")).toBe("1");
     await world.pass(1);
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
   });
 
-  it("a webhook is served, after the minimum interval at the latest", async () => {
+  it("serves a webhook after the minimum interval at the latest", async () => {
     await experiment.put(START);
     await experiment.hint();
     world.jump(-by);
@@ -94,7 +95,7 @@ describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
     });
   });
 
-  it("a webhook that waited before is served when its time has passed", async () => {
+  it("serves a postponed webhook after its remaining time", async () => {
     await experiment.put(START);
     await experiment.hint();
     await experiment.hint();
@@ -110,7 +111,7 @@ describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
     });
   });
 
-  it("what failed before is retried when its time has passed, and so are the retries that follow", async () => {
+  it("retries a failed refresh after its delay, and then after the following delays", async () => {
     await experiment.put(START);
     const { queries } = world.state;
     world.state.fault = { kind: "timeout" };
@@ -127,31 +128,31 @@ describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
     expect(await experiment.exposures()).toMatchObject({ last_error_at: null, as_of: iso(NOW) });
   });
 
-  it("no two answers that differ have the same ETag", async () => {
+  it("gives different responses different ETags", async () => {
     const texts = new Map<string, string>();
-    const look = async () => {
+    const check = async () => {
       const { text, headers } = await experiment.get();
       const etag = headers.get("ETag") ?? "";
       expect(texts.get(etag) ?? text).toBe(text);
       texts.set(etag, text);
-      const known = await world.call("GET", `/v1/experiments/${experiment.id}/exposures`, undefined, {
+      const conditional = await world.call("GET", `/v1/experiments/${experiment.id}/exposures`, undefined, {
         "If-None-Match": etag,
       });
-      expect(known.status).toBe(304);
+      expect(conditional.status).toBe(304);
     };
     await experiment.put(START, NOW);
-    await look();
-    for (const to of [-by, 0, -by, SETTLE]) {
-      world.set(NOW + to);
-      await look();
+    await check();
+    for (const offset of [-by, 0, -by, SETTLE]) {
+      world.set(NOW + offset);
+      await check();
       await experiment.expose(NOW - 1);
       await world.sweep();
-      await look();
+      await check();
     }
     expect(new Set(texts.values()).size).toBeGreaterThanOrEqual(5);
   });
 
-  it("an edit is not older than what it edits", async () => {
+  it("gives an edit no updated_at before the one it replaces", async () => {
     await experiment.put(START);
     world.jump(-by);
     const { created_at, updated_at } = (await experiment.put(START, null, { name: "renamed" })).json;
@@ -164,8 +165,8 @@ describe.each(jumps)("when the clock goes back by $jump", ({ by }) => {
 
 type Bucket = { bucket: string };
 
-describe("when the clock goes back behind an experiment's start", () => {
-  it("it is a draft with the numbers it had, left alone until the clock has caught up", async () => {
+describe("after the clock is set back to before an experiment's start", () => {
+  it("shows a draft with the old numbers, and does not refresh it until the clock has caught up", async () => {
     const start = NOW - MINUTE;
     await experiment.expose(start);
     await experiment.put(start);
@@ -173,7 +174,7 @@ describe("when the clock goes back behind an experiment's start", () => {
     const { queries } = world.state;
     world.jump(-HOUR);
     expect(await experiment.exposures()).toEqual({ ...before, status: "draft" });
-    expect((await experiment.call()).status).toBe(409);
+    expect((await experiment.requestRefresh()).status).toBe(409);
     expect((await experiment.hint()).json.skipped).toEqual([{ experiment_id: experiment.id, reason: "not_started" }]);
     expect(await world.sweep()).toBe(true);
     expect(world.state.queries).toBe(queries);
@@ -184,7 +185,7 @@ describe("when the clock goes back behind an experiment's start", () => {
     expect(await experiment.exposures()).toMatchObject({ status: "running", as_of: iso(NOW + MINUTE) });
   });
 
-  it("a webhook that waited is not forgotten: the sweep serves it when the clock has caught up", async () => {
+  it("serves a postponed webhook by the sweep after the clock has caught up", async () => {
     const start = NOW - MINUTE;
     await experiment.put(start);
     await experiment.hint();
@@ -198,8 +199,8 @@ describe("when the clock goes back behind an experiment's start", () => {
   });
 });
 
-describe.each(jumps)("when the clock goes forth by $jump and back again", ({ by }) => {
-  it("as_of stays ahead until the clock has caught up, and the numbers stay right meanwhile", async () => {
+describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ by }) => {
+  it("keeps the later as_of until the clock has caught up, and counts correctly meanwhile", async () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
     world.jump(by);
@@ -209,7 +210,7 @@ describe.each(jumps)("when the clock goes forth by $jump and back again", ({ by 
 
     await experiment.expose(NOW + SECOND);
     await world.pass(MINUTE);
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     expect(await experiment.exposures()).toMatchObject({
       status: "running",
       as_of: iso(NOW + by),
@@ -225,16 +226,16 @@ describe.each(jumps)("when the clock goes forth by $jump and back again", ({ by 
     });
   });
 
-  it("nobody who calls is locked out by a call that was made ahead", async () => {
+  it("accepts a manual request after one made while the clock was ahead", async () => {
     await experiment.put(START);
     world.jump(by);
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     world.jump(-by);
-    expect((await experiment.call()).status).toBe(202);
-    expect((await experiment.call()).headers.get("Retry-After")).toBe("300");
+    expect((await experiment.requestRefresh()).status).toBe(202);
+    expect((await experiment.requestRefresh()).headers.get("Retry-After")).toBe("300");
   });
 
-  it("a webhook that waits is served when its time has passed", async () => {
+  it("serves a postponed webhook after its remaining time", async () => {
     await experiment.put(START);
     await experiment.hint();
     await experiment.hint();
@@ -249,7 +250,7 @@ describe.each(jumps)("when the clock goes forth by $jump and back again", ({ by 
     });
   });
 
-  it("a webhook that came ahead is served after the minimum interval at the latest", async () => {
+  it("serves a webhook received while the clock was ahead after the minimum interval at the latest", async () => {
     await experiment.put(START);
     world.jump(by);
     await experiment.hint();
@@ -261,7 +262,7 @@ describe.each(jumps)("when the clock goes forth by $jump and back again", ({ by 
     expect(await identities()).toBe(1);
   });
 
-  it("a draft that seemed to have started is one again, and is counted from its start on", async () => {
+  it("shows a draft that seemed to have started as a draft again, and counts it from its start", async () => {
     const start = NOW + 10 * MINUTE;
     await experiment.put(start);
     world.jump(by);
@@ -269,7 +270,7 @@ describe.each(jumps)("when the clock goes forth by $jump and back again", ({ by 
     expect(await experiment.exposures()).toMatchObject({ status: "running", exposures: { total_identities: 0 } });
     world.jump(-by);
     expect((await experiment.exposures()).status).toBe("draft");
-    expect((await experiment.call()).status).toBe(409);
+    expect((await experiment.requestRefresh()).status).toBe(409);
 
     await experiment.expose(start - 1, start);
     await world.pass(20 * MINUTE);
@@ -296,21 +297,21 @@ describe.each([
     world.jump(-by);
   });
 
-  it("stays as it is, as all that is final does", async () => {
+  it("stays unchanged, like any final experiment", async () => {
     const before = await experiment.exposures();
     await experiment.expose(NOW - 1);
-    expect((await experiment.call()).status).toBe(409);
+    expect((await experiment.requestRefresh()).status).toBe(409);
     await world.sweep();
     expect((await experiment.exposures()).exposures).toEqual(before.exposures);
   });
 
-  it("is computed again by an edit that changes no number", async () => {
+  it("is recomputed after an edit that does not change its numbers", async () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START, end, { name: "renamed" });
     expect(await experiment.exposures()).toMatchObject({ is_final: false, exposures: { total_identities: 1 } });
   });
 
-  it("is then refreshed again, and final with all its events when its end has really passed and settled", async () => {
+  it("is refreshed after an edit, and becomes final with all events once its end has really settled", async () => {
     await experiment.put(START, end);
     await experiment.expose(end - 1, end);
     world.set(end + SETTLE - 1);

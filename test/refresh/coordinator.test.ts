@@ -15,62 +15,62 @@ const skipped = (reason: "not_found" | "not_started" | "final" | "superseded"): 
 const START = Date.UTC(2026, 5, 1);
 const INTERVAL = 300_000;
 const SECOND = 1000;
-/** With no luck at all: each delay in full. */
+/** The delays before the retries, without jitter. */
 const BACKOFF = [5, 15, 45, 135, 300].map((seconds) => seconds * SECOND);
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets all pending promise callbacks run. */
 const flush = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** One call of `refresh`, under way until the test ends it. */
-type Run = { now: number; end(outcome: RefreshOutcome): Promise<void>; fail(error: unknown): Promise<void> };
+/** One refresh, in flight until the test settles or rejects it. */
+type Attempt = { now: number; settle(outcome: RefreshOutcome): Promise<void>; reject(error: unknown): Promise<void> };
 
 /**
- * A coordinator in a world where only the test moves: its clock, its alarm, its storage, and refreshes that end when
- * the test says so. As in a Durable Object, the alarm and the memory outlive the coordinator, an alarm that goes off
- * is no longer set, and one whose handler did not come to its end goes off again.
+ * A coordinator whose clock, alarm, storage and refreshes the test controls. As in a Durable Object, the alarm and the
+ * storage survive an eviction, an alarm that goes off is no longer set, and an alarm whose handler did not finish goes
+ * off again.
  */
-function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Promise<void> } = {}) {
+function createHarness({ storage = () => Promise.resolve() }: { storage?: () => Promise<void> } = {}) {
   const state = {
     time: START,
     alarm: null as number | null,
-    memory: null as CoordinatorState | null,
-    /** Every refresh that began, in order. */
-    runs: [] as Run[],
-    /** Those that have not ended, in the coordinator that is alive. */
-    underWay: 0,
-    mostAtOnce: 0,
+    stored: null as CoordinatorState | null,
+    /** All attempts, in the order of their start. */
+    attempts: [] as Attempt[],
+    /** The number of unfinished attempts of the current instance. */
+    inFlight: 0,
+    maxInFlight: 0,
     logs: [] as { level: string; event: string; fields: object }[],
   };
-  let life = 0;
-  let handling = 0;
-  let coordinator = awaken();
+  let instance = 0;
+  let runningHandlers = 0;
+  let coordinator = start();
 
-  async function write<Key extends "alarm" | "memory">(key: Key, value: (typeof state)[Key]): Promise<void> {
+  async function write<Key extends "alarm" | "stored">(key: Key, value: (typeof state)[Key]): Promise<void> {
     await storage();
     state[key] = value;
   }
 
-  function awaken(): Coordinator {
-    const born = life;
+  function start(): Coordinator {
+    const own = instance;
     return createCoordinator({
       experimentId: "checkout-cta",
       refresh(now) {
         const { promise, resolve, reject } = Promise.withResolvers<RefreshOutcome>();
-        state.underWay += 1;
-        state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
-        const ended = () => {
-          if (born === life) state.underWay -= 1;
+        state.inFlight += 1;
+        state.maxInFlight = Math.max(state.maxInFlight, state.inFlight);
+        const finish = () => {
+          if (own === instance) state.inFlight -= 1;
           return flush();
         };
-        state.runs.push({
+        state.attempts.push({
           now,
-          async end(outcome) {
+          async settle(outcome) {
             resolve(outcome);
-            await ended();
+            await finish();
           },
-          async fail(error) {
+          async reject(error) {
             reject(error);
-            await ended();
+            await finish();
           },
         });
         return promise;
@@ -81,9 +81,9 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
         clear: () => write("alarm", null),
       },
       storage: {
-        load: () => storage().then(() => structuredClone(state.memory)),
-        save: (memory) => write("memory", structuredClone(memory)),
-        clear: () => write("memory", null),
+        load: () => storage().then(() => structuredClone(state.stored)),
+        save: (stored) => write("stored", structuredClone(stored)),
+        clear: () => write("stored", null),
       },
       minIntervalMs: INTERVAL,
       clock: () => state.time,
@@ -95,650 +95,671 @@ function createWorld({ storage = () => Promise.resolve() }: { storage?: () => Pr
   return {
     state,
     refresh: (now: number) => coordinator.refresh(now),
-    wake: () => coordinator.onAlarm(),
-    async ask(ask: RefreshTrigger): Promise<void> {
-      await coordinator.request(ask);
+    fireAlarm: () => coordinator.onAlarm(),
+    async request(trigger: RefreshTrigger): Promise<void> {
+      await coordinator.request(trigger);
       await flush();
     },
-    /** Lets time pass, and the alarm go off if it is due by then. */
-    async pass(milliseconds: number): Promise<void> {
+    /** Advances the clock, and fires the alarm if it is due by then. */
+    async advance(milliseconds: number): Promise<void> {
       state.time += milliseconds;
       if (state.alarm === null || state.alarm > state.time) return;
       state.alarm = null;
-      const born = life;
-      handling += 1;
+      const own = instance;
+      runningHandlers += 1;
       void coordinator.onAlarm().then(() => {
-        if (born === life) handling -= 1;
+        if (own === instance) runningHandlers -= 1;
       });
       await flush();
     },
-    /** The process dies and another takes over what is stored. */
+    /** Replaces the coordinator with a new one that has only the stored state. */
     evict(): void {
-      life += 1;
-      if (handling > 0) state.alarm ??= state.time;
-      handling = 0;
-      state.underWay = 0;
-      coordinator = awaken();
+      instance += 1;
+      if (runningHandlers > 0) state.alarm ??= state.time;
+      runningHandlers = 0;
+      state.inFlight = 0;
+      coordinator = start();
     },
-    /** The newest refresh. */
-    run(): Run {
-      const run = state.runs.at(-1);
-      if (run === undefined) throw new Error("no refresh has begun");
-      return run;
+    /** The newest attempt. */
+    last(): Attempt {
+      const attempt = state.attempts.at(-1);
+      if (attempt === undefined) throw new Error("no refresh has begun");
+      return attempt;
     },
-    /** In how many milliseconds the alarm goes off. */
+    /** The time until the alarm goes off, in milliseconds. */
     alarmIn: () => (state.alarm === null ? null : state.alarm - state.time),
   };
 }
 
-/** A world in which a call has been served just now, so that the minimum interval runs. */
-async function afterACall() {
-  const world = createWorld();
-  await world.ask("manual");
-  await world.pass(0);
-  await world.run().end(REFRESHED);
-  return world;
+/** A harness that has just served a manual request, so that the minimum interval runs. */
+async function afterManualRequest() {
+  const harness = createHarness();
+  await harness.request("manual");
+  await harness.advance(0);
+  await harness.last().settle(REFRESHED);
+  return harness;
 }
 
-describe("refreshing through a coordinator", () => {
-  it("begins at once, with the caller's now, and tells how it ended", async () => {
-    const world = createWorld();
-    const outcome = world.refresh(START + 7);
-    expect(world.state.runs.map(({ now }) => now)).toEqual([START + 7]);
-    await world.run().end(TRANSIENT);
+describe("Coordinator.refresh", () => {
+  it("starts at once with the caller's now, and returns the outcome", async () => {
+    const harness = createHarness();
+    const outcome = harness.refresh(START + 7);
+    expect(harness.state.attempts.map(({ now }) => now)).toEqual([START + 7]);
+    await harness.last().settle(TRANSIENT);
     expect(await outcome).toEqual(TRANSIENT);
   });
 
-  it("never runs twice at once: who comes meanwhile waits for one further run and shares it", async () => {
-    const world = createWorld();
-    const first = world.refresh(START);
-    const others = [5, 9, 7].map((later) => world.refresh(START + later));
+  it("never runs twice at once: callers during a refresh share one queued refresh", async () => {
+    const harness = createHarness();
+    const first = harness.refresh(START);
+    const others = [5, 9, 7].map((later) => harness.refresh(START + later));
     await flush();
-    expect(world.state.runs).toHaveLength(1);
-    await world.run().end(REFRESHED);
+    expect(harness.state.attempts).toHaveLength(1);
+    await harness.last().settle(REFRESHED);
     expect(await first).toEqual(REFRESHED);
-    expect(world.state.runs, "one further run, with the largest now of all who wait for it").toMatchObject([
+    expect(harness.state.attempts, "one queued refresh, with the largest now of its callers").toMatchObject([
       { now: START },
       { now: START + 9 },
     ]);
-    await world.run().end(PERMANENT);
+    await harness.last().settle(PERMANENT);
     expect(await Promise.all(others)).toEqual([PERMANENT, PERMANENT, PERMANENT]);
-    expect(world.state.runs).toHaveLength(2);
-    expect(world.state.mostAtOnce).toBe(1);
+    expect(harness.state.attempts).toHaveLength(2);
+    expect(harness.state.maxInFlight).toBe(1);
   });
 
-  it("takes the following run's now from those who wait for it, though the one under way had a larger one", async () => {
-    const world = createWorld();
-    void world.refresh(START + 100);
-    void world.refresh(START + 1);
-    await world.run().end(REFRESHED);
-    expect(world.run().now).toBe(START + 1);
-    await world.run().end(REFRESHED);
+  it("takes the now of a queued refresh from its own callers, even if the refresh in flight has a larger one", async () => {
+    const harness = createHarness();
+    void harness.refresh(START + 100);
+    void harness.refresh(START + 1);
+    await harness.last().settle(REFRESHED);
+    expect(harness.last().now).toBe(START + 1);
+    await harness.last().settle(REFRESHED);
   });
 
-  it("gives who comes during the further run another one", async () => {
-    const world = createWorld();
-    void world.refresh(START);
-    void world.refresh(START + 1);
-    await world.run().end(REFRESHED);
-    const third = world.refresh(START + 2);
-    await world.run().end(REFRESHED);
-    expect(world.state.runs.map(({ now }) => now)).toEqual([START, START + 1, START + 2]);
-    await world.run().end(PERMANENT);
+  it("queues another refresh for a caller that arrives during the queued one", async () => {
+    const harness = createHarness();
+    void harness.refresh(START);
+    void harness.refresh(START + 1);
+    await harness.last().settle(REFRESHED);
+    const third = harness.refresh(START + 2);
+    await harness.last().settle(REFRESHED);
+    expect(harness.state.attempts.map(({ now }) => now)).toEqual([START, START + 1, START + 2]);
+    await harness.last().settle(PERMANENT);
     expect(await third).toEqual(PERMANENT);
   });
 
-  it("goes on after a run that failed or threw", async () => {
-    const world = createWorld();
-    void world.refresh(START);
-    const second = world.refresh(START + 1);
-    await world.run().fail(new Error("boom"));
-    await world.run().end(REFRESHED);
+  it("runs the queued refresh and later ones after a refresh that threw", async () => {
+    const harness = createHarness();
+    void harness.refresh(START);
+    const second = harness.refresh(START + 1);
+    await harness.last().reject(new Error("boom"));
+    await harness.last().settle(REFRESHED);
     expect(await second).toEqual(REFRESHED);
-    const third = world.refresh(START + 2);
-    await world.run().end(REFRESHED);
+    const third = harness.refresh(START + 2);
+    await harness.last().settle(REFRESHED);
     expect(await third).toEqual(REFRESHED);
   });
 
-  it("refreshes as of the time it wakes", async () => {
-    const world = createWorld();
-    await world.ask("manual");
-    world.state.time += 250;
-    await world.pass(0);
-    expect(world.run().now).toBe(START + 250);
-    await world.run().end(REFRESHED);
+  it("uses the time of the alarm as now", async () => {
+    const harness = createHarness();
+    await harness.request("manual");
+    harness.state.time += 250;
+    await harness.advance(0);
+    expect(harness.last().now).toBe(START + 250);
+    await harness.last().settle(REFRESHED);
   });
 
-  it("shares the further run with a waking that comes while one is under way", async () => {
-    const world = createWorld();
-    void world.refresh(START);
-    await world.ask("manual");
-    await world.pass(10);
-    const caller = world.refresh(START + 5);
-    expect(world.state.runs).toHaveLength(1);
-    await world.run().end(REFRESHED);
-    expect(world.run().now).toBe(START + 10);
-    await world.run().end(REFRESHED);
+  it("shares the queued refresh with an alarm that goes off during a refresh", async () => {
+    const harness = createHarness();
+    void harness.refresh(START);
+    await harness.request("manual");
+    await harness.advance(10);
+    const caller = harness.refresh(START + 5);
+    expect(harness.state.attempts).toHaveLength(1);
+    await harness.last().settle(REFRESHED);
+    expect(harness.last().now).toBe(START + 10);
+    await harness.last().settle(REFRESHED);
     expect(await caller).toEqual(REFRESHED);
-    expect(world.state.runs).toHaveLength(2);
-    expect(world.state.alarm).toBeNull();
+    expect(harness.state.attempts).toHaveLength(2);
+    expect(harness.state.alarm).toBeNull();
   });
 });
 
-describe("a refresh that fails for a transient reason", () => {
-  it("is retried with backoff, and after the last retry left to the next sweep", async () => {
-    const world = createWorld();
-    void world.refresh(START);
+describe("a transient failure", () => {
+  it("is retried with backoff, and left to the next sweep after the last retry", async () => {
+    const harness = createHarness();
+    void harness.refresh(START);
     const delays: number[] = [];
     for (;;) {
-      await world.run().end(TRANSIENT);
-      const delay = world.alarmIn();
+      await harness.last().settle(TRANSIENT);
+      const delay = harness.alarmIn();
       if (delay === null) break;
       delays.push(delay);
-      await world.pass(delay);
+      await harness.advance(delay);
     }
     expect(delays).toEqual(BACKOFF);
-    expect(world.state.runs).toHaveLength(1 + BACKOFF.length);
+    expect(harness.state.attempts).toHaveLength(1 + BACKOFF.length);
   });
 
-  it("starts with the shortest delay again after the retries were used up", async () => {
-    const world = createWorld();
+  it("has the shortest delay again after the retries were used up", async () => {
+    const harness = createHarness();
     for (let failures = 0; failures < 1 + BACKOFF.length; failures++) {
-      void world.refresh(world.state.time);
-      await world.run().end(TRANSIENT);
+      void harness.refresh(harness.state.time);
+      await harness.last().settle(TRANSIENT);
     }
-    expect(world.alarmIn()).toBeNull();
-    void world.refresh(world.state.time);
-    await world.run().end(TRANSIENT);
-    expect(world.alarmIn()).toBe(BACKOFF[0]);
+    expect(harness.alarmIn()).toBeNull();
+    void harness.refresh(harness.state.time);
+    await harness.last().settle(TRANSIENT);
+    expect(harness.alarmIn()).toBe(BACKOFF[0]);
   });
 
-  it("starts with the shortest delay again after a success, which also ends the waiting for a retry", async () => {
-    const world = createWorld();
+  it("has the shortest delay again after a success, which also cancels the pending retry", async () => {
+    const harness = createHarness();
     for (const outcome of [TRANSIENT, TRANSIENT, REFRESHED]) {
-      void world.refresh(START);
-      await world.run().end(outcome);
+      void harness.refresh(START);
+      await harness.last().settle(outcome);
     }
-    expect(world.alarmIn()).toBeNull();
-    expect(world.state.memory?.failures).toBe(0);
-    void world.refresh(START);
-    await world.run().end(TRANSIENT);
-    expect(world.alarmIn()).toBe(BACKOFF[0]);
+    expect(harness.alarmIn()).toBeNull();
+    expect(harness.state.stored?.failures).toBe(0);
+    void harness.refresh(START);
+    await harness.last().settle(TRANSIENT);
+    expect(harness.alarmIn()).toBe(BACKOFF[0]);
   });
 
-  it("counts its failures through an eviction", async () => {
-    const world = createWorld();
+  it("counts towards the backoff across evictions", async () => {
+    const harness = createHarness();
     for (const delay of BACKOFF.slice(0, 3)) {
-      void world.refresh(START);
-      await world.run().end(TRANSIENT);
-      expect(world.alarmIn()).toBe(delay);
-      world.state.alarm = null;
-      world.evict();
+      void harness.refresh(START);
+      await harness.last().settle(TRANSIENT);
+      expect(harness.alarmIn()).toBe(delay);
+      harness.state.alarm = null;
+      harness.evict();
     }
   });
 
-  it("does not put off an alarm that goes off sooner", async () => {
-    const world = createWorld();
-    void world.refresh(START);
-    await world.run().end(TRANSIENT);
-    world.state.time += 4 * SECOND;
-    void world.refresh(world.state.time);
-    await world.run().end(TRANSIENT);
-    expect(world.alarmIn()).toBe(SECOND);
+  it("does not postpone an earlier alarm", async () => {
+    const harness = createHarness();
+    void harness.refresh(START);
+    await harness.last().settle(TRANSIENT);
+    harness.state.time += 4 * SECOND;
+    void harness.refresh(harness.state.time);
+    await harness.last().settle(TRANSIENT);
+    expect(harness.alarmIn()).toBe(SECOND);
   });
 
-  it("is not retried later because of a hint that was put off", async () => {
-    const world = await afterACall();
-    await world.ask("webhook");
-    void world.refresh(START);
-    await world.run().end(TRANSIENT);
-    expect(world.alarmIn()).toBe(BACKOFF[0]);
+  it("is not delayed by a postponed webhook", async () => {
+    const harness = await afterManualRequest();
+    await harness.request("webhook");
+    void harness.refresh(START);
+    await harness.last().settle(TRANSIENT);
+    expect(harness.alarmIn()).toBe(BACKOFF[0]);
   });
 });
 
-describe("an outcome that no retry would change", () => {
+describe("an outcome that is not retried", () => {
   it.each([
     { what: "a success", outcome: REFRESHED },
     { what: "a permanent failure", outcome: PERMANENT },
-    { what: "a result that something newer made worthless", outcome: skipped("superseded") },
+    { what: "a superseded result", outcome: skipped("superseded") },
     { what: "an experiment that has not started", outcome: skipped("not_started") },
-    { what: "an experiment that is gone", outcome: skipped("not_found") },
+    { what: "a deleted experiment", outcome: skipped("not_found") },
     { what: "a final experiment", outcome: skipped("final") },
-  ])("sets no alarm and drops the one for a retry: $what", async ({ outcome }) => {
-    const world = createWorld();
-    void world.refresh(START);
-    await world.run().end(outcome);
-    expect(world.state.alarm).toBeNull();
+  ])("sets no alarm and cancels a pending retry: $what", async ({ outcome }) => {
+    const harness = createHarness();
+    void harness.refresh(START);
+    await harness.last().settle(outcome);
+    expect(harness.state.alarm).toBeNull();
 
-    void world.refresh(START);
-    await world.run().end(TRANSIENT);
-    expect(world.state.alarm).not.toBeNull();
-    void world.refresh(START);
-    await world.run().end(outcome);
-    expect(world.state.alarm).toBeNull();
-    expect(world.state.memory?.failures ?? 0).toBe(0);
+    void harness.refresh(START);
+    await harness.last().settle(TRANSIENT);
+    expect(harness.state.alarm).not.toBeNull();
+    void harness.refresh(START);
+    await harness.last().settle(outcome);
+    expect(harness.state.alarm).toBeNull();
+    expect(harness.state.stored?.failures ?? 0).toBe(0);
   });
 
   it.each([
-    { what: "is gone", reason: "not_found" as const },
+    { what: "is deleted", reason: "not_found" as const },
     { what: "is final", reason: "final" as const },
-  ])("leaves nothing in storage when the experiment $what", async ({ reason }) => {
-    const world = await afterACall();
-    await world.ask("webhook");
-    expect(world.state.memory).not.toBeNull();
-    void world.refresh(START);
-    await world.run().end(skipped(reason));
-    expect(world.state.memory).toBeNull();
-    expect(world.state.alarm).toBeNull();
+  ])("clears the storage if the experiment $what", async ({ reason }) => {
+    const harness = await afterManualRequest();
+    await harness.request("webhook");
+    expect(harness.state.stored).not.toBeNull();
+    void harness.refresh(START);
+    await harness.last().settle(skipped(reason));
+    expect(harness.state.stored).toBeNull();
+    expect(harness.state.alarm).toBeNull();
 
-    await world.ask("webhook");
-    expect(world.alarmIn(), "no interval outlives it").toBe(0);
+    await harness.request("webhook");
+    expect(harness.alarmIn(), "the interval is cleared too").toBe(0);
   });
 
   it.each([
-    { what: "is gone", reason: "not_found" as const },
+    { what: "is deleted", reason: "not_found" as const },
     { what: "is final", reason: "final" as const },
-  ])("keeps what an ask during the refresh set, though the experiment $what", async ({ reason }) => {
-    const world = createWorld();
-    void world.refresh(START);
-    await world.ask("edit");
-    await world.run().end(skipped(reason));
-    expect(world.alarmIn()).toBe(0);
-  });
+  ])(
+    "keeps the alarm of a request that arrived during the refresh, even if the experiment $what",
+    async ({ reason }) => {
+      const harness = createHarness();
+      void harness.refresh(START);
+      await harness.request("edit");
+      await harness.last().settle(skipped(reason));
+      expect(harness.alarmIn()).toBe(0);
+    },
+  );
 });
 
 describe("a refresh that throws", () => {
   it.each([
-    { what: "an error is a bug", error: new TypeError("boom"), kind: "bug" },
-    { what: "what is no error is a bug", error: "boom", kind: "bug" },
-    { what: "DatabaseUnavailable is the storage", error: new DatabaseUnavailable("boom"), kind: "storage" },
-  ])("ends as failed, is logged in full and retried: $what", async ({ error, kind }) => {
-    const world = createWorld();
-    const outcome = world.refresh(START);
-    await world.run().fail(error);
+    { what: "an Error is a bug", error: new TypeError("boom"), kind: "bug" },
+    { what: "another value is a bug", error: "boom", kind: "bug" },
+    { what: "DatabaseUnavailable is a storage failure", error: new DatabaseUnavailable("boom"), kind: "storage" },
+  ])("fails, is logged in full and is retried: $what", async ({ error, kind }) => {
+    const harness = createHarness();
+    const outcome = harness.refresh(START);
+    await harness.last().reject(error);
     expect(await outcome).toEqual({ status: "failed", kind, transient: true });
-    expect(world.state.logs).toEqual([
+    expect(harness.state.logs).toEqual([
       {
         level: "error",
         event: "refresh.failed",
         fields: { experiment_id: "checkout-cta", kind, transient: true, error: expect.stringContaining("boom") },
       },
     ]);
-    expect(world.alarmIn()).toBe(BACKOFF[0]);
+    expect(harness.alarmIn()).toBe(BACKOFF[0]);
   });
 
-  it("tells the outcome, and goes on, though its own storage fails", async () => {
+  it("returns the outcome and continues if the coordinator's own storage fails", async () => {
     let broken = false;
-    const world = createWorld({
+    const harness = createHarness({
       storage: () => (broken ? Promise.reject(new Error("no storage")) : Promise.resolve()),
     });
-    const first = world.refresh(START);
+    const first = harness.refresh(START);
     broken = true;
-    await world.run().end(REFRESHED);
+    await harness.last().settle(REFRESHED);
     expect(await first).toEqual(REFRESHED);
-    expect(world.state.logs).toMatchObject([
+    expect(harness.state.logs).toMatchObject([
       { level: "error", fields: { error: expect.stringContaining("no storage") } },
     ]);
     broken = false;
-    const second = world.refresh(START);
-    await world.run().end(REFRESHED);
+    const second = harness.refresh(START);
+    await harness.last().settle(REFRESHED);
     expect(await second).toEqual(REFRESHED);
   });
 });
 
-describe("asking for a refresh", () => {
-  it.each(["edit", "manual", "webhook"] as const)("sets the alarm for now: the first %s", async (ask) => {
-    const world = createWorld();
-    await world.ask(ask);
-    expect(world.alarmIn()).toBe(0);
-    expect(world.state.runs, "the alarm is what refreshes, so that no crash can prevent it").toHaveLength(0);
-    await world.pass(0);
-    expect(world.state.runs).toHaveLength(1);
-    await world.run().end(REFRESHED);
-    expect(world.state.alarm).toBeNull();
+describe("Coordinator.request", () => {
+  it.each(["edit", "manual", "webhook"] as const)("sets the alarm for now: the first %s", async (trigger) => {
+    const harness = createHarness();
+    await harness.request(trigger);
+    expect(harness.alarmIn()).toBe(0);
+    expect(harness.state.attempts, "the alarm starts the refresh, so that no crash can prevent it").toHaveLength(0);
+    await harness.advance(0);
+    expect(harness.state.attempts).toHaveLength(1);
+    await harness.last().settle(REFRESHED);
+    expect(harness.state.alarm).toBeNull();
   });
 
-  it("fails when the alarm can't be set, so that nobody is told what is not so, and works when it can again", async () => {
+  it("throws if the alarm can't be set, so that no request is confirmed and then lost, and works again later", async () => {
     let broken = true;
-    const world = createWorld({
+    const harness = createHarness({
       storage: () => (broken ? Promise.reject(new Error("no storage")) : Promise.resolve()),
     });
-    await expect(world.ask("manual")).rejects.toThrow("no storage");
+    await expect(harness.request("manual")).rejects.toThrow("no storage");
     broken = false;
-    await world.ask("manual");
-    expect(world.alarmIn()).toBe(0);
+    await harness.request("manual");
+    expect(harness.alarmIn()).toBe(0);
   });
 
-  it("puts a hint inside the minimum interval off to its end", async () => {
-    const world = await afterACall();
-    await world.pass(100 * SECOND);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(INTERVAL - 100 * SECOND);
-    await world.pass(INTERVAL - 100 * SECOND - 1);
-    expect(world.state.runs).toHaveLength(1);
-    await world.pass(1);
-    expect(world.state.runs).toHaveLength(2);
-    await world.run().end(REFRESHED);
+  it("postpones a webhook within the minimum interval to the interval's end", async () => {
+    const harness = await afterManualRequest();
+    await harness.advance(100 * SECOND);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(INTERVAL - 100 * SECOND);
+    await harness.advance(INTERVAL - 100 * SECOND - 1);
+    expect(harness.state.attempts).toHaveLength(1);
+    await harness.advance(1);
+    expect(harness.state.attempts).toHaveLength(2);
+    await harness.last().settle(REFRESHED);
   });
 
-  it("makes one refresh of many hints inside the interval, and goes by the first", async () => {
-    const world = await afterACall();
-    for (let hints = 0; hints < 20; hints++) {
-      await world.pass(10 * SECOND);
-      await world.ask("webhook");
+  it("serves many webhooks within the interval by one refresh, due when the first one is", async () => {
+    const harness = await afterManualRequest();
+    for (let count = 0; count < 20; count++) {
+      await harness.advance(10 * SECOND);
+      await harness.request("webhook");
     }
-    expect(world.alarmIn()).toBe(INTERVAL - 200 * SECOND);
-    await world.pass(INTERVAL - 200 * SECOND);
-    await world.run().end(REFRESHED);
-    expect(world.state.alarm).toBeNull();
-    expect(world.state.runs).toHaveLength(2);
+    expect(harness.alarmIn()).toBe(INTERVAL - 200 * SECOND);
+    await harness.advance(INTERVAL - 200 * SECOND);
+    await harness.last().settle(REFRESHED);
+    expect(harness.state.alarm).toBeNull();
+    expect(harness.state.attempts).toHaveLength(2);
   });
 
-  it("puts a hint that comes while many are served off by one interval, however many they were", async () => {
-    const world = await afterACall();
-    for (let hints = 0; hints < 5; hints++) await world.ask("webhook");
-    await world.pass(INTERVAL);
-    await world.ask("webhook");
-    await world.run().end(REFRESHED);
-    expect(world.alarmIn()).toBe(INTERVAL);
+  it("postpones a webhook that arrives during a refresh by one interval, however many webhooks that refresh serves", async () => {
+    const harness = await afterManualRequest();
+    for (let count = 0; count < 5; count++) await harness.request("webhook");
+    await harness.advance(INTERVAL);
+    await harness.request("webhook");
+    await harness.last().settle(REFRESHED);
+    expect(harness.alarmIn()).toBe(INTERVAL);
   });
 
-  it("takes a hint at once when the interval is over", async () => {
-    const world = await afterACall();
-    await world.pass(INTERVAL);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(0);
+  it("serves a webhook at once after the end of the interval", async () => {
+    const harness = await afterManualRequest();
+    await harness.advance(INTERVAL);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(0);
   });
 
-  it("keeps hints the interval apart, whether the last one was put off or not", async () => {
-    const world = createWorld();
-    const begun: number[] = [];
+  it("keeps refreshes for webhooks one interval apart, postponed or not", async () => {
+    const harness = createHarness();
+    const startTimes: number[] = [];
     for (let tick = 0; tick < 100; tick++) {
-      const before = world.state.runs.length;
-      await world.ask("webhook");
-      await world.pass(0);
-      if (world.state.runs.length > before) {
-        begun.push(world.state.time);
-        await world.run().end(REFRESHED);
+      const before = harness.state.attempts.length;
+      await harness.request("webhook");
+      await harness.advance(0);
+      if (harness.state.attempts.length > before) {
+        startTimes.push(harness.state.time);
+        await harness.last().settle(REFRESHED);
       }
-      await world.pass(10 * SECOND);
-      if (world.state.underWay > 0) {
-        begun.push(world.state.time);
-        await world.run().end(REFRESHED);
+      await harness.advance(10 * SECOND);
+      if (harness.state.inFlight > 0) {
+        startTimes.push(harness.state.time);
+        await harness.last().settle(REFRESHED);
       }
     }
-    const distances = begun.slice(1).map((time, index) => time - (begun[index] ?? 0));
-    expect(begun.length).toBe(4);
-    expect(new Set(distances)).toEqual(new Set([INTERVAL]));
+    const intervals = startTimes.slice(1).map((time, index) => time - (startTimes[index] ?? 0));
+    expect(startTimes.length).toBe(4);
+    expect(new Set(intervals)).toEqual(new Set([INTERVAL]));
   });
 
-  it("keeps the interval through an eviction", async () => {
-    const world = await afterACall();
-    world.evict();
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(INTERVAL);
+  it("keeps the interval across an eviction", async () => {
+    const harness = await afterManualRequest();
+    harness.evict();
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(INTERVAL);
   });
 
-  it("starts the interval anew when a hint that was put off is served early, by a sweep", async () => {
-    const world = await afterACall();
-    await world.ask("webhook");
-    await world.pass(100 * SECOND);
-    void world.refresh(world.state.time);
-    await world.run().end(REFRESHED);
-    expect(world.state.alarm, "the hint has been served").toBeNull();
-    await world.pass(50 * SECOND);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(INTERVAL - 50 * SECOND);
+  it("restarts the interval when a sweep serves a postponed webhook early", async () => {
+    const harness = await afterManualRequest();
+    await harness.request("webhook");
+    await harness.advance(100 * SECOND);
+    void harness.refresh(harness.state.time);
+    await harness.last().settle(REFRESHED);
+    expect(harness.state.alarm, "the webhook has been served").toBeNull();
+    await harness.advance(50 * SECOND);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(INTERVAL - 50 * SECOND);
   });
 
-  it("starts the interval anew when a hint that was put off is served early, by the retry of a sweep", async () => {
-    const world = await afterACall();
-    await world.ask("webhook");
-    await world.pass(100 * SECOND);
-    void world.refresh(world.state.time);
-    await world.run().end(TRANSIENT);
-    await world.pass(5 * SECOND);
-    await world.run().end(REFRESHED);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(INTERVAL);
+  it("restarts the interval when the retry of a sweep serves a postponed webhook early", async () => {
+    const harness = await afterManualRequest();
+    await harness.request("webhook");
+    await harness.advance(100 * SECOND);
+    void harness.refresh(harness.state.time);
+    await harness.last().settle(TRANSIENT);
+    await harness.advance(5 * SECOND);
+    await harness.last().settle(REFRESHED);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(INTERVAL);
   });
 
-  it("counts the interval from when hints were due, however many they were and though it took a retry", async () => {
-    const world = await afterACall();
-    await world.ask("webhook");
-    await world.pass(100 * SECOND);
-    await world.ask("webhook");
-    await world.pass(INTERVAL - 100 * SECOND);
-    await world.run().end(TRANSIENT);
-    await world.pass(5 * SECOND);
-    await world.run().end(REFRESHED);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(INTERVAL - 5 * SECOND);
+  it("starts the interval at the due time of the webhooks, however many they are, even if serving them takes a retry", async () => {
+    const harness = await afterManualRequest();
+    await harness.request("webhook");
+    await harness.advance(100 * SECOND);
+    await harness.request("webhook");
+    await harness.advance(INTERVAL - 100 * SECOND);
+    await harness.last().settle(TRANSIENT);
+    await harness.advance(5 * SECOND);
+    await harness.last().settle(REFRESHED);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(INTERVAL - 5 * SECOND);
   });
 
-  it("counts the interval from when a hint that came during a refresh was due, not from that refresh", async () => {
-    const world = createWorld();
-    await world.ask("manual");
-    await world.pass(0);
-    await world.ask("webhook");
-    await world.run().end(REFRESHED);
-    await world.pass(INTERVAL);
-    await world.run().end(REFRESHED);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(INTERVAL);
+  it("starts the interval at the due time of a webhook that arrived during a refresh, not at the end of that refresh", async () => {
+    const harness = createHarness();
+    await harness.request("manual");
+    await harness.advance(0);
+    await harness.request("webhook");
+    await harness.last().settle(REFRESHED);
+    await harness.advance(INTERVAL);
+    await harness.last().settle(REFRESHED);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(INTERVAL);
   });
 
   it.each(["superseded", "not_started"] as const)(
-    "keeps the interval after a call that was skipped: %s",
+    "keeps the interval after a manual request whose refresh is skipped: %s",
     async (reason) => {
-      const world = createWorld();
-      await world.ask("manual");
-      await world.pass(0);
-      await world.run().end(skipped(reason));
-      await world.ask("webhook");
-      expect(world.alarmIn()).toBe(INTERVAL);
+      const harness = createHarness();
+      await harness.request("manual");
+      await harness.advance(0);
+      await harness.last().settle(skipped(reason));
+      await harness.request("webhook");
+      expect(harness.alarmIn()).toBe(INTERVAL);
     },
   );
 
   it.each(["manual", "webhook"] as const)(
-    "starts the interval with a %s though an edit has set the alarm",
-    async (ask) => {
-      const world = createWorld();
-      await world.ask("edit");
-      await world.ask(ask);
-      await world.pass(0);
-      await world.run().end(REFRESHED);
-      await world.ask("webhook");
-      expect(world.alarmIn()).toBe(INTERVAL);
+    "starts the interval with a %s request even if an edit has already set the alarm",
+    async (trigger) => {
+      const harness = createHarness();
+      await harness.request("edit");
+      await harness.request(trigger);
+      await harness.advance(0);
+      await harness.last().settle(REFRESHED);
+      await harness.request("webhook");
+      expect(harness.alarmIn()).toBe(INTERVAL);
     },
   );
 
-  it("does not put a call off", async () => {
-    const world = await afterACall();
-    await world.pass(SECOND);
-    await world.ask("manual");
-    expect(world.alarmIn()).toBe(0);
+  it("does not postpone a manual request", async () => {
+    const harness = await afterManualRequest();
+    await harness.advance(SECOND);
+    await harness.request("manual");
+    expect(harness.alarmIn()).toBe(0);
   });
 
-  it("serves a hint that was put off together with a call", async () => {
-    const world = await afterACall();
-    await world.ask("webhook");
-    await world.ask("manual");
-    await world.pass(0);
-    await world.run().end(REFRESHED);
-    expect(world.state.alarm).toBeNull();
-    expect(world.state.runs).toHaveLength(2);
+  it("serves a postponed webhook together with a manual request", async () => {
+    const harness = await afterManualRequest();
+    await harness.request("webhook");
+    await harness.request("manual");
+    await harness.advance(0);
+    await harness.last().settle(REFRESHED);
+    expect(harness.state.alarm).toBeNull();
+    expect(harness.state.attempts).toHaveLength(2);
   });
 
-  it("does not put an edit off, and an edit does not start the interval", async () => {
-    const world = createWorld();
-    await world.ask("edit");
-    await world.pass(0);
-    await world.run().end(REFRESHED);
-    await world.ask("webhook");
-    expect(world.alarmIn()).toBe(0);
+  it("does not postpone an edit, and starts no interval for it", async () => {
+    const harness = createHarness();
+    await harness.request("edit");
+    await harness.advance(0);
+    await harness.last().settle(REFRESHED);
+    await harness.request("webhook");
+    expect(harness.alarmIn()).toBe(0);
 
-    const inInterval = await afterACall();
-    await inInterval.ask("edit");
-    expect(inInterval.alarmIn()).toBe(0);
+    const duringInterval = await afterManualRequest();
+    await duringInterval.request("edit");
+    expect(duringInterval.alarmIn()).toBe(0);
   });
 
-  it.each(["edit", "manual"] as const)("keeps its alarm when it comes during a refresh: %s", async (ask) => {
-    for (const outcome of [REFRESHED, PERMANENT, skipped("superseded"), skipped("not_found")]) {
-      const world = createWorld();
-      void world.refresh(START);
-      await world.ask(ask);
-      await world.run().end(outcome);
-      expect(world.alarmIn()).toBe(0);
-      await world.pass(0);
-      expect(world.state.runs).toHaveLength(2);
-      await world.run().end(REFRESHED);
-      expect(world.state.alarm).toBeNull();
-    }
+  it.each(["edit", "manual"] as const)(
+    "keeps the alarm of a request that arrives during a refresh: %s",
+    async (trigger) => {
+      for (const outcome of [REFRESHED, PERMANENT, skipped("superseded"), skipped("not_found")]) {
+        const harness = createHarness();
+        void harness.refresh(START);
+        await harness.request(trigger);
+        await harness.last().settle(outcome);
+        expect(harness.alarmIn()).toBe(0);
+        await harness.advance(0);
+        expect(harness.state.attempts).toHaveLength(2);
+        await harness.last().settle(REFRESHED);
+        expect(harness.state.alarm).toBeNull();
+      }
+    },
+  );
+
+  it("keeps the alarm of a postponed webhook that arrives during a refresh which the alarm started", async () => {
+    const harness = createHarness();
+    await harness.request("manual");
+    await harness.advance(0);
+    await harness.request("webhook");
+    await harness.last().settle(REFRESHED);
+    expect(harness.alarmIn()).toBe(INTERVAL);
   });
 
-  it("keeps its alarm when it comes during a refresh that the alarm itself began: a hint, put off", async () => {
-    const world = createWorld();
-    await world.ask("manual");
-    await world.pass(0);
-    await world.ask("webhook");
-    await world.run().end(REFRESHED);
-    expect(world.alarmIn()).toBe(INTERVAL);
-  });
-
-  const afterwards = [
+  const outcomes = [
     { what: "a success", outcome: REFRESHED, latest: 0 },
     { what: "a permanent failure", outcome: PERMANENT, latest: 0 },
-    { what: "a transient one, at the latest with its retry", outcome: TRANSIENT, latest: BACKOFF[0] },
-    { what: "an experiment that is gone", outcome: skipped("not_found"), latest: 0 },
+    { what: "a transient failure, with its retry at the latest", outcome: TRANSIENT, latest: BACKOFF[0] },
+    { what: "a deleted experiment", outcome: skipped("not_found"), latest: 0 },
   ];
-  it.each(afterwards)("is served whenever it comes after the end of a refresh: $what", async ({ outcome, latest }) => {
-    // Storage takes a turn a step here, so that the outcome is still being written down. In a Durable Object the input
-    // gate lets nobody in meanwhile; this holds without it.
-    for (const alreadySet of [false, true]) {
-      for (let moments = 0; moments < 12; moments++) {
-        const world = createWorld({ storage: flush });
-        if (alreadySet) await world.ask("edit");
-        void world.refresh(START);
-        void world.run().end(outcome);
-        for (let moment = 0; moment < moments; moment++) await (moment < 6 ? Promise.resolve() : flush());
-        await world.ask("manual");
-        for (let turn = 0; turn < 20; turn++) await flush();
-        const moment = `${moments} moments later, an alarm set before: ${alreadySet}`;
-        expect(world.state.alarm, moment).not.toBeNull();
-        expect(world.alarmIn(), moment).toBeLessThanOrEqual(latest ?? 0);
+  it.each(outcomes)(
+    "serves a request that arrives at any moment after the end of a refresh: $what",
+    async ({ outcome, latest }) => {
+      // Each storage operation takes a turn of the event loop, so that the outcome is still being saved when the request
+      // arrives. A Durable Object's input gate would hold the request back. The coordinator does not rely on that.
+      for (const alreadySet of [false, true]) {
+        for (let moments = 0; moments < 12; moments++) {
+          const harness = createHarness({ storage: flush });
+          if (alreadySet) await harness.request("edit");
+          void harness.refresh(START);
+          void harness.last().settle(outcome);
+          for (let moment = 0; moment < moments; moment++) await (moment < 6 ? Promise.resolve() : flush());
+          await harness.request("manual");
+          for (let turn = 0; turn < 20; turn++) await flush();
+          const moment = `${moments} moments later, an alarm set before: ${alreadySet}`;
+          expect(harness.state.alarm, moment).not.toBeNull();
+          expect(harness.alarmIn(), moment).toBeLessThanOrEqual(latest ?? 0);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
-describe("whatever comes, in whatever order", () => {
+describe("any sequence of events", () => {
   type Step =
     | { do: "refresh"; later: number }
-    | { do: "ask"; ask: RefreshTrigger }
-    | { do: "pass"; milliseconds: number }
-    | { do: "wake" }
-    | { do: "end"; outcome: RefreshOutcome }
-    | { do: "throw" }
+    | { do: "request"; trigger: RefreshTrigger }
+    | { do: "advance"; milliseconds: number }
+    | { do: "alarm" }
+    | { do: "settle"; outcome: RefreshOutcome }
+    | { do: "reject" }
     | { do: "evict" };
 
   const outcomes = [REFRESHED, TRANSIENT, PERMANENT, skipped("superseded"), skipped("not_found"), skipped("final")];
-  const alive: fc.Arbitrary<Step>[] = [
+  const withoutEviction: fc.Arbitrary<Step>[] = [
     fc.record({ do: fc.constant("refresh" as const), later: fc.integer({ min: 0, max: 1000 }) }),
-    fc.record({ do: fc.constant("ask" as const), ask: fc.constantFrom<RefreshTrigger[]>("edit", "manual", "webhook") }),
-    fc.record({ do: fc.constant("pass" as const), milliseconds: fc.constantFrom(0, 1, SECOND, 60 * SECOND, INTERVAL) }),
-    fc.constant<Step>({ do: "wake" }),
-    fc.record({ do: fc.constant("end" as const), outcome: fc.constantFrom(...outcomes) }),
-    fc.constant<Step>({ do: "throw" }),
+    fc.record({
+      do: fc.constant("request" as const),
+      trigger: fc.constantFrom<RefreshTrigger[]>("edit", "manual", "webhook"),
+    }),
+    fc.record({
+      do: fc.constant("advance" as const),
+      milliseconds: fc.constantFrom(0, 1, SECOND, 60 * SECOND, INTERVAL),
+    }),
+    fc.constant<Step>({ do: "alarm" }),
+    fc.record({ do: fc.constant("settle" as const), outcome: fc.constantFrom(...outcomes) }),
+    fc.constant<Step>({ do: "reject" }),
   ];
 
-  /** Walks the steps, then lets all come to its end; the promises made on the way are returned to be checked. */
-  async function walk(steps: readonly Step[]) {
-    const world = createWorld();
-    const { state } = world;
-    const calls: { now: number; runsBefore: number; underWay: boolean; answered: boolean }[] = [];
-    const asks: { runsBefore: number }[] = [];
-    const end = async (outcome: RefreshOutcome) => {
-      if (state.underWay > 0) await world.run().end(outcome);
+  /** Runs the steps, then lets all work finish. Returns what each call and request could rely on. */
+  async function run(steps: readonly Step[]) {
+    const harness = createHarness();
+    const { state } = harness;
+    const calls: { now: number; attemptsBefore: number; wasInFlight: boolean; isResolved: boolean }[] = [];
+    const requests: { attemptsBefore: number }[] = [];
+    const settle = async (outcome: RefreshOutcome) => {
+      if (state.inFlight > 0) await harness.last().settle(outcome);
     };
     for (const step of steps) {
       switch (step.do) {
         case "refresh": {
           const now = state.time + step.later;
-          const call = { now, runsBefore: state.runs.length, underWay: state.underWay > 0, answered: false };
+          const call = {
+            now,
+            attemptsBefore: state.attempts.length,
+            wasInFlight: state.inFlight > 0,
+            isResolved: false,
+          };
           calls.push(call);
-          void world.refresh(now).then(() => {
-            call.answered = true;
+          void harness.refresh(now).then(() => {
+            call.isResolved = true;
           });
           await flush();
           break;
         }
-        case "ask":
-          asks.push({ runsBefore: state.runs.length });
-          await world.ask(step.ask);
+        case "request":
+          requests.push({ attemptsBefore: state.attempts.length });
+          await harness.request(step.trigger);
           break;
-        case "pass":
-          await world.pass(step.milliseconds);
+        case "advance":
+          await harness.advance(step.milliseconds);
           break;
-        case "wake":
-          void world.wake();
+        case "alarm":
+          void harness.fireAlarm();
           await flush();
           break;
-        case "end":
-          await end(step.outcome);
+        case "settle":
+          await settle(step.outcome);
           break;
-        case "throw":
-          if (state.underWay > 0) await world.run().fail(new Error("boom"));
+        case "reject":
+          if (state.inFlight > 0) await harness.last().reject(new Error("boom"));
           break;
         case "evict":
-          world.evict();
+          harness.evict();
           break;
       }
     }
-    // Nothing fails from here on, and all the time in the world passes.
-    for (let turn = 0; turn < 50 && (state.underWay > 0 || state.alarm !== null); turn++) {
-      await end(REFRESHED);
-      await world.pass(2 * INTERVAL);
+    // From here on nothing fails, and enough time passes for every alarm.
+    for (let turn = 0; turn < 50 && (state.inFlight > 0 || state.alarm !== null); turn++) {
+      await settle(REFRESHED);
+      await harness.advance(2 * INTERVAL);
     }
-    return { world, calls, asks };
+    return { harness, calls, requests };
   }
 
-  it("no two refreshes are ever under way at once, and all come to an end", async () => {
+  it("never has two refreshes in flight, and ends with no alarm set", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.oneof(...alive), { maxLength: 40 }), async (steps) => {
-        const { world } = await walk(steps);
-        expect(world.state.mostAtOnce).toBeLessThanOrEqual(1);
-        expect(world.state.underWay).toBe(0);
-        expect(world.state.alarm).toBeNull();
+      fc.asyncProperty(fc.array(fc.oneof(...withoutEviction), { maxLength: 40 }), async (steps) => {
+        const { harness } = await run(steps);
+        expect(harness.state.maxInFlight).toBeLessThanOrEqual(1);
+        expect(harness.state.inFlight).toBe(0);
+        expect(harness.state.alarm).toBeNull();
       }),
       { numRuns: 300 },
     );
   });
 
-  it("everyone who calls gets a refresh that began after the call, with their now or a later one", async () => {
+  it("gives each caller a refresh that started after the call, with the caller's now or a later one", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.oneof(...alive), { maxLength: 40 }), async (steps) => {
-        const { world, calls } = await walk(steps);
-        for (const { now, runsBefore, underWay, answered } of calls) {
-          // The very next run is theirs: with nothing under way it begins at once, else it is the one that follows.
-          const run = world.state.runs[runsBefore];
-          expect(run, "a run began after the call").toBeDefined();
-          expect(run?.now).toBeGreaterThanOrEqual(now);
-          if (!underWay) expect(run?.now).toBe(now);
-          expect(answered).toBe(true);
+      fc.asyncProperty(fc.array(fc.oneof(...withoutEviction), { maxLength: 40 }), async (steps) => {
+        const { harness, calls } = await run(steps);
+        for (const { now, attemptsBefore, wasInFlight, isResolved } of calls) {
+          // The next attempt serves the call: it starts at once, or after the one in flight.
+          const attempt = harness.state.attempts[attemptsBefore];
+          expect(attempt, "a refresh started after the call").toBeDefined();
+          expect(attempt?.now).toBeGreaterThanOrEqual(now);
+          if (!wasInFlight) expect(attempt?.now).toBe(now);
+          expect(isResolved).toBe(true);
         }
       }),
       { numRuns: 300 },
     );
   });
 
-  it("what was asked for is refreshed, though the coordinator is evicted at any moment", async () => {
-    const steps = fc.array(fc.oneof(...alive, fc.constant<Step>({ do: "evict" })), { maxLength: 40 });
+  it("serves every request, even if the coordinator is evicted at any moment", async () => {
+    const steps = fc.array(fc.oneof(...withoutEviction, fc.constant<Step>({ do: "evict" })), { maxLength: 40 });
     await fc.assert(
       fc.asyncProperty(steps, async (steps) => {
-        const { world, asks } = await walk(steps);
-        for (const { runsBefore } of asks) expect(world.state.runs.length).toBeGreaterThan(runsBefore);
-        expect(world.state.mostAtOnce).toBeLessThanOrEqual(1);
+        const { harness, requests } = await run(steps);
+        for (const { attemptsBefore } of requests)
+          expect(harness.state.attempts.length).toBeGreaterThan(attemptsBefore);
+        expect(harness.state.maxInFlight).toBeLessThanOrEqual(1);
       }),
       { numRuns: 300 },
     );

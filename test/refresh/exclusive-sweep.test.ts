@@ -3,57 +3,57 @@ import { createExclusiveSweep } from "../../src/refresh/exclusive-sweep.ts";
 
 const MINUTE = 60_000;
 
-/** Sweeps that end when the test says so, and a clock that it sets. */
-function createWorld() {
-  const world = {
+/** An exclusive sweep whose inner sweeps and clock the test controls. */
+function createHarness() {
+  const state = {
     time: 0,
-    sweeps: [] as { now: number; end: (done: boolean) => void; fail: (error: Error) => void }[],
+    sweeps: [] as { now: number; resolve: (done: boolean) => void; reject: (error: Error) => void }[],
   };
   const sweep = createExclusiveSweep(
-    () => world.time,
+    () => state.time,
     (now) => {
       const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-      world.sweeps.push({ now, end: resolve, fail: reject });
+      state.sweeps.push({ now, resolve, reject });
       return promise;
     },
   );
-  return { world, sweep };
+  return { state, sweep };
 }
 
-describe("a sweep that comes while another is under way", () => {
-  it("shares its end, well or not", async () => {
-    const { world, sweep } = createWorld();
+describe("createExclusiveSweep", () => {
+  it("shares the result of the sweep in flight, true or false", async () => {
+    const { state, sweep } = createHarness();
     for (const done of [true, false]) {
       const both = Promise.all([sweep(1), sweep(2)]);
-      world.sweeps.at(-1)?.end(done);
+      state.sweeps.at(-1)?.resolve(done);
       expect(await both).toEqual([done, done]);
     }
-    expect(world.sweeps.map(({ now }) => now)).toEqual([1, 1]);
+    expect(state.sweeps.map(({ now }) => now)).toEqual([1, 1]);
   });
 
-  it("shares its exception, and the next begins anew", async () => {
-    const { world, sweep } = createWorld();
+  it("shares the exception of the sweep in flight, and starts a new sweep afterwards", async () => {
+    const { state, sweep } = createHarness();
     const both = Promise.allSettled([sweep(1), sweep(2)]);
-    world.sweeps[0]?.fail(new Error("boom"));
+    state.sweeps[0]?.reject(new Error("boom"));
     expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     void sweep(3);
-    expect(world.sweeps.map(({ now }) => now)).toEqual([1, 3]);
+    expect(state.sweeps.map(({ now }) => now)).toEqual([1, 3]);
   });
 
-  it("does not wait for one that hangs longer than a sweep may take, nor does what that does later disturb", async () => {
-    const { world, sweep } = createWorld();
+  it("starts a new sweep beside one that hangs for 15 minutes, and ignores the end of the old one", async () => {
+    const { state, sweep } = createHarness();
     void sweep(1);
-    world.time = 15 * MINUTE - 1;
+    state.time = 15 * MINUTE - 1;
     void sweep(2);
-    expect(world.sweeps).toHaveLength(1);
-    world.time = 15 * MINUTE;
+    expect(state.sweeps).toHaveLength(1);
+    state.time = 15 * MINUTE;
     const second = sweep(3);
-    expect(world.sweeps.map(({ now }) => now)).toEqual([1, 3]);
-    world.sweeps[0]?.end(true);
+    expect(state.sweeps.map(({ now }) => now)).toEqual([1, 3]);
+    state.sweeps[0]?.resolve(true);
     await Promise.resolve();
     const third = sweep(4);
-    expect(world.sweeps).toHaveLength(2);
-    world.sweeps[1]?.end(true);
+    expect(state.sweeps).toHaveLength(2);
+    state.sweeps[1]?.resolve(true);
     expect(await Promise.all([second, third])).toEqual([true, true]);
   });
 });

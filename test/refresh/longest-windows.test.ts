@@ -11,33 +11,33 @@ import {
 import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
-/** The last millisecond that the API takes. */
+/** The last millisecond that the API accepts. */
 const LAST = Date.UTC(2300, 0) - 1;
 
 let warehouse: TestWarehouse;
 let world: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (made) => {
-  ({ warehouse, world, experiment } = made);
+eachInItsWorld(NOW, (setup) => {
+  ({ warehouse, world, experiment } = setup);
 });
 
 const variants = (...keys: string[]) => ({ variants: keys.map((key) => ({ key, weight: 1 })) });
 
 describe("an experiment at the limits of the accepted times", () => {
-  it("that started with 1970 and ended a day later is counted, and final", async () => {
+  it("is counted and final if it ran on the first day of 1970", async () => {
     await experiment.expose(0, DAY - 1, DAY);
     await experiment.put(0, DAY);
-    const answer = await experiment.exposures();
-    expect(answer).toMatchObject({
+    const response = await experiment.exposures();
+    expect(response).toMatchObject({
       as_of: "1970-01-02T00:00:00.000Z",
       is_final: true,
       exposures: { total_identities: 2 },
     });
-    expect(answer.exposures.timeseries.points).toHaveLength(24);
+    expect(response.exposures.timeseries.points).toHaveLength(24);
     expect(await experiment.read()).toMatchObject({ started_at: "1970-01-01T00:00:00.000Z", status: "completed" });
   });
 
-  it("that ended a millisecond after 1970 began has one bucket", async () => {
+  it("has one bucket if it ran for the first millisecond of 1970", async () => {
     await experiment.expose(0, 1);
     await experiment.put(0, 1);
     const { exposures } = await experiment.exposures();
@@ -45,7 +45,7 @@ describe("an experiment at the limits of the accepted times", () => {
     expect(exposures.timeseries.points).toHaveLength(1);
   });
 
-  it("that ends with 2299 runs until then", async () => {
+  it("is running if it ends at the end of 2299", async () => {
     await experiment.expose(NOW - 1);
     expect((await experiment.put(NOW - HOUR, LAST)).json).toMatchObject({
       status: "running",
@@ -54,7 +54,7 @@ describe("an experiment at the limits of the accepted times", () => {
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW), exposures: { total_identities: 1 } });
   });
 
-  it("that starts and ends in 2299 is a draft until then, and final when it has settled, in 2300", async () => {
+  it("is a draft until its start in 2299, and final after the settling time, in 2300", async () => {
     const start = LAST - DAY;
     await experiment.put(start, LAST);
     await experiment.expose(start - 1, start, LAST - 1, LAST);
@@ -71,14 +71,14 @@ describe("an experiment at the limits of the accepted times", () => {
     });
   });
 
-  it("that starts and ends in the last milliseconds of 2299 is taken, and a time beyond is refused", async () => {
+  it("may start and end in the last milliseconds of 2299, but not later", async () => {
     expect((await experiment.put(LAST - 1, LAST)).status).toBe(201);
     expect((await experiment.put(LAST, LAST + 1)).status).toBe(400);
   });
 });
 
 describe("a window from 1970 to now", () => {
-  it("of no variants fits: every one of its 20,000 days is there", async () => {
+  it("is stored without variants, with all of its 20,000 days", async () => {
     await experiment.put(0);
     const { exposures } = await experiment.exposures();
     expect(exposures.timeseries.granularity).toBe("day");
@@ -86,7 +86,7 @@ describe("a window from 1970 to now", () => {
     expect(exposures.timeseries.points.at(-1).bucket).toBe("2026-06-20T00:00:00.000Z");
   });
 
-  it("of two variants is too large: one clear line in the log, no numbers, and no retry", async () => {
+  it("is too large with two variants: it has no numbers, one log line with advice, and no retry", async () => {
     await experiment.put(0, null, variants("control", "treatment"));
     expect(await experiment.exposures()).toMatchObject({ as_of: null, exposures: null, last_error_at: iso(NOW) });
     expect(world.logged("refresh.failed")).toMatchObject([
@@ -97,12 +97,12 @@ describe("a window from 1970 to now", () => {
     expect(world.state.queries).toBe(queries);
   });
 
-  it("of thousands of variants that were seen is too large as well, before it fills the memory", async () => {
+  it("is too large with thousands of observed variants, and fails before it fills the memory", async () => {
     const event = { environment_key: experiment.id, feature_name: experiment.id, timestamp: NOW - 1 };
     await warehouse.insert(
       Array.from({ length: 2000 }, (_, index) => ({ ...event, identifier: `i-${index}`, value: `a value ${index}` })),
     );
-    // As numbers they would take 330 MB, and as text more than a text may be long, which would be a bug and no answer.
+    // The numbers would take 330 MB, and their text would exceed the maximum length of a string, which would be a bug.
     await experiment.put(0);
     expect((await experiment.exposures()).last_error_at).toBe(iso(NOW));
     expect(world.logged("refresh.failed")).toMatchObject([{ fields: { kind: "too_large", transient: false } }]);

@@ -16,12 +16,12 @@ const START = NOW - 10 * DAY;
 
 let world: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (made) => {
-  ({ world, experiment } = made);
+eachInItsWorld(NOW, (setup) => {
+  ({ world, experiment } = setup);
 });
 
 describe("a sweep", () => {
-  it("that was due before the clock's time has its numbers as of when it was due", async () => {
+  it("computes numbers as of its scheduled time if it runs late", async () => {
     await experiment.put(NOW + MINUTE);
     const due = NOW + 2 * MINUTE;
     world.set(due + 20 * SECOND);
@@ -34,7 +34,7 @@ describe("a sweep", () => {
     });
   });
 
-  it("that is due after the clock's time has its numbers as of then, and was not computed before then", async () => {
+  it("computes numbers as of its scheduled time if that is in the future, with computed_at no earlier", async () => {
     const due = NOW + 20 * SECOND;
     await experiment.put(START);
     await experiment.expose(due - 1, due);
@@ -46,7 +46,7 @@ describe("a sweep", () => {
     });
   });
 
-  it("of the same time as the one before counts the late events, and as_of stays", async () => {
+  it("counts late events if it has the same scheduled time as the sweep before, and keeps as_of", async () => {
     await experiment.put(START);
     await experiment.expose(NOW - 1);
     const due = NOW + MINUTE;
@@ -60,7 +60,7 @@ describe("a sweep", () => {
     expect(second.headers.get("ETag")).not.toBe(first.headers.get("ETag"));
   });
 
-  it("of the same time, at the same moment, shares at most one further query", async () => {
+  it("shares one queued query among concurrent sweeps", async () => {
     await experiment.put(START);
     const { queries } = world.state;
     expect(await Promise.all([1, 2, 3, 4].map(() => world.sweep(NOW)))).toEqual([true, true, true, true]);
@@ -68,7 +68,7 @@ describe("a sweep", () => {
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW) });
   });
 
-  it("from yesterday that is delivered late takes nothing back, and counts late events as of the newest time", async () => {
+  it("keeps the newer as_of and counts late events if it is delivered a day late", async () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
     await experiment.expose(NOW - 2);
@@ -81,7 +81,7 @@ describe("a sweep", () => {
     });
   });
 
-  it("from yesterday leaves alone what has only started today", async () => {
+  it("does not refresh an experiment that started after its scheduled time", async () => {
     world.state.fault = { kind: "bad_rows" };
     await experiment.put(NOW - HOUR);
     world.state.fault = null;
@@ -91,7 +91,7 @@ describe("a sweep", () => {
     expect((await experiment.exposures()).as_of).toBe(iso(NOW));
   });
 
-  it("from yesterday takes nothing back from what became final today", async () => {
+  it("does not change an experiment that became final after its scheduled time", async () => {
     const end = NOW - 3 * HOUR;
     await experiment.expose(end - 1);
     await experiment.put(START, end);
@@ -102,7 +102,7 @@ describe("a sweep", () => {
     expect(await experiment.exposures()).toEqual(final);
   });
 
-  it("from before the end, delivered after it has settled, does not make the numbers of before the end final", async () => {
+  it("does not make numbers from before the end final, even if it runs after the settling time", async () => {
     const end = NOW + HOUR;
     await experiment.put(START, end);
     await experiment.expose(end - 1);
@@ -117,29 +117,29 @@ describe("a sweep", () => {
     });
   });
 
-  it("forgets a webhook's delivery no sooner than three days after it came", async () => {
+  it("keeps a webhook delivery for three days", async () => {
     await experiment.put(START);
     await experiment.hint({ id: "delivered" });
     await world.pass(3 * MINUTE);
-    const again = async () => (await experiment.hint({ id: "delivered", at: Date.now() })).json;
+    const repeat = async () => (await experiment.hint({ id: "delivered", at: Date.now() })).json;
     await world.sweep(NOW + 3 * DAY);
-    expect((await again()).skipped).toEqual([{ experiment_id: experiment.id, reason: "repeated" }]);
+    expect((await repeat()).skipped).toEqual([{ experiment_id: experiment.id, reason: "repeated" }]);
     await world.sweep(NOW + 3 * DAY + 1);
-    expect((await again()).accepted).toEqual([experiment.id]);
+    expect((await repeat()).accepted).toEqual([experiment.id]);
   });
 });
 
-describe("a sweep that was due before somebody asked for a refresh", () => {
+describe("a sweep that was due before a refresh request", () => {
   const due = NOW + MINUTE;
 
-  it.each(["hint", "call"] as const)("counts what was there when they asked: a %s", async (ask) => {
+  it.each(["hint", "requestRefresh"] as const)("counts as of the time of the request: %s", async (request) => {
     await experiment.put(START);
     await experiment.hint();
     world.set(due + 10 * SECOND);
     await experiment.expose(due + 5 * SECOND);
-    // It waits for its time, or for a retry, when the sweep comes.
+    // When the sweep runs, the request still waits for the interval or for a retry.
     world.state.fault = { kind: "timeout" };
-    expect((await experiment[ask]()).status).toBe(202);
+    expect((await experiment[request]()).status).toBe(202);
     world.state.fault = null;
     world.jump(SECOND);
     await world.sweep(due);
@@ -151,7 +151,7 @@ describe("a sweep that was due before somebody asked for a refresh", () => {
     });
   });
 
-  it("counts an experiment that was edited to have started since", async () => {
+  it("refreshes an experiment whose started_at was moved to the time in between", async () => {
     await experiment.put(START);
     world.set(due + 10 * SECOND);
     world.state.fault = { kind: "timeout" };
@@ -165,11 +165,11 @@ describe("a sweep that was due before somebody asked for a refresh", () => {
     });
   });
 
-  it("goes no further than the clock, though they asked while it was ahead", async () => {
+  it("counts as of the clock at most, even if the request was made while the clock was ahead", async () => {
     await experiment.put(START);
     world.jump(DAY);
     world.state.fault = { kind: "bad_rows" };
-    await experiment.call();
+    await experiment.requestRefresh();
     world.state.fault = null;
     world.set(NOW + MINUTE);
     await world.sweep(NOW);
@@ -177,8 +177,8 @@ describe("a sweep that was due before somebody asked for a refresh", () => {
   });
 });
 
-describe("between sweeps", () => {
-  it("a webhook that waits is not lost to a sweep that was due before it came", async () => {
+describe("a postponed webhook", () => {
+  it("is not cleared by a sweep that was due before it", async () => {
     await experiment.put(START);
     await experiment.hint();
     await world.pass(MINUTE);

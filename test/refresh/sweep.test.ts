@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
-import { DAY, database, eachOnItsDatabase, NOW, put, putMany, REFRESHED, sweepWith } from "../support/sweeps.ts";
+import { DAY, database, NOW, put, putMany, REFRESHED, sweepWith, useDatabase } from "../support/sweeps.ts";
 
-eachOnItsDatabase();
+useDatabase();
 
 describe("a sweep", () => {
-  it("refreshes every started experiment that is not final, as of its own time, and tells what it did", async () => {
+  it("refreshes every started experiment that is not final, as of the sweep's time, and logs the counts", async () => {
     await put("running", NOW - DAY);
     await put("just-started", NOW);
     await put("ended", NOW - 2 * DAY, NOW - DAY);
@@ -26,26 +26,26 @@ describe("a sweep", () => {
     expect(logs).toEqual([{ level: "info", event: "sweep.finished", fields: { refreshed: 2, skipped: 1, failed: 0 } }]);
   });
 
-  it("is fine with nothing to do", async () => {
+  it("succeeds with nothing to do", async () => {
     const { ok, logs, calls } = await sweepWith();
     expect(ok).toBe(true);
     expect(calls).toEqual([]);
     expect(logs).toEqual([{ level: "info", event: "sweep.finished", fields: { refreshed: 0, skipped: 0, failed: 0 } }]);
   });
 
-  it("goes on after a refresh that failed, and ends as failed", async () => {
+  it("continues after a failed refresh, and fails at the end", async () => {
     for (const id of ["a", "b", "c"]) await put(id, NOW);
     const { ok, logs, ids } = await sweepWith({
       refresh: async (id) => (id === "a" ? { status: "failed", kind: "timeout", transient: true } : REFRESHED),
     });
     expect(ok).toBe(false);
     expect(ids).toEqual(["a", "b", "c"]);
-    expect(logs, "what failed was logged where it failed").toEqual([
+    expect(logs, "the refresh itself has logged the failure").toEqual([
       { level: "error", event: "sweep.finished", fields: { refreshed: 2, skipped: 0, failed: 1 } },
     ]);
   });
 
-  it("goes on past a coordinator that can't be reached, says which, and ends as failed", async () => {
+  it("continues after an unreachable coordinator, logs its experiment, and fails at the end", async () => {
     for (const id of ["a", "b", "c"]) await put(id, NOW);
     const { ok, logs, ids } = await sweepWith({
       refresh: async (id) => {
@@ -65,13 +65,13 @@ describe("a sweep", () => {
     ]);
   });
 
-  it("refreshes experiments of every id that there may be", async () => {
+  it("refreshes experiments with any valid id", async () => {
     const ids = ["-", ".", "0", "A", "Z".repeat(64), "_", "a", "z".repeat(64)];
     for (const id of ids) await put(id, NOW);
     expect((await sweepWith()).ids).toEqual(ids);
   });
 
-  it("takes three statements beside its refreshes while all fit on a page: each costs on D1", async () => {
+  it("runs only three statements of its own while all experiments fit on one page, because D1 bills each", async () => {
     for (const id of ["a", "b", "c"]) await put(id, NOW);
     let statements = 0;
     const counting: Database = {
@@ -85,7 +85,7 @@ describe("a sweep", () => {
     expect(statements).toBe(3);
   });
 
-  it.each([39, 40, 41, 4999, 5000, 5001, 10_001])("refreshes each of %i experiments, once", async (count) => {
+  it.each([39, 40, 41, 4999, 5000, 5001, 10_001])("refreshes each of %i experiments once", async (count) => {
     const expected = await putMany(count);
     const { ok, ids, logs } = await sweepWith();
     expect(ok).toBe(true);
@@ -93,7 +93,7 @@ describe("a sweep", () => {
     expect(logs).toMatchObject([{ event: "sweep.finished", fields: { refreshed: count } }]);
   });
 
-  it("forgets webhooks whose senders have stopped trying, and no younger ones", async () => {
+  it("deletes deliveries that are too old to be retried, and no newer ones", async () => {
     await put("open", NOW - DAY);
     const deliver = (delivery: string, at: number) => recordWebhook(database, { experimentId: "open" }, at, delivery);
     await deliver("old", NOW - 3 * DAY - 1);
@@ -104,7 +104,7 @@ describe("a sweep", () => {
     expect(rows.map((row) => row["id"])).toEqual(["new", "recent"]);
   });
 
-  it("that can't read its list refreshes nothing, says so and ends as failed", async () => {
+  it("refreshes nothing, logs the error and fails if it can't list the experiments", async () => {
     await put("open", NOW);
     const unreadable: Database = {
       read: () => Promise.reject(new Error("no disk")),
@@ -122,7 +122,7 @@ describe("a sweep", () => {
     ]);
   });
 
-  it("that fails halfway tells what it had done", async () => {
+  it("logs the counts so far if it fails halfway", async () => {
     await put("open", NOW);
     let calls = 0;
     const failing: Database = {
@@ -137,14 +137,16 @@ describe("a sweep", () => {
     expect(logs).toMatchObject([{ event: "sweep.failed", fields: { refreshed: 1, skipped: 0, failed: 0 } }]);
   });
 
-  it("is due when wrangler.toml says, on every platform", () => {
+  it("has the schedule of wrangler.toml", () => {
     const [, crons] = /^crons *= *\[(.*)\]/m.exec(readFileSync("wrangler.toml", "utf8")) ?? [];
     expect(crons?.trim()).toBe(`"${SWEEP_SCHEDULE}"`);
   });
 
-  it("begins refreshes for as long as its Cron Trigger has time for the last query, too", () => {
+  it("stops starting refreshes early enough for the last query to end within the Cron Trigger's time", () => {
     expect(sweepBudget(120_000)).toBe(12 * 60_000);
     expect(sweepBudget(1000)).toBeLessThan(14 * 60_000);
-    expect(sweepBudget(900_000), "time enough to get on, though such a query may be cut off").toBe(5 * 60_000);
+    expect(sweepBudget(900_000), "a third of the time at least, although so long a query may be cut off").toBe(
+      5 * 60_000,
+    );
   });
 });

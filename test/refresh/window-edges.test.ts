@@ -18,14 +18,14 @@ const START = NOW - 10 * HOUR;
 let warehouse: TestWarehouse;
 let world: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (made) => {
-  ({ warehouse, world, experiment } = made);
+eachInItsWorld(NOW, (setup) => {
+  ({ warehouse, world, experiment } = setup);
 });
 
-const none = { as_of: null, computed_at: null, exposures: null, is_final: false, refresh_requested_at: null };
+const NO_NUMBERS = { as_of: null, computed_at: null, exposures: null, is_final: false, refresh_requested_at: null };
 
-/** A sweep when the clock shows that time; the answer after it. */
-async function sweptAt(time: number) {
+/** Sets the clock to a time, sweeps, and returns the exposures. */
+async function sweepAt(time: number) {
   world.set(time);
   expect(await world.sweep()).toBe(true);
   return experiment.exposures();
@@ -34,26 +34,26 @@ async function sweptAt(time: number) {
 describe("started_at in the future", () => {
   const start = NOW + HOUR;
 
-  it("is a draft: no numbers, no query, and a call gets 409", async () => {
+  it("makes a draft: it has no numbers, runs no query and answers a manual request with 409", async () => {
     expect((await experiment.put(start)).json.status).toBe("draft");
     await world.pass(0);
-    expect((await experiment.call()).status).toBe(409);
+    expect((await experiment.requestRefresh()).status).toBe(409);
     expect((await experiment.hint()).json.skipped).toEqual([{ experiment_id: experiment.id, reason: "not_started" }]);
-    expect(await sweptAt(start - 1)).toMatchObject({ ...none, status: "draft", last_error_at: null });
+    expect(await sweepAt(start - 1)).toMatchObject({ ...NO_NUMBERS, status: "draft", last_error_at: null });
     expect(world.state.queries).toBe(0);
   });
 
-  it("starts by itself: the first sweep after it has the first numbers", async () => {
+  it("needs no further request: the first sweep after it has the first numbers", async () => {
     await experiment.put(start);
     await experiment.expose(start - 1, start, start + MINUTE);
-    expect(await sweptAt(start + 10 * MINUTE)).toMatchObject({
+    expect(await sweepAt(start + 10 * MINUTE)).toMatchObject({
       status: "running",
       as_of: iso(start + 10 * MINUTE),
       exposures: { total_identities: 2 },
     });
   });
 
-  it("changes the status, and with it the ETag, at its very millisecond", async () => {
+  it("changes the status and the ETag at exactly that millisecond", async () => {
     await experiment.put(start);
     world.set(start - 1);
     const before = await experiment.get();
@@ -69,31 +69,31 @@ describe("started_at in the future", () => {
   it.each([
     { start: NOW + HOUR, where: "inside a bucket", buckets: 1 },
     { start: Date.UTC(2026, 5, 20, 12), where: "on a bucket's edge", buckets: 0 },
-  ])("at its very millisecond has an empty window, with all zeros: $where", async ({ start, buckets }) => {
+  ])("gives an empty window with zeros at exactly that millisecond: $where", async ({ start, buckets }) => {
     await experiment.expose(start);
     await experiment.put(start, null, { variants: [{ key: "control", weight: 1 }] });
-    const answer = await sweptAt(start);
-    expect(answer).toMatchObject({
+    const response = await sweepAt(start);
+    expect(response).toMatchObject({
       as_of: iso(start),
       status: "running",
       exposures: { total_identities: 0, excluded_identities: 0, variants: { control: 0 } },
     });
-    expect(answer.exposures.timeseries.points).toHaveLength(buckets);
+    expect(response.exposures.timeseries.points).toHaveLength(buckets);
   });
 
-  it("takes a call at its very millisecond, and has its first event one later", async () => {
+  it("allows a manual request at exactly that millisecond, and counts the first event one millisecond later", async () => {
     await experiment.expose(start);
     await experiment.put(start);
     world.set(start);
-    expect((await experiment.call()).status).toBe(202);
-    expect((await experiment.call()).status, "too soon, and not: not started").toBe(429);
+    expect((await experiment.requestRefresh()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status, "too soon, but started").toBe(429);
     expect((await experiment.exposures()).exposures.total_identities).toBe(0);
-    const answer = await sweptAt(start + 1);
-    expect(answer.exposures.total_identities).toBe(1);
-    expect(answer.exposures.timeseries.points).toHaveLength(1);
+    const response = await sweepAt(start + 1);
+    expect(response.exposures.total_identities).toBe(1);
+    expect(response.exposures.timeseries.points).toHaveLength(1);
   });
 
-  it("of an experiment that has run makes it a draft again: its numbers are dropped, and it starts anew", async () => {
+  it("turns a running experiment into a draft without numbers, which starts again at that time", async () => {
     await experiment.expose(START, start);
     await experiment.put(START);
     const before = await experiment.get();
@@ -101,26 +101,26 @@ describe("started_at in the future", () => {
 
     expect((await experiment.put(start)).json.status).toBe("draft");
     const draft = await experiment.get();
-    expect(draft.json).toMatchObject({ ...none, status: "draft", last_error_at: null });
+    expect(draft.json).toMatchObject({ ...NO_NUMBERS, status: "draft", last_error_at: null });
     expect(draft.headers.get("ETag")).not.toBe(before.headers.get("ETag"));
-    expect((await experiment.call()).status).toBe(409);
-    expect(await sweptAt(start - 1)).toMatchObject(none);
-    expect(await sweptAt(start + MINUTE)).toMatchObject({
+    expect((await experiment.requestRefresh()).status).toBe(409);
+    expect(await sweepAt(start - 1)).toMatchObject(NO_NUMBERS);
+    expect(await sweepAt(start + MINUTE)).toMatchObject({
       as_of: iso(start + MINUTE),
       exposures: { total_identities: 1 },
     });
   });
 
-  it("that is moved into the past starts at once", async () => {
+  it("starts the experiment at once when it is moved into the past", async () => {
     await experiment.expose(START);
     await experiment.put(start);
     expect((await experiment.put(START)).json.status).toBe("running");
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW), exposures: { total_identities: 1 } });
   });
 
-  it("of 1 ms to the edit's time waits for it, of exactly that time does not", async () => {
+  it("makes a draft if it is 1 ms after the time of the edit, but not if it equals that time", async () => {
     expect((await experiment.put(NOW + 1)).json.status).toBe("draft");
-    expect(await experiment.exposures()).toMatchObject(none);
+    expect(await experiment.exposures()).toMatchObject(NO_NUMBERS);
     expect((await experiment.put(NOW)).json.status).toBe("running");
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW), exposures: { total_identities: 0 } });
   });
@@ -129,16 +129,16 @@ describe("started_at in the future", () => {
 describe("ended_at", () => {
   const end = NOW + HOUR;
 
-  it("ends the window: what comes at its very millisecond does not count", async () => {
+  it("ends the window: an event at exactly that millisecond does not count", async () => {
     await experiment.put(START, end);
     await experiment.expose(end - 1, end, end + 1);
-    expect(await sweptAt(end - 1)).toMatchObject({
+    expect(await sweepAt(end - 1)).toMatchObject({
       status: "running",
       as_of: iso(end - 1),
       exposures: { total_identities: 0 },
     });
     for (const time of [end, end + 1, end + MINUTE]) {
-      expect(await sweptAt(time)).toMatchObject({
+      expect(await sweepAt(time)).toMatchObject({
         status: "completed",
         as_of: iso(end),
         computed_at: iso(time),
@@ -149,26 +149,31 @@ describe("ended_at", () => {
   });
 
   it.each([
-    { when: "1 ms before it has settled", time: end + SETTLE - 1, isFinal: false },
-    { when: "the millisecond it has settled", time: end + SETTLE, isFinal: true },
-    { when: "1 ms after", time: end + SETTLE + 1, isFinal: true },
-  ])("is final or not $when, whoever asks: $isFinal", async ({ time, isFinal }) => {
-    for (const ask of ["call", "hint", "sweep"] as const) {
-      const asked = experimentOf(world, `${experiment.id}-${ask}`);
-      world.set(NOW);
-      await asked.put(START, end);
-      world.set(time);
-      await (ask === "sweep" ? world.sweep() : asked[ask]());
-      expect(await asked.exposures(), ask).toMatchObject({ as_of: iso(end), is_final: isFinal });
-      expect((await asked.call()).status, ask).toBe(isFinal ? 409 : ask === "call" ? 429 : 202);
-    }
-  });
+    { when: "1 ms before its end", time: end + SETTLE - 1, isFinal: false },
+    { when: "at its end", time: end + SETTLE, isFinal: true },
+    { when: "1 ms after its end", time: end + SETTLE + 1, isFinal: true },
+  ])(
+    "makes the numbers final after the settling time, for each trigger: $when, $isFinal",
+    async ({ time, isFinal }) => {
+      for (const trigger of ["requestRefresh", "hint", "sweep"] as const) {
+        const refreshed = experimentOf(world, `${experiment.id}-${trigger}`);
+        world.set(NOW);
+        await refreshed.put(START, end);
+        world.set(time);
+        await (trigger === "sweep" ? world.sweep() : refreshed[trigger]());
+        expect(await refreshed.exposures(), trigger).toMatchObject({ as_of: iso(end), is_final: isFinal });
+        expect((await refreshed.requestRefresh()).status, trigger).toBe(
+          isFinal ? 409 : trigger === "requestRefresh" ? 429 : 202,
+        );
+      }
+    },
+  );
 
-  it("that settles while the warehouse is asked does not make the answer final", async () => {
+  it("does not make numbers final if the settling time ends during their query", async () => {
     await experiment.put(START, end);
     world.set(end + SETTLE - 1);
     const sweep = world.sweep();
-    await world.asking();
+    await world.queryInFlight();
     world.set(end + SETTLE);
     expect(await sweep).toBe(true);
     expect(await experiment.exposures()).toMatchObject({ computed_at: iso(end + SETTLE), is_final: false });
@@ -180,7 +185,7 @@ describe("ended_at", () => {
     { past: "a little less than the settling time ago", end: NOW - SETTLE + 1, isFinal: false },
     { past: "just now", end: NOW, isFinal: false },
   ])(
-    "in the past at the creation has its numbers at once, final if it has settled: $past",
+    "gives a new experiment its numbers at once if it is in the past, final after the settling time: $past",
     async ({ end, isFinal }) => {
       await experiment.expose(START, end - 1, end);
       expect((await experiment.put(START, end)).json.status).toBe("completed");
@@ -203,16 +208,23 @@ describe("ended_at", () => {
     it.each([
       { to: "earlier", moved: end - HOUR, as_of: end - HOUR, isFinal: true, status: "completed", total: 1 },
       {
-        to: "later, and still past",
+        to: "later, settled",
         moved: end + HOUR,
         as_of: end + HOUR,
         isFinal: true,
         status: "completed",
         total: 3,
       },
-      { to: "later, and not settled", moved: NOW - 1, as_of: NOW - 1, isFinal: false, status: "completed", total: 4 },
+      { to: "later, not settled", moved: NOW - 1, as_of: NOW - 1, isFinal: false, status: "completed", total: 4 },
       { to: "into the future", moved: NOW + HOUR, as_of: NOW, isFinal: false, status: "running", total: 4 },
-      { to: "nowhere: it is open again", moved: null, as_of: NOW, isFinal: false, status: "running", total: 4 },
+      {
+        to: "to null, which reopens the experiment",
+        moved: null,
+        as_of: NOW,
+        isFinal: false,
+        status: "running",
+        total: 4,
+      },
     ])("can be moved: $to", async ({ moved, as_of, isFinal, status, total }) => {
       expect((await experiment.put(START, moved)).json.status).toBe(status);
       expect(await experiment.exposures()).toMatchObject({
@@ -223,7 +235,7 @@ describe("ended_at", () => {
       });
     });
 
-    it("can be moved while the warehouse is away: the old numbers stay, no longer as final ones", async () => {
+    it("can be moved while the warehouse fails: the old numbers stay, but are not final", async () => {
       world.state.fault = { kind: "timeout" };
       await experiment.put(START, end - HOUR);
       expect(await experiment.exposures()).toMatchObject({
@@ -239,19 +251,19 @@ describe("ended_at", () => {
   });
 });
 
-describe("events in the future", () => {
-  it("do not count until as_of has passed them, and then once", async () => {
+describe("events", () => {
+  it("count as soon as as_of is after them, and only once", async () => {
     const later = NOW + HOUR;
     await experiment.expose(NOW - 1, NOW, NOW + 1, later);
     await experiment.put(START);
     const totals = [(await experiment.exposures()).exposures.total_identities];
     for (const time of [NOW + 1, NOW + 2, later, later + 1, later + HOUR]) {
-      totals.push((await sweptAt(time)).exposures.total_identities);
+      totals.push((await sweepAt(time)).exposures.total_identities);
     }
     expect(totals).toEqual([1, 2, 3, 3, 4, 4]);
   });
 
-  it("do not make an identity one that saw two variants before they have come", async () => {
+  it("do not exclude an identity before its second variant is in the past", async () => {
     const later = NOW + HOUR;
     const event = { environment_key: experiment.id, feature_name: experiment.id, identifier: "ann" };
     await warehouse.insert([
@@ -260,16 +272,16 @@ describe("events in the future", () => {
     ]);
     await experiment.put(START);
     expect((await experiment.exposures()).exposures).toMatchObject({ total_identities: 1, excluded_identities: 0 });
-    expect((await sweptAt(later)).exposures).toMatchObject({ total_identities: 1, excluded_identities: 0 });
-    expect((await sweptAt(later + 1)).exposures).toMatchObject({ total_identities: 0, excluded_identities: 1 });
+    expect((await sweepAt(later)).exposures).toMatchObject({ total_identities: 1, excluded_identities: 0 });
+    expect((await sweepAt(later + 1)).exposures).toMatchObject({ total_identities: 0, excluded_identities: 1 });
   });
 
-  it("count by when they happened, though they were collected before that, or years later", async () => {
+  it("count by their timestamp, even if they were collected before it or years later", async () => {
     const text = (time: number) => iso(time).slice(0, -1).replace("T", " ");
     const rows = [
       ["collected before", NOW - 1, NOW - DAY],
       ["collected years later", NOW - 2, Date.UTC(2031, 0)],
-      ["collected in time, but not happened yet", NOW + 1, NOW - 1],
+      ["timestamp in the future", NOW + 1, NOW - 1],
     ] as const;
     const values = rows.map(
       ([name, timestamp, collected]) =>
@@ -288,7 +300,7 @@ describe("events in the future", () => {
     { where: "at started_at", time: START, total: 1 },
     { where: "1 ms before ended_at", time: NOW - HOUR - 1, total: 1 },
     { where: "at ended_at", time: NOW - HOUR, total: 0 },
-  ])("and such at the window's edges: $where counts $total", async ({ time, total }) => {
+  ])("count from started_at until before ended_at: $where counts $total", async ({ time, total }) => {
     await experiment.expose(time);
     await experiment.put(START, NOW - HOUR);
     expect((await experiment.exposures()).exposures.total_identities).toBe(total);

@@ -94,8 +94,8 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     }
   }
 
-  /** Resolves while the warehouse is asked. */
-  async function asking(): Promise<void> {
+  /** Resolves while a query is in flight. */
+  async function queryInFlight(): Promise<void> {
     while (state.underWay === 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -121,7 +121,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
 
   return {
     state,
-    asking,
+    queryInFlight,
     pass,
     call,
     insert,
@@ -171,7 +171,7 @@ export function experimentOf(world: Clockwork, id: string) {
       return answer;
     },
     /** Asks for a refresh, and lets it happen. */
-    async call() {
+    async requestRefresh() {
       const answer = await world.call("POST", `${address}/exposures/refresh`);
       await world.pass(0);
       return answer;

@@ -16,7 +16,7 @@ export const REFRESHED: RefreshOutcome = { status: "refreshed" };
 export let database: ReturnType<typeof openSqlite>;
 
 /** An empty database of its own for each test. */
-export function eachOnItsDatabase(): void {
+export function useDatabase(): void {
   beforeEach(async () => {
     database = openSqlite(":memory:");
     await migrate(database, readMigrations("migrations/d1"));
@@ -29,19 +29,19 @@ export async function put(id: string, startedAt: number | null, endedAt: number 
   expect(await putExperiment(database, input, null, NOW)).toMatchObject({ ok: true });
 }
 
-export const nameOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
+export const idOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
 
 /** So many running experiments, and their ids. Copies of the first: what one needs is the migrations' business. */
 export async function putMany(count: number): Promise<string[]> {
-  await put(nameOf(0), NOW);
+  await put(idOf(0), NOW);
   await runOnPrimary(database, {
     sql: `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)
     INSERT INTO experiments (id, name, environment_key, feature_name, variants, started_at, created_at, updated_at)
     SELECT printf('experiment-%06d', i), name, environment_key, feature_name, variants, started_at, created_at, updated_at
     FROM n, experiments WHERE id = ?2 AND ?1 > 1`,
-    values: [count, nameOf(0)],
+    values: [count, idOf(0)],
   });
-  return Array.from({ length: count }, (_, index) => nameOf(index));
+  return Array.from({ length: count }, (_, index) => idOf(index));
 }
 
 type Options = {
@@ -50,8 +50,8 @@ type Options = {
   concurrency?: number;
   clock?: () => number;
   until?: number;
-  /** What hands a slice over to whoever refreshes it. */
-  hand?: (refreshSlice: RefreshSlice) => RefreshSlice;
+  /** Wraps the function that refreshes a slice. */
+  wrapSlice?: (refreshSlice: RefreshSlice) => RefreshSlice;
 };
 
 /** One sweep whose refreshes end as told, or as refreshed; what it did, in the order in which it did it. */
@@ -61,7 +61,7 @@ export async function sweepWith({
   concurrency = 6,
   clock = () => NOW,
   until = NOW + 1,
-  hand = (refreshSlice) => refreshSlice,
+  wrapSlice = (refreshSlice) => refreshSlice,
 }: Options = {}) {
   const calls: { id: string; now: number }[] = [];
   const logs: { level: string; event: string; fields: Record<string, unknown> }[] = [];
@@ -71,7 +71,7 @@ export async function sweepWith({
     return refresh(id, now);
   };
   const shared = { concurrency, clock, log };
-  const refreshSlice = hand(createRefreshSlice({ ...shared, refresh: counted }));
+  const refreshSlice = wrapSlice(createRefreshSlice({ ...shared, refresh: counted }));
   const ok = await sweep({ ...shared, database: on, refreshSlice }, NOW, until);
   return { ok, logs, calls, ids: calls.map(({ id }) => id) };
 }

@@ -26,7 +26,7 @@ afterEach(() => {
   else process.env["TZ"] = zone;
 });
 
-/** The same warehouse, as a server or a user's profile in that zone sees it. */
+/** The same warehouse with the session time zone that a server or a user's profile may set. */
 const inZone = (name: string): Warehouse => ({
   ...connection,
   select: (sql, parameters) => connection.select(`${sql} SETTINGS session_timezone = '${name}'`, parameters),
@@ -35,8 +35,8 @@ const inZone = (name: string): Warehouse => ({
 type Span = { from: number; to: number };
 
 /**
- * Events at each of these times, and a millisecond before and after it: by identities of their own, by one that comes
- * again and again, and by one that sees both variants.
+ * Events at each of these times, and a millisecond before and after it: one of a new identity, one of the same identity
+ * each time, and one of an identity that sees both variants.
  */
 function eventsAt(environment_key: string, times: readonly number[]): Event[] {
   const event = { environment_key, feature_name: FEATURE };
@@ -54,17 +54,17 @@ function eventsAt(environment_key: string, times: readonly number[]): Event[] {
   );
 }
 
-/** So many times, from one edge of the window to the other. */
+/** Evenly spaced times from one edge of the window to the other. */
 const spread = ({ from, to }: Span, pieces: number) =>
   Array.from({ length: pieces + 1 }, (_, index) => from + Math.round((index * (to - from)) / pieces));
 
-/** Checks a window's exposures against a count by brute force, and that no bucket is missing or doubled. */
-async function check(warehouse_: Warehouse, environmentKey: string, events: readonly Event[], window: Span) {
-  const counts = await countExposures(warehouse_, { environmentKey, featureName: FEATURE, window });
+/** Checks a window's exposures against a brute-force count, and that no bucket is missing or repeated. */
+async function check(server: Warehouse, environmentKey: string, events: readonly Event[], window: Span) {
+  const counts = await countExposures(server, { environmentKey, featureName: FEATURE, window });
   if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
   const exposures = JSON.parse(serialise(summarise(counts.value.counts, window, VARIANTS), unchecked));
-  const question = { environment_key: environmentKey, feature_name: FEATURE, variants: VARIANTS, ...window };
-  expect(withMaps(exposures)).toEqual(countByBruteForce(events, question));
+  const query = { environment_key: environmentKey, feature_name: FEATURE, variants: VARIANTS, ...window };
+  expect(withMaps(exposures)).toEqual(countByBruteForce(events, query));
   expect(exposures.total_identities).toBeGreaterThan(0);
   const { granularity, points } = exposures.timeseries;
   const starts: number[] = points.map(({ bucket }: { bucket: string }) => Date.parse(bucket));
@@ -73,7 +73,7 @@ async function check(warehouse_: Warehouse, environmentKey: string, events: read
   return { granularity, starts };
 }
 
-describe("a day on which the clocks of a zone change", () => {
+describe("a day of a daylight saving change", () => {
   it.each([
     { zone: "America/New_York", date: "2026-03-08", hours: 23 },
     { zone: "America/New_York", date: "2026-11-01", hours: 25 },
@@ -81,33 +81,36 @@ describe("a day on which the clocks of a zone change", () => {
     { zone: "Europe/Berlin", date: "2026-10-25", hours: 25 },
     { zone: "Australia/Lord_Howe", date: "2026-04-05", hours: 24.5 },
     { zone: "Australia/Lord_Howe", date: "2026-10-04", hours: 23.5 },
-  ])("is 24 hours of UTC, though all are in $zone, where $date has $hours", async ({ zone, date, hours }) => {
-    process.env["TZ"] = zone;
-    const [year = 0, month = 0, day = 0] = date.split("-").map(Number);
-    const local = (offset: number) => new Date(year, month - 1, day + offset).getTime();
-    const [midnight, next] = [local(0), local(1)];
-    expect((next - midnight) / HOUR, "this process is in the zone").toBe(hours);
+  ])(
+    "has 24 hours in UTC, even if process and server are in $zone, where $date has $hours",
+    async ({ zone, date, hours }) => {
+      process.env["TZ"] = zone;
+      const [year = 0, month = 0, day = 0] = date.split("-").map(Number);
+      const local = (offset: number) => new Date(year, month - 1, day + offset).getTime();
+      const [midnight, next] = [local(0), local(1)];
+      expect((next - midnight) / HOUR, "this process is in the zone").toBe(hours);
 
-    count += 1;
-    const environment = `daylight-${count}`;
-    const utc = Date.parse(`${date}T00:00:00.000Z`);
-    const events = eventsAt(environment, [...spread({ from: utc - DAY, to: utc + 2 * DAY }, 72), midnight, next]);
-    await warehouse.insert(events);
-    for (const server of [connection, inZone(zone)]) {
-      const windows = {
-        day: await check(server, environment, events, { from: utc, to: utc + DAY }),
-        localDay: await check(server, environment, events, { from: midnight, to: next }),
-        hours: await check(server, environment, events, { from: midnight - DAY, to: midnight + 2 * DAY }),
-        days: await check(server, environment, events, { from: midnight - DAY, to: midnight + 2 * DAY + 1 }),
-      };
-      expect(windows.day.starts).toEqual(Array.from({ length: 24 }, (_, hour) => utc + hour * HOUR));
-      const partly = midnight % HOUR === 0 && next % HOUR === 0 ? 0 : 0.5;
-      expect(windows.localDay.starts).toHaveLength(hours + partly);
-      expect(windows.hours.granularity, "72 h are 72 h").toBe("hour");
-      expect(windows.days.granularity).toBe("day");
-      expect(windows.days.starts).toHaveLength(4);
-    }
-  });
+      count += 1;
+      const environment = `daylight-${count}`;
+      const utc = Date.parse(`${date}T00:00:00.000Z`);
+      const events = eventsAt(environment, [...spread({ from: utc - DAY, to: utc + 2 * DAY }, 72), midnight, next]);
+      await warehouse.insert(events);
+      for (const server of [connection, inZone(zone)]) {
+        const windows = {
+          day: await check(server, environment, events, { from: utc, to: utc + DAY }),
+          localDay: await check(server, environment, events, { from: midnight, to: next }),
+          hours: await check(server, environment, events, { from: midnight - DAY, to: midnight + 2 * DAY }),
+          days: await check(server, environment, events, { from: midnight - DAY, to: midnight + 2 * DAY + 1 }),
+        };
+        expect(windows.day.starts).toEqual(Array.from({ length: 24 }, (_, hour) => utc + hour * HOUR));
+        const partialBuckets = midnight % HOUR === 0 && next % HOUR === 0 ? 0 : 0.5;
+        expect(windows.localDay.starts).toHaveLength(hours + partialBuckets);
+        expect(windows.hours.granularity, "72 h of UTC have hourly buckets").toBe("hour");
+        expect(windows.days.granularity).toBe("day");
+        expect(windows.days.starts).toHaveLength(4);
+      }
+    },
+  );
 });
 
 describe("a window", () => {
@@ -146,10 +149,10 @@ describe("a window", () => {
       to: "2106-02-10T00:00:00Z",
       buckets: 5,
     },
-    // Not across 2149-06-06: there end the days of the Date that the table is partitioned by, and ClickHouse finds less.
+    // Not across 2149-06-06, the last day of the Date type that the table is partitioned by: ClickHouse finds fewer events.
     { across: "the last days of 2299", from: "2299-12-25T00:00:00Z", to: "2299-12-31T23:59:59.999Z", buckets: 7 },
     { across: "the last hours of 2299", from: "2299-12-31T20:00:00Z", to: "2299-12-31T23:59:59.999Z", buckets: 4 },
-  ])("across $across has $buckets buckets and the numbers of a count by brute force", async ({ from, to, buckets }) => {
+  ])("across $across has $buckets buckets and the numbers of a brute-force count", async ({ from, to, buckets }) => {
     count += 1;
     const environment = `window-${count}`;
     const window = { from: time(from), to: time(to) };

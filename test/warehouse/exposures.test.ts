@@ -20,46 +20,50 @@ beforeAll(async () => {
   connection = connectWarehouse(warehouse.settings);
 });
 
-/** The exposures of a window, with the text that is stored of the numbers. */
+/** The exposures of a window, with the text that a refresh would store. */
 async function exposuresOf(environmentKey: string, window: { from: number; to: number }, configured: string[]) {
   const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
   if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
   return { text: serialise(summarise(counts.value.counts, window, configured), unchecked), ...counts.value };
 }
 
-describe("countExposures, against the real engine", () => {
-  it("equals a count by brute force, whatever the events, their order and their number", async () => {
+describe("countExposures", () => {
+  it("equals a brute-force count for any events, in any order and with duplicates", async () => {
     await fc.assert(
-      fc.asyncProperty(situation, fc.infiniteStream(fc.nat()), async ({ from, to, configured, eventsOf }, dice) => {
-        const environments = [randomUUID(), randomUUID(), randomUUID()] as const;
-        const shuffled = (events: Event[]) =>
-          events.map((event) => ({ event, order: dice.next().value })).sort((a, b) => a.order - b.order);
-        await warehouse.insert([
-          ...eventsOf(environments[0], FEATURE),
-          ...shuffled(eventsOf(environments[1], FEATURE)).map(({ event }) => event),
-          ...eventsOf(environments[2], FEATURE),
-        ]);
-        await warehouse.insert(eventsOf(environments[2], FEATURE));
+      fc.asyncProperty(
+        situation,
+        fc.infiniteStream(fc.nat()),
+        async ({ from, to, configured, eventsOf }, randomNumbers) => {
+          const environments = [randomUUID(), randomUUID(), randomUUID()] as const;
+          const shuffled = (events: Event[]) =>
+            events.map((event) => ({ event, order: randomNumbers.next().value })).sort((a, b) => a.order - b.order);
+          await warehouse.insert([
+            ...eventsOf(environments[0], FEATURE),
+            ...shuffled(eventsOf(environments[1], FEATURE)).map(({ event }) => event),
+            ...eventsOf(environments[2], FEATURE),
+          ]);
+          await warehouse.insert(eventsOf(environments[2], FEATURE));
 
-        const [inOrder, outOfOrder, twice] = await Promise.all(
-          environments.map((environment) => exposuresOf(environment, { from, to }, configured)),
-        );
-        expect(outOfOrder?.text).toBe(inOrder?.text);
-        expect(twice?.text).toBe(inOrder?.text);
-        const question = { environment_key: environments[0], feature_name: FEATURE, variants: configured, from, to };
-        const events = eventsOf(environments[0], FEATURE);
-        expect(withMaps(JSON.parse(inOrder?.text ?? ""))).toEqual(countByBruteForce(events, question));
-        const collection = collectionByBruteForce(events, question);
-        expect(inOrder?.collection).toEqual(collection);
-        expect(outOfOrder?.collection).toEqual(collection);
-        const { invalidEvents, events: all } = collection;
-        expect(twice?.collection).toEqual({ ...collection, invalidEvents: 2 * invalidEvents, events: 2 * all });
-      }),
+          const [inOrder, outOfOrder, twice] = await Promise.all(
+            environments.map((environment) => exposuresOf(environment, { from, to }, configured)),
+          );
+          expect(outOfOrder?.text).toBe(inOrder?.text);
+          expect(twice?.text).toBe(inOrder?.text);
+          const query = { environment_key: environments[0], feature_name: FEATURE, variants: configured, from, to };
+          const events = eventsOf(environments[0], FEATURE);
+          expect(withMaps(JSON.parse(inOrder?.text ?? ""))).toEqual(countByBruteForce(events, query));
+          const collection = collectionByBruteForce(events, query);
+          expect(inOrder?.collection).toEqual(collection);
+          expect(outOfOrder?.collection).toEqual(collection);
+          const { invalidEvents, events: all } = collection;
+          expect(twice?.collection).toEqual({ ...collection, invalidEvents: 2 * invalidEvents, events: 2 * all });
+        },
+      ),
       { numRuns: 100 },
     );
   });
 
-  it("keeps to UTC, whatever the server's time zone", async () => {
+  it("uses UTC in any time zone of the server", async () => {
     const environmentKey = randomUUID();
     const event = { environment_key: environmentKey, feature_name: FEATURE, value: "control" };
     await warehouse.insert([
@@ -71,17 +75,17 @@ describe("countExposures, against the real engine", () => {
     const inUtc = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
     expect(inUtc).toMatchObject({ ok: true, value: { counts: { length: 2 } } });
     for (const zone of ["America/New_York", "Asia/Kathmandu", "Pacific/Chatham"]) {
-      const elsewhere: Warehouse = {
+      const inZone: Warehouse = {
         ...connection,
         select: (sql, parameters) => connection.select(`${sql} SETTINGS session_timezone = '${zone}'`, parameters),
       };
-      const there = await countExposures(elsewhere, { environmentKey, featureName: FEATURE, window });
-      expect(there.ok && new Set(there.value.counts), zone).toEqual(inUtc.ok && new Set(inUtc.value.counts));
-      expect(there.ok && there.value.collection, zone).toEqual(inUtc.ok && inUtc.value.collection);
+      const counts = await countExposures(inZone, { environmentKey, featureName: FEATURE, window });
+      expect(counts.ok && new Set(counts.value.counts), zone).toEqual(inUtc.ok && new Set(inUtc.value.counts));
+      expect(counts.ok && counts.value.collection, zone).toEqual(inUtc.ok && inUtc.value.collection);
     }
   });
 
-  it("takes an event at started_at and leaves one at as_of", async () => {
+  it("includes an event at started_at and excludes one at as_of", async () => {
     const environmentKey = randomUUID();
     const event = { environment_key: environmentKey, feature_name: FEATURE, value: "control" };
     const to = from + HOUR;
@@ -101,10 +105,10 @@ describe("countExposures, against the real engine", () => {
     });
   });
 
-  it("tells two variants apart whose names have the same hash, and notices that they have", async () => {
+  it("distinguishes two variants whose names have the same hash, by a second attempt with another function", async () => {
     const environmentKey = randomUUID();
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
-    // Made to have the same cityHash64, which the second try does not use.
+    // These two have the same cityHash64, which the second attempt does not use.
     const names = ["treatment-blue-1", "_Kgw]dqSGTkhEQro"];
     const window = { from, to: from + HOUR };
     const hashes = await connection.select("SELECT uniqExact(cityHash64(arrayJoin({names:Array(String)}))) AS n", {
@@ -124,33 +128,33 @@ describe("countExposures, against the real engine", () => {
     );
   });
 
-  it("spills to disk where memory is short, and comes to the same numbers", async () => {
+  it("spills to disk at the memory limit, with the same numbers", async () => {
     const environmentKey = randomUUID();
     await warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
       (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
       SELECT '${environmentKey}', '$flag_exposure', 'button', fromUnixTimestamp64Milli(${from} + number % 3600000) AS timestamp,
         timestamp, toString(number % 2000000), if(number % 3 = 0, 'a', 'b') FROM numbers(3000000)`);
-    const question = { environmentKey, featureName: "button", window: { from, to: from + HOUR } };
-    const inMemory = await countExposures(connection, question);
-    const queries: object[] = [];
-    const short: Warehouse = {
+    const query = { environmentKey, featureName: "button", window: { from, to: from + HOUR } };
+    const inMemory = await countExposures(connection, query);
+    const settingsUsed: object[] = [];
+    const limited: Warehouse = {
       ...connection,
       select: (sql, parameters, settings = {}) => {
-        queries.push(settings);
+        settingsUsed.push(settings);
         return connection.select(sql, parameters, { ...settings, max_memory_usage: "300000000" });
       },
     };
-    expect(await countExposures(short, question)).toEqual({
+    expect(await countExposures(limited, query)).toEqual({
       ok: true,
       value: {
         ...(inMemory.ok && inMemory.value),
         counts: expect.arrayContaining(inMemory.ok ? inMemory.value.counts : []),
       },
     });
-    expect(queries).toEqual([{}, { max_bytes_before_external_group_by: "100000000" }]);
+    expect(settingsUsed).toEqual([{}, { max_bytes_before_external_group_by: "100000000" }]);
   });
 
-  it("names every variant, however many there are and whoever saw them", async () => {
+  it("names each of 2,000 variants, besides 2,000 others that only an excluded identity saw", async () => {
     const environmentKey = randomUUID();
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
     const alone = Array.from({ length: 2000 }, (_, index) => ({
@@ -160,40 +164,40 @@ describe("countExposures, against the real engine", () => {
     }));
     const shared = alone.map(({ value }) => ({ ...event, identifier: "all", value: `${value} too` }));
     await warehouse.insert([...alone, ...shared]);
-    const question = { environmentKey, featureName: FEATURE, window: { from, to: from + HOUR } };
-    const counts = await countExposures(connection, question);
+    const query = { environmentKey, featureName: FEATURE, window: { from, to: from + HOUR } };
+    const counts = await countExposures(connection, query);
     expect(counts.ok && counts.value.counts.length).toBe(2001);
     const variants = new Set(counts.ok ? counts.value.counts.map((count) => !count.multiple && count.variant) : []);
     expect(variants).toEqual(new Set([false, ...alone.map(({ value }) => value)]));
   });
 
-  it("takes the longest name that the API lets in", async () => {
+  it("accepts the longest key that the API allows", async () => {
     const longest = "ü".repeat(30_000);
-    const question = { environmentKey: longest, featureName: "button", window: { from, to: from + HOUR } };
+    const query = { environmentKey: longest, featureName: "button", window: { from, to: from + HOUR } };
     const event = { environment_key: longest, feature_name: "button", value: "control", identifier: "ann" };
     await warehouse.insert([{ ...event, timestamp: from }]);
-    expect(await countExposures(connection, question)).toMatchObject({
+    expect(await countExposures(connection, query)).toMatchObject({
       ok: true,
       value: { counts: [{ identities: 1 }] },
     });
   });
 
-  it("binds what it is asked for: injections find nothing and break nothing", async () => {
+  it("binds values as parameters, so that injected SQL has no effect", async () => {
     const injections = ["' OR 1 = 1 --", "env'); DROP TABLE events; --", "{table:Identifier}", "\\", "\\'", "%", "\0"];
     for (const injection of injections) {
-      const question = { environmentKey: injection, featureName: injection, window: { from, to: from + HOUR } };
-      expect(await countExposures(connection, question), injection).toMatchObject({ ok: true, value: { counts: [] } });
+      const query = { environmentKey: injection, featureName: injection, window: { from, to: from + HOUR } };
+      expect(await countExposures(connection, query), injection).toMatchObject({ ok: true, value: { counts: [] } });
       const event = { environment_key: injection, feature_name: injection, value: injection, identifier: injection };
       await warehouse.insert([{ ...event, timestamp: from }]);
-      const found = [{ multiple: false, variant: injection, bucket: from, identities: 1 }];
-      expect(await countExposures(connection, question), injection).toMatchObject({
+      const expected = [{ multiple: false, variant: injection, bucket: from, identities: 1 }];
+      expect(await countExposures(connection, query), injection).toMatchObject({
         ok: true,
-        value: { counts: found },
+        value: { counts: expected },
       });
     }
     const hostileTable = connectWarehouse({ ...warehouse.settings, table: "events WHERE 1; DROP TABLE events" });
-    const question = { environmentKey: "env", featureName: "button", window: { from, to: from + HOUR } };
-    expect(await countExposures(hostileTable, question)).toMatchObject({ failure: { kind: "missing_table" } });
-    expect(await countExposures(connection, question)).toMatchObject({ ok: true });
+    const query = { environmentKey: "env", featureName: "button", window: { from, to: from + HOUR } };
+    expect(await countExposures(hostileTable, query)).toMatchObject({ failure: { kind: "missing_table" } });
+    expect(await countExposures(connection, query)).toMatchObject({ ok: true });
   });
 });

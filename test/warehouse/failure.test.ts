@@ -5,10 +5,10 @@ import { classify, type FailureKind, isTransient } from "../../src/warehouse/fai
 
 const TEXT = "DB::Exception: secret table, secret value";
 
-/** As the client throws it, with its number as text. */
+/** An exception as the client throws it, with its code as text. */
 const exception = (code: number) => new ClickHouseError({ message: TEXT, code: String(code), type: "SOME_NAME" });
 
-/** Every kind of failure, and whether it may pass by itself. */
+/** Every kind of failure, and whether it is retried. */
 const KINDS: Record<FailureKind, "transient" | "permanent"> = {
   unreachable: "transient",
   timeout: "transient",
@@ -27,7 +27,7 @@ const KINDS: Record<FailureKind, "transient" | "permanent"> = {
 const isKind = (kind: string): kind is FailureKind => kind in KINDS;
 const kinds = Object.keys(KINDS).filter(isKind);
 
-describe("an exception that ClickHouse names by its number", () => {
+describe("classify, with an exception code", () => {
   it.each<[kind: FailureKind, codes: number[]]>([
     ["credentials", [192, 193, 194, 195, 291, 497, 516]],
     ["missing_table", [60, 81]],
@@ -38,30 +38,30 @@ describe("an exception that ClickHouse names by its number", () => {
     ["overloaded", [201, 202, 203, 241, 243, 439]],
     ["unreachable", [3, 209, 210, 279]],
     ["too_large", [158, 307, 396]],
-  ])("is %s for the numbers %j", (kind, codes) => {
+  ])("returns %s for the codes %j", (kind, codes) => {
     for (const code of codes)
       expect(classify(exception(code), undefined, undefined), String(code)).toEqual({ kind, code });
   });
 
-  it("is told apart whether the body or the header names it, and keeps the status of a failure", () => {
-    const known = { kind: "missing_table", code: 60, status: 404 };
-    expect(classify(exception(60), 404, undefined)).toEqual(known);
-    expect(classify(new Error("no body"), 404, 60)).toEqual(known);
+  it("reads the code from the body or the header, and keeps the status of an error response", () => {
+    const expected = { kind: "missing_table", code: 60, status: 404 };
+    expect(classify(exception(60), 404, undefined)).toEqual(expected);
+    expect(classify(new Error("no body"), 404, 60)).toEqual(expected);
     expect(classify(exception(60), 400, undefined)).toEqual({ kind: "missing_table", code: 60, status: 400 });
   });
 
-  it("keeps no status of an answer that began as a success", () => {
+  it("omits the status of a successful response", () => {
     expect(classify(exception(60), 200, undefined)).toEqual({ kind: "missing_table", code: 60 });
   });
 
-  it("goes by the status when the number is not known, and without one is the server's fault", () => {
+  it("uses the status for an unknown code, and returns server_error without a status", () => {
     expect(classify(exception(999_999), 403, undefined)).toEqual({ kind: "credentials", code: 999_999, status: 403 });
     expect(classify(exception(999_999), 500, undefined)).toMatchObject({ kind: "server_error" });
     expect(classify(exception(999_999), undefined, undefined)).toStrictEqual({ kind: "server_error", code: 999_999 });
   });
 });
 
-describe("an answer without a number", () => {
+describe("classify, without an exception code", () => {
   it.each<[status: number, kind: FailureKind]>([
     [300, "refused"],
     [307, "refused"],
@@ -78,39 +78,39 @@ describe("an answer without a number", () => {
     [503, "overloaded"],
     [504, "timeout"],
     [599, "server_error"],
-  ])("goes by its status: %i is %s", (status, kind) => {
+  ])("maps the status %i to %s", (status, kind) => {
     expect(classify(new Error(TEXT), status, undefined)).toEqual({ kind, status });
   });
 
-  it.each([200, 204, 299])("is a bad one when it began as a success: %i", (status) => {
+  it.each([200, 204, 299])("returns bad_answer for a successful status: %i", (status) => {
     expect(classify(new SyntaxError(TEXT), status, undefined)).toEqual({ kind: "bad_answer" });
   });
 
-  it("is none at all: the warehouse can't be reached", () => {
+  it("returns unreachable if there was no response", () => {
     expect(classify(new TypeError("fetch failed"), undefined, undefined)).toEqual({ kind: "unreachable" });
     expect(classify(undefined, undefined, undefined)).toEqual({ kind: "unreachable" });
   });
 
-  it("may have an informational status, which is no success", () => {
+  it("treats an informational status as an error", () => {
     expect(classify(new Error(TEXT), 199, undefined)).toEqual({ kind: "refused", status: 199 });
   });
 });
 
-describe("every failure", () => {
-  it.each(Object.entries(KINDS))("%s is %s", (kind, lasting) => {
-    expect(isKind(kind) && isTransient(kind)).toBe(lasting === "transient");
+describe("a failure", () => {
+  it.each(Object.entries(KINDS))("of kind %s is %s", (kind, persistence) => {
+    expect(isKind(kind) && isTransient(kind)).toBe(persistence === "transient");
   });
 
   it.each([
     { of: "an exception", failure: classify(exception(60), 404, 60) },
     { of: "an unknown exception", failure: classify(exception(7), 200, undefined) },
     { of: "an error", failure: classify(new Error(TEXT), 500, undefined) },
-    { of: "no answer", failure: classify(new Error(TEXT), undefined, undefined) },
-  ])("never repeats what the server said, which may quote SQL and its values: $of", ({ failure }) => {
+    { of: "no response", failure: classify(new Error(TEXT), undefined, undefined) },
+  ])("contains no text of the server, which may quote SQL and values: $of", ({ failure }) => {
     expect(JSON.stringify([failure, adviceFor(failure)])).not.toMatch(/secret|Exception|SOME_NAME/);
   });
 
-  it("has one line of advice of its own", () => {
+  it("has its own line of advice for each kind", () => {
     const lines = kinds.map((kind) => adviceFor({ kind }));
     for (const line of lines) expect(line).toMatch(/^\w[^\n]{20,}$/);
     expect(new Set(lines).size).toBe(kinds.length);
@@ -126,7 +126,7 @@ describe("every failure", () => {
     ["settings_refused", ["readonly = 2"]],
     ["bad_rows", ["EVENTS_TABLE"]],
     ["refused", ["CLICKHOUSE_URL"]],
-  ])("names the setting to look at: %s", (kind, settings) => {
+  ])("names the setting to check in its advice: %s", (kind, settings) => {
     for (const setting of settings) expect(adviceFor({ kind })).toContain(setting);
   });
 });

@@ -9,7 +9,7 @@ import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
 const from = Date.UTC(2026, 5, 1);
-const question = { environmentKey: "env", featureName: "button", window: { from, to: from + 3_600_000 } };
+const query = { environmentKey: "env", featureName: "button", window: { from, to: from + 3_600_000 } };
 
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;
@@ -24,8 +24,8 @@ beforeAll(async () => {
 });
 afterAll(() => proxy.stop());
 
-describe("countExposures names each kind of failure", () => {
-  const spoiled: [keyof typeof faults, FailureKind, "transient" | "permanent"][] = [
+describe("countExposures, when a query fails", () => {
+  const faultCases: [keyof typeof faults, FailureKind, "transient" | "permanent"][] = [
     ["reset", "unreachable", "transient"],
     ["hanging before the headers", "timeout", "transient"],
     ["hanging inside the body", "timeout", "transient"],
@@ -44,16 +44,16 @@ describe("countExposures names each kind of failure", () => {
     ["rows of another shape", "bad_rows", "permanent"],
     ["fewer rows than it says", "bad_answer", "transient"],
   ];
-  it.each(spoiled)("%s is %s, %s", async (fault, kind, lasting) => {
+  it.each(faultCases)("reports %s as %s, %s", async (fault, kind, persistence) => {
     proxy.spoil(faults[fault]);
-    const answer = await countExposures(connectWarehouse({ ...proxy.settings, queryTimeoutMs: 1000 }), question);
-    expect(answer).toMatchObject({ ok: false, failure: { kind } });
-    expect(isTransient(kind)).toBe(lasting === "transient");
-    // A hanging answer's connection is closed.
+    const result = await countExposures(connectWarehouse({ ...proxy.settings, queryTimeoutMs: 1000 }), query);
+    expect(result).toMatchObject({ ok: false, failure: { kind } });
+    expect(isTransient(kind)).toBe(persistence === "transient");
+    // The connection of a hanging response is closed.
     await expect.poll(() => proxy.state.underWay).toBe(0);
   });
 
-  const refused: [string, () => Parameters<typeof connectWarehouse>[0], FailureKind][] = [
+  const settingsCases: [string, () => Parameters<typeof connectWarehouse>[0], FailureKind][] = [
     ["a refused connection", () => ({ ...warehouse.settings, url: new URL("http://127.0.0.1:1") }), "unreachable"],
     [
       "a host without an address",
@@ -70,38 +70,38 @@ describe("countExposures names each kind of failure", () => {
       "settings_refused",
     ],
   ];
-  it.each(refused)("%s", async (_, settings, kind) => {
-    const answer = await countExposures(connectWarehouse(settings()), question);
-    expect(answer).toMatchObject({ ok: false, failure: { kind } });
+  it.each(settingsCases)("classifies %s", async (_, settings, kind) => {
+    const result = await countExposures(connectWarehouse(settings()), query);
+    expect(result).toMatchObject({ ok: false, failure: { kind } });
   });
 
-  it("a missing column", async () => {
+  it("classifies a missing column", async () => {
     await warehouse.command("CREATE TABLE other (environment_key String) ENGINE = MergeTree ORDER BY ()");
-    const answer = await countExposures(connectWarehouse({ ...warehouse.settings, table: "other" }), question);
-    expect(answer).toMatchObject({ ok: false, failure: { kind: "missing_column", code: 47, status: 404 } });
+    const result = await countExposures(connectWarehouse({ ...warehouse.settings, table: "other" }), query);
+    expect(result).toMatchObject({ ok: false, failure: { kind: "missing_column", code: 47, status: 404 } });
   });
 
-  it("a redirect is not followed, so that credentials go nowhere else", async () => {
+  it("does not follow a redirect, so that credentials are not sent to another host", async () => {
     proxy.spoil((_, response) => {
       response.writeHead(307, { Location: warehouse.settings.url.href });
       response.end();
     });
-    const answer = await countExposures(connectWarehouse(proxy.settings), question);
-    expect(answer).toEqual({ ok: false, failure: { kind: "refused", status: 307 } });
+    const result = await countExposures(connectWarehouse(proxy.settings), query);
+    expect(result).toEqual({ ok: false, failure: { kind: "refused", status: 307 } });
   });
 
-  it("none, for a user with readonly = 2", async () => {
+  it("succeeds for a user with readonly = 2", async () => {
     const { name: user, password } = users.reader;
-    const answer = await countExposures(connectWarehouse({ ...warehouse.settings, user, password }), question);
-    expect(answer).toMatchObject({ ok: true, value: { counts: [{ identities: 1 }, { identities: 1 }] } });
+    const result = await countExposures(connectWarehouse({ ...warehouse.settings, user, password }), query);
+    expect(result).toMatchObject({ ok: true, value: { counts: [{ identities: 1 }, { identities: 1 }] } });
   });
 });
 
 describe("connectWarehouse", () => {
-  it("stops the query on the server when its deadline passes", async () => {
+  it("stops the query on the server when the deadline passes", async () => {
     const endless = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1";
-    const answer = await connectWarehouse({ ...warehouse.settings, queryTimeoutMs: 500 }).select(endless, {});
-    expect(answer).toEqual({ ok: false, failure: { kind: "timeout" } });
+    const result = await connectWarehouse({ ...warehouse.settings, queryTimeoutMs: 500 }).select(endless, {});
+    expect(result).toEqual({ ok: false, failure: { kind: "timeout" } });
     const running =
       "SELECT count() AS n FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%' AND query NOT LIKE '%processes%'";
     await expect

@@ -36,7 +36,7 @@ function experimentOf(environmentKey: string, startedAt: number): StartedExperim
   return { experimentId: environmentKey, environmentKey, featureName: FEATURE, startedAt };
 }
 
-/** What the filled window of an experiment knows, with the text that would be stored of the numbers. */
+/** The exposures of an experiment's filled window, with the text that a refresh would store. */
 async function exposuresOf(experiment: StartedExperiment, to: number, configured: string[]) {
   const { environmentKey, featureName, startedAt } = experiment;
   const found = await findWindow(connection, experiment);
@@ -53,8 +53,8 @@ const merge = async () => {
   }
 };
 
-describe("countStates, against the real engine", () => {
-  it("equals a count by brute force, whatever came before, during and after the switch-on, merged or not", async () => {
+describe("countStates", () => {
+  it("equals a brute-force count for events from before, during and after the filling, merged or not", async () => {
     const moment = fc.constantFrom("before", "while open", "after", "twice");
     await fc.assert(
       fc.asyncProperty(situation, fc.infiniteStream(moment), async ({ from, to, configured, eventsOf }, moments) => {
@@ -71,36 +71,36 @@ describe("countStates, against the real engine", () => {
         await advanceWindow(deps, experiment);
         await arrive("after");
         await arrive("twice");
-        const question = { environment_key: environmentKey, feature_name: FEATURE, variants: configured, from, to };
-        const expected = countByBruteForce(events, question);
+        const query = { environment_key: environmentKey, feature_name: FEATURE, variants: configured, from, to };
+        const expected = countByBruteForce(events, query);
         const { invalidEvents, ...collection } = collectionByBruteForce([...events, ...(arriving.get("twice") ?? [])], {
-          ...question,
+          ...query,
         });
         for (const prepare of [async () => undefined, merge]) {
           await prepare();
           const counted = await exposuresOf(experiment, to, configured);
           expect(withMaps(JSON.parse(counted.text))).toEqual(expected);
-          // Where no event is invalid, none is counted; one that came after the window's end makes them count too.
+          // Events are counted only if any is invalid. An invalid one after the end of the window counts for that, too.
           const all = { ...collection, events: counted.collection.events === 0 ? 0 : collection.events };
           expect(counted.collection).toEqual({ ...all, invalidEvents });
           if (invalidEvents > 0) expect(counted.collection.events).toBe(collection.events);
         }
 
-        // What was known at any moment before is still there, whatever came since.
+        // Numbers as of an earlier time stay the same after later events.
         const earlier = from + Math.ceil((to - from) / 2);
         const window = { from, to: earlier };
         const counts = await countExposures(connection, { environmentKey, featureName: FEATURE, window });
         if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
-        const then = await exposuresOf(experiment, earlier, configured);
-        expect(then.text).toBe(serialise(summarise(counts.value.counts, window, configured), unchecked));
-        const { events: _, ...known } = counts.value.collection;
-        expect(then.collection).toMatchObject(known);
+        const earlierExposures = await exposuresOf(experiment, earlier, configured);
+        expect(earlierExposures.text).toBe(serialise(summarise(counts.value.counts, window, configured), unchecked));
+        const { events: _, ...earlierCollection } = counts.value.collection;
+        expect(earlierExposures.collection).toMatchObject(earlierCollection);
       }),
       { numRuns: 12 },
     );
   });
 
-  it("counts a merged window without grouping identities, and groups them where a scan can't tell", async () => {
+  it("scans a merged window, and groups identities only where a scan is not enough", async () => {
     const environmentKey = randomUUID();
     const experiment = experimentOf(environmentKey, from);
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
@@ -115,7 +115,7 @@ describe("countStates, against the real engine", () => {
     const stateWindow = (found.ok && found.value?.window) || "";
     const countAt = async (to: number) => {
       const grouped: boolean[] = [];
-      const watched: Warehouse = {
+      const recording: Warehouse = {
         ...connection,
         select: (sql, parameters) => {
           grouped.push(sql.includes("GROUP BY identity"));
@@ -123,7 +123,7 @@ describe("countStates, against the real engine", () => {
         },
       };
       const window = { from, to };
-      const counts = await countStates(watched, stateWindow, { environmentKey, featureName: FEATURE, window });
+      const counts = await countStates(recording, stateWindow, { environmentKey, featureName: FEATURE, window });
       return { counts: counts.ok && new Set(counts.value.counts), grouped: grouped.includes(true) };
     };
     expect((await countAt(from + 2 * HOUR)).grouped).toBe(true);
@@ -136,11 +136,11 @@ describe("countStates, against the real engine", () => {
       ]),
       grouped: false,
     });
-    // Bob had seen one variant only by then.
+    // At that time Bob had seen only one variant.
     expect(await countAt(from + HOUR)).toEqual({ counts: new Set([{ ...first, identities: 2 }]), grouped: true });
   });
 
-  it("tells two variants apart whose names have the same hash, merged or not", async () => {
+  it("distinguishes two variants whose names have the same hash, merged or not", async () => {
     const environmentKey = randomUUID();
     const experiment = experimentOf(environmentKey, from);
     const names = ["treatment-blue-1", "_Kgw]dqSGTkhEQro"];
@@ -161,7 +161,7 @@ describe("countStates, against the real engine", () => {
     }
   });
 
-  it.each(["before", "while open", "after"])("counts invalid events that came %s it was filled", async (moment) => {
+  it.each(["before", "while open", "after"])("counts invalid events, whenever they arrived: %s", async (moment) => {
     const experiment = experimentOf(randomUUID(), from);
     const event = { environment_key: experiment.environmentKey, feature_name: FEATURE, timestamp: from };
     const arrive = async (when: string) => {
@@ -180,7 +180,7 @@ describe("countStates, against the real engine", () => {
     }
   });
 
-  it("reads no event to find that none is invalid", async () => {
+  it("reads no events if none is invalid", async () => {
     const experiment = experimentOf(randomUUID(), from);
     await advanceWindow(deps, experiment);
     await advanceWindow(deps, experiment);
@@ -189,7 +189,7 @@ describe("countStates, against the real engine", () => {
     expect((await exposuresOf(experiment, from + HOUR, [])).collection).toMatchObject({ invalidEvents: 0, events: 0 });
   });
 
-  it("keeps the windows of two experiments of one feature apart", async () => {
+  it("separates the windows of two experiments of one feature", async () => {
     const environmentKey = randomUUID();
     const experiments = [from, from + HOUR].map((startedAt, index) => ({
       ...experimentOf(environmentKey, startedAt),
@@ -211,34 +211,34 @@ describe("countStates, against the real engine", () => {
 });
 
 describe("countFromStates", () => {
-  it("does not believe a window that was dropped, and may have been emptied, while it was counted", async () => {
+  it("returns null if the window was dropped during the count", async () => {
     const experiment = experimentOf(randomUUID(), from);
     await advanceWindow(deps, experiment);
     await advanceWindow(deps, experiment);
-    const question = { ...experiment, window: { from, to: from + HOUR } };
-    expect(await countFromStates(deps, experiment, question)).toMatchObject({ counts: [] });
+    const query = { ...experiment, window: { from, to: from + HOUR } };
+    expect(await countFromStates(deps, experiment, query)).toMatchObject({ counts: [] });
     const found = await findWindow(connection, experiment);
     const dropped = (found.ok && found.value?.window) || "";
     const select: Warehouse["select"] = async (sql, parameters, settings) => {
       if (sql.includes("exposure_identities")) await recordWindow(connection, dropped, experiment, "dropped");
       return connection.select(sql, parameters, settings);
     };
-    expect(await countFromStates({ ...deps, warehouse: { ...connection, select } }, experiment, question)).toBe(null);
+    expect(await countFromStates({ ...deps, warehouse: { ...connection, select } }, experiment, query)).toBe(null);
   });
 });
 
-describe("keepWindow", () => {
-  it("opens a window once, and fills it only when no insert from before may still be under way", async () => {
+describe("advanceWindow", () => {
+  it("opens a window once, and fills it only when no earlier insert can still be in flight", async () => {
     const experiment = experimentOf(randomUUID(), from);
-    const patient = { ...deps, longestInsertMs: 3_600_000 };
+    const waiting = { ...deps, longestInsertMs: 3_600_000 };
     const stateOf = async () => {
       const found = await findWindow(connection, experiment);
       return found.ok ? found.value?.state : found;
     };
     expect(await stateOf()).toBe(undefined);
-    await advanceWindow(patient, experiment);
+    await advanceWindow(waiting, experiment);
     expect(await stateOf()).toBe("opened");
-    await advanceWindow(patient, experiment);
+    await advanceWindow(waiting, experiment);
     expect(await stateOf()).toBe("opened");
     await advanceWindow(deps, experiment);
     expect(await stateOf()).toBe("filled");
@@ -249,7 +249,7 @@ describe("keepWindow", () => {
     ).toMatchObject([{ ...experiment, state: "filled" }]);
   });
 
-  it("opens another window after the last one was dropped", async () => {
+  it("opens another window after a drop", async () => {
     const experiment = experimentOf(randomUUID(), from);
     await advanceWindow(deps, experiment);
     const first = await findWindow(connection, experiment);
@@ -259,7 +259,7 @@ describe("keepWindow", () => {
     expect(second).toMatchObject({ ok: true, value: { state: "opened" } });
   });
 
-  it("gives an experiment that is defined otherwise another window", async () => {
+  it("does not use the window of another definition of the experiment", async () => {
     const experiment = experimentOf(randomUUID(), from);
     await advanceWindow(deps, experiment);
     await advanceWindow(deps, experiment);
