@@ -20,77 +20,77 @@ beforeAll(async () => {
 });
 
 type Right = "anyone" | "read" | "write" | "admin" | "signature";
-type Route = { method: string; path: string; right: Right; answer: number; body?: unknown };
+type Route = { method: string; path: string; right: Right; status: number; body?: unknown };
 
 const started = {
   environment_key: "env",
   feature_name: "kept",
   started_at: new Date(Date.now() - 3_600_000).toISOString(),
 };
-const doomed = { environment_key: "env", feature_name: "doomed" };
+const deletable = { environment_key: "env", feature_name: "deletable" };
 
-/** Every call of the HTTP interface, with the answer to who may. A bearer token is no signature, so none may call a webhook. */
+/** Every route, with its status for an authorized caller. A webhook needs a signature, so it rejects every token. */
 const routes: Route[] = [
-  { method: "GET", path: "/healthz", right: "anyone", answer: 200 },
-  { method: "GET", path: "/openapi.json", right: "anyone", answer: 200 },
-  { method: "GET", path: "/docs", right: "anyone", answer: 200 },
-  { method: "GET", path: "/v1/experiments", right: "read", answer: 200 },
-  { method: "GET", path: "/v1/experiments/kept", right: "read", answer: 200 },
-  { method: "GET", path: "/v1/experiments/kept/exposures", right: "read", answer: 200 },
-  { method: "GET", path: "/v1/experiments/kept/exposures.svg", right: "read", answer: 200 },
-  { method: "GET", path: "/v1/experiments/kept/exposures.csv", right: "read", answer: 200 },
-  { method: "PUT", path: "/v1/experiments/kept", right: "write", answer: 200, body: started },
-  { method: "DELETE", path: "/v1/experiments/doomed", right: "write", answer: 204 },
-  { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", answer: 202 },
-  { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", answer: 409 },
-  { method: "GET", path: "/v1/warehouse/check", right: "write", answer: 200 },
-  { method: "GET", path: "/v1/api-keys", right: "admin", answer: 200 },
-  { method: "POST", path: "/v1/api-keys", right: "admin", answer: 201, body: { name: "CI", role: "read" } },
-  { method: "GET", path: "/v1/export", right: "admin", answer: 200 },
-  { method: "POST", path: "/v1/import", right: "admin", answer: 415, body: {} },
-  { method: "DELETE", path: "/v1/api-keys/nothing-here", right: "admin", answer: 404 },
-  { method: "POST", path: "/webhooks/refresh", right: "signature", answer: 202, body: { environment_key: "env" } },
-  { method: "POST", path: "/webhooks/flagsmith/env", right: "signature", answer: 202, body: { event_type: "X" } },
+  { method: "GET", path: "/healthz", right: "anyone", status: 200 },
+  { method: "GET", path: "/openapi.json", right: "anyone", status: 200 },
+  { method: "GET", path: "/docs", right: "anyone", status: 200 },
+  { method: "GET", path: "/v1/experiments", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/exposures", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/exposures.svg", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/exposures.csv", right: "read", status: 200 },
+  { method: "PUT", path: "/v1/experiments/kept", right: "write", status: 200, body: started },
+  { method: "DELETE", path: "/v1/experiments/deletable", right: "write", status: 204 },
+  { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", status: 202 },
+  { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", status: 409 },
+  { method: "GET", path: "/v1/warehouse/check", right: "write", status: 200 },
+  { method: "GET", path: "/v1/api-keys", right: "admin", status: 200 },
+  { method: "POST", path: "/v1/api-keys", right: "admin", status: 201, body: { name: "CI", role: "read" } },
+  { method: "GET", path: "/v1/export", right: "admin", status: 200 },
+  { method: "POST", path: "/v1/import", right: "admin", status: 415, body: {} },
+  { method: "DELETE", path: "/v1/api-keys/nothing-here", right: "admin", status: 404 },
+  { method: "POST", path: "/webhooks/refresh", right: "signature", status: 202, body: { environment_key: "env" } },
+  { method: "POST", path: "/webhooks/flagsmith/env", right: "signature", status: 202, body: { event_type: "X" } },
 ];
 
 const callers = [
-  { who: "no token", authorization: "" },
-  { who: "a wrong token", authorization: "Bearer wrong-token" },
-  { who: "the read token", authorization: `Bearer ${READER}` },
-  { who: "the admin token", authorization: `Bearer ${ADMIN}` },
-  { who: "a key that reads", authorization: "read" },
-  { who: "a key that writes", authorization: "write" },
+  { credential: "no token", authorization: "" },
+  { credential: "a wrong token", authorization: "Bearer wrong-token" },
+  { credential: "the read token", authorization: `Bearer ${READER}` },
+  { credential: "the admin token", authorization: `Bearer ${ADMIN}` },
+  { credential: "a read key", authorization: "read" },
+  { credential: "a write key", authorization: "write" },
 ] as const;
-const strangers: readonly Who[] = ["no token", "a wrong token"];
-const writers: readonly Who[] = ["the admin token", "a key that writes"];
-type Who = (typeof callers)[number]["who"];
+const unauthenticated: readonly CredentialName[] = ["no token", "a wrong token"];
+const writers: readonly CredentialName[] = ["the admin token", "a write key"];
+type CredentialName = (typeof callers)[number]["credential"];
 
-function expectedAnswer({ right, answer }: Route, who: Who, publicRead: boolean): number {
+function expectedStatus({ right, status }: Route, credential: CredentialName, publicRead: boolean): number {
   switch (right) {
     case "anyone":
-      return answer;
+      return status;
     case "signature":
       return 401;
     case "read":
-      return publicRead || !strangers.includes(who) ? answer : 401;
+      return publicRead || !unauthenticated.includes(credential) ? status : 401;
     case "write":
-      return strangers.includes(who) ? 401 : writers.includes(who) ? answer : 403;
+      return unauthenticated.includes(credential) ? 401 : writers.includes(credential) ? status : 403;
     case "admin":
-      return strangers.includes(who) ? 401 : who === "the admin token" ? answer : 403;
+      return unauthenticated.includes(credential) ? 401 : credential === "the admin token" ? status : 403;
   }
 }
 
 async function startWithExperiments(vars: Record<string, string | number | boolean> = {}) {
   const worker = await startWorker(warehouse.settings, vars);
   await worker.call("PUT", "/v1/experiments/kept", started);
-  await worker.call("PUT", "/v1/experiments/doomed", doomed);
+  await worker.call("PUT", "/v1/experiments/deletable", deletable);
   return worker;
 }
 
 describe.each([
-  { name: "with the tokens set", vars: {}, publicRead: false },
-  { name: "with PUBLIC_READ", vars: { PUBLIC_READ: true }, publicRead: true },
-])("who may do what, $name", ({ vars, publicRead }) => {
+  { name: "tokens", vars: {}, publicRead: false },
+  { name: "PUBLIC_READ", vars: { PUBLIC_READ: true }, publicRead: true },
+])("access control with $name", ({ vars, publicRead }) => {
   let worker: TestWorker;
   const keys = new Map<string, string>();
   beforeAll(async () => {
@@ -100,22 +100,24 @@ describe.each([
   });
   afterAll(() => worker.stop());
 
-  const cases = routes.flatMap((route) => callers.map((caller) => ({ ...route, ...caller, route })));
-  it.each(cases)("$method $path with $who", async ({ method, path, body, authorization, who, route }) => {
+  const cases = routes.flatMap((route) =>
+    callers.map((caller) => ({ ...route, ...caller, status: expectedStatus(route, caller.credential, publicRead) })),
+  );
+  it.each(cases)("answers $status to $method $path with $credential", async (testCase) => {
+    const { method, path, body, authorization, status } = testCase;
     const key = keys.get(authorization);
     const headers = { Authorization: key === undefined ? authorization : `Bearer ${key}` };
-    if (method === "DELETE") await worker.call("PUT", "/v1/experiments/doomed", doomed);
-    const answer = await worker.call(method, path, body, headers);
-    const status = expectedAnswer(route, who, publicRead);
-    expect(answer.status).toBe(status);
-    expect(answer.headers.has("WWW-Authenticate")).toBe(status === 401);
+    if (method === "DELETE") await worker.call("PUT", "/v1/experiments/deletable", deletable);
+    const response = await worker.call(method, path, body, headers);
+    expect(response.status).toBe(status);
+    expect(response.headers.has("WWW-Authenticate")).toBe(status === 401);
     if (status < 400) return;
-    expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-    expect(answer.json).toMatchObject({ status });
+    expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+    expect(response.json).toMatchObject({ status });
   });
 });
 
-describe("the Worker", () => {
+describe("the API", () => {
   let worker: TestWorker;
   beforeAll(async () => {
     worker = await startWithExperiments();
@@ -137,46 +139,46 @@ describe("the Worker", () => {
     `Bearer "${ADMIN}"`,
     "Bearer caf\u00e9",
     `Bearer ${"x".repeat(8000)}`,
-  ])("lets nobody in with Authorization: %s", async (authorization) => {
-    const answer = await worker.call("GET", "/v1/experiments", undefined, { Authorization: authorization });
-    expect(answer.status).toBe(401);
-    expect(answer.headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
+  ])("answers 401 to Authorization: %s", async (authorization) => {
+    const response = await worker.call("GET", "/v1/experiments", undefined, { Authorization: authorization });
+    expect(response.status).toBe(401);
+    expect(response.headers.get("WWW-Authenticate")).toMatch(/^Bearer\b/);
   });
 
-  it("takes the scheme's name in any case", async () => {
+  it("accepts the scheme Bearer in any case", async () => {
     for (const scheme of ["bearer", "BEARER"]) {
-      const answer = await worker.call("GET", "/v1/experiments", undefined, { Authorization: `${scheme} ${ADMIN}` });
-      expect(answer.status).toBe(200);
+      const response = await worker.call("GET", "/v1/experiments", undefined, { Authorization: `${scheme} ${ADMIN}` });
+      expect(response.status).toBe(200);
     }
   });
 
-  it("takes no token from the URL", async () => {
-    const answer = await worker.call("GET", `/v1/experiments/kept?access_token=${ADMIN}&token=${ADMIN}`, undefined, {
+  it("ignores a token in the URL", async () => {
+    const response = await worker.call("GET", `/v1/experiments/kept?access_token=${ADMIN}&token=${ADMIN}`, undefined, {
       Authorization: "",
     });
-    expect(answer.status).toBe(401);
+    expect(response.status).toBe(401);
   });
 
-  it("does not tell who may not read whether an experiment exists", async () => {
-    const answers = await Promise.all(
+  it("does not reveal to an unauthenticated client whether an experiment exists", async () => {
+    const responses = await Promise.all(
       ["kept", "nothing-here"].map((id) =>
         worker.call("GET", `/v1/experiments/${id}/exposures`, undefined, { Authorization: "" }),
       ),
     );
-    expect(answers.map(({ status }) => status)).toEqual([401, 401]);
-    expect(answers[0]?.text).toBe(answers[1]?.text);
+    expect(responses.map(({ status }) => status)).toEqual([401, 401]);
+    expect(responses[0]?.text).toBe(responses[1]?.text);
   });
 
-  const methodsByPath = Map.groupBy(routes, ({ path }) => path.replace("doomed", "kept"));
-  it.each([...methodsByPath.keys()])("answers other methods on %s with 405 and Allow", async (path) => {
+  const methodsByPath = Map.groupBy(routes, ({ path }) => path.replace("deletable", "kept"));
+  it.each([...methodsByPath.keys()])("answers 405 with Allow to other methods on %s", async (path) => {
     const allowed = (methodsByPath.get(path) ?? []).map(({ method }) => method);
     for (const method of ["GET", "PUT", "POST", "DELETE", "PATCH"].filter((other) => !allowed.includes(other))) {
-      const answer = await worker.call(method, path, method === "GET" ? undefined : {});
-      expect(answer.status, method).toBe(405);
-      expect(answer.json).toMatchObject({ status: 405 });
-      expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-      const named = (answer.headers.get("Allow") ?? "").split(/ *, */).filter((name) => name !== "HEAD");
-      expect(named.sort(), method).toEqual(allowed.sort());
+      const response = await worker.call(method, path, method === "GET" ? undefined : {});
+      expect(response.status, method).toBe(405);
+      expect(response.json).toMatchObject({ status: 405 });
+      expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+      const listed = (response.headers.get("Allow") ?? "").split(/ *, */).filter((name) => name !== "HEAD");
+      expect(listed.sort(), method).toEqual(allowed.sort());
     }
   });
 
@@ -196,21 +198,21 @@ describe("the Worker", () => {
     "/openapi.yaml",
     "/wrangler.toml",
     "/.env",
-  ])("answers %s, which is nobody's path, with a 404 problem", async (path) => {
+  ])("answers 404 with a problem to the unknown path %s", async (path) => {
     for (const method of ["GET", "POST"]) {
-      const answer = await worker.call(method, path);
-      expect(answer.status).toBe(404);
-      expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-      expect(answer.json).toMatchObject({ status: 404, title: expect.any(String), detail: expect.any(String) });
+      const response = await worker.call(method, path);
+      expect(response.status).toBe(404);
+      expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+      expect(response.json).toMatchObject({ status: 404, title: expect.any(String), detail: expect.any(String) });
     }
   });
 
-  describe("answers HEAD like GET, without the body", () => {
+  describe("HEAD", () => {
     it.each(
       routes
         .filter(({ method }) => method === "GET")
-        .flatMap(({ path }) => callers.map(({ who, authorization }) => ({ path, who, authorization }))),
-    )("$path with $who", async ({ path, authorization }) => {
+        .flatMap(({ path }) => callers.map(({ credential, authorization }) => ({ path, credential, authorization }))),
+    )("has the status and headers of GET, without a body: $path with $credential", async ({ path, authorization }) => {
       const [get, head] = await Promise.all(
         ["GET", "HEAD"].map((method) => worker.fetch(path, { method, headers: { Authorization: authorization } })),
       );
@@ -222,7 +224,7 @@ describe("the Worker", () => {
       }
     });
 
-    it("with the ETag of exposures, and 304 if it matches", async () => {
+    it("has the ETag of exposures, and returns 304 when it matches", async () => {
       const path = "/v1/experiments/kept/exposures";
       await until(
         () => worker.exposures("kept"),
@@ -237,21 +239,21 @@ describe("the Worker", () => {
   });
 });
 
-describe("a token or secret that is not set", () => {
-  /** The app in this process: the real Worker of these tests always has its secrets. */
+describe("an unset token or secret", () => {
+  /** Runs the app in this process, because the Worker of these tests always has its secrets. */
   function appWith(env: Record<string, string>) {
     return createApp(appDeps(env, emptyDatabase));
   }
 
   const empty = { ADMIN_TOKEN: "", READ_TOKEN: "", WEBHOOK_SECRET: "", FLAGSMITH_WEBHOOK_SECRET: "" };
-  const closed = routes.filter(({ right }) => right !== "anyone");
-  it.each(closed)("opens nothing: $method $path", async ({ method, path, body = null }) => {
+  const protectedRoutes = routes.filter(({ right }) => right !== "anyone");
+  it.each(protectedRoutes)("grants nothing: $method $path", async ({ method, path, body = null }) => {
     const text = JSON.stringify(body);
     const signatures = ["", "null", "undefined"].map((key) => createHmac("sha256", key).update(text).digest("hex"));
     for (const app of [appWith({}), appWith(empty)]) {
       for (const token of ["", "null", "undefined", '""', ADMIN]) {
         for (const signature of signatures) {
-          const answer = await app.request(
+          const response = await app.request(
             path,
             {
               method,
@@ -267,14 +269,14 @@ describe("a token or secret that is not set", () => {
             },
             {},
           );
-          expect(answer.status).toBe(401);
-          expect(answer.headers.has("WWW-Authenticate")).toBe(true);
+          expect(response.status).toBe(401);
+          expect(response.headers.has("WWW-Authenticate")).toBe(true);
         }
       }
     }
   });
 
-  it("does not close what the other one opens", async () => {
+  it("leaves the other token valid", async () => {
     const statusWith = async (env: Record<string, string>, path: string) =>
       (await appWith(env).request(path, { headers: { Authorization: "Bearer one" } }, {})).status;
     expect(await statusWith({ ADMIN_TOKEN: "one" }, "/v1/experiments")).toBe(200);
@@ -294,17 +296,17 @@ describe("secrets and SQL", () => {
   });
   afterAll(() => worker.stop());
 
-  it("are in no answer and no line of the log, whatever goes wrong", async () => {
+  it("never appear in a response or a log line, even on errors", async () => {
     const texts: string[] = [];
     for (const { method, path, body } of routes) {
       for (const authorization of [...callers.map((caller) => caller.authorization), `Bearer ${ADMIN}x`]) {
-        for (const sent of [body, "{", { "'; SELECT 1": 1 }]) {
-          const { text, headers } = await worker.call(method, path, method === "GET" ? undefined : sent, {
+        for (const payload of [body, "{", { "'; SELECT 1": 1 }]) {
+          const { text, headers } = await worker.call(method, path, method === "GET" ? undefined : payload, {
             Authorization: authorization,
             "Content-Type": "application/json",
             "X-Flagsmith-Signature": createHmac("sha256", FLAGSMITH_SECRET).update("{").digest("hex"),
           });
-          // The document is public and the same for all; it may say what it likes.
+          // The document is public and the same for every request, so it may contain such text.
           if (path !== "/openapi.json") texts.push(text, JSON.stringify([...headers]));
         }
       }

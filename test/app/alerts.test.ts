@@ -11,7 +11,7 @@ const STARTED = Date.now() - 2 * HOUR;
 let warehouse: TestWarehouse;
 let receiver: Receiver;
 let worker: TestWorker;
-let count = 0;
+let experimentCount = 0;
 
 beforeAll(async () => {
   warehouse = await createWarehouse();
@@ -31,55 +31,54 @@ const expose = (id: string, variants: readonly string[], identifiers: readonly s
       }),
     ),
   );
-const people = (count: number, name = "person") => Array.from({ length: count }, (_, index) => `${name}-${index}`);
+const identities = (count: number, prefix = "identity") =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 
-/** A running experiment that one identity in two saw two variants of, on that Worker, refreshed once. */
-async function unhealthy(on: Pick<TestWorker, "call" | "exposures" | "logs">) {
-  const id = `alerts-${++count}`;
-  await expose(id, ["control", "treatment"], people(1, "both"));
-  await expose(id, ["control"], people(1));
+/** Creates a running experiment in which one of two identities saw both variants, and waits for its first refresh. */
+async function createUnhealthy(target: Pick<TestWorker, "call" | "exposures" | "logs">) {
+  const id = `alerts-${++experimentCount}`;
+  await expose(id, ["control", "treatment"], identities(1, "both"));
+  await expose(id, ["control"], identities(1));
   const started_at = new Date(STARTED).toISOString();
-  await on.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: id, started_at });
-  const refreshed = () =>
-    until(
-      () => on.exposures(id),
-      ({ exposures, refresh_requested_at }) => exposures !== null && refresh_requested_at === null,
-    );
-  await refreshed();
+  await target.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: id, started_at });
+  await until(
+    () => target.exposures(id),
+    ({ exposures, refresh_requested_at }) => exposures !== null && refresh_requested_at === null,
+  );
   return {
     id,
-    changes: () => on.logs().filter((line) => line.event === "health.changed" && line["experiment_id"] === id),
-    events: () => on.logs().flatMap((line) => (line["experiment_id"] === id ? line.event : [])),
+    changes: () => target.logs().filter((line) => line.event === "health.changed" && line["experiment_id"] === id),
+    events: () => target.logs().flatMap((line) => (line["experiment_id"] === id ? line.event : [])),
     statusOf: async (check: string) => {
-      const { exposures } = await on.exposures(id);
+      const { exposures } = await target.exposures(id);
       return exposures.health.checks.find(({ name }: { name: string }) => name === check).status;
     },
   };
 }
 
-const came = (id: string, alerts: number, by = receiver) =>
+const waitForAlerts = (id: string, count: number, at = receiver) =>
   until(
-    () => by.about(id),
-    ({ length }) => length >= alerts,
+    () => at.about(id),
+    ({ length }) => length >= count,
     { seconds: 60 },
   );
 
-describe("an experiment's check that turned unhealthy", () => {
-  it("is told once, signed, after two refreshes in a row: one line of the log and one call", async () => {
-    const { id, changes, statusOf } = await unhealthy(worker);
+describe("a health alert", () => {
+  it("is signed, and is sent and logged once after two unhealthy refreshes in a row", async () => {
+    const { id, changes, statusOf } = await createUnhealthy(worker);
     expect(await statusOf("multiple_variants")).toBe("unhealthy");
     expect(changes()).toEqual([]);
     expect(receiver.about(id)).toEqual([]);
 
     for (let refresh = 2; refresh <= 4; refresh += 1) expect(await worker.sweep()).toBe(true);
-    const [alert] = await came(id, 1);
+    const [alert] = await waitForAlerts(id, 1);
     expect(alert?.path).toBe("/hook?key=of-the-test");
     expect(alert?.headers).toMatchObject({
       "content-type": "application/json",
       "webhook-id": expect.stringMatching(/^msg_/),
     });
-    const told = new Webhook(WEBHOOK_SECRET).verify(alert?.body ?? "", alert?.headers ?? {});
-    expect(told).toEqual({
+    const payload = new Webhook(WEBHOOK_SECRET).verify(alert?.body ?? "", alert?.headers ?? {});
+    expect(payload).toEqual({
       type: "health.changed",
       timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       data: {
@@ -98,30 +97,30 @@ describe("an experiment's check that turned unhealthy", () => {
     expect(receiver.about(id)).toHaveLength(1);
   });
 
-  it("is told again when it comes back after it was well", async () => {
-    const { id, changes, statusOf } = await unhealthy(worker);
+  it("is sent again when the check turns unhealthy again after it was healthy", async () => {
+    const { id, changes, statusOf } = await createUnhealthy(worker);
     await worker.sweep();
-    await came(id, 1);
-    await expose(id, ["control"], people(20, "sane"));
+    await waitForAlerts(id, 1);
+    await expose(id, ["control"], identities(20, "single"));
     await worker.sweep();
     expect(await statusOf("multiple_variants")).toBe("healthy");
-    await expose(id, ["control", "treatment"], people(30, "both"));
+    await expose(id, ["control", "treatment"], identities(30, "both"));
     await worker.sweep();
     expect(changes()).toHaveLength(1);
     await worker.sweep();
-    await came(id, 2);
+    await waitForAlerts(id, 2);
     expect(new Set(receiver.about(id).map(({ headers }) => headers["webhook-id"])).size).toBe(2);
     expect(changes()).toHaveLength(2);
   });
 
-  it("begins anew when the experiment is defined otherwise, or another has its name", async () => {
-    const { id, changes } = await unhealthy(worker);
+  it("is sent again after a new definition, or for a new experiment with the same id", async () => {
+    const { id, changes } = await createUnhealthy(worker);
     await worker.sweep();
-    await came(id, 1);
+    await waitForAlerts(id, 1);
     const definition = { environment_key: "env", feature_name: id };
-    const from = (ms: number) => ({ ...definition, started_at: new Date(STARTED + ms).toISOString() });
+    const definitionFrom = (ms: number) => ({ ...definition, started_at: new Date(STARTED + ms).toISOString() });
     const put = async (ms: number) => {
-      const { json } = await worker.call("PUT", `/v1/experiments/${id}`, from(ms));
+      const { json } = await worker.call("PUT", `/v1/experiments/${id}`, definitionFrom(ms));
       await until(
         () => worker.exposures(id),
         ({ computed_at, refresh_requested_at }) =>
@@ -131,21 +130,19 @@ describe("an experiment's check that turned unhealthy", () => {
     await put(1000);
     expect(changes()).toHaveLength(1);
     await worker.sweep();
-    await came(id, 2);
+    await waitForAlerts(id, 2);
     await worker.call("DELETE", `/v1/experiments/${id}`);
     expect(await worker.select(`SELECT * FROM health_watches WHERE experiment_id = '${id}'`)).toEqual([]);
     await put(1000);
     expect(changes()).toHaveLength(2);
     await worker.sweep();
-    await came(id, 3);
+    await waitForAlerts(id, 3);
   });
-});
 
-describe("an experiment that is defined otherwise", () => {
-  it("is told of as if nothing had been told before, though it was well at first", async () => {
-    const { id, changes } = await unhealthy(worker);
+  it("is sent again after a new definition that was healthy at first", async () => {
+    const { id, changes } = await createUnhealthy(worker);
     await worker.sweep();
-    await came(id, 1);
+    await waitForAlerts(id, 1);
     const other = `${id}-other`;
     const started_at = new Date(STARTED).toISOString();
     await worker.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: other, started_at });
@@ -153,20 +150,20 @@ describe("an experiment that is defined otherwise", () => {
       () => worker.exposures(id),
       ({ exposures }) => exposures?.total_identities === 0,
     );
-    await expose(other, ["control", "treatment"], people(1));
+    await expose(other, ["control", "treatment"], identities(1));
     await worker.sweep();
     expect(changes()).toHaveLength(1);
     await worker.sweep();
-    await came(id, 2);
+    await waitForAlerts(id, 2);
   });
 });
 
-describe("an alert", () => {
-  it("that is not taken is sent again, the same one, until it is", async () => {
-    const { id, events } = await unhealthy(worker);
+describe("alert delivery", () => {
+  it("is retried with the same id and body until the receiver accepts it", async () => {
+    const { id, events } = await createUnhealthy(worker);
     receiver.answers.push({ status: 500 });
     await worker.sweep();
-    const alerts = await came(id, 2);
+    const alerts = await waitForAlerts(id, 2);
     expect(new Set(alerts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
     expect(new Set(alerts.map(({ body }) => body)).size).toBe(1);
     for (const { body, headers } of alerts) new Webhook(WEBHOOK_SECRET).verify(body, headers);
@@ -178,55 +175,55 @@ describe("an alert", () => {
     );
   }, 90_000);
 
-  it("goes nowhere but to that URL: a redirect is not followed", async () => {
-    const { id } = await unhealthy(worker);
+  it("does not follow redirects", async () => {
+    const { id } = await createUnhealthy(worker);
     receiver.answers.push({ status: 307, headers: { Location: new URL("/elsewhere", receiver.url).href } });
     await worker.sweep();
-    const alerts = await came(id, 2);
+    const alerts = await waitForAlerts(id, 2);
     expect(new Set(alerts.map(({ path }) => path))).toEqual(new Set(["/hook?key=of-the-test"]));
   }, 90_000);
 
-  it("tells nobody the URL: not the log, and no answer", async () => {
-    const { id } = await unhealthy(worker);
+  it("reveals the URL neither in the log nor in a response", async () => {
+    const { id } = await createUnhealthy(worker);
     receiver.answers.push({ status: 500 });
     await worker.sweep();
-    await came(id, 1);
+    await waitForAlerts(id, 1);
     expect(worker.lines().join("\n")).not.toContain("of-the-test");
     expect((await worker.call("GET", `/v1/experiments/${id}/exposures`)).text).not.toContain("of-the-test");
   });
 });
 
 describe("without ALERT_WEBHOOK_URL", () => {
-  it("a change of health is a line of the log, and nothing is kept for later", async () => {
-    const silent = await startWorker(warehouse.settings);
+  it("logs a change of health and stores no alert", async () => {
+    const withoutAlerts = await startWorker(warehouse.settings);
     try {
-      const { changes } = await unhealthy(silent);
-      await silent.sweep();
+      const { changes } = await createUnhealthy(withoutAlerts);
+      await withoutAlerts.sweep();
       await until(changes, ({ length }) => length === 1);
-      expect(await silent.select("SELECT * FROM alerts")).toEqual([]);
+      expect(await withoutAlerts.select("SELECT * FROM alerts")).toEqual([]);
     } finally {
-      await silent.stop();
+      await withoutAlerts.stop();
     }
   });
 });
 
-describe("an alert of a service that is killed", () => {
-  it("is delivered by the next one, as the receiver was away", async () => {
+describe("a restarted service", () => {
+  it("delivers the alerts that failed before", async () => {
     const port = await freePort();
     const vars = { ALERT_WEBHOOK_URL: `http://127.0.0.1:${port}/hook` };
     const lasting = await startLastingWorker(warehouse.settings, vars);
     try {
-      const { id, events } = await unhealthy(lasting);
+      const { id, events } = await createUnhealthy(lasting);
       await lasting.sweep();
       await until(events, (lines) => lines.includes("alert.failed"));
       await lasting.restart();
-      const back = await startReceiver(port);
-      await came(id, 1, back);
+      const restarted = await startReceiver(port);
+      await waitForAlerts(id, 1, restarted);
       await until(
         () => lasting.query("SELECT id FROM alerts"),
         ({ length }) => length === 0,
       );
-      await back.stop();
+      await restarted.stop();
     } finally {
       await lasting.stop();
     }

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => worker.stop());
 
-const newName = () => `chain-${++count}`;
+const newId = () => `chain-${++count}`;
 const iso = (time: number) => new Date(time).toISOString();
 
 type Window = { from: number; to: number | null };
@@ -31,7 +31,7 @@ function put(id: string, { from, to }: Window, variants: string[] = []) {
   });
 }
 
-/** Creates an experiment and waits for its first numbers. */
+/** Creates an experiment and waits for its first exposures. */
 async function exposuresOf(id: string, window: Window, variants: string[] = []) {
   expect((await put(id, window, variants)).status).toBe(201);
   return until(
@@ -40,20 +40,20 @@ async function exposuresOf(id: string, window: Window, variants: string[] = []) 
   );
 }
 
-describe("from events in ClickHouse to the GET of exposures", () => {
-  it("equals a count by brute force; order and duplicates change no byte but for how many events are invalid", async () => {
+describe("GET exposures", () => {
+  it("equals a brute-force count; order and duplicates change only the number of invalid events", async () => {
     await fc.assert(
       fc.asyncProperty(situation, async ({ from, to, configured, eventsOf }) => {
-        const [id, reversed] = [newName(), newName()];
+        const [id, reversed] = [newId(), newId()];
         await warehouse.insert([...eventsOf(id, FEATURE), ...eventsOf(reversed, FEATURE).reverse()]);
         await warehouse.insert(eventsOf(reversed, FEATURE));
-        const answer = await exposuresOf(id, { from, to }, configured);
-        expect(answer).toMatchObject({ as_of: iso(to), status: "completed", is_final: true });
-        const question = { environment_key: id, feature_name: FEATURE, variants: configured, from, to };
+        const response = await exposuresOf(id, { from, to }, configured);
+        expect(response).toMatchObject({ as_of: iso(to), status: "completed", is_final: true });
+        const query = { environment_key: id, feature_name: FEATURE, variants: configured, from, to };
         const events = eventsOf(id, FEATURE);
-        expect(withMaps(answer.exposures)).toEqual(countByBruteForce(events, question));
-        const { latestExposureAt, lateIdentities, invalidEvents } = collectionByBruteForce(events, question);
-        const figures = Object.assign({}, ...answer.exposures.health.checks);
+        expect(withMaps(response.exposures)).toEqual(countByBruteForce(events, query));
+        const { latestExposureAt, lateIdentities, invalidEvents } = collectionByBruteForce(events, query);
+        const figures = Object.assign({}, ...response.exposures.health.checks);
         expect(figures).toMatchObject({
           latest_exposure_at: latestExposureAt === null ? null : iso(latestExposureAt),
           late_identities: lateIdentities,
@@ -80,33 +80,33 @@ describe("from events in ClickHouse to the GET of exposures", () => {
   });
 
   it.each([
-    ["exactly 72 h is hourly", 72 * HOUR, "hour", 72],
-    ["72 h + 1 ms is daily", 72 * HOUR + 1, "day", 4],
-    ["of one millisecond has one bucket", 1, "hour", 1],
-    ["that ends on a bucket's edge has no bucket after it", 2 * HOUR, "hour", 2],
-    ["that ends 1 ms later has", 2 * HOUR + 1, "hour", 3],
-  ])("a window of %s", async (_, length, granularity, points) => {
+    ["72 h", 72, "hour", 72 * HOUR],
+    ["72 h + 1 ms", 4, "day", 72 * HOUR + 1],
+    ["1 ms", 1, "hour", 1],
+    ["2 h", 2, "hour", 2 * HOUR],
+    ["2 h + 1 ms", 3, "hour", 2 * HOUR + 1],
+  ])("divides a window of %s into %i buckets of one %s", async (_, points, granularity, length) => {
     const from = Date.UTC(2026, 5, 1);
-    const { exposures } = await exposuresOf(newName(), { from, to: from + length }, ["control"]);
+    const { exposures } = await exposuresOf(newId(), { from, to: from + length }, ["control"]);
     expect(exposures.timeseries.granularity).toBe(granularity);
     expect(exposures.timeseries.points).toHaveLength(points);
   });
 
-  it("has its numbers as of the time the sweep was scheduled for", async () => {
-    const id = newName();
+  it("is as of the scheduled time of the sweep", async () => {
+    const id = newId();
     const from = Date.now() - 5 * HOUR;
     await put(id, { from, to: null });
     const asOf = Math.ceil(Date.now() / HOUR) * HOUR;
     await warehouse.insert([exposure(id, "in time", asOf - 1), exposure(id, "too late", asOf)]);
     await worker.sweep(asOf);
-    const answer = await worker.exposures(id);
-    expect(answer.as_of).toBe(iso(asOf));
-    expect(answer.exposures.total_identities).toBe(1);
-    expect(answer.exposures.timeseries.points.at(-1).bucket).toBe(iso(asOf - HOUR));
+    const response = await worker.exposures(id);
+    expect(response.as_of).toBe(iso(asOf));
+    expect(response.exposures.total_identities).toBe(1);
+    expect(response.exposures.timeseries.points.at(-1).bucket).toBe(iso(asOf - HOUR));
   });
 
-  it("an experiment not started has none, and a sweep leaves it alone", async () => {
-    const [planned, open] = [newName(), newName()];
+  it("has no exposures before the experiment starts, even after a sweep", async () => {
+    const [planned, open] = [newId(), newId()];
     await put(planned, { from: Date.now() + HOUR, to: null });
     const body = { environment_key: open, feature_name: FEATURE };
     expect((await worker.call("PUT", `/v1/experiments/${open}`, body)).json.status).toBe("draft");
@@ -121,15 +121,15 @@ describe("from events in ClickHouse to the GET of exposures", () => {
     }
   });
 
-  it("an experiment just started has one bucket", async () => {
-    const id = newName();
-    const answer = await exposuresOf(id, { from: Date.now() - 2, to: null }, ["control"]);
-    expect(answer.status).toBe("running");
-    expect(answer.exposures.timeseries.points).toHaveLength(1);
+  it("has one bucket just after the start", async () => {
+    const id = newId();
+    const response = await exposuresOf(id, { from: Date.now() - 2, to: null }, ["control"]);
+    expect(response.status).toBe("running");
+    expect(response.exposures.timeseries.points).toHaveLength(1);
   });
 
-  it("an ended experiment keeps counting late events until it has settled, and is then final", async () => {
-    const id = newName();
+  it("counts late events of an ended experiment until it has settled, and is then final", async () => {
+    const id = newId();
     const to = Date.now() - 1000;
     const from = to - 4 * HOUR;
     expect(await exposuresOf(id, { from, to })).toMatchObject({ status: "completed", as_of: iso(to), is_final: false });
@@ -151,8 +151,8 @@ describe("from events in ClickHouse to the GET of exposures", () => {
     expect((await worker.call("POST", `/v1/experiments/${id}/exposures/refresh`)).status).toBe(409);
   });
 
-  it("a final experiment whose end is moved is computed again, up to its new end", async () => {
-    const id = newName();
+  it("is recomputed when the end of a final experiment moves", async () => {
+    const id = newId();
     const from = now - 10 * HOUR;
     await warehouse.insert([exposure(id, "first", from), exposure(id, "second", now - HOUR)]);
     expect(await exposuresOf(id, { from, to: now })).toMatchObject({
@@ -167,8 +167,8 @@ describe("from events in ClickHouse to the GET of exposures", () => {
     expect(earlier).toMatchObject({ as_of: iso(now - 2 * HOUR), exposures: { total_identities: 1 } });
   });
 
-  it("a final experiment whose name changes stays final, and is not computed again", async () => {
-    const id = newName();
+  it("stays final and is not recomputed when only the name changes", async () => {
+    const id = newId();
     const window = { from: now - HOUR, to: now };
     const { computed_at } = await exposuresOf(id, window, ["control"]);
     const renamed = {
@@ -182,8 +182,8 @@ describe("from events in ClickHouse to the GET of exposures", () => {
     expect(await worker.exposures(id)).toMatchObject({ is_final: true, computed_at, refresh_requested_at: null });
   });
 
-  it("another feature, environment or start drops the numbers at once", async () => {
-    const id = newName();
+  it("loses its exposures at once when the feature and the start change", async () => {
+    const id = newId();
     await exposuresOf(id, { from: now - HOUR, to: now });
     const started = { environment_key: id, feature_name: "another", started_at: iso(Date.now() + HOUR) };
     await worker.call("PUT", `/v1/experiments/${id}`, started);
@@ -195,8 +195,8 @@ describe("from events in ClickHouse to the GET of exposures", () => {
     });
   });
 
-  it("as_of never goes back", async () => {
-    const id = newName();
+  it("never decreases as_of", async () => {
+    const id = newId();
     const ahead = Date.now() + HOUR;
     await put(id, { from: ahead - 3 * HOUR, to: null });
     await worker.sweep(ahead);

@@ -6,10 +6,10 @@ import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { type LastingWorker, startLastingWorker, until } from "../support/worker.ts";
 
-/** Another one is another run; the same one repeats what is done, though not who is faster. */
+/** Each seed is another run. The same seed repeats the steps, but not their timing. */
 const SEED = Number(process.env["SEED"] ?? 20_261_122);
-/** Once nothing goes wrong any more, nothing does because this machine is busy. */
-const PATIENT = { QUERY_TIMEOUT_SECONDS: "60" };
+/** After the run, no query may time out merely because the machine is busy. */
+const LONG_TIMEOUT = { QUERY_TIMEOUT_SECONDS: "60" };
 
 let proxy: WarehouseProxy;
 let worker: LastingWorker;
@@ -22,7 +22,7 @@ beforeAll(async () => {
     REFRESH_MIN_INTERVAL_SECONDS: 1,
   });
   run = await play(planFor(SEED), { worker, warehouse, proxy, canEvict: inject("runtime") === "workerd" });
-  await worker.restart(PATIENT);
+  await worker.restart(LONG_TIMEOUT);
 }, 300_000);
 afterAll(async () => {
   await worker.stop();
@@ -45,11 +45,13 @@ async function started(): Promise<Experiment[]> {
 
 async function withExposures() {
   const experiments = await started();
-  return Promise.all(experiments.map(async (one) => ({ ...one, answer: await worker.exposures(one.id) })));
+  return Promise.all(
+    experiments.map(async (experiment) => ({ ...experiment, response: await worker.exposures(experiment.id) })),
+  );
 }
 
-describe(`after a run in which everything went wrong (SEED=${SEED})`, () => {
-  it("several hundred refreshes were tried, and many of them failed and many did not", () => {
+describe(`the service after a run with faults (SEED=${SEED})`, () => {
+  it("has attempted several hundred refreshes, with many failures and many successes", () => {
     expect(proxy.state.queries).toBeGreaterThanOrEqual(ENOUGH_QUERIES);
     const count = (event: string) => worker.logs().filter((line) => line.event === event).length;
     expect(count("refresh.failed")).toBeGreaterThanOrEqual(50);
@@ -57,62 +59,62 @@ describe(`after a run in which everything went wrong (SEED=${SEED})`, () => {
     expect(run.kills).toBeGreaterThanOrEqual(3);
   });
 
-  it("every answer was one that a client may get", () => {
+  it("has sent only expected responses", () => {
     expect(run.unexpected).toEqual([]);
   });
 
-  it("as_of had never gone back", () => {
+  it("has never decreased as_of", () => {
     expect(run.wentBack).toEqual([]);
   });
 
-  it("no experiment had ever had two queries at once", () => {
-    // But for those whose first one nobody waited for any longer: the server hears of that a moment later.
+  it("has never run two queries of one experiment at once", () => {
+    // An abandoned query may overlap the next, because the server learns of the abort a moment later.
     expect(proxy.overlaps.filter(({ first }) => !first.abandoned)).toEqual([]);
   });
 
-  it("what is accepted now is done without a sweep, though everything is killed at once", async () => {
-    const calls = (await started()).map(async ({ id }) => {
+  it("completes accepted requests without a sweep, even if it is killed at once", async () => {
+    const requests = (await started()).map(async ({ id }) => {
       const at = Date.now();
       const { status } = await worker.call("POST", `/v1/experiments/${id}/exposures/refresh`);
       return { id, at, status };
     });
-    const accepted = (await Promise.all(calls)).filter(({ status }) => status === 202);
+    const accepted = (await Promise.all(requests)).filter(({ status }) => status === 202);
     expect(accepted.length).toBeGreaterThanOrEqual(10);
-    await worker.restart(PATIENT);
+    await worker.restart(LONG_TIMEOUT);
     for (const { id, at } of accepted) {
-      const served = ({ computed_at }: { computed_at: string | null }) => Date.parse(computed_at ?? "") >= at;
-      await until(() => worker.exposures(id), served, { seconds: 100 });
+      const isServed = ({ computed_at }: { computed_at: string | null }) => Date.parse(computed_at ?? "") >= at;
+      await until(() => worker.exposures(id), isServed, { seconds: 100 });
     }
   }, 200_000);
 
-  it("one sweep heals everything, and no accepted request is unanswered", async () => {
+  it("recovers with one sweep, and has served every accepted request", async () => {
     expect(await worker.sweep()).toBe(true);
-    const answers = new Map((await withExposures()).map(({ id, answer }) => [id, answer]));
-    for (const [id, answer] of answers) {
-      expect.soft(answer, id).toMatchObject({ refresh_requested_at: null, last_error_at: null });
-      expect.soft(answer.exposures, id).not.toBeNull();
+    const responses = new Map((await withExposures()).map(({ id, response }) => [id, response]));
+    for (const [id, response] of responses) {
+      expect.soft(response, id).toMatchObject({ refresh_requested_at: null, last_error_at: null });
+      expect.soft(response.exposures, id).not.toBeNull();
     }
     for (const { id, at } of run.accepted) {
-      const answer = answers.get(id);
-      // Final numbers answer also who asks while they are stored.
-      if (answer === undefined || answer.is_final) continue;
-      expect.soft(Date.parse(answer.computed_at), id).toBeGreaterThanOrEqual(at);
+      const response = responses.get(id);
+      // Final numbers also serve a request that arrives while they are being stored.
+      if (response === undefined || response.is_final) continue;
+      expect.soft(Date.parse(response.computed_at), id).toBeGreaterThanOrEqual(at);
     }
   });
 
-  it("the numbers of every experiment equal a count by brute force", async () => {
+  it("has exposures equal to a brute-force count for every experiment", async () => {
     const experiments = await withExposures();
     expect(experiments.length).toBeGreaterThanOrEqual(EXPERIMENTS / 2);
-    for (const { id, environment_key, feature_name, variants, started_at, answer } of experiments) {
-      const question = { environment_key, feature_name, variants: variants.map(({ key }) => key) };
-      const window = { from: Date.parse(started_at), to: Date.parse(answer.as_of) };
-      expect.soft(withMaps(answer.exposures), id).toEqual(countByBruteForce(run.events, { ...question, ...window }));
+    for (const { id, environment_key, feature_name, variants, started_at, response } of experiments) {
+      const query = { environment_key, feature_name, variants: variants.map(({ key }) => key) };
+      const window = { from: Date.parse(started_at), to: Date.parse(response.as_of) };
+      expect.soft(withMaps(response.exposures), id).toEqual(countByBruteForce(run.events, { ...query, ...window }));
     }
-    expect(experiments.filter(({ answer }) => answer.is_final).length).toBeGreaterThan(0);
-    expect(experiments.filter(({ answer }) => answer.exposures.excluded_identities > 0).length).toBeGreaterThan(0);
+    expect(experiments.filter(({ response }) => response.is_final).length).toBeGreaterThan(0);
+    expect(experiments.filter(({ response }) => response.exposures.excluded_identities > 0).length).toBeGreaterThan(0);
   });
 
-  it("no row of a deleted experiment is left, and every other is there", async () => {
+  it("has no row of a deleted experiment, and one of every other", async () => {
     const rows = (await worker.query("SELECT id FROM experiments")).map(({ id }) => id);
     expect([...run.exists.values()].filter((exists) => !exists).length).toBeGreaterThan(0);
     for (const [id, exists] of run.exists) {
@@ -125,14 +127,14 @@ describe(`after a run in which everything went wrong (SEED=${SEED})`, () => {
     );
   });
 
-  it("no alarm loops: nothing is asked for, so nothing happens", async () => {
+  it("stays idle when nothing is requested", async () => {
     const before = { queries: proxy.state.queries, lines: worker.lines().length };
-    // Longer than the first retry takes; there is no event to wait for.
+    // Longer than the first retry delay, because there is no event to wait for.
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     expect({ queries: proxy.state.queries, lines: worker.lines().length }).toEqual(before);
   });
 
-  it("the log names no bug", () => {
+  it("has logged no bug", () => {
     const bugs = worker.logs().filter(({ event, kind }) => event === "request.failed" || kind === "bug");
     expect(bugs).toEqual([]);
   });

@@ -11,37 +11,47 @@ const hostileKeys = ["=1+1", "＝1", 'a,b\r\n"c"', "<b>]]>", "__proto__", "$mult
 
 let warehouse: TestWarehouse;
 let worker: TestWorker;
-let open: TestWorker;
+let publicWorker: TestWorker;
 beforeAll(async () => {
   warehouse = await createWarehouse();
-  const seen = (identifier: string, value: string, hour: number, feature_name = "kept") => ({
+  const exposure = (identifier: string, value: string, hour: number, feature_name = "kept") => ({
     ...{ environment_key: "env", feature_name, timestamp: from + hour * HOUR + 1000, identifier, value },
   });
   await warehouse.insert([
-    ...[seen("a", "control", 0), seen("b", "control", 1), seen("c", "treatment", 1), seen("d", "treatment", 1)],
-    ...[seen("e", "control", 0), seen("e", "treatment", 1)],
-    ...hostileKeys.map((key, index) => seen(`h${index}`, key, 0, "hostile")),
+    ...[
+      exposure("a", "control", 0),
+      exposure("b", "control", 1),
+      exposure("c", "treatment", 1),
+      exposure("d", "treatment", 1),
+    ],
+    ...[exposure("e", "control", 0), exposure("e", "treatment", 1)],
+    ...hostileKeys.map((key, index) => exposure(`h${index}`, key, 0, "hostile")),
   ]);
   worker = await startWorker(warehouse.settings, { CACHE_SECONDS: 7, SESSION_SECRET: "secret" });
-  open = await startWorker(warehouse.settings, { CACHE_SECONDS: 7, PUBLIC_READ: true });
+  publicWorker = await startWorker(warehouse.settings, { CACHE_SECONDS: 7, PUBLIC_READ: true });
   const started_at = new Date(from).toISOString();
   const variants = ["control", "treatment"].map((key) => ({ key, weight: 1 }));
-  for (const on of [worker, open]) {
-    await on.call("PUT", "/v1/experiments/draft", { environment_key: "env", feature_name: "draft" });
-    for (const [id, more] of [
+  for (const target of [worker, publicWorker]) {
+    await target.call("PUT", "/v1/experiments/draft", { environment_key: "env", feature_name: "draft" });
+    for (const [id, fields] of [
       ["kept", { variants }],
       ["hostile", { name: hostileName }],
     ] as const) {
-      await on.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: id, started_at, ...more });
+      await target.call("PUT", `/v1/experiments/${id}`, {
+        environment_key: "env",
+        feature_name: id,
+        started_at,
+        ...fields,
+      });
       await until(
-        () => on.exposures(id),
+        () => target.exposures(id),
         ({ exposures }) => exposures !== null,
       );
     }
   }
 });
 afterAll(async () => {
-  await Promise.all([worker, open].map((each) => each?.stop()));
+  await Promise.all([worker, publicWorker].map((each) => each?.stop()));
 });
 
 const pathOf = (kind: string, id = "kept") => `/v1/experiments/${id}/exposures.${kind}`;
@@ -51,8 +61,8 @@ const get = (kind: string, id?: string, query = "", headers: Record<string, stri
 describe.each([
   { kind: "svg", type: /^image\/svg\+xml/ },
   { kind: "csv", type: /^text\/csv; ?charset=utf-8/i },
-])("the $kind", ({ kind, type }) => {
-  it("is kept like the JSON, and runs nothing wherever it is opened", async () => {
+])("GET exposures.$kind", ({ kind, type }) => {
+  it("is cached like the JSON, and cannot run scripts", async () => {
     const { status, headers } = await get(kind);
     const json = await worker.call("GET", "/v1/experiments/kept/exposures");
     expect(status).toBe(200);
@@ -62,36 +72,36 @@ describe.each([
     expect(headers.get("Vary")).toBe("Authorization, Cookie");
     expect(headers.get("Content-Security-Policy")).toMatch(/^default-src 'none';/);
     expect(headers.get("X-Content-Type-Options")).toBe("nosniff");
-    expect((await browse(open).get(pathOf(kind))).headers.get("Cache-Control")).toBe("public, max-age=7");
+    expect((await browse(publicWorker).get(pathOf(kind))).headers.get("Cache-Control")).toBe("public, max-age=7");
   });
 
-  it("is not sent again while it stays the same", async () => {
+  it("returns 304 while it is unchanged", async () => {
     const etag = (await get(kind)).headers.get("ETag") ?? "";
-    for (const held of [etag, `W/${etag}`, `"other", ${etag}`, "*"])
-      expect(await get(kind, "kept", "", { "If-None-Match": held })).toMatchObject({ status: 304, text: "" });
+    for (const value of [etag, `W/${etag}`, `"other", ${etag}`, "*"])
+      expect(await get(kind, "kept", "", { "If-None-Match": value })).toMatchObject({ status: 304, text: "" });
     expect((await get(kind, "kept", "", { "If-None-Match": '"other"' })).status).toBe(200);
     const head = await worker.call("HEAD", pathOf(kind));
     expect([head.status, head.text, head.headers.get("ETag")]).toEqual([200, "", etag]);
   });
 
-  it("changes with the experiment's name or variants", async () => {
+  it("changes its ETag when the experiment's name changes", async () => {
     const body = { environment_key: "env", feature_name: `named-${kind}` };
     await worker.call("PUT", `/v1/experiments/named-${kind}`, body);
-    const held = (await get(kind, `named-${kind}`)).headers.get("ETag") ?? "";
+    const etag = (await get(kind, `named-${kind}`)).headers.get("ETag") ?? "";
     await worker.call("PUT", `/v1/experiments/named-${kind}`, { ...body, name: "New" });
-    expect((await get(kind, `named-${kind}`, "", { "If-None-Match": held })).status).toBe(200);
+    expect((await get(kind, `named-${kind}`, "", { "If-None-Match": etag })).status).toBe(200);
   });
 
-  it("is for whoever may read, and is of no experiment that there is not", async () => {
+  it("requires the right to read and an existing experiment", async () => {
     expect((await get(kind, "nothing-here")).status).toBe(404);
     expect((await get(kind, "kept", "", { Authorization: `Bearer ${READER}` })).status).toBe(200);
     for (const Authorization of ["Bearer wrong", "Basic x", ""])
       expect((await get(kind, "kept", "", { Authorization })).status).toBe(401);
     expect((await browse(worker).get(pathOf(kind))).status).toBe(401);
-    expect((await browse(open).get(pathOf(kind))).status).toBe(200);
+    expect((await browse(publicWorker).get(pathOf(kind))).status).toBe(200);
   });
 
-  it("is hidden from a key that is bound to another environment", async () => {
+  it("is hidden from a key bound to another environment", async () => {
     for (const [environment_key, status] of [
       ["env", 200],
       ["theirs", 404],
@@ -105,16 +115,16 @@ describe.each([
     }
   });
 
-  it("says that there are no numbers yet, where there are none", async () => {
-    const answer = await get(kind, "draft");
-    expect(answer.status).toBe(200);
-    if (kind === "csv") expect(answer.text).toBe("bucket,variant,new_identities,cumulative_identities\r\n");
-    else expect(answer.text).toContain("not computed yet");
+  it("has no numbers before the first refresh", async () => {
+    const response = await get(kind, "draft");
+    expect(response.status).toBe(200);
+    if (kind === "csv") expect(response.text).toBe("bucket,variant,new_identities,cumulative_identities\r\n");
+    else expect(response.text).toContain("not computed yet");
   });
 });
 
-describe("the numbers in the CSV", () => {
-  it("are those of the JSON, bucket by bucket and variant by variant", async () => {
+describe("the CSV", () => {
+  it("has the numbers of the JSON, by bucket and variant", async () => {
     const { text, headers } = await get("csv");
     const { exposures } = await worker.exposures("kept");
     expect(headers.get("Content-Disposition")).toBe('attachment; filename="kept.csv"');
@@ -136,7 +146,7 @@ describe("the numbers in the CSV", () => {
     expect([sum, exposures.total_identities]).toEqual([4, 4]);
   });
 
-  it("come with hostile names, none of which begins a formula", async () => {
+  it("escapes hostile names, so that none starts a formula", async () => {
     const { text } = await get("csv", "hostile");
     for (const name of ["'=1+1", "'＝1", 'a,b\r\n""c""', "<b>]]>", "__proto__", "$multiple", "1", "\u0001"])
       expect(text).toContain(`,"${name}",1,1\r\n`);
@@ -144,7 +154,7 @@ describe("the numbers in the CSV", () => {
 });
 
 describe("the SVG", () => {
-  it("is well-formed, whatever the names", async () => {
+  it("is well-formed, even with hostile names", async () => {
     for (const id of ["kept", "hostile", "draft"]) {
       const { text } = await get("svg", id);
       expect(problemOfXml(text)).toBeNull();
@@ -153,21 +163,21 @@ describe("the SVG", () => {
     expect((await get("svg", "hostile")).text).toContain("&lt;script&gt;alert(1)&lt;/script&gt;]]&gt;&amp;amp;");
   });
 
-  it("holds all that it needs", async () => {
+  it("is self-contained", async () => {
     const { text } = await get("svg");
     expect(text).not.toMatch(/https?:(?!\/\/www\.w3\.org\/2000\/svg")|url\(|var\(|<(?:style|image|use|a) |href/);
   });
 
-  it("has the size, the theme and the series that are asked for", async () => {
-    const plain = (await get("svg")).text;
-    expect(plain).toMatch(/width="760" height="400"/);
+  it("has the requested size, theme and series", async () => {
+    const byDefault = (await get("svg")).text;
+    expect(byDefault).toMatch(/width="760" height="400"/);
     expect((await get("svg", "kept", "?width=200&height=150")).text).toMatch(
       /viewBox="0 0 200 150" width="200" height="150"/,
     );
-    expect((await get("svg", "kept", "?theme=light&series=cumulative")).text).toBe(plain);
+    expect((await get("svg", "kept", "?theme=light&series=cumulative")).text).toBe(byDefault);
     const dark = (await get("svg", "kept", "?theme=dark")).text;
-    const fresh = (await get("svg", "kept", "?series=new")).text;
-    expect(new Set([plain, dark, fresh]).size).toBe(3);
+    const newIdentities = (await get("svg", "kept", "?series=new")).text;
+    expect(new Set([byDefault, dark, newIdentities]).size).toBe(3);
   });
 
   it.each([
@@ -183,14 +193,15 @@ describe("the SVG", () => {
       "height=149",
     ],
     ...["height=3001", "height=0x200", "series=all", "series=__proto__", "colour=red", "width=%00300"],
-  ])("refuses ?%s, and says what is wrong", async (query) => {
-    const answer = await get("svg", "kept", `?${query}`);
-    expect(answer.status).toBe(400);
-    expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json/);
-    expect(answer.json.errors).toEqual([{ path: query.split("=")[0], message: expect.stringMatching(/./) }]);
+  ])("rejects ?%s and reports the parameter", async (query) => {
+    const response = await get("svg", "kept", `?${query}`);
+    expect(response.status).toBe(400);
+    expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json/);
+    expect(response.json.errors).toEqual([{ path: query.split("=")[0], message: expect.stringMatching(/./) }]);
   });
 });
 
-it("nothing of all this was a bug in the log", () => {
-  for (const each of [worker, open]) expect(each.logs().map(({ event }) => event)).not.toContain("request.failed");
+it("logs no bug for any of these requests", () => {
+  for (const each of [worker, publicWorker])
+    expect(each.logs().map(({ event }) => event)).not.toContain("request.failed");
 });

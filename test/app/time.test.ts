@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => worker.stop());
 
-/** An experiment of one's own. */
+/** Creates an experiment with an id, environment and feature of its own. */
 async function create(started_at: number, ended_at: number | null = null) {
   count += 1;
   const id = `time-${count}`;
@@ -35,24 +35,24 @@ async function create(started_at: number, ended_at: number | null = null) {
   return { id, expose };
 }
 
-/** The answer once what was asked for is done. */
-const computed = (id: string) =>
+/** Waits until the requested refreshes are done, and returns the exposures. */
+const untilComputed = (id: string) =>
   until(
     () => worker.exposures(id),
     ({ exposures, refresh_requested_at }) => exposures !== null && refresh_requested_at === null,
   );
 
-it("sweeps back and forth in time: as_of and computed_at never go back, and every event counts once", async () => {
+it("keeps as_of and computed_at monotonic, and counts each event once, in sweeps of any order", async () => {
   const now = Date.now();
   const { id, expose } = await create(now - 10 * DAY);
-  let last = await computed(id);
+  let last = await untilComputed(id);
   let identities = 0;
   for (const at of [now + HOUR, now - DAY, now + DAY, now + HOUR, now + DAY, 0, now + 2 * DAY]) {
     await expose(now - 5 * DAY - identities);
     identities += 1;
     expect(await worker.sweep(at)).toBe(true);
     const next = await worker.exposures(id);
-    // A sweep that was due before the start is none for this experiment.
+    // A sweep that was due before the start skips the experiment.
     if (at === 0) expect(next).toEqual(last);
     else expect(next.exposures.total_identities).toBe(identities);
     expect(next.as_of).toBe(iso(Math.max(at, Date.parse(last.as_of))));
@@ -61,7 +61,7 @@ it("sweeps back and forth in time: as_of and computed_at never go back, and ever
   }
 });
 
-it("an experiment that is planned starts with the first sweep that is due after its start", async () => {
+it("computes a planned experiment from the first sweep that is due at its start or later", async () => {
   const start = Date.now() + 5 * HOUR;
   const { id, expose } = await create(start);
   await expose(start - 1, start, start + HOUR - 1, start + HOUR);
@@ -73,12 +73,12 @@ it("an experiment that is planned starts with the first sweep that is due after 
   expect((await worker.exposures(id)).exposures.total_identities).toBe(2);
 });
 
-it("a sweep that was due before a call came does not serve it with numbers of before it", async () => {
+it("does not serve a manual request with the numbers of a sweep that was due before it", async () => {
   const { id, expose } = await create(Date.now() - DAY);
-  const { as_of } = await computed(id);
+  const { as_of } = await untilComputed(id);
   await expose(Date.parse(as_of) + 1);
   await until(Date.now, (time) => time > Date.parse(as_of) + 1);
   expect((await worker.call("POST", `/v1/experiments/${id}/exposures/refresh`)).status).toBe(202);
   await worker.sweep(Date.parse(as_of));
-  expect((await computed(id)).exposures.total_identities).toBe(1);
+  expect((await untilComputed(id)).exposures.total_identities).toBe(1);
 });
