@@ -335,7 +335,7 @@ describe("POST /v1/experiments/{id}/exposures/refresh", () => {
     { outcome: "404 for an unknown experiment", status: 404, prepare: async () => "nothing-here" },
     { outcome: "409 for a draft", status: 409, prepare: () => create(worker, {}) },
     {
-      outcome: "409 for an experiment that starts in the future",
+      outcome: "409 for a planned experiment",
       status: 409,
       prepare: () => create(worker, { started_at: fromNow(HOUR) }),
     },

@@ -348,7 +348,7 @@ describe("POST /webhooks/flagsmith/{environment_key}", () => {
       receipt: feature,
     },
     {
-      event: "a deleted flag with a new state that is null",
+      event: "a deleted flag with a null new state",
       body: { event_type: "FLAG_DELETED", data: { new_state: null, previous_state: state("slider") } },
       receipt: { accepted: [], skipped: notStarted.slice(0, 1) },
     },
