@@ -4,27 +4,27 @@ import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { ADMIN, startWorker, type TestWorker, until } from "../support/worker.ts";
 
 let warehouse: TestWarehouse;
-/** Before the warehouse of the worker that comes next. */
+/** The proxy between `worker` and its warehouse. */
 let proxy: WarehouseProxy;
-/** With the defaults but for the cache. */
+/** Has the default settings, except for CACHE_SECONDS. */
 let worker: TestWorker;
-/** Public, and refreshed every second if one likes. */
-let eager: TestWorker;
-/** With a warehouse that is not there. */
-let cut: TestWorker;
+/** Allows public reads, and a manual refresh every second. */
+let publicWorker: TestWorker;
+/** Has an unreachable warehouse. */
+let disconnected: TestWorker;
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
   worker = await startWorker(proxy.settings, { CACHE_SECONDS: 7 });
-  eager = await startWorker(warehouse.settings, {
+  publicWorker = await startWorker(warehouse.settings, {
     PUBLIC_READ: true,
     CACHE_SECONDS: 60,
     REFRESH_MIN_INTERVAL_SECONDS: 1,
   });
-  cut = await startWorker(warehouse.settings, { CLICKHOUSE_URL: "http://127.0.0.1:1" });
+  disconnected = await startWorker(warehouse.settings, { CLICKHOUSE_URL: "http://127.0.0.1:1" });
 });
 afterAll(async () => {
-  await Promise.all([worker, eager, cut].map((each) => each?.stop()));
+  await Promise.all([worker, publicWorker, disconnected].map((each) => each?.stop()));
   proxy?.stop();
 });
 
@@ -32,16 +32,16 @@ const HOUR = 3_600_000;
 const fromNow = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString();
 const running = () => ({ started_at: fromNow(-2 * HOUR) });
 const ended = () => ({ started_at: fromNow(-4 * HOUR), ended_at: fromNow(-1000) });
-/** Longer ago than SETTLE_SECONDS: its first refresh is its last. */
+/** Ended longer ago than SETTLE_SECONDS: the first refresh is final. */
 const settled = () => ({ started_at: fromNow(-4 * HOUR), ended_at: fromNow(-2 * HOUR) });
 
 type Times = { started_at?: string; ended_at?: string };
 
-let made = 0;
-/** Puts an experiment of its own, and tells its id. */
+let count = 0;
+/** Creates an experiment with a new id, and returns the id. */
 async function create(on: TestWorker, times: Times): Promise<string> {
-  made += 1;
-  const id = `experiment-${made}`;
+  count += 1;
+  const id = `experiment-${count}`;
   await put(on, id, times);
   return id;
 }
@@ -53,7 +53,7 @@ const get = (on: TestWorker, id: string, headers: Record<string, string> = {}) =
 const refresh = (on: TestWorker, id: string) => on.call("POST", `${pathOf(id)}/refresh`);
 const etagOf = async (on: TestWorker, id: string) => (await get(on, id)).headers.get("ETag") ?? "";
 
-/** Until all that was asked for is done and there are numbers. */
+/** Waits until there are numbers and no refresh is requested. */
 const untilComputed = (on: TestWorker, id: string) =>
   until(
     () => on.exposures(id),
@@ -66,12 +66,12 @@ const expose = (id: string, identifier: string, value = "control") =>
   ]);
 
 describe("GET /v1/experiments/{id}/exposures", () => {
-  it("answers 200 with nulls for a draft", async () => {
+  it("returns 200 with nulls for a draft", async () => {
     const id = await create(worker, {});
-    const answer = await get(worker, id);
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get("Content-Type")).toMatch(/^application\/json\b/);
-    expect(answer.json).toEqual({
+    const response = await get(worker, id);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toMatch(/^application\/json\b/);
+    expect(response.json).toEqual({
       experiment_id: id,
       status: "draft",
       as_of: null,
@@ -83,13 +83,13 @@ describe("GET /v1/experiments/{id}/exposures", () => {
     });
   });
 
-  it("answers 200 with nulls, and the error, for one that was never computed because the warehouse is away", async () => {
-    const id = await create(cut, running());
-    const answer = await until(
-      () => cut.exposures(id),
+  it("returns 200 with nulls and last_error_at while the warehouse is unreachable", async () => {
+    const id = await create(disconnected, running());
+    const response = await until(
+      () => disconnected.exposures(id),
       ({ last_error_at }) => last_error_at !== null,
     );
-    expect(answer).toEqual({
+    expect(response).toEqual({
       experiment_id: id,
       status: "running",
       as_of: null,
@@ -101,14 +101,14 @@ describe("GET /v1/experiments/{id}/exposures", () => {
     });
   });
 
-  it("answers the numbers of a started experiment, with every key that clients rely on", async () => {
+  it("returns the numbers of a started experiment, with every key that clients rely on", async () => {
     const id = await create(worker, {});
     await expose(id, "ann");
     const times = { started_at: fromNow(-2 * HOUR), ended_at: fromNow(-HOUR) };
     await put(worker, id, times);
-    const answer = await untilComputed(worker, id);
+    const response = await untilComputed(worker, id);
     const start = new Date(Math.floor(Date.parse(times.started_at) / HOUR) * HOUR).toISOString();
-    expect(answer).toEqual({
+    expect(response).toEqual({
       experiment_id: id,
       status: "completed",
       as_of: times.ended_at,
@@ -124,24 +124,24 @@ describe("GET /v1/experiments/{id}/exposures", () => {
         timeseries: { granularity: "hour", points: expect.any(Array) },
       },
     });
-    expect(answer.exposures.timeseries.points[0]).toMatchObject({ bucket: start });
-    expect(answer.exposures.timeseries.points.at(-1)).toMatchObject({ cumulative_identities: { control: 1 } });
+    expect(response.exposures.timeseries.points[0]).toMatchObject({ bucket: start });
+    expect(response.exposures.timeseries.points.at(-1)).toMatchObject({ cumulative_identities: { control: 1 } });
   });
 
-  it("answers 404 for an unknown experiment, whatever the condition", async () => {
+  it("returns 404 for an unknown experiment, whatever If-None-Match is", async () => {
     for (const headers of [{}, { "If-None-Match": "*" }, { "If-None-Match": '"1"' }]) {
-      const answer = await get(worker, "nothing-here", headers);
-      expect(answer.status).toBe(404);
-      expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-      expect(answer.headers.has("ETag")).toBe(false);
+      const response = await get(worker, "nothing-here", headers);
+      expect(response.status).toBe(404);
+      expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+      expect(response.headers.has("ETag")).toBe(false);
     }
   });
 
-  it("is cached as CACHE_SECONDS says, privately unless PUBLIC_READ", async () => {
+  it("sets Cache-Control by CACHE_SECONDS, private unless PUBLIC_READ is set", async () => {
     for (const { on, scope, seconds } of [
       { on: worker, scope: "private", seconds: 7 },
-      { on: eager, scope: "public", seconds: 60 },
-      { on: cut, scope: "private", seconds: 5 },
+      { on: publicWorker, scope: "public", seconds: 60 },
+      { on: disconnected, scope: "private", seconds: 5 },
     ]) {
       const id = await create(on, {});
       const ok = await get(on, id);
@@ -155,11 +155,11 @@ describe("GET /v1/experiments/{id}/exposures", () => {
     }
   });
 
-  it("lets nobody cache that there is nothing, or that one may not see it", async () => {
+  it("does not let 401 and 404 responses be cached", async () => {
     const id = await create(worker, {});
     const refused = await get(worker, id, { Authorization: "" });
     expect(refused.status).toBe(401);
-    for (const { headers } of [refused, await get(eager, "nothing-here")]) {
+    for (const { headers } of [refused, await get(publicWorker, "nothing-here")]) {
       expect(headers.get("Cache-Control") ?? "").not.toMatch(/max-age=[1-9]|public/);
     }
   });
@@ -174,146 +174,146 @@ describe("the ETag of exposures", () => {
     etag = await etagOf(worker, id);
   });
 
-  it("is strong, and the same until something changes", async () => {
+  it("is strong, and stays the same until something changes", async () => {
     expect(etag).toMatch(/^"[\x21\x23-\x7e]+"$/);
-    const answers = await Promise.all(Array.from({ length: 5 }, () => get(worker, id)));
-    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
-    expect(new Set(answers.map(({ headers }) => headers.get("ETag")))).toEqual(new Set([etag]));
+    const responses = await Promise.all(Array.from({ length: 5 }, () => get(worker, id)));
+    expect(new Set(responses.map(({ text }) => text)).size).toBe(1);
+    expect(new Set(responses.map(({ headers }) => headers.get("ETag")))).toEqual(new Set([etag]));
   });
 
   it.each([
-    ["itself", () => etag],
-    ["itself, weak", () => `W/${etag}`],
-    ["a list that has it", () => `"other", ${etag}`],
-    ["a list that has it, weak and without spaces", () => `W/"other",W/${etag},"more"`],
+    ["the ETag", () => etag],
+    ["the ETag as a weak tag", () => `W/${etag}`],
+    ["a list that contains it", () => `"other", ${etag}`],
+    ["a list that contains it, weak and without spaces", () => `W/"other",W/${etag},"more"`],
     ["a list with a comma inside another tag", () => `"one,two", ${etag}`],
     ["*", () => "*"],
-    ["itself with spaces around", () => ` ${etag} `],
-  ])("answers 304 without a body to If-None-Match: %s", async (_, header) => {
-    const answer = await get(worker, id, { "If-None-Match": header() });
-    expect(answer).toMatchObject({ status: 304, text: "" });
-    expect(answer.headers.get("ETag")).toBe(etag);
+    ["the ETag with surrounding spaces", () => ` ${etag} `],
+  ])("gives 304 without a body when If-None-Match is %s", async (_, header) => {
+    const response = await get(worker, id, { "If-None-Match": header() });
+    expect(response).toMatchObject({ status: 304, text: "" });
+    expect(response.headers.get("ETag")).toBe(etag);
   });
 
   it.each([
     ["another tag", () => '"other"'],
-    ["a list of others", () => '"other", W/"more"'],
-    ["itself without quotes", () => etag.slice(1, -1)],
-    ["only its beginning", () => `${etag.slice(0, -2)}"`],
-    ["nothing", () => ""],
-    ["another tag that has an asterisk in it", () => '"a*b"'],
-    ["another tag that has an asterisk between commas in it", () => '"a,*,b"'],
-  ])("answers 200 to If-None-Match: %s", async (_, header) => {
-    const answer = await get(worker, id, { "If-None-Match": header() });
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get("ETag")).toBe(etag);
-    expect(answer.json).toMatchObject({ experiment_id: id });
+    ["a list of other tags", () => '"other", W/"more"'],
+    ["the ETag without quotes", () => etag.slice(1, -1)],
+    ["a prefix of the ETag", () => `${etag.slice(0, -2)}"`],
+    ["an empty text", () => ""],
+    ["another tag that contains an asterisk", () => '"a*b"'],
+    ["another tag with an asterisk between commas", () => '"a,*,b"'],
+  ])("gives 200 when If-None-Match is %s", async (_, header) => {
+    const response = await get(worker, id, { "If-None-Match": header() });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("ETag")).toBe(etag);
+    expect(response.json).toMatchObject({ experiment_id: id });
   });
 
-  /** What a client that holds the answer sees now. */
-  const revalidate = (on: TestWorker, experimentId: string, held: string) =>
-    get(on, experimentId, { "If-None-Match": held });
+  /** Requests the exposures as a client that has cached the response with this ETag. */
+  const revalidate = (on: TestWorker, experimentId: string, cachedETag: string) =>
+    get(on, experimentId, { "If-None-Match": cachedETag });
 
-  it("changes with a refresh that changed something", async () => {
-    const own = await create(worker, running());
-    await untilComputed(worker, own);
-    const held = await etagOf(worker, own);
-    await expose(own, "ann");
-    expect((await refresh(worker, own)).status).toBe(202);
+  it("changes when a refresh changes the numbers", async () => {
+    const ownId = await create(worker, running());
+    await untilComputed(worker, ownId);
+    const cachedETag = await etagOf(worker, ownId);
+    await expose(ownId, "ann");
+    expect((await refresh(worker, ownId)).status).toBe(202);
     const now = await until(
-      () => revalidate(worker, own, held),
+      () => revalidate(worker, ownId, cachedETag),
       ({ json }) => json?.exposures.total_identities === 1,
     );
     expect(now.status).toBe(200);
-    expect(now.headers.get("ETag")).not.toBe(held);
+    expect(now.headers.get("ETag")).not.toBe(cachedETag);
   });
 
-  it("changes with a request for a refresh, which shows until it is served", async () => {
-    const own = await create(cut, running());
+  it("changes when a refresh is requested, and shows the request", async () => {
+    const ownId = await create(disconnected, running());
     await until(
-      () => cut.exposures(own),
+      () => disconnected.exposures(ownId),
       ({ last_error_at }) => last_error_at !== null,
     );
-    const held = await get(cut, own);
-    const accepted = await refresh(cut, own);
+    const cached = await get(disconnected, ownId);
+    const accepted = await refresh(disconnected, ownId);
     expect(accepted.status).toBe(202);
-    const now = await revalidate(cut, own, held.headers.get("ETag") ?? "");
+    const now = await revalidate(disconnected, ownId, cached.headers.get("ETag") ?? "");
     expect(now.status).toBe(200);
     expect(now.json.refresh_requested_at).toBe(accepted.json.refresh_requested_at);
-    expect(now.json.refresh_requested_at).not.toBe(held.json.refresh_requested_at);
+    expect(now.json.refresh_requested_at).not.toBe(cached.json.refresh_requested_at);
   });
 
   it.each([
     { outcome: "succeeds", fault: null },
     { outcome: "fails", fault: faults["status 500"] },
-  ])("changes at the moment when a refresh $outcome", async ({ fault }) => {
-    const own = await create(worker, running());
-    await untilComputed(worker, own);
+  ])("changes as soon as a refresh $outcome", async ({ fault }) => {
+    const ownId = await create(worker, running());
+    await untilComputed(worker, ownId);
     proxy.reset();
     proxy.closeGate();
-    expect((await refresh(worker, own)).status).toBe(202);
+    expect((await refresh(worker, ownId)).status).toBe(202);
     await until(
-      () => proxy.state.mostAtOnceByFeature.get(own),
+      () => proxy.state.mostAtOnceByFeature.get(ownId),
       (queries) => queries === 1,
     );
-    const held = await get(worker, own);
-    expect(held.json.refresh_requested_at).not.toBeNull();
-    proxy.spoil(fault, own);
+    const cached = await get(worker, ownId);
+    expect(cached.json.refresh_requested_at).not.toBeNull();
+    proxy.spoil(fault, ownId);
     proxy.openGate();
     const now = await until(
-      () => get(worker, own),
-      ({ text }) => text !== held.text,
+      () => get(worker, ownId),
+      ({ text }) => text !== cached.text,
     );
-    proxy.spoil(null, own);
-    expect(now.headers.get("ETag")).not.toBe(held.headers.get("ETag"));
+    proxy.spoil(null, ownId);
+    expect(now.headers.get("ETag")).not.toBe(cached.headers.get("ETag"));
     expect(now.json.last_error_at === null).toBe(fault === null);
   });
 
-  it("changes when the experiment is deleted and created anew, though the answer is the same", async () => {
-    const own = await create(worker, {});
-    const before = await get(worker, own);
-    await worker.call("DELETE", `/v1/experiments/${own}`);
-    await put(worker, own, {});
-    const after = await revalidate(worker, own, before.headers.get("ETag") ?? "");
+  it("changes when the experiment is deleted and created again, though the body is the same", async () => {
+    const ownId = await create(worker, {});
+    const before = await get(worker, ownId);
+    await worker.call("DELETE", `/v1/experiments/${ownId}`);
+    await put(worker, ownId, {});
+    const after = await revalidate(worker, ownId, before.headers.get("ETag") ?? "");
     expect(after).toMatchObject({ status: 200, text: before.text });
     expect(after.headers.get("ETag")).not.toBe(before.headers.get("ETag"));
   });
 
   it("changes when the experiment is edited", async () => {
-    const own = await create(worker, {});
-    const held = await etagOf(worker, own);
-    await put(worker, own, { started_at: fromNow(HOUR) });
-    expect(await etagOf(worker, own)).not.toBe(held);
+    const ownId = await create(worker, {});
+    const cachedETag = await etagOf(worker, ownId);
+    await put(worker, ownId, { started_at: fromNow(HOUR) });
+    expect(await etagOf(worker, ownId)).not.toBe(cachedETag);
   });
 
   it("changes when time alone changes the status", async () => {
-    const own = await create(worker, { started_at: fromNow(800), ended_at: fromNow(1600) });
-    const seen = new Map<string, Set<string>>();
+    const ownId = await create(worker, { started_at: fromNow(800), ended_at: fromNow(1600) });
+    const tagsByStatus = new Map<string, Set<string>>();
     await until(
       async () => {
-        const { json, headers } = await get(worker, own);
-        const tags = seen.get(json.status) ?? new Set();
-        seen.set(json.status, tags.add(headers.get("ETag") ?? ""));
+        const { json, headers } = await get(worker, ownId);
+        const tags = tagsByStatus.get(json.status) ?? new Set();
+        tagsByStatus.set(json.status, tags.add(headers.get("ETag") ?? ""));
         return json.status;
       },
       (status) => status === "completed",
     );
-    expect([...seen.keys()]).toEqual(["draft", "running", "completed"]);
-    const tags = [...seen.values()].map((set) => [...set]);
+    expect([...tagsByStatus.keys()]).toEqual(["draft", "running", "completed"]);
+    const tags = [...tagsByStatus.values()].map((set) => [...set]);
     expect(new Set(tags.flat()).size).toBe(tags.flat().length);
   });
 });
 
 describe("POST /v1/experiments/{id}/exposures/refresh", () => {
-  it("answers 202 with what it noted, and does it", async () => {
+  it("returns 202 with the time of the request, and refreshes", async () => {
     const id = await create(worker, running());
     const { computed_at } = await untilComputed(worker, id);
     await expose(id, "ann");
     const before = Date.now();
-    const answer = await refresh(worker, id);
-    expect(answer.status).toBe(202);
-    expect(answer.json).toEqual({ experiment_id: id, refresh_requested_at: expect.any(String) });
-    const requestedAt = Date.parse(answer.json.refresh_requested_at);
+    const response = await refresh(worker, id);
+    expect(response.status).toBe(202);
+    expect(response.json).toEqual({ experiment_id: id, refresh_requested_at: expect.any(String) });
+    const requestedAt = Date.parse(response.json.refresh_requested_at);
     expect(requestedAt).toBeGreaterThanOrEqual(before - 50);
     expect(requestedAt).toBeLessThanOrEqual(Date.now() + 50);
     const done = await untilComputed(worker, id);
@@ -322,7 +322,7 @@ describe("POST /v1/experiments/{id}/exposures/refresh", () => {
     expect(Date.parse(done.as_of)).toBeGreaterThanOrEqual(requestedAt);
   });
 
-  it("refreshes an experiment that has ended but still takes in late events", async () => {
+  it("refreshes an ended experiment that still accepts late events", async () => {
     const id = await create(worker, ended());
     await untilComputed(worker, id);
     await expose(id, "late");
@@ -332,15 +332,15 @@ describe("POST /v1/experiments/{id}/exposures/refresh", () => {
   });
 
   it.each([
-    { what: "404 for an unknown experiment", status: 404, prepare: async () => "nothing-here" },
-    { what: "409 for a draft", status: 409, prepare: () => create(worker, {}) },
+    { outcome: "404 for an unknown experiment", status: 404, prepare: async () => "nothing-here" },
+    { outcome: "409 for a draft", status: 409, prepare: () => create(worker, {}) },
     {
-      what: "409 for one that starts in the future",
+      outcome: "409 for a planned experiment",
       status: 409,
       prepare: () => create(worker, { started_at: fromNow(HOUR) }),
     },
     {
-      what: "409 for one whose numbers are final",
+      outcome: "409 for an experiment with final numbers",
       status: 409,
       prepare: async () => {
         const id = await create(worker, settled());
@@ -348,83 +348,83 @@ describe("POST /v1/experiments/{id}/exposures/refresh", () => {
         return id;
       },
     },
-  ])("answers $what, every time, and changes nothing", async ({ status, prepare }) => {
+  ])("returns $outcome every time, and changes nothing", async ({ status, prepare }) => {
     const id = await prepare();
     const before = await get(worker, id);
     for (let time = 0; time < 2; time += 1) {
-      const answer = await refresh(worker, id);
-      expect(answer.status).toBe(status);
-      expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-      expect(answer.headers.has("Retry-After")).toBe(false);
+      const response = await refresh(worker, id);
+      expect(response.status).toBe(status);
+      expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+      expect(response.headers.has("Retry-After")).toBe(false);
     }
     const after = await get(worker, id);
     expect([after.text, after.headers.get("ETag")]).toEqual([before.text, before.headers.get("ETag")]);
   });
 
-  it("answers 429 with Retry-After within the interval, and changes nothing", async () => {
+  it("returns 429 with Retry-After within the interval, and changes nothing", async () => {
     const id = await create(worker, running());
     await untilComputed(worker, id);
     expect((await refresh(worker, id)).status).toBe(202);
     await untilComputed(worker, id);
     const before = await get(worker, id);
-    const answer = await refresh(worker, id);
-    expect(answer.status).toBe(429);
-    expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-    expect(answer.headers.get("Retry-After")).toMatch(/^\d+$/);
-    const seconds = Number(answer.headers.get("Retry-After"));
+    const response = await refresh(worker, id);
+    expect(response.status).toBe(429);
+    expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+    expect(response.headers.get("Retry-After")).toMatch(/^\d+$/);
+    const seconds = Number(response.headers.get("Retry-After"));
     expect(seconds).toBeGreaterThan(270);
     expect(seconds).toBeLessThanOrEqual(300);
     const after = await get(worker, id);
     expect([after.text, after.headers.get("ETag")]).toEqual([before.text, before.headers.get("ETag")]);
   });
 
-  it("counts each experiment's interval for itself", async () => {
+  it("keeps a separate interval for each experiment", async () => {
     const ids = [await create(worker, running()), await create(worker, running())];
     for (const id of ids) expect((await refresh(worker, id)).status).toBe(202);
   });
 
-  it("answers 202 again when the interval is over, and not before", async () => {
-    const id = await create(eager, running());
-    await untilComputed(eager, id);
+  it("returns 202 again once the interval is over, and not before", async () => {
+    const id = await create(publicWorker, running());
+    await untilComputed(publicWorker, id);
     const before = Date.now();
-    expect((await refresh(eager, id)).status).toBe(202);
-    const refused = await refresh(eager, id);
+    expect((await refresh(publicWorker, id)).status).toBe(202);
+    const refused = await refresh(publicWorker, id);
     expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "1"]);
-    const answer = await until(
-      async () => ({ ...(await refresh(eager, id)), answeredAt: Date.now() }),
+    const response = await until(
+      async () => ({ ...(await refresh(publicWorker, id)), receivedAt: Date.now() }),
       ({ status }) => status !== 429,
     );
-    expect(answer.status).toBe(202);
-    expect(answer.answeredAt - before).toBeGreaterThanOrEqual(1000);
+    expect(response.status).toBe(202);
+    expect(response.receivedAt - before).toBeGreaterThanOrEqual(1000);
   });
 
-  it("answers exactly one 202 and otherwise 429 to calls at once", async () => {
-    for (const calls of [2, 8]) {
+  it("returns 202 to exactly one of several concurrent requests and 429 to the others", async () => {
+    for (const requests of [2, 8]) {
       const id = await create(worker, running());
       await untilComputed(worker, id);
-      const answers = await Promise.all(Array.from({ length: calls }, () => refresh(worker, id)));
-      const statuses = answers.map(({ status }) => status).sort();
-      expect(statuses).toEqual([202, ...Array.from({ length: calls - 1 }, () => 429)]);
+      const responses = await Promise.all(Array.from({ length: requests }, () => refresh(worker, id)));
+      const statuses = responses.map(({ status }) => status).sort();
+      expect(statuses).toEqual([202, ...Array.from({ length: requests - 1 }, () => 429)]);
     }
   });
 
-  it("does not charge a call whose refresh failed", async () => {
-    const id = await create(cut, running());
+  it("does not count a failed refresh towards the interval", async () => {
+    const id = await create(disconnected, running());
     await until(
-      () => cut.exposures(id),
+      () => disconnected.exposures(id),
       ({ last_error_at }) => last_error_at !== null,
     );
     for (let time = 0; time < 2; time += 1) {
-      const call = await refresh(cut, id);
-      expect(call.status).toBe(202);
+      const accepted = await refresh(disconnected, id);
+      expect(accepted.status).toBe(202);
       await until(
-        () => cut.exposures(id),
-        ({ last_error_at }) => Date.parse(last_error_at) >= Date.parse(call.json.refresh_requested_at),
+        () => disconnected.exposures(id),
+        ({ last_error_at }) => Date.parse(last_error_at) >= Date.parse(accepted.json.refresh_requested_at),
       );
     }
   });
 
-  it("needs no body and minds none", async () => {
+  it("ignores a body", async () => {
     const id = await create(worker, running());
     const response = await worker.fetch(`${pathOf(id)}/refresh`, {
       method: "POST",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
-// From events in ClickHouse to the health in the answer. What each check makes of its figures, its own tests say.
+// From events in ClickHouse to the health in the response. Tests of the checks themselves: test/exposures.
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -18,32 +18,32 @@ afterAll(() => worker.stop());
 
 type Check = { name: string; status: string; detail: string } & Record<string, unknown>;
 
-/** The health of an experiment that began so long ago, by name of the check. */
-async function healthOf(variants: Record<string, number>, age: number, events: Partial<Event>[], isOver = false) {
+/** Returns the health of a new experiment that started `age` milliseconds ago. `byName` has its checks by name. */
+async function healthOf(variants: Record<string, number>, age: number, events: Partial<Event>[], hasEnded = false) {
   const id = `health-${++count}`;
-  const started = Date.now() - age;
-  const event = { environment_key: "env", feature_name: id, value: "control", timestamp: started };
-  await warehouse.insert(events.map((own, index) => ({ ...event, identifier: `identity-${index}`, ...own })));
+  const startedAt = Date.now() - age;
+  const defaults = { environment_key: "env", feature_name: id, value: "control", timestamp: startedAt };
+  await warehouse.insert(events.map((event, index) => ({ ...defaults, identifier: `identity-${index}`, ...event })));
   await worker.call("PUT", `/v1/experiments/${id}`, {
     environment_key: "env",
     feature_name: id,
     variants: Object.entries(variants).map(([key, weight]) => ({ key, weight })),
-    started_at: new Date(started).toISOString(),
-    ended_at: isOver ? new Date(started + age / 2).toISOString() : null,
+    started_at: new Date(startedAt).toISOString(),
+    ended_at: hasEnded ? new Date(startedAt + age / 2).toISOString() : null,
   });
   const { exposures } = await until(
     () => worker.exposures(id),
-    (answer) => answer.exposures !== null,
+    (response) => response.exposures !== null,
   );
   const { status, checks }: { status: string; checks: Check[] } = exposures.health;
-  return { status, checks, started, by: Object.fromEntries(checks.map((check) => [check.name, check])) };
+  return { status, checks, startedAt, byName: Object.fromEntries(checks.map((check) => [check.name, check])) };
 }
 
 const times = (count: number, event: Partial<Event>) => Array<Partial<Event>>(count).fill(event);
 
-describe("the health in an exposures answer", () => {
-  it("has every check in its order, with the figures that it goes by", async () => {
-    const { status, checks, started } = await healthOf({ control: 1, treatment: 1 }, HOUR, [
+describe("the health in an exposures response", () => {
+  it("has every check in its order, with its figures", async () => {
+    const { status, checks, startedAt } = await healthOf({ control: 1, treatment: 1 }, HOUR, [
       ...times(1000, { value: "control" }),
       ...times(1200, { value: "treatment" }),
     ]);
@@ -62,33 +62,33 @@ describe("the health in an exposures answer", () => {
       },
       { name: "multiple_variants", ...healthy, share: 0, excluded_identities: 0 },
       { name: "unknown_variants", ...healthy, variants: {} },
-      { name: "exposures_arriving", ...healthy, latest_exposure_at: new Date(started).toISOString() },
+      { name: "exposures_arriving", ...healthy, latest_exposure_at: new Date(startedAt).toISOString() },
       { name: "late_events", ...healthy, share: 0, late_identities: 0 },
       { name: "window", ...healthy, days: expect.closeTo(1 / 24, 1), events_ttl_days: 30 },
       { name: "invalid_events", ...healthy, share: 0, invalid_events: 0 },
     ]);
   });
 
-  it("is unhealthy where the split is off beyond doubt, whoever looks how often", async () => {
-    const { status, by } = await healthOf({ control: 1, treatment: 1 }, HOUR, times(2000, {}));
+  it("is unhealthy when the split is surely off, even after repeated looks", async () => {
+    const { status, byName } = await healthOf({ control: 1, treatment: 1 }, HOUR, times(2000, {}));
     expect(status).toBe("unhealthy");
-    expect(by["sample_ratio"]).toMatchObject({ status: "unhealthy", observed: { control: 2000, treatment: 0 } });
-    expect(by["sample_ratio"]?.["sequential_p_value"]).toBeGreaterThan(0);
+    expect(byName["sample_ratio"]).toMatchObject({ status: "unhealthy", observed: { control: 2000, treatment: 0 } });
+    expect(byName["sample_ratio"]?.["sequential_p_value"]).toBeGreaterThan(0);
   });
 
-  it("waits where nothing has come yet", async () => {
-    const { status, by } = await healthOf({ control: 1, treatment: 1 }, HOUR, []);
+  it("is waiting before the first event arrives", async () => {
+    const { status, byName } = await healthOf({ control: 1, treatment: 1 }, HOUR, []);
     expect(status).toBe("waiting");
-    expect(by["sample_ratio"]).toMatchObject({ status: "waiting", p_value: null, sequential_p_value: null });
-    expect(by["exposures_arriving"]).toMatchObject({ status: "waiting", latest_exposure_at: null });
+    expect(byName["sample_ratio"]).toMatchObject({ status: "waiting", p_value: null, sequential_p_value: null });
+    expect(byName["exposures_arriving"]).toMatchObject({ status: "waiting", latest_exposure_at: null });
     for (const name of ["multiple_variants", "late_events", "invalid_events"])
-      expect(by[name]).toMatchObject({ status: "healthy", share: null });
+      expect(byName[name]).toMatchObject({ status: "healthy", share: null });
   });
 
-  it("finds late events by when they were collected, at their first exposure", async () => {
+  it("counts an identity as late if its first exposure was collected late", async () => {
     const at = Date.now() - 5 * HOUR;
     const late = (hours: number) => ({ timestamp: at, collected_at: at + hours * HOUR });
-    const { by } = await healthOf({}, 6 * HOUR, [
+    const { byName } = await healthOf({}, 6 * HOUR, [
       { ...late(1), identifier: "just in time" },
       { timestamp: at, collected_at: at + HOUR + 1, identifier: "late" },
       { ...late(3), identifier: "collected twice" },
@@ -99,11 +99,11 @@ describe("the health in an exposures answer", () => {
       { ...late(3), identifier: "several variants", value: "treatment" },
       { ...late(-1), identifier: "a clock that is ahead" },
     ]);
-    expect(by["late_events"]).toMatchObject({ status: "warning", late_identities: 3, share: 0.5 });
+    expect(byName["late_events"]).toMatchObject({ status: "warning", late_identities: 3, share: 0.5 });
   });
 
-  it("counts events without an identity or a variant, each once, and no others", async () => {
-    const { by } = await healthOf({}, HOUR, [
+  it("counts events without an identity or a variant as invalid, each once, and no others", async () => {
+    const { byName } = await healthOf({}, HOUR, [
       ...times(95, {}),
       { identifier: "" },
       { identifier: "" },
@@ -114,11 +114,11 @@ describe("the health in an exposures answer", () => {
       { identifier: "", event: "$flag_evaluation" },
       { value: "", timestamp: Date.now() - 2 * HOUR },
     ]);
-    expect(by["invalid_events"]).toMatchObject({ status: "warning", invalid_events: 5, share: 0.05 });
+    expect(byName["invalid_events"]).toMatchObject({ status: "warning", invalid_events: 5, share: 0.05 });
   });
 
-  it("names variants that nobody configured or gave a weight, whatever they are called", async () => {
-    const { by } = await healthOf({ control: 1, off: 0, unseen: 0, "2": 1 }, HOUR, [
+  it("lists variants that are not configured or have no weight, whatever their names", async () => {
+    const { byName } = await healthOf({ control: 1, off: 0, unseen: 0, "2": 1 }, HOUR, [
       {},
       { value: "off" },
       { value: "__proto__" },
@@ -126,8 +126,8 @@ describe("the health in an exposures answer", () => {
       { value: "10" },
       { value: "$multiple" },
     ]);
-    expect(by["unknown_variants"]?.status).toBe("warning");
-    const variants = by["unknown_variants"]?.["variants"];
+    expect(byName["unknown_variants"]?.status).toBe("warning");
+    const variants = byName["unknown_variants"]?.["variants"];
     expect(new Map(Object.entries(variants ?? {}))).toEqual(
       new Map([
         ["10", 2],
@@ -138,23 +138,23 @@ describe("the health in an exposures answer", () => {
     );
   });
 
-  it("warns of a window that is longer than EVENTS_TTL_DAYS, and of traffic that has stopped", async () => {
-    const { by, started } = await healthOf({}, 31 * DAY, [{}]);
-    expect(by["window"]).toMatchObject({ status: "warning", days: expect.closeTo(31, 1), events_ttl_days: 30 });
-    expect(by["exposures_arriving"]).toMatchObject({
+  it("warns when the window is longer than EVENTS_TTL_DAYS and when traffic has stopped", async () => {
+    const { byName, startedAt } = await healthOf({}, 31 * DAY, [{}]);
+    expect(byName["window"]).toMatchObject({ status: "warning", days: expect.closeTo(31, 1), events_ttl_days: 30 });
+    expect(byName["exposures_arriving"]).toMatchObject({
       status: "warning",
-      latest_exposure_at: new Date(started).toISOString(),
+      latest_exposure_at: new Date(startedAt).toISOString(),
     });
   });
 
-  it("of an experiment that is over asks for no more traffic", async () => {
-    const over = await healthOf({}, 8 * DAY, [{}], true);
-    expect(over.by["exposures_arriving"]).toMatchObject({ status: "healthy" });
+  it("expects no more traffic once the experiment has ended", async () => {
+    const ended = await healthOf({}, 8 * DAY, [{}], true);
+    expect(ended.byName["exposures_arriving"]).toMatchObject({ status: "healthy" });
     const empty = await healthOf({}, HOUR, [], true);
-    expect(empty.by["exposures_arriving"]).toMatchObject({ status: "unhealthy", latest_exposure_at: null });
+    expect(empty.byName["exposures_arriving"]).toMatchObject({ status: "unhealthy", latest_exposure_at: null });
   });
 
-  it("travels with an export and comes back the same", async () => {
+  it("is the same after an export and an import", async () => {
     const { checks } = await healthOf({ b: 1, "1": 1, a: 0 }, HOUR, [
       ...times(150, { value: "b" }),
       { value: "a" },

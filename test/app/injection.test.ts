@@ -6,7 +6,7 @@ import { sign } from "../support/sign.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
-// Every value that reaches ClickHouse or D1, with what would end or widen a statement if it were part of its text.
+// Every value that reaches ClickHouse or D1, with text that would end or widen a statement if it were part of the SQL.
 
 const payloads = [
   ...["' OR '1'='1", "' OR 1=1 --", "x' UNION ALL SELECT * FROM experiments --", "'; DROP TABLE experiments; --"],
@@ -69,13 +69,13 @@ const idOf = (...parts: string[]) => createHash("sha256").update(JSON.stringify(
 
 const put = (id: string, body: object) => worker.call("PUT", `/v1/experiments/${id}`, body);
 
-/** What a statement that is a little off would count as the same. */
+/** Values that a slightly wrong statement would confuse with this one. */
 const neighboursOf = (text: string) =>
   [`${text}'`, `${text} `, `\\${text}`, text.replaceAll("\\", "\\\\"), text.replaceAll("'", "''"), text.trim(), "x"]
     .filter((other) => other !== text && other !== "")
     .filter((other, index, all) => all.indexOf(other) === index);
 
-/** A few identities in every one of these pairs, as many as tell one from the other. */
+/** Events in each of the pairs. The number of identities tells the pairs apart. */
 function eventsIn(pairs: readonly (readonly [environment: string, feature: string])[], variant: string): Event[] {
   return pairs.flatMap(([environment_key, feature_name], pair) =>
     Array.from({ length: pair + 1 }, (_, index) => ({
@@ -89,7 +89,7 @@ function eventsIn(pairs: readonly (readonly [environment: string, feature: strin
 }
 
 describe("a value that reaches ClickHouse", () => {
-  it("counts exactly its own events, as environment, as feature, as variant and as identity", async () => {
+  it("counts exactly its own events, as an environment, a feature, a variant and an identity", async () => {
     const events = payloads.flatMap((payload, index) => {
       const own = `plain-${index}`;
       const others = neighboursOf(payload);
@@ -106,7 +106,7 @@ describe("a value that reaches ClickHouse", () => {
           others.flatMap((other) => [[payload, other] as const, [other, payload] as const]),
           payload,
         ),
-        // One who is named by the payload in both, and some whose variants differ a little: they saw two.
+        // An identity and a variant that are both the payload, and identities that saw two similar variants.
         { environment_key: own, feature_name: own, identifier: payload, value: payload, timestamp: FROM + 1 },
         ...others.flatMap((other) => [
           { environment_key: own, feature_name: own, identifier: other, value: payload, timestamp: FROM + 2 * HOUR },
@@ -116,30 +116,30 @@ describe("a value that reaches ClickHouse", () => {
     });
     await warehouse.insert(events);
 
-    const questions = payloads.flatMap((payload, index) =>
+    const queries = payloads.flatMap((payload, index) =>
       [payload, `plain-${index}`].map((name) => ({ environment_key: name, feature_name: name, variants: [payload] })),
     );
-    async function check(question: (typeof questions)[number]) {
-      const { environment_key, feature_name } = question;
-      const [id, key = ""] = [idOf(environment_key, feature_name), ...question.variants];
+    async function check(query: (typeof queries)[number]) {
+      const { environment_key, feature_name } = query;
+      const [id, key = ""] = [idOf(environment_key, feature_name), ...query.variants];
       const body = { name: key, environment_key, feature_name, variants: [{ key, weight: 1 }], ...times };
-      const answer = await put(id, body);
-      expect(answer.status).toBe(201);
-      expect(answer.json).toMatchObject(body);
+      const response = await put(id, body);
+      expect(response.status).toBe(201);
+      expect(response.json).toMatchObject(body);
       const { exposures, last_error_at } = await until(
         () => worker.exposures(id),
         (found) => found.is_final || found.last_error_at !== null,
       );
-      expect(last_error_at, JSON.stringify(question)).toBeNull();
-      const expected = countByBruteForce(events, { ...question, from: FROM, to: TO });
+      expect(last_error_at, JSON.stringify(query)).toBeNull();
+      const expected = countByBruteForce(events, { ...query, from: FROM, to: TO });
       expect(expected.total_identities).toBeGreaterThan(0);
-      expect(withMaps(exposures), JSON.stringify(question)).toEqual(expected);
+      expect(withMaps(exposures), JSON.stringify(query)).toEqual(expected);
     }
-    await pLimit(6).map(questions, check);
+    await pLimit(6).map(queries, check);
   }, 240_000);
 
   it.each(["it's", 'say "so"', "tick`tick", "a; DROP TABLE events", "{x:Identifier}", "a.b", "ключ"])(
-    "is an identifier, not SQL, as the database's name and the table's: %s",
+    "is an identifier, not SQL, as the name of a database and a table: %s",
     async (name) => {
       const database = `${warehouse.settings.database} ${name}`;
       const quoted = (text: string) => `\`${text.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
@@ -170,13 +170,13 @@ describe("a value that reaches ClickHouse", () => {
     "(SELECT * FROM events)",
     "events' OR '1'='1",
     "events\\",
-  ])("as a table's name that is none is a missing table, and nothing is dropped: %s", async (table) => {
+  ])("is reported as a missing table, and drops nothing, as an invalid table name: %s", async (table) => {
     const own = await startWorker({ ...warehouse.settings, table });
     try {
-      const answer = await own.call("GET", "/v1/warehouse/check");
-      expect(answer.status).toBe(502);
-      expect(answer.json.detail).toMatch(/EVENTS_TABLE/);
-      expect(answer.text).not.toContain(table);
+      const response = await own.call("GET", "/v1/warehouse/check");
+      expect(response.status).toBe(502);
+      expect(response.json.detail).toMatch(/EVENTS_TABLE/);
+      expect(response.text).not.toContain(table);
     } finally {
       await own.stop();
     }
@@ -185,25 +185,25 @@ describe("a value that reaches ClickHouse", () => {
 });
 
 describe("a value that reaches D1", () => {
-  const dump = async () =>
+  const listExperiments = async () =>
     (
       await worker.select(
         "SELECT id, name, environment_key, feature_name, variants, version FROM experiments ORDER BY id",
       )
     ).map((row) => ({ ...row }));
-  const tables = async () =>
+  const listTables = async () =>
     (await worker.select("SELECT name FROM sqlite_master ORDER BY name")).map(({ name }) => name);
 
-  it("is stored as it is, in its own row, and finds just that", async () => {
-    const before = await tables();
+  it("is stored unchanged in its own row, and matches only that row", async () => {
+    const before = await listTables();
     for (const payload of payloads) {
-      const others = await dump();
+      const others = await listExperiments();
       const id = idOf("stored", payload);
       const body = { name: payload, environment_key: `d1 ${payload}`, feature_name: payload };
       const variants = [{ key: payload, weight: 1 }];
       expect((await put(id, { ...body, variants })).status).toBe(201);
       const own = { id, ...body, variants: JSON.stringify(variants), version: 1 };
-      const rows = await dump();
+      const rows = await listExperiments();
       expect(rows.filter((row) => row["id"] !== id)).toEqual(others);
       expect(rows.find((row) => row["id"] === id)).toEqual(own);
 
@@ -211,20 +211,19 @@ describe("a value that reaches D1", () => {
       const list = await worker.call("GET", `/v1/experiments?${query}`);
       expect(list.json.experiments.map((experiment: { id: string }) => experiment.id)).toEqual([id]);
     }
-    expect(await tables()).toEqual(before);
+    expect(await listTables()).toEqual(before);
   }, 240_000);
 
-  it("names nobody but whom it is the name of: path, list, cursor, webhooks", async () => {
-    const [all, present] = [await dump(), await tables()];
-    const hint = (body: object) => {
+  it("matches no other experiment in a path, a query, a cursor or a webhook", async () => {
+    const [experimentsBefore, tablesBefore] = [await listExperiments(), await listTables()];
+    const sendWebhook = (body: object) => {
       const text = JSON.stringify(body);
       return worker.call("POST", "/webhooks/refresh", text, { ...sign("webhook-signature", text) });
     };
     const event = JSON.stringify({ event_type: "AUDIT_LOG_CREATED" });
     const signed = { ...sign("x-flagsmith-signature", event) };
-    // Of these, no id is legal.
-    const illegal = payloads.filter((text) => !/^[\w.-]+$/.test(text));
-    await pLimit(6).map(illegal, async (payload) => {
+    const invalidIds = payloads.filter((text) => !/^[\w.-]+$/.test(text));
+    await pLimit(6).map(invalidIds, async (payload) => {
       const escaped = encodeURIComponent(payload);
       for (const path of [`/v1/experiments/${escaped}`, `/v1/experiments/${escaped}/exposures`])
         expect((await worker.call("GET", path)).status).toBe(404);
@@ -234,22 +233,22 @@ describe("a value that reaches D1", () => {
       for (const key of ["cursor", "status", "limit"]) {
         expect((await worker.call("GET", `/v1/experiments?${key}=${escaped}`)).status, `${key}=${payload}`).toBe(400);
       }
-      const nobody = { accepted: [], skipped: [] };
-      const scope = { environment_key: `nobody ${payload}` };
-      expect((await hint(scope)).json).toEqual(nobody);
-      expect((await hint({ ...scope, feature_name: payload })).json).toEqual(nobody);
-      const path = `/webhooks/flagsmith/${encodeURIComponent(`nobody ${payload}`)}`;
-      expect((await worker.call("POST", path, event, signed)).json).toEqual(nobody);
+      const emptyReceipt = { accepted: [], skipped: [] };
+      const scope = { environment_key: `unknown ${payload}` };
+      expect((await sendWebhook(scope)).json).toEqual(emptyReceipt);
+      expect((await sendWebhook({ ...scope, feature_name: payload })).json).toEqual(emptyReceipt);
+      const path = `/webhooks/flagsmith/${encodeURIComponent(`unknown ${payload}`)}`;
+      expect((await worker.call("POST", path, event, signed)).json).toEqual(emptyReceipt);
     });
-    expect(await dump()).toEqual(all);
-    expect(await tables()).toEqual(present);
+    expect(await listExperiments()).toEqual(experimentsBefore);
+    expect(await listTables()).toEqual(tablesBefore);
   }, 240_000);
 
-  it("is no pattern, where an id may hold a wildcard", async () => {
+  it("is not a pattern where an id may contain a wildcard", async () => {
     await put("abc", { environment_key: "patterns", feature_name: "abc" });
     const body = JSON.stringify({ experiment_id: "a_c" });
-    const hint = await worker.call("POST", "/webhooks/refresh", body, { ...sign("webhook-signature", body) });
-    expect(hint.json).toEqual({ accepted: [], skipped: [{ experiment_id: "a_c", reason: "not_found" }] });
+    const receipt = await worker.call("POST", "/webhooks/refresh", body, { ...sign("webhook-signature", body) });
+    expect(receipt.json).toEqual({ accepted: [], skipped: [{ experiment_id: "a_c", reason: "not_found" }] });
     for (const [method, path] of [
       ["GET", "a_c"],
       ["GET", "a_c/exposures"],
@@ -262,15 +261,15 @@ describe("a value that reaches D1", () => {
     expect((await worker.call("GET", "/v1/experiments/abc")).status).toBe(200);
   });
 
-  it("tells one webhook's id from another, whatever is in it", async () => {
-    await put("hinted", { environment_key: "hinted", feature_name: "f", started_at: new Date(Date.now() - HOUR) });
-    const body = JSON.stringify({ experiment_id: "hinted" });
+  it("is distinct from every other value as a webhook-id", async () => {
+    await put("target", { environment_key: "target", feature_name: "f", started_at: new Date(Date.now() - HOUR) });
+    const body = JSON.stringify({ experiment_id: "target" });
     const ids = payloads.filter((payload) => /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(payload));
     expect(ids.length).toBeGreaterThan(40);
     for (const id of ids) {
       const send = () => worker.call("POST", "/webhooks/refresh", body, { ...sign("webhook-signature", body, id) });
-      expect((await send()).json).toEqual({ accepted: ["hinted"], skipped: [] });
-      expect((await send()).json.skipped).toEqual([{ experiment_id: "hinted", reason: "repeated" }]);
+      expect((await send()).json).toEqual({ accepted: ["target"], skipped: [] });
+      expect((await send()).json.skipped).toEqual([{ experiment_id: "target", reason: "repeated" }]);
     }
     const stored = await worker.select("SELECT id FROM webhook_deliveries");
     expect(stored.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));

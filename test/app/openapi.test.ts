@@ -7,9 +7,9 @@ import { createWarehouse } from "../support/warehouse.ts";
 import { READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
 let worker: TestWorker;
-/** The document as the Worker serves it. */
+/** The document as served. */
 let document: z.output<typeof documentShape>;
-/** The same, with every $ref replaced by what it points to. */
+/** The document with every $ref replaced by its target. */
 let resolved: z.output<typeof documentShape>;
 beforeAll(async () => {
   const warehouse = await createWarehouse();
@@ -43,7 +43,7 @@ const operation = z.object({
   responses: z.record(z.string(), z.object({ description: z.string().min(1), content: content.optional() })),
 });
 const methods = { get: operation, put: operation, post: operation, delete: operation };
-/** As much of OpenAPI 3.1 as is used: https://spec.openapis.org/oas/v3.1.0 */
+/** The part of OpenAPI 3.1 in use: https://spec.openapis.org/oas/v3.1.0 */
 const documentShape = z.object({
   openapi: z.string(),
   info: z.object({ title: z.string().min(1), version: z.string().min(1) }),
@@ -59,7 +59,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A copy without references. Throws if one points nowhere. */
+/** Copies a node and replaces its references. Throws if a target is missing. */
 function resolve(node: unknown, root: unknown): unknown {
   if (Array.isArray(node)) return node.map((item) => resolve(item, root));
   if (!isObject(node)) return node;
@@ -69,11 +69,11 @@ function resolve(node: unknown, root: unknown): unknown {
   let target: unknown = root;
   for (const step of String(reference).replace(/^#\//, "").split("/"))
     target = isObject(target) ? target[step] : undefined;
-  if (target === undefined) throw new Error(`${reference} points nowhere`);
+  if (target === undefined) throw new Error(`${reference} has no target`);
   return resolve(target, root);
 }
 
-/** Makes an object schema refuse what it does not list: an answer with more than is documented is not documented. */
+/** Makes object schemas reject properties that they do not list, so that a response with undocumented ones fails. */
 function strict(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(strict);
   if (!isObject(node)) return node;
@@ -81,22 +81,22 @@ function strict(node: unknown): unknown {
   return isObject(node["properties"]) ? { additionalProperties: false, ...copy } : copy;
 }
 
-/** What JSON Schema says is wrong with a value. */
-function complaints(schema: Record<string, unknown>, value: unknown): string[] {
+/** Lists where a value violates a JSON Schema. */
+function violationsOf(schema: Record<string, unknown>, value: unknown): string[] {
   const parsed = z.fromJSONSchema(schema).safeParse(value);
   return parsed.success ? [] : parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
 }
 
-/** What is said of a `METHOD /path/{parameter}`. */
-function operationOf(call: string): Operation {
-  const [method = "", path = ""] = call.split(" ");
+/** Finds the operation of a route: `METHOD /path/{parameter}`. */
+function operationOf(route: string): Operation {
+  const [method = "", path = ""] = route.split(" ");
   const found = Object.entries(resolved.paths[path] ?? {}).find(([key]) => key === method.toLowerCase())?.[1];
-  if (found === undefined || Array.isArray(found)) throw new Error(`${call} is not documented`);
+  if (found === undefined || Array.isArray(found)) throw new Error(`${route} is not documented`);
   return found;
 }
 
-/** `METHOD /path/{parameter}` of all that is documented. */
-function documented(): string[] {
+/** Lists the documented routes. */
+function documentedRoutes(): string[] {
   return Object.entries(document.paths).flatMap(([path, item]) =>
     Object.keys(item)
       .filter((key) => key !== "parameters")
@@ -104,7 +104,7 @@ function documented(): string[] {
   );
 }
 
-const promised = {
+const routes = {
   anyone: ["GET /healthz", "GET /openapi.json", "GET /docs"],
   read: [
     "GET /v1/experiments",
@@ -124,43 +124,43 @@ const promised = {
   signature: ["POST /webhooks/refresh", "POST /webhooks/flagsmith/{environment_key}"],
 };
 
-/** What people look at is not part of the API. */
+/** The pages are not part of the API. */
 const PAGES = /^\/($|login|logout|experiments|assets)/;
 
-describe("the document at /openapi.json", () => {
-  it("is OpenAPI 3.1, for anyone", () => {
+describe("/openapi.json", () => {
+  it("is OpenAPI 3.1, served without a token", () => {
     expect(document.openapi).toMatch(/^3\.1\.\d+$/);
   });
 
-  it("has no reference that points nowhere", () => {
+  it("has a target for every reference", () => {
     expect(JSON.stringify(document)).toContain('"$ref"');
     expect(JSON.stringify(resolved)).not.toContain('"$ref"');
   });
 
-  it("has every route of the app, and no other", () => {
+  it("documents every route of the app, and no other", () => {
     const app = createApp(appDeps({}, emptyDatabase));
     const served = app.routes
       .filter(({ method, path }) => method !== "ALL" && !PAGES.test(path))
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`);
-    expect(documented().sort()).toEqual([...new Set(served)].sort());
+    expect(documentedRoutes().sort()).toEqual([...new Set(served)].sort());
   });
 
-  it.each(Object.values(promised).flat())("has %s", (call) => {
-    expect(documented()).toContain(call);
+  it.each(Object.values(routes).flat())("documents %s", (route) => {
+    expect(documentedRoutes()).toContain(route);
   });
 
-  it("says who may do what", () => {
+  it("states the security of each route", () => {
     const bearer = { bearer: [] };
-    const securityOf = (call: string) => operationOf(call).security;
-    for (const call of [...promised.anyone, ...promised.signature].filter((call) => documented().includes(call)))
-      expect(securityOf(call), call).toEqual([]);
-    for (const call of promised.write) expect(securityOf(call), call).toEqual([bearer]);
-    for (const call of promised.admin) expect(securityOf(call), call).toEqual([{ bearer: ["admin"] }]);
-    for (const call of promised.read) expect(securityOf(call), call).toContainEqual(bearer);
+    const securityOf = (route: string) => operationOf(route).security;
+    for (const route of [...routes.anyone, ...routes.signature].filter((route) => documentedRoutes().includes(route)))
+      expect(securityOf(route), route).toEqual([]);
+    for (const route of routes.write) expect(securityOf(route), route).toEqual([bearer]);
+    for (const route of routes.admin) expect(securityOf(route), route).toEqual([{ bearer: ["admin"] }]);
+    for (const route of routes.read) expect(securityOf(route), route).toContainEqual(bearer);
     expect(document.components.securitySchemes).toEqual({ bearer: expect.objectContaining({ scheme: "bearer" }) });
   });
 
-  it("declares the parameters in its paths, and the query of the list", () => {
+  it("declares the path parameters, and the query parameters of the list", () => {
     for (const [path, item] of Object.entries(document.paths)) {
       const declared = (item.parameters ?? []).filter((each) => each.in === "path").map(({ name }) => name);
       expect(declared, path).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name));
@@ -169,30 +169,35 @@ describe("the document at /openapi.json", () => {
     expect(query.sort()).toEqual(["cursor", "environment_key", "limit", "status"]);
   });
 
-  it("documents bodies as they are accepted", () => {
-    const schemaFor = (call: string) => operationOf(call).requestBody?.content["application/json"]?.schema ?? {};
+  it("has request schemas that match the accepted bodies", () => {
+    const schemaFor = (route: string) => operationOf(route).requestBody?.content["application/json"]?.schema ?? {};
     const experiment = schemaFor("PUT /v1/experiments/{id}");
-    const least = { environment_key: "env", feature_name: "button" };
-    const most = {
-      ...least,
+    const minimal = { environment_key: "env", feature_name: "button" };
+    const full = {
+      ...minimal,
       name: "Button",
       variants: [{ key: "a", weight: 0.5 }],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: null,
     };
-    for (const body of [least, most]) expect(complaints(experiment, body)).toEqual([]);
-    for (const body of [{}, { ...least, id: "x" }, { ...most, started_at: "yesterday" }, { ...most, variants: ["a"] }])
-      expect(complaints(experiment, body)).not.toEqual([]);
+    for (const body of [minimal, full]) expect(violationsOf(experiment, body)).toEqual([]);
+    for (const body of [
+      {},
+      { ...minimal, id: "x" },
+      { ...full, started_at: "yesterday" },
+      { ...full, variants: ["a"] },
+    ])
+      expect(violationsOf(experiment, body)).not.toEqual([]);
 
-    const refreshHint = schemaFor("POST /webhooks/refresh");
-    for (const body of [{ experiment_id: "a" }, { environment_key: "e" }, least])
-      expect(complaints(refreshHint, body)).toEqual([]);
+    const webhook = schemaFor("POST /webhooks/refresh");
+    for (const body of [{ experiment_id: "a" }, { environment_key: "e" }, minimal])
+      expect(violationsOf(webhook, body)).toEqual([]);
     for (const body of [{}, { feature_name: "f" }, { experiment_id: "a", environment_key: "e" }])
-      expect(complaints(refreshHint, body)).not.toEqual([]);
+      expect(violationsOf(webhook, body)).not.toEqual([]);
   });
 });
 
-describe("what the Worker answers is documented", () => {
+describe("a response of the Worker", () => {
   const times = { started_at: fromNow(-3 * HOUR), ended_at: fromNow(-2000) };
   const button = { environment_key: "env", feature_name: "button", variants: [{ key: "control", weight: 1 }] };
   const reader = { Authorization: `Bearer ${READER}` };
@@ -209,201 +214,259 @@ describe("what the Worker answers is documented", () => {
       await worker.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: id });
     await until(
       () => Promise.all(["button", "daily"].map(worker.exposures)),
-      (answers) => answers.every(({ exposures, refresh_requested_at }) => exposures && !refresh_requested_at),
+      (responses) => responses.every(({ exposures, refresh_requested_at }) => exposures && !refresh_requested_at),
     );
   });
 
-  type Call = {
-    what: string;
+  type Case = {
+    label: string;
     status: number;
     method: string;
     path: string;
-    at: string;
+    url: string;
     body?: unknown;
     headers?: Record<string, string>;
   };
-  const one = "/v1/experiments/{id}";
-  const exposures = `${one}/exposures`;
-  const calls: Call[] = [
-    { what: "health", status: 200, method: "GET", path: "/healthz", at: "/healthz" },
-    { what: "the document", status: 200, method: "GET", path: "/openapi.json", at: "/openapi.json" },
+  const byId = "/v1/experiments/{id}";
+  const exposures = `${byId}/exposures`;
+  const cases: Case[] = [
+    { label: "health", status: 200, method: "GET", path: "/healthz", url: "/healthz" },
+    { label: "the document", status: 200, method: "GET", path: "/openapi.json", url: "/openapi.json" },
     {
-      what: "a new one",
+      label: "a new experiment",
       status: 201,
       method: "PUT",
-      path: one,
-      at: "/v1/experiments/new",
+      path: byId,
+      url: "/v1/experiments/new",
       body: { ...button, ...times },
     },
     {
-      what: "a replaced one",
+      label: "a replaced experiment",
       status: 200,
       method: "PUT",
-      path: one,
-      at: "/v1/experiments/edited",
+      path: byId,
+      url: "/v1/experiments/edited",
       body: { environment_key: "env", feature_name: "edited", name: "Edited", variants: [{ key: "a", weight: 0.5 }] },
     },
-    { what: "a bad one", status: 400, method: "PUT", path: one, at: "/v1/experiments/bad", body: { colour: "red" } },
-    { what: "broken JSON", status: 400, method: "PUT", path: one, at: "/v1/experiments/bad", body: "{" },
-    { what: "no right", status: 403, method: "PUT", path: one, at: "/v1/experiments/bad", body: {}, headers: reader },
     {
-      what: "no token",
-      status: 401,
+      label: "an invalid body",
+      status: 400,
       method: "PUT",
-      path: one,
-      at: "/v1/experiments/bad",
-      body: {},
-      headers: { Authorization: "" },
+      path: byId,
+      url: "/v1/experiments/bad",
+      body: { colour: "red" },
     },
-    { what: "a taken feature", status: 409, method: "PUT", path: one, at: "/v1/experiments/second", body: button },
-    { what: "too long", status: 413, method: "PUT", path: one, at: "/v1/experiments/long", body: "x".repeat(65_537) },
+    { label: "malformed JSON", status: 400, method: "PUT", path: byId, url: "/v1/experiments/bad", body: "{" },
     {
-      what: "no JSON",
-      status: 415,
-      method: "PUT",
-      path: one,
-      at: "/v1/experiments/text",
-      body: "{}",
-      headers: { "Content-Type": "text/plain" },
-    },
-    { what: "one", status: 200, method: "GET", path: one, at: "/v1/experiments/button" },
-    { what: "a draft", status: 200, method: "GET", path: one, at: "/v1/experiments/draft" },
-    { what: "none", status: 404, method: "GET", path: one, at: "/v1/experiments/nothing-here" },
-    { what: "all", status: 200, method: "GET", path: "/v1/experiments", at: "/v1/experiments" },
-    { what: "a page", status: 200, method: "GET", path: "/v1/experiments", at: "/v1/experiments?limit=1" },
-    { what: "no page", status: 400, method: "GET", path: "/v1/experiments", at: "/v1/experiments?limit=0" },
-    { what: "hours", status: 200, method: "GET", path: exposures, at: "/v1/experiments/button/exposures" },
-    { what: "days", status: 200, method: "GET", path: exposures, at: "/v1/experiments/daily/exposures" },
-    { what: "not computed", status: 200, method: "GET", path: exposures, at: "/v1/experiments/draft/exposures" },
-    { what: "none", status: 404, method: "GET", path: exposures, at: "/v1/experiments/nothing-here/exposures" },
-    {
-      what: "unchanged",
-      status: 304,
-      method: "GET",
-      path: exposures,
-      at: "/v1/experiments/button/exposures",
-      headers: { "If-None-Match": "*" },
-    },
-    {
-      what: "a call",
-      status: 202,
-      method: "POST",
-      path: `${exposures}/refresh`,
-      at: "/v1/experiments/daily/exposures/refresh",
-    },
-    {
-      what: "the next call",
-      status: 429,
-      method: "POST",
-      path: `${exposures}/refresh`,
-      at: "/v1/experiments/daily/exposures/refresh",
-    },
-    {
-      what: "a draft's",
-      status: 409,
-      method: "POST",
-      path: `${exposures}/refresh`,
-      at: "/v1/experiments/draft/exposures/refresh",
-    },
-    {
-      what: "nobody's",
-      status: 404,
-      method: "POST",
-      path: `${exposures}/refresh`,
-      at: "/v1/experiments/no/exposures/refresh",
-    },
-    { what: "the check", status: 200, method: "GET", path: "/v1/warehouse/check", at: "/v1/warehouse/check" },
-    {
-      what: "no right",
+      label: "a read-only token",
       status: 403,
-      method: "GET",
-      path: "/v1/warehouse/check",
-      at: "/v1/warehouse/check",
+      method: "PUT",
+      path: byId,
+      url: "/v1/experiments/bad",
+      body: {},
       headers: reader,
     },
     {
-      what: "forged",
+      label: "no token",
+      status: 401,
+      method: "PUT",
+      path: byId,
+      url: "/v1/experiments/bad",
+      body: {},
+      headers: { Authorization: "" },
+    },
+    { label: "a taken feature", status: 409, method: "PUT", path: byId, url: "/v1/experiments/second", body: button },
+    {
+      label: "too large",
+      status: 413,
+      method: "PUT",
+      path: byId,
+      url: "/v1/experiments/long",
+      body: "x".repeat(65_537),
+    },
+    {
+      label: "not JSON",
+      status: 415,
+      method: "PUT",
+      path: byId,
+      url: "/v1/experiments/text",
+      body: "{}",
+      headers: { "Content-Type": "text/plain" },
+    },
+    { label: "an experiment", status: 200, method: "GET", path: byId, url: "/v1/experiments/button" },
+    { label: "a draft", status: 200, method: "GET", path: byId, url: "/v1/experiments/draft" },
+    { label: "an unknown id", status: 404, method: "GET", path: byId, url: "/v1/experiments/nothing-here" },
+    { label: "all", status: 200, method: "GET", path: "/v1/experiments", url: "/v1/experiments" },
+    { label: "one page", status: 200, method: "GET", path: "/v1/experiments", url: "/v1/experiments?limit=1" },
+    { label: "an invalid limit", status: 400, method: "GET", path: "/v1/experiments", url: "/v1/experiments?limit=0" },
+    { label: "hours", status: 200, method: "GET", path: exposures, url: "/v1/experiments/button/exposures" },
+    { label: "days", status: 200, method: "GET", path: exposures, url: "/v1/experiments/daily/exposures" },
+    { label: "not computed", status: 200, method: "GET", path: exposures, url: "/v1/experiments/draft/exposures" },
+    {
+      label: "an unknown id",
+      status: 404,
+      method: "GET",
+      path: exposures,
+      url: "/v1/experiments/nothing-here/exposures",
+    },
+    {
+      label: "unchanged",
+      status: 304,
+      method: "GET",
+      path: exposures,
+      url: "/v1/experiments/button/exposures",
+      headers: { "If-None-Match": "*" },
+    },
+    {
+      label: "a manual request",
+      status: 202,
+      method: "POST",
+      path: `${exposures}/refresh`,
+      url: "/v1/experiments/daily/exposures/refresh",
+    },
+    {
+      label: "the next manual request",
+      status: 429,
+      method: "POST",
+      path: `${exposures}/refresh`,
+      url: "/v1/experiments/daily/exposures/refresh",
+    },
+    {
+      label: "a draft",
+      status: 409,
+      method: "POST",
+      path: `${exposures}/refresh`,
+      url: "/v1/experiments/draft/exposures/refresh",
+    },
+    {
+      label: "an unknown id",
+      status: 404,
+      method: "POST",
+      path: `${exposures}/refresh`,
+      url: "/v1/experiments/no/exposures/refresh",
+    },
+    {
+      label: "the warehouse check",
+      status: 200,
+      method: "GET",
+      path: "/v1/warehouse/check",
+      url: "/v1/warehouse/check",
+    },
+    {
+      label: "a read-only token",
+      status: 403,
+      method: "GET",
+      path: "/v1/warehouse/check",
+      url: "/v1/warehouse/check",
+      headers: reader,
+    },
+    {
+      label: "a forged signature",
       status: 401,
       method: "POST",
       path: "/webhooks/refresh",
-      at: "/webhooks/refresh",
+      url: "/webhooks/refresh",
       body: {},
       headers: signed,
     },
     {
-      what: "unsigned",
+      label: "no signature",
       status: 401,
       method: "POST",
       path: "/webhooks/flagsmith/{environment_key}",
-      at: "/webhooks/flagsmith/env",
+      url: "/webhooks/flagsmith/env",
       body: {},
     },
     {
-      what: "a key",
+      label: "a new key",
       status: 201,
       method: "POST",
       path: "/v1/api-keys",
-      at: "/v1/api-keys",
+      url: "/v1/api-keys",
       body: { name: "CI", role: "write", environment_key: "env", expires_at: fromNow(HOUR) },
     },
     {
-      what: "nothing",
+      label: "an empty import",
       status: 200,
       method: "POST",
       path: "/v1/import",
-      at: "/v1/import",
+      url: "/v1/import",
       body: "",
       headers: { "Content-Type": "application/jsonl" },
     },
-    { what: "no JSON Lines", status: 415, method: "POST", path: "/v1/import", at: "/v1/import", body: "" },
+    { label: "not JSON Lines", status: 415, method: "POST", path: "/v1/import", url: "/v1/import", body: "" },
     {
-      what: "a broken line",
+      label: "a malformed line",
       status: 400,
       method: "POST",
       path: "/v1/import",
-      at: "/v1/import",
+      url: "/v1/import",
       body: "{",
       headers: { "Content-Type": "application/jsonl" },
     },
-    { what: "no key", status: 400, method: "POST", path: "/v1/api-keys", at: "/v1/api-keys", body: { role: "admin" } },
-    { what: "all", status: 200, method: "GET", path: "/v1/api-keys", at: "/v1/api-keys" },
-    { what: "no right", status: 403, method: "GET", path: "/v1/api-keys", at: "/v1/api-keys", headers: reader },
-    { what: "none", status: 404, method: "DELETE", path: "/v1/api-keys/{id}", at: "/v1/api-keys/nothing-here" },
-    { what: "gone", status: 204, method: "DELETE", path: one, at: "/v1/experiments/doomed" },
-    { what: "none", status: 404, method: "DELETE", path: one, at: "/v1/experiments/nothing-here" },
+    {
+      label: "an invalid key",
+      status: 400,
+      method: "POST",
+      path: "/v1/api-keys",
+      url: "/v1/api-keys",
+      body: { role: "admin" },
+    },
+    { label: "all", status: 200, method: "GET", path: "/v1/api-keys", url: "/v1/api-keys" },
+    {
+      label: "a read-only token",
+      status: 403,
+      method: "GET",
+      path: "/v1/api-keys",
+      url: "/v1/api-keys",
+      headers: reader,
+    },
+    {
+      label: "an unknown id",
+      status: 404,
+      method: "DELETE",
+      path: "/v1/api-keys/{id}",
+      url: "/v1/api-keys/nothing-here",
+    },
+    { label: "a deleted experiment", status: 204, method: "DELETE", path: byId, url: "/v1/experiments/doomed" },
+    { label: "an unknown id", status: 404, method: "DELETE", path: byId, url: "/v1/experiments/nothing-here" },
   ];
 
-  it.each(calls)("$status to $method $path ($what)", async ({ status, method, path, at, body, headers }) => {
-    const answer = await worker.call(method, at, body, headers);
-    expect(answer.status).toBe(status);
-    const response = operationOf(`${method} ${path}`).responses[status];
-    expect(response, "is in responses").toBeDefined();
-    const [type, media] = Object.entries(response?.content ?? {})[0] ?? [];
-    if (media === undefined) return expect(answer.text).toBe("");
-    expect(answer.headers.get("Content-Type")?.split(";")[0]).toBe(type);
-    expect(complaints(media.schema, answer.json)).toEqual([]);
-    const closed = strict(media.schema);
-    if (isObject(closed)) expect(complaints(closed, answer.json), "has nothing undocumented").toEqual([]);
-  });
+  it.each(cases)(
+    "is documented: $status to $method $path ($label)",
+    async ({ status, method, path, url, body, headers }) => {
+      const response = await worker.call(method, url, body, headers);
+      expect(response.status).toBe(status);
+      const documented = operationOf(`${method} ${path}`).responses[status];
+      expect(documented, "is not in responses").toBeDefined();
+      const [type, media] = Object.entries(documented?.content ?? {})[0] ?? [];
+      if (media === undefined) return expect(response.text).toBe("");
+      expect(response.headers.get("Content-Type")?.split(";")[0]).toBe(type);
+      expect(violationsOf(media.schema, response.json)).toEqual([]);
+      const strictSchema = strict(media.schema);
+      if (isObject(strictSchema))
+        expect(violationsOf(strictSchema, response.json), "has undocumented properties").toEqual([]);
+    },
+  );
 
-  it("200 to GET /v1/export, line by line", async () => {
+  it("is documented: each line of a 200 to GET /v1/export", async () => {
     const { text } = await worker.call("GET", "/v1/export");
     const media = operationOf("GET /v1/export").responses["200"]?.content?.["application/jsonl"];
     const lines = text.trim().split("\n");
     expect(lines.length).toBeGreaterThan(3);
-    for (const line of lines) expect(complaints(media?.schema ?? { not: {} }, JSON.parse(line))).toEqual([]);
+    for (const line of lines) expect(violationsOf(media?.schema ?? { not: {} }, JSON.parse(line))).toEqual([]);
   });
 
-  it("202 to POST /webhooks/refresh", async () => {
+  it("is documented: 202 to POST /webhooks/refresh", async () => {
     const body = JSON.stringify({ environment_key: "env" });
-    const answer = await worker.call("POST", "/webhooks/refresh", body, {
+    const response = await worker.call("POST", "/webhooks/refresh", body, {
       ...signed,
       "webhook-timestamp": String(Math.floor(Date.now() / 1000)),
       "webhook-signature": new Webhook(WEBHOOK_SECRET).sign("1", new Date(), body),
     });
-    expect(answer.status).toBe(202);
-    expect([answer.json.accepted.length > 0, answer.json.skipped.length > 0]).toEqual([true, true]);
+    expect(response.status).toBe(202);
+    expect([response.json.accepted.length > 0, response.json.skipped.length > 0]).toEqual([true, true]);
     const media = operationOf("POST /webhooks/refresh").responses["202"]?.content?.["application/json"];
-    expect(complaints(media?.schema ?? { not: {} }, answer.json)).toEqual([]);
+    expect(violationsOf(media?.schema ?? { not: {} }, response.json)).toEqual([]);
   });
 });

@@ -17,7 +17,7 @@ afterAll(() => worker.stop());
 async function put(id: string, environment_key: string, more: object = {}) {
   const now = Date.now();
   await worker.call("PUT", `/v1/experiments/${id}`, { environment_key, feature_name: id, ...more });
-  // So that whatever comes next is newer.
+  // The next change must have a later time.
   await until(Date.now, (time) => time > now + 1);
 }
 
@@ -25,7 +25,7 @@ const idsIn = (page: string) => [...page.matchAll(/href="\/experiments\/([^"]+)"
 const list = (query = "") => reader.get(`/${query}`);
 const idsOf = async (query: string) => idsIn((await list(query)).text);
 
-it("before there is any experiment, the list says how to add the first one", async () => {
+it("the list, while it is empty, says how to add the first experiment", async () => {
   expect((await list()).text).toContain("curl -X PUT");
 });
 
@@ -40,14 +40,14 @@ describe("every page", () => {
     "/experiments/nothing-here",
     "/experiments/%00",
   ];
-  it.each(paths)("%s lets nothing in that is not ours, and is kept nowhere", async (path) => {
+  it.each(paths)("%s loads only our own resources, and is not cached", async (path) => {
     const { headers, text } = await reader.get(path);
-    const rules = (headers.get("Content-Security-Policy") ?? "").split("; ");
-    expect(rules).toContain("default-src 'none'");
-    expect(rules).toContain("base-uri 'none'");
-    expect(rules).toContain("form-action 'self'");
-    expect(rules).toContain("frame-ancestors 'none'");
-    expect(rules.join()).not.toMatch(/unsafe|\*|https?:|data:/);
+    const directives = (headers.get("Content-Security-Policy") ?? "").split("; ");
+    expect(directives).toContain("default-src 'none'");
+    expect(directives).toContain("base-uri 'none'");
+    expect(directives).toContain("form-action 'self'");
+    expect(directives).toContain("frame-ancestors 'none'");
+    expect(directives.join()).not.toMatch(/unsafe|\*|https?:|data:/);
     expect(headers.get("X-Content-Type-Options")).toBe("nosniff");
     expect(headers.get("Referrer-Policy")).toMatch(/^(same-origin|no-referrer)$/);
     expect(headers.get("Cache-Control")).toBe("private, no-store");
@@ -62,7 +62,7 @@ describe("every page", () => {
     expect(head.headers.get("Content-Type")).toBe(got.headers.get("Content-Type"));
   });
 
-  it("brings assets that are kept for good", async () => {
+  it("links to assets that are cached forever", async () => {
     const { text } = await browse(worker).get("/login");
     const assets = [...text.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(([, path = ""]) => path);
     expect(assets).toHaveLength(3);
@@ -80,13 +80,13 @@ describe("every page", () => {
     "/experiments/%00",
     "/experiments/%E0%A4%A",
     `/experiments/${"a".repeat(2000)}`,
-  ])("is a page with 404 where there is no experiment: %s", async (path) => {
+  ])("is a 404 page for an unknown experiment: %s", async (path) => {
     const { status, text } = await reader.get(path);
     expect(status).toBe(404);
     expect(text).toContain("Not found");
   });
 
-  it("keeps hostile names from being markup", async () => {
+  it("escapes markup in names", async () => {
     const name = "</title><script>alert(1)</script>\"' onload=x \u202eltr";
     const variants = [{ key: "<img src=x>", weight: 1 }];
     await put("hostile", '"><b>', {
@@ -108,7 +108,7 @@ describe("every page", () => {
 });
 
 describe("the list", () => {
-  it("has those of the newest activity first", async () => {
+  it("shows the most recently edited or refreshed experiments first", async () => {
     for (const id of ["first", "second", "third"]) await put(id, "order");
     expect(await idsOf("?environment=order")).toEqual(["third", "second", "first"]);
     await put("first", "order", { name: "Edited" });
@@ -119,7 +119,7 @@ describe("the list", () => {
       () => worker.exposures("running"),
       ({ exposures }) => exposures !== null,
     );
-    // Numbers are activity too, of the time that they are of.
+    // A refresh counts as activity at its as_of.
     await until(
       async () => {
         await worker.sweep();
@@ -129,7 +129,7 @@ describe("the list", () => {
     );
   });
 
-  it("finds part of an id, a name or a feature in any case, and takes no character for another", async () => {
+  it("finds part of an id, a name or a feature in any case, without wildcards", async () => {
     await put("Search-Id", "search", { name: "100% of_all", feature_name: "Buy_Button" });
     await put("other", "search", { name: "100 percent", feature_name: "buyXbutton" });
     const found = (search: string) => idsOf(`?environment=search&search=${encodeURIComponent(search)}`);
@@ -140,7 +140,7 @@ describe("the list", () => {
     for (const search of ["*", "nothing", "\\", "' OR 1=1 --", "\0"]) expect(await found(search), search).toEqual([]);
   });
 
-  it("is filtered by environment and status, and says if nothing is left", async () => {
+  it("filters by environment and status, and offers to show all if nothing matches", async () => {
     const [past, later] = [-DAY, DAY].map((from) => new Date(Date.now() + from).toISOString());
     await put("draft", "filter");
     await put("planned", "filter", { started_at: later });
@@ -154,7 +154,7 @@ describe("the list", () => {
     expect((await list()).text).toContain('<option value="filter">');
   });
 
-  it("comes in pages, which hold each experiment once and keep the filter", async () => {
+  it("has pages that show each experiment once and keep the filter", async () => {
     const ids = Array.from({ length: PAGE_SIZE + 1 }, (_, index) => `paged-${index}`);
     for (const id of ids) await put(id, "paged");
     const first = await list("?environment=paged");
@@ -169,7 +169,7 @@ describe("the list", () => {
     expect((await list("?environment=search")).text).not.toContain('rel="next"');
   });
 
-  it("shows N/A for numbers that are too many for a line, which the page itself shows", async () => {
+  it("shows N/A for a summary that is too long for a row, and the experiment's page shows it", async () => {
     const variants = Array.from({ length: 300 }, (_, index) => ({ key: `variant-${index}`, weight: 1 }));
     await put("huge", "huge", { variants, started_at: new Date(Date.now() - 60 * DAY).toISOString() });
     await until(
@@ -199,15 +199,17 @@ describe("the list", () => {
     expect(status).toBe(200);
     expect(text).toContain("<h1>Experiments</h1>");
   });
+});
 
+describe("an experiment's page", () => {
   it.each(["series=all", "series=", "series=__proto__", "series=new&series=x", "until=x&signature=y"])(
-    "and an experiment's page answers ?%s without one",
+    "answers ?%s without an error",
     async (query) => {
       expect((await reader.get(`/experiments/page?${query}`)).status).toBe(200);
     },
   );
 });
 
-it("nothing of all this was a bug in the log", () => {
+it("no request of these tests is logged as failed", () => {
   expect(worker.logs().map(({ event }) => event)).not.toContain("request.failed");
 });

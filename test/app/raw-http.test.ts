@@ -3,7 +3,7 @@ import { type RawAnswer, sendRaw, startBare } from "../support/raw-http.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, until } from "../support/worker.ts";
 
-// What no HTTP client would send, byte by byte over a socket.
+// Requests that no HTTP client sends, written to a socket byte by byte.
 
 let worker: Awaited<ReturnType<typeof startBare>>;
 beforeAll(async () => {
@@ -12,80 +12,82 @@ beforeAll(async () => {
 afterAll(() => worker.stop());
 
 const PUT = "PUT /v1/experiments/raw HTTP/1.1";
-const HINT = "POST /webhooks/refresh HTTP/1.1";
+const WEBHOOK = "POST /webhooks/refresh HTTP/1.1";
 const BODY = '{"environment_key":"raw","feature_name":"raw"}';
 const CHUNKED = "Transfer-Encoding: chunked";
 
-function head(first: string, ...headers: string[]): string {
+function head(requestLine: string, ...headers: string[]): string {
   const authorization = `Authorization: Bearer ${ADMIN}`;
-  return [first, "Host: localhost", authorization, "Content-Type: application/json", ...headers, "", ""].join("\r\n");
+  return [requestLine, "Host: localhost", authorization, "Content-Type: application/json", ...headers, "", ""].join(
+    "\r\n",
+  );
 }
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 const get = (path: string) => sendRaw(worker.url, [head(`GET ${path} HTTP/1.1`)]);
 
-/** The server goes on, has nothing new stored, and has logged no bug. */
+/** Expects that the server still works, has stored nothing and has logged nothing. */
 async function expectUnharmed() {
   expect((await get("/healthz")).status).toBe(200);
   expect(JSON.parse((await get("/v1/experiments")).body)).toEqual({ experiments: [], next_cursor: null });
   expect(worker.lines()).toEqual([]);
 }
 
-/** Refused by the runtime, which may just hang up, or by the app, which answers a problem. */
-function expectRefused({ status, headers, body }: RawAnswer) {
+/** Expects a rejection: by the runtime, which may close the connection, or by the app, with a problem. */
+function expectRejected({ status, headers, body }: RawAnswer) {
   if (status === null) return;
   expect(status).toBeGreaterThanOrEqual(400);
   expect(status).toBeLessThan(500);
   if (/^content-type: application\/problem\+json/im.test(headers)) expect(JSON.parse(body)).toMatchObject({ status });
 }
 
-function expectProblem(answer: RawAnswer, status: number, kind: string) {
-  expect(answer.status).toBe(status);
-  expect(answer.headers).toMatch(/^content-type: application\/problem\+json/im);
-  expect(JSON.parse(answer.body)).toMatchObject({ status, type: `urn:edge-exposures:problem:${kind}` });
+function expectProblem(response: RawAnswer, status: number, kind: string) {
+  expect(response.status).toBe(status);
+  expect(response.headers).toMatch(/^content-type: application\/problem\+json/im);
+  expect(JSON.parse(response.body)).toMatchObject({ status, type: `urn:edge-exposures:problem:${kind}` });
 }
 
 describe("a Content-Length", () => {
   it.each(["-1", "two", "1e2", "0x2", "+46", "46, 47", "99999999999999999999", "", "4 6"])(
-    "of '%s' is refused",
+    "of '%s' is rejected",
     async (length) => {
-      expectRefused(await sendRaw(worker.url, [head(PUT, `Content-Length: ${length}`), BODY], "finish"));
+      expectRejected(await sendRaw(worker.url, [head(PUT, `Content-Length: ${length}`), BODY], "finish"));
       await expectUnharmed();
     },
   );
 
-  it("that contradicts another is refused", async () => {
+  it("that contradicts another is rejected", async () => {
     const lengths = [`Content-Length: ${BODY.length}`, `Content-Length: ${BODY.length + 1}`];
-    expectRefused(await sendRaw(worker.url, [head(PUT, ...lengths), BODY], "finish"));
+    expectRejected(await sendRaw(worker.url, [head(PUT, ...lengths), BODY], "finish"));
     await expectUnharmed();
   });
 
-  it("beside chunks is refused, or the chunks count: nothing is smuggled in as a second request", async () => {
+  it("beside Transfer-Encoding does not smuggle in a second request", async () => {
     const smuggled = head(PUT, `Content-Length: ${BODY.length}`) + BODY;
     const parts = [head(PUT, "Content-Length: 3", CHUNKED), chunk("[]"), "0\r\n\r\n", smuggled];
-    expectRefused(await sendRaw(worker.url, parts, "finish"));
+    expectRejected(await sendRaw(worker.url, parts, "finish"));
     await expectUnharmed();
   });
 
-  it("that is too short cuts the body, which does not parse then", async () => {
+  it("that is too short truncates the body, which then does not parse", async () => {
     expectProblem(await sendRaw(worker.url, [head(PUT, "Content-Length: 20"), BODY]), 400, "malformed-json");
     await expectUnharmed();
   });
 
-  it("that is too long makes an incomplete body, which is the caller's mistake and none of ours", async () => {
-    const answer = await sendRaw(worker.url, [head(PUT, "Content-Length: 500"), BODY], "finish");
-    if (answer.status !== null) expectProblem(answer, 400, "incomplete-body");
+  it("that is too long leaves the body incomplete, which is a client error", async () => {
+    const response = await sendRaw(worker.url, [head(PUT, "Content-Length: 500"), BODY], "finish");
+    if (response.status !== null) expectProblem(response, 400, "incomplete-body");
     await expectUnharmed();
   });
 
-  it("beyond the limit is refused before any of the body comes", async () => {
-    for (const [call, length] of [
+  it("above the limit is rejected before the body arrives", async () => {
+    for (const [requestLine, length] of [
       [PUT, 65_537],
-      [HINT, 1_048_577],
+      [WEBHOOK, 1_048_577],
       [PUT, 1_000_000_000_000_000],
     ] as const) {
-      const answer = await sendRaw(worker.url, [head(call, `Content-Length: ${length}`)]);
-      expectProblem(answer, 413, "body-too-large");
+      const response = await sendRaw(worker.url, [head(requestLine, `Content-Length: ${length}`)]);
+      expectProblem(response, 413, "body-too-large");
     }
     await expectUnharmed();
   });
@@ -93,68 +95,71 @@ describe("a Content-Length", () => {
 
 describe("a body in chunks", () => {
   it.each([
-    ["a size that is no number", ["zz\r\n{}\r\n0\r\n\r\n"]],
+    ["a size that is not a number", ["zz\r\n{}\r\n0\r\n\r\n"]],
     ["a negative size", ["-2\r\n{}\r\n0\r\n\r\n"]],
     ["a size of 2^68", ["fffffffffffffffff\r\n{}\r\n0\r\n\r\n"]],
     ["a size that is too small", ["1\r\n{}\r\n0\r\n\r\n"]],
-    ["a later size that is no number", [chunk("{}"), "zz\r\n\r\n"]],
+    ["a later size that is not a number", [chunk("{}"), "zz\r\n\r\n"]],
     ["no size at all", ["\r\n\r\n"]],
-    ["an end that never comes", [chunk("{}")]],
-  ])("with %s is refused", async (_, parts) => {
-    expectRefused(await sendRaw(worker.url, [head(PUT, CHUNKED), ...parts], "finish"));
+    ["no last chunk", [chunk("{}")]],
+  ])("with %s is rejected", async (_, parts) => {
+    expectRejected(await sendRaw(worker.url, [head(PUT, CHUNKED), ...parts], "finish"));
     await expectUnharmed();
   });
 
-  it.each(["gzip", "chunked, gzip", "identity", "chunkedd"])("in the coding %s is refused", async (coding) => {
-    expectRefused(await sendRaw(worker.url, [head(PUT, `Transfer-Encoding: ${coding}`), chunk(BODY)], "finish"));
-    await expectUnharmed();
-  });
+  it.each(["gzip", "chunked, gzip", "identity", "chunkedd"])(
+    "with the transfer coding %s is rejected",
+    async (coding) => {
+      expectRejected(await sendRaw(worker.url, [head(PUT, `Transfer-Encoding: ${coding}`), chunk(BODY)], "finish"));
+      await expectUnharmed();
+    },
+  );
 
   it.each([
     ["PUT", PUT, 64 * 1024],
-    ["a webhook", HINT, 1024 * 1024],
-  ])("of %s is refused with 413 once it is too long, though its end has not come", async (_, call, limit) => {
+    ["a webhook", WEBHOOK, 1024 * 1024],
+  ])("of %s is rejected with 413 once it is too large, before it ends", async (_, requestLine, limit) => {
     const chunks = Array.from({ length: limit / 4096 + 1 }, () => chunk("x".repeat(4096)));
-    expectProblem(await sendRaw(worker.url, [head(call, CHUNKED), ...chunks]), 413, "body-too-large");
+    expectProblem(await sendRaw(worker.url, [head(requestLine, CHUNKED), ...chunks]), 413, "body-too-large");
     await expectUnharmed();
   });
 
   it.each([
     ["PUT", PUT],
-    ["a webhook", HINT],
-    ["a call that needs no body", "POST /v1/experiments/raw/exposures/refresh HTTP/1.1"],
-    ["a call that nobody serves", "POST /nothing-here HTTP/1.1"],
-  ])("without end does no harm: %s", async (_, call) => {
-    expectRefused(await sendRaw(worker.url, [head(call, CHUNKED), chunk("x".repeat(16_384))], "forever"));
+    ["a webhook", WEBHOOK],
+    ["a route that needs no body", "POST /v1/experiments/raw/exposures/refresh HTTP/1.1"],
+    ["an unknown route", "POST /nothing-here HTTP/1.1"],
+  ])("without an end does no harm: %s", async (_, requestLine) => {
+    expectRejected(await sendRaw(worker.url, [head(requestLine, CHUNKED), chunk("x".repeat(16_384))], "forever"));
     await expectUnharmed();
   });
 });
 
-describe("a caller who vanishes", () => {
+describe("a client that disconnects", () => {
   it.each([
     ["after the head", [head(PUT, "Content-Length: 500")]],
-    ["inside the body", [head(PUT, "Content-Length: 500"), BODY]],
+    ["during the body", [head(PUT, "Content-Length: 500"), BODY]],
     ["between two chunks", [head(PUT, CHUNKED), chunk("{")]],
-    ["inside a webhook", [head(HINT, "Content-Length: 500"), BODY]],
-    ["inside the head", [`${PUT}\r\nHost: loc`]],
-    ["before the answer", [head("GET /v1/experiments HTTP/1.1")]],
-  ])("%s is no bug of ours", async (_, parts) => {
-    for (let time = 0; time < 5; time += 1) await sendRaw(worker.url, parts, "vanish");
+    ["during a webhook", [head(WEBHOOK, "Content-Length: 500"), BODY]],
+    ["during the head", [`${PUT}\r\nHost: loc`]],
+    ["before the response", [head("GET /v1/experiments HTTP/1.1")]],
+  ])("%s does no harm", async (_, parts) => {
+    for (let attempt = 0; attempt < 5; attempt += 1) await sendRaw(worker.url, parts, "vanish");
     await expectUnharmed();
   });
 });
 
 describe("a request", () => {
-  it("with a body where none belongs is answered as without", async () => {
-    for (const body of [
+  it("with an unexpected body gets the same response as without", async () => {
+    for (const parts of [
       [head("GET /v1/experiments HTTP/1.1", "Content-Length: 2"), "{}"],
       [head("GET /v1/experiments HTTP/1.1", CHUNKED), chunk("{}"), "0\r\n\r\n"],
     ])
-      expect((await sendRaw(worker.url, body)).status).toBe(200);
+      expect((await sendRaw(worker.url, parts)).status).toBe(200);
     await expectUnharmed();
   });
 
-  it.each(["100-continue", "100-CONTINUE", "tea"])("that expects %s gets its answer", async (expected) => {
+  it.each(["100-continue", "100-CONTINUE", "tea"])("with Expect: %s gets its response", async (expected) => {
     const parts = [head(PUT, "Content-Length: 2", `Expect: ${expected}`), "{}"];
     expectProblem(await sendRaw(worker.url, parts), 400, "invalid-input");
     await expectUnharmed();
@@ -172,14 +177,14 @@ describe("a request", () => {
     "GET //v1/experiments HTTP/1.1",
     "GET /v1/experiments/a%2F..%2Fb HTTP/1.1",
     "GET /v1/%65xperiments/\u0001 HTTP/1.1",
-  ])("that begins with %j is refused", async (first) => {
-    expectRefused(await sendRaw(worker.url, [head(first)], "finish"));
+  ])("that begins with %j is rejected", async (requestLine) => {
+    expectRejected(await sendRaw(worker.url, [head(requestLine)], "finish"));
     await expectUnharmed();
   });
 
-  it.each(["get", "Get", "FOO", "G E T"])("with the method %s is refused, not taken for GET", async (method) => {
+  it.each(["get", "Get", "FOO", "G E T"])("with the method %s is rejected, not treated as GET", async (method) => {
     const { status } = await sendRaw(worker.url, [head(`${method} /v1/experiments HTTP/1.1`)], "finish");
-    // workerd knows the methods of HTTP, and answers others itself; the app would answer 405.
+    // workerd rejects unknown methods itself. The app would return 405.
     expect([400, 405, 501, null]).toContain(status);
     await expectUnharmed();
   });
@@ -187,22 +192,22 @@ describe("a request", () => {
   it.each([
     ["a name with a space", "Bad Name: x"],
     ["no colon", "nothing"],
-    ["a line that is folded", "X: a\r\n b"],
+    ["a folded line", "X: a\r\n b"],
     ["a NUL", "X: a\0b"],
-    ["bytes that are no UTF-8", "X: \u00ff\u00fe"],
+    ["invalid UTF-8", "X: \u00ff\u00fe"],
     ["5,000 headers", Array.from({ length: 5000 }, (_, index) => `X-${index}: x`).join("\r\n")],
     ["200 KB in one header", `X: ${"a".repeat(200_000)}`],
-  ])("whose headers have %s is answered or refused, and does no harm", async (_, header) => {
-    const answer = await sendRaw(worker.url, [Buffer.from(head("GET /v1/experiments HTTP/1.1", header), "latin1")]);
-    if (answer.status !== 200) expectRefused(answer);
+  ])("whose headers have %s is served or rejected, and does no harm", async (_, header) => {
+    const response = await sendRaw(worker.url, [Buffer.from(head("GET /v1/experiments HTTP/1.1", header), "latin1")]);
+    if (response.status !== 200) expectRejected(response);
     await expectUnharmed();
   });
 
-  // Cloudflare's edge, and locally workerd, turn these away before the Worker.
+  // Cloudflare's edge, and workerd locally, reject these before the Worker.
   if (inject("runtime") === "workerd") return;
-  it("whose Host is none is answered all the same", async () => {
+  it("whose Host is invalid gets no 5xx response", async () => {
     for (const host of ["a b[:", "", ":::", "[", "a/b?c#d"]) {
-      const from = (call: string, ...more: string[]) => head(call, ...more).replace("localhost", host);
+      const from = (requestLine: string, ...more: string[]) => head(requestLine, ...more).replace("localhost", host);
       for (const parts of [
         [from("GET /healthz HTTP/1.1")],
         [from("GET /v1/experiments?limit=1 HTTP/1.1")],
@@ -217,7 +222,7 @@ describe("a request", () => {
   });
 });
 
-it("a body in chunks that is whole is taken, and makes one line of the log", async () => {
+it("a complete body in chunks is accepted, and logs one line", async () => {
   const parts = [head(PUT, CHUNKED), chunk(BODY.slice(0, 7)), chunk(BODY.slice(7)), "0\r\n\r\n"];
   expect((await sendRaw(worker.url, parts)).status).toBe(201);
   const lines = await until(

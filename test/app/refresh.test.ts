@@ -22,24 +22,24 @@ afterAll(async () => {
   proxy.stop();
 });
 
-/** An experiment of one's own, not created yet, and everything that may happen to it. */
+/** Returns a new experiment, not created yet, and the actions on it. */
 function newExperiment() {
   const id = `refresh-${++count}`;
-  const address = `/v1/experiments/${id}`;
+  const path = `/v1/experiments/${id}`;
   const definition = { environment_key: id, feature_name: id, started_at: STARTED };
   const exposures = () => worker.exposures(id);
   const logs = (event: string) => worker.logs().filter((line) => line["experiment_id"] === id && line.event === event);
   return {
     id,
     exposures,
-    put: (change: Record<string, unknown> = {}) => worker.call("PUT", address, { ...definition, ...change }),
-    delete: () => worker.call("DELETE", address),
-    call: () => worker.call("POST", `${address}/exposures/refresh`),
+    put: (change: Record<string, unknown> = {}) => worker.call("PUT", path, { ...definition, ...change }),
+    delete: () => worker.call("DELETE", path),
+    requestRefresh: () => worker.call("POST", `${path}/exposures/refresh`),
     expose: (identifier: string) => {
       const event = { environment_key: id, feature_name: id, identifier, value: "control" };
       return warehouse.insert([{ ...event, timestamp: Date.parse(STARTED) }]);
     },
-    hint() {
+    sendWebhook() {
       const body = JSON.stringify({ experiment_id: id });
       const [delivery, now] = [`delivery-${++count}`, new Date()];
       return worker.call("POST", "/webhooks/refresh", body, {
@@ -49,16 +49,17 @@ function newExperiment() {
         "webhook-signature": new Webhook(WEBHOOK_SECRET).sign(delivery, now, body),
       });
     },
-    /** Resolves with its answer once it has numbers and nothing is asked for. */
-    idle: () => until(exposures, (answer) => answer.exposures !== null && answer.refresh_requested_at === null),
-    exposed: (identities: number) =>
+    /** Waits until there are numbers and no refresh is requested. */
+    untilIdle: () =>
+      until(exposures, (response) => response.exposures !== null && response.refresh_requested_at === null),
+    untilExposed: (identities: number) =>
       until(
         exposures,
-        (answer) => answer.exposures?.total_identities === identities && answer.refresh_requested_at === null,
+        (response) => response.exposures?.total_identities === identities && response.refresh_requested_at === null,
       ),
-    failed: () => until(exposures, (answer) => answer.last_error_at !== null),
-    /** Its lines of the log. (`expect.poll` does not know its test where tests run side by side.) */
-    failure: () =>
+    untilFailed: () => until(exposures, (response) => response.last_error_at !== null),
+    /** Waits for log lines of failed refreshes. (`expect.poll` does not find its test among concurrent ones.) */
+    untilFailureLogged: () =>
       until(
         () => logs("refresh.failed"),
         ({ length }) => length > 0,
@@ -68,123 +69,125 @@ function newExperiment() {
   };
 }
 
-const held = (queries: number) =>
+const untilHeld = (queries: number) =>
   until(
     () => proxy.state.waiting,
     (waiting) => waiting >= queries,
   );
 
 describe("refreshes of one experiment", () => {
-  it("never run side by side: a burst of webhooks, sweeps and calls needs at most a handful of queries", async () => {
+  it("never overlap: a burst of webhooks, sweeps and manual requests takes at most five queries", async () => {
     const experiment = newExperiment();
     await experiment.put();
-    await experiment.idle();
+    await experiment.untilIdle();
     proxy.reset();
     proxy.closeGate();
     const sweeps = [worker.sweep(), worker.sweep(), worker.sweep()];
-    await held(1);
-    await experiment.expose("came meanwhile");
-    const asks = Array.from({ length: 30 }, (_, index) => (index % 2 === 0 ? experiment.hint() : experiment.call()));
-    const accepted = (await Promise.all(asks)).filter(({ status }) => status === 202);
+    await untilHeld(1);
+    await experiment.expose("during the refresh");
+    const requests = Array.from({ length: 30 }, (_, index) =>
+      index % 2 === 0 ? experiment.sendWebhook() : experiment.requestRefresh(),
+    );
+    const accepted = (await Promise.all(requests)).filter(({ status }) => status === 202);
     expect(accepted.length).toBeGreaterThanOrEqual(16);
     sweeps.push(worker.sweep(), worker.sweep());
     proxy.openGate();
     await Promise.all(sweeps);
-    await experiment.exposed(1);
+    await experiment.untilExposed(1);
     expect(proxy.state.mostAtOnce).toBe(1);
     expect(proxy.state.queries).toBeGreaterThanOrEqual(2);
     expect(proxy.state.queries).toBeLessThanOrEqual(5);
   });
 
-  it("run beside those of other experiments", async () => {
+  it("run in parallel with those of other experiments", async () => {
     const experiments = Array.from({ length: 5 }, newExperiment);
     for (const experiment of experiments) {
       await experiment.put();
-      await experiment.idle();
+      await experiment.untilIdle();
     }
     proxy.reset();
     proxy.closeGate();
     const sweep = worker.sweep();
-    await held(experiments.length);
+    await untilHeld(experiments.length);
     proxy.openGate();
     expect(await sweep).toBe(true);
-    for (const most of proxy.state.mostAtOnceByFeature.values()) expect(most).toBe(1);
+    for (const max of proxy.state.mostAtOnceByFeature.values()) expect(max).toBe(1);
     await Promise.all(experiments.map((experiment) => experiment.delete()));
   });
 
-  it("are not stored for a definition that was changed meanwhile", async () => {
+  it("are discarded when the definition changes meanwhile", async () => {
     const experiment = newExperiment();
     await experiment.expose("ann");
     proxy.closeGate();
     await experiment.put();
-    await held(1);
+    await untilHeld(1);
     await experiment.put({ feature_name: "another", variants: [{ key: "changed", weight: 1 }] });
     proxy.openGate();
-    const { exposures } = await experiment.idle();
+    const { exposures } = await experiment.untilIdle();
     expect(exposures).toMatchObject({ total_identities: 0, variants: { changed: 0 } });
   });
 
-  it("are not stored for an end that was moved meanwhile", async () => {
+  it("are discarded when the end changes meanwhile", async () => {
     const experiment = newExperiment();
     proxy.closeGate();
     await experiment.put();
-    await held(1);
+    await untilHeld(1);
     await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
     proxy.openGate();
-    expect(await experiment.idle()).toMatchObject({ as_of: "2026-06-01T05:00:00.000Z", is_final: true });
+    expect(await experiment.untilIdle()).toMatchObject({ as_of: "2026-06-01T05:00:00.000Z", is_final: true });
   });
 
-  it("answer with final numbers also who asked while they were computed", async () => {
+  it("serve a request that arrives during the last refresh with final numbers", async () => {
     const experiment = newExperiment();
     proxy.closeGate();
     await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
-    await held(1);
-    expect((await experiment.call()).status).toBe(202);
+    await untilHeld(1);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     proxy.openGate();
-    expect(await experiment.idle()).toMatchObject({ is_final: true });
+    expect(await experiment.untilIdle()).toMatchObject({ is_final: true });
   });
 
-  it("are not stored for an experiment that was deleted meanwhile, nor for its successor", async () => {
+  it("are discarded when the experiment is deleted meanwhile, even if it is created again", async () => {
     const experiment = newExperiment();
     await experiment.expose("ann");
     proxy.closeGate();
     await experiment.put();
-    await held(1);
+    await untilHeld(1);
     expect((await experiment.delete()).status).toBe(204);
     await experiment.put({ feature_name: "another" });
     proxy.openGate();
-    expect((await experiment.idle()).exposures.total_identities).toBe(0);
+    expect((await experiment.untilIdle()).exposures.total_identities).toBe(0);
     await experiment.delete();
     expect((await worker.call("GET", `/v1/experiments/${experiment.id}/exposures`)).status).toBe(404);
   });
 
-  it("happen once a call is accepted, though everything is forgotten", async () => {
+  it("survive a crash once a manual request is accepted", async () => {
     const experiment = newExperiment();
     await experiment.put();
-    await experiment.idle();
+    await experiment.untilIdle();
     await experiment.expose("ann");
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
     await worker.crash(experiment.id);
-    await experiment.exposed(1);
+    await experiment.untilExposed(1);
     await experiment.delete();
   });
 
-  it("happen once a hint is put off, though everything is forgotten", async () => {
+  it("survive a crash once a webhook is postponed", async () => {
     const experiment = newExperiment();
     await experiment.put();
-    await experiment.idle();
-    await experiment.hint();
-    await experiment.idle();
+    await experiment.untilIdle();
+    await experiment.sendWebhook();
+    await experiment.untilIdle();
     await experiment.expose("ann");
-    expect((await experiment.hint()).json).toEqual({ accepted: [experiment.id], skipped: [] });
+    expect((await experiment.sendWebhook()).json).toEqual({ accepted: [experiment.id], skipped: [] });
     await worker.crash(experiment.id);
-    await experiment.exposed(1);
+    await experiment.untilExposed(1);
     await experiment.delete();
   });
 });
 
-// Side by side, because each waits some seconds for a retry; no sweep may serve them meanwhile.
-describe.concurrent("a refresh", () => {
+// Concurrent, because each test waits several seconds for a retry. A sweep in the meantime would refresh first.
+describe.concurrent("a failed refresh", () => {
   it.each([
     "reset",
     "hanging before the headers",
@@ -196,32 +199,32 @@ describe.concurrent("a refresh", () => {
     "HTML from a proxy, as a 200",
     "too many queries",
     "an exception inside a 200, as a key",
-  ] as const)("that fails keeps the last good answer, marks it, logs one line and is retried: %s", async (fault) => {
+  ] as const)("keeps the last good numbers, sets last_error_at, logs one line and is retried: %s", async (fault) => {
     const experiment = newExperiment();
     await experiment.expose("ann");
     await experiment.put();
-    const good = await experiment.idle();
+    const good = await experiment.untilIdle();
     await experiment.expose("bob");
     experiment.spoil(faults[fault]);
-    await experiment.call();
+    await experiment.requestRefresh();
     const marked = { ...good, last_error_at: expect.any(String), refresh_requested_at: expect.any(String) };
-    expect(await experiment.failed()).toEqual(marked);
-    expect(await experiment.failure()).toMatchObject([{ transient: true, level: "warn" }]);
+    expect(await experiment.untilFailed()).toEqual(marked);
+    expect(await experiment.untilFailureLogged()).toMatchObject([{ transient: true, level: "warn" }]);
     experiment.spoil(null);
-    expect(await experiment.exposed(2)).toMatchObject({ last_error_at: null });
+    expect(await experiment.untilExposed(2)).toMatchObject({ last_error_at: null });
     await experiment.delete();
   });
 
-  it("that fails is not charged to the call that asked for it", async () => {
+  it("does not count towards the interval between manual requests", async () => {
     const experiment = newExperiment();
     await experiment.put();
-    await experiment.idle();
+    await experiment.untilIdle();
     experiment.spoil(faults["status 500"]);
-    expect((await experiment.call()).status).toBe(202);
-    await experiment.failed();
-    expect((await experiment.call()).status).toBe(202);
+    expect((await experiment.requestRefresh()).status).toBe(202);
+    await experiment.untilFailed();
+    expect((await experiment.requestRefresh()).status).toBe(202);
     experiment.spoil(null);
-    await experiment.idle();
+    await experiment.untilIdle();
     await experiment.delete();
   });
 });
@@ -233,16 +236,16 @@ describe("a sweep", () => {
     "an unsafe count",
     "an exception inside a 200, after the data",
   ] as const)(
-    "heals what failed for good: %s keeps the last good answer, marks it and logs one line",
+    "recovers from a permanent failure, which keeps the last good numbers, sets last_error_at and logs one line: %s",
     async (fault) => {
       const experiment = newExperiment();
       await experiment.put();
-      const good = await experiment.idle();
+      const good = await experiment.untilIdle();
       experiment.spoil(faults[fault]);
-      await experiment.call();
+      await experiment.requestRefresh();
       const marked = { ...good, last_error_at: expect.any(String), refresh_requested_at: expect.any(String) };
-      expect(await experiment.failed()).toEqual(marked);
-      expect(await experiment.failure()).toMatchObject([{ transient: false, level: "error" }]);
+      expect(await experiment.untilFailed()).toEqual(marked);
+      expect(await experiment.untilFailureLogged()).toMatchObject([{ transient: false, level: "error" }]);
       experiment.spoil(null);
       await worker.sweep();
       expect(await experiment.exposures()).toMatchObject({ last_error_at: null, refresh_requested_at: null });
@@ -250,11 +253,11 @@ describe("a sweep", () => {
     },
   );
 
-  it("with failures refreshes the others and ends as failed", async () => {
+  it("refreshes the other experiments when one fails, and ends as failed", async () => {
     const [bad, good] = [newExperiment(), newExperiment()];
     for (const experiment of [bad, good]) {
       await experiment.put();
-      await experiment.idle();
+      await experiment.untilIdle();
     }
     bad.spoil(faults["a negative count"]);
     await good.expose("ann");
@@ -268,7 +271,7 @@ describe("a sweep", () => {
   });
 });
 
-describe("what no retry can heal", () => {
+describe("a misconfigured warehouse", () => {
   it.each([
     ["a wrong password", { password: "mistaken" }, "credentials"],
     ["a missing table", { table: "nothing" }, "missing_table"],
@@ -277,20 +280,20 @@ describe("what no retry can heal", () => {
       { user: users.readonly1.name, password: users.readonly1.password },
       "settings_refused",
     ],
-    // The test harness of workerd has a proxy of its own, which answers a refused connection with a 500.
-    ["nobody there", { url: new URL("http://127.0.0.1:1") }, /^(unreachable|server_error)$/],
-  ])("%s is one line of the log, one mark, and no number", async (_, settings, kind) => {
+    // workerd's test harness has a proxy of its own, which turns a refused connection into a 500.
+    ["an unreachable server", { url: new URL("http://127.0.0.1:1") }, /^(unreachable|server_error)$/],
+  ])("leads to one log line with advice, last_error_at and no numbers: %s", async (_, settings, kind) => {
     const broken = await startWorker({ ...warehouse.settings, ...settings });
     const body = { environment_key: "env", feature_name: "button", started_at: STARTED };
     await broken.call("PUT", "/v1/experiments/broken", body);
-    const answer = await until(
+    const response = await until(
       () => broken.exposures("broken"),
       ({ last_error_at }) => last_error_at !== null,
     );
-    expect(answer).toMatchObject({ exposures: null, as_of: null, computed_at: null });
-    const lines = () => broken.logs().filter(({ event }) => event === "refresh.failed");
+    expect(response).toMatchObject({ exposures: null, as_of: null, computed_at: null });
+    const failures = () => broken.logs().filter(({ event }) => event === "refresh.failed");
     await expect
-      .poll(lines)
+      .poll(failures)
       .toMatchObject([{ experiment_id: "broken", kind: expect.stringMatching(kind), advice: expect.any(String) }]);
     expect(JSON.stringify(broken.logs())).not.toMatch(/mistaken|readonly1|FROM|environment_key|\\n/);
     await broken.stop();

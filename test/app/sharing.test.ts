@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ShareLink, signShareLink } from "../../src/panel/share-link.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { ADMIN, READER, startWorker, type TestWorker, until as untilSo } from "../support/worker.ts";
+import { ADMIN, READER, startWorker, type TestWorker, until as waitUntil } from "../support/worker.ts";
 
 const SESSION_SECRET = "session secret of the tests";
 const DAY = 86_400_000;
@@ -28,12 +28,12 @@ const put = (on: TestWorker, id: string, environment_key: string) =>
 const pathOf = (kind: string, id: string) =>
   kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
 
-/** The link on the page that somebody gets for the form, as path and query. */
-async function share(by: Awaited<ReturnType<typeof signInWith>>, id: string, form: Record<string, string>) {
-  const answer = await by.post(`/experiments/${id}/share`, form);
-  const link = /readonly value="([^"]+)"/.exec(answer.text)?.[1]?.replaceAll("&amp;", "&");
+/** Submits the form. Returns the response, and the path and query of the link on it; null if there is none. */
+async function share(visitor: Awaited<ReturnType<typeof signInWith>>, id: string, form: Record<string, string>) {
+  const response = await visitor.post(`/experiments/${id}/share`, form);
+  const link = /readonly value="([^"]+)"/.exec(response.text)?.[1]?.replaceAll("&amp;", "&");
   const url = link === undefined ? null : new URL(link);
-  return { ...answer, link: url === null ? null : url.pathname + url.search };
+  return { ...response, link: url === null ? null : url.pathname + url.search };
 }
 
 async function shared(kind: string, id = "ours") {
@@ -47,23 +47,22 @@ const linkTo = async (link: ShareLink, secret = SESSION_SECRET) =>
 
 describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind) => {
   it("opens it without signing in", async () => {
-    const answer = await browse(worker).get(await shared(kind));
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get("Content-Security-Policy")).toContain(
+    const response = await browse(worker).get(await shared(kind));
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Security-Policy")).toContain(
       kind === "csv" ? "frame-ancestors 'none'" : "frame-ancestors *",
     );
-    expect(answer.text).not.toMatch(/Refresh now|Make a link|Sign out|SELECT/);
+    expect(response.text).not.toMatch(/Refresh now|Make a link|Sign out|SELECT/);
     expect((await browse(worker).head(await shared(kind))).status).toBe(200);
   });
 
   it("opens nothing else", async () => {
     const query = (await shared(kind)).split("?")[1] ?? "";
     const { get, post } = browse(worker);
-    const others = ["page", "svg", "csv"].flatMap((other) =>
-      ["ours", "ours2", "theirs"].map((id) => pathOf(other, id)),
-    );
-    const others2 = others.filter((path) => path !== pathOf(kind, "ours"));
-    for (const path of [...others2, "/", "/v1/experiments", "/v1/experiments/ours", "/v1/experiments/ours/exposures"]) {
+    const others = ["page", "svg", "csv"]
+      .flatMap((other) => ["ours", "ours2", "theirs"].map((id) => pathOf(other, id)))
+      .filter((path) => path !== pathOf(kind, "ours"));
+    for (const path of [...others, "/", "/v1/experiments", "/v1/experiments/ours", "/v1/experiments/ours/exposures"]) {
       const { status } = await get(`${path}?${query}`);
       expect([303, 401], `${path}: ${status}`).toContain(status);
     }
@@ -75,7 +74,7 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
     expect(refresh.status).toBe(401);
   });
 
-  it("opens nothing once it was altered", async () => {
+  it("opens nothing once it is altered", async () => {
     const link = await shared(kind);
     const refused = kind === "page" ? 303 : 401;
     for (const altered of [
@@ -90,7 +89,7 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
       expect((await browse(worker).get(altered)).status, altered).toBe(refused);
   });
 
-  it("ends with its last day, and all of them with the secret", async () => {
+  it("expires after its last day, or when the secret changes", async () => {
     const refused = kind === "page" ? 303 : 401;
     const link = { kind, experimentId: "ours", environmentKey: "env", until };
     expect((await browse(worker).get(await linkTo(link))).status).toBe(200);
@@ -100,7 +99,7 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
     expect((await browse(rotated).get(await linkTo(link, "another secret"))).status).toBe(200);
   });
 
-  it("does not follow an experiment into another environment, nor to another of the same id", async () => {
+  it("stops working when its experiment moves to another environment or is deleted", async () => {
     await put(worker, "moving", "env");
     const link = await shared(kind, "moving");
     const isOpen = async () => (await browse(worker).get(link)).status === 200;
@@ -113,11 +112,11 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
 });
 
 describe("a shared page", () => {
-  it("leads to its other chart, and nowhere that would ask to sign in", async () => {
+  it("links to its other chart, and to nothing that requires signing in", async () => {
     const started_at = new Date(Date.now() - 3_600_000).toISOString();
     const definition = { environment_key: "env", feature_name: "counted", started_at };
     await worker.call("PUT", "/v1/experiments/counted", definition);
-    await untilSo(
+    await waitUntil(
       () => worker.exposures("counted"),
       ({ exposures }) => exposures !== null,
     );
@@ -130,8 +129,8 @@ describe("a shared page", () => {
   });
 });
 
-describe("who may share", () => {
-  it("is whoever has signed in, and sees the experiment", async () => {
+describe("sharing", () => {
+  it("requires a visitor who has signed in and can see the experiment", async () => {
     const { json } = await worker.call("POST", "/v1/api-keys", { name: "a", role: "write", environment_key: "theirs" });
     const bound = await signInWith(worker, json.key);
     for (const kind of ["page", "svg", "csv"]) {
@@ -144,8 +143,8 @@ describe("who may share", () => {
     const admin = await signInWith(worker, ADMIN);
     expect((await share(admin, "theirs", { kind: "page", until })).link).not.toBeNull();
     expect((await share(admin, "nothing-here", { kind: "page", until })).status).toBe(404);
-    const nobody = await browse(worker).post("/experiments/ours/share", { kind: "page", until });
-    expect([nobody.status, nobody.headers.get("Location")]).toEqual([303, "/login"]);
+    const signedOut = await browse(worker).post("/experiments/ours/share", { kind: "page", until });
+    expect([signedOut.status, signedOut.headers.get("Location")]).toEqual([303, "/login"]);
   });
 
   it.each([
@@ -155,21 +154,21 @@ describe("who may share", () => {
     { kind: "page" },
     { kind: "json", until },
     { until },
-  ])("gets no link for %j, but the reason", async (form) => {
+  ])("rejects %j and states the reason", async (form) => {
     const reader = await signInWith(worker, READER);
-    const answer = await share(reader, "ours", Object.fromEntries(Object.entries(form)));
-    expect(answer).toMatchObject({ status: 400, link: null });
-    expect(answer.text).toMatch(/role="alert">[^<]+</);
+    const response = await share(reader, "ours", Object.fromEntries(Object.entries(form)));
+    expect(response).toMatchObject({ status: 400, link: null });
+    expect(response.text).toMatch(/role="alert">[^<]+</);
   });
 });
 
-it("a link works for whoever has signed in too, and keeps its signature from other sites", async () => {
+it("a shared link also works for a signed-in visitor, and sends no referrer", async () => {
   const { json } = await worker.call("POST", "/v1/api-keys", { name: "a", role: "read", environment_key: "theirs" });
-  const answer = await (await signInWith(worker, json.key)).get(await shared("page"));
-  expect(answer.status).toBe(200);
-  expect(answer.headers.get("Referrer-Policy")).toBe("no-referrer");
+  const response = await (await signInWith(worker, json.key)).get(await shared("page"));
+  expect(response.status).toBe(200);
+  expect(response.headers.get("Referrer-Policy")).toBe("no-referrer");
 });
 
-it("nothing of all this was a bug in the log", () => {
+it("no request of these tests is logged as failed", () => {
   for (const each of [worker, rotated]) expect(each.logs().map(({ event }) => event)).not.toContain("request.failed");
 });

@@ -22,10 +22,10 @@ beforeAll(async () => {
 });
 afterAll(() => worker.stop());
 
-/** An experiment of one's own that began ten hours ago, with its events; time goes on with each of its sweeps. */
+/** Returns a new experiment that started ten hours ago, and the actions on it. Each refresh advances its clock. */
 function newExperiment() {
   const id = `states-${++count}`;
-  const address = `/v1/experiments/${id}`;
+  const path = `/v1/experiments/${id}`;
   const from = Math.floor(Date.now() / HOUR) * HOUR - 10 * HOUR;
   const events: Event[] = [];
   let now = Date.now();
@@ -40,11 +40,11 @@ function newExperiment() {
 
   async function put(change: Partial<typeof definition> = {}): Promise<void> {
     definition = { ...definition, ...change };
-    const { status, text } = await worker.call("PUT", address, definition);
+    const { status, text } = await worker.call("PUT", path, definition);
     if (status !== 200 && status !== 201) throw new Error(text);
     await until(
       () => worker.exposures(id),
-      (answer) => answer.refresh_requested_at === null && answer.exposures !== null,
+      (response) => response.refresh_requested_at === null && response.exposures !== null,
     );
   }
 
@@ -54,20 +54,20 @@ function newExperiment() {
     await warehouse.insert([{ ...event, timestamp: at }]);
   }
 
-  /** Refreshes, and compares with a count by hand. The source that the numbers came from. */
+  /** Refreshes, compares the numbers with a brute-force count, and returns their source. */
   async function refresh(at = now + 1000): Promise<unknown> {
     now = at;
     const before = logged("refresh.succeeded").length;
     await worker.sweep(at);
-    const answer = await worker.exposures(id);
-    const question = {
+    const response = await worker.exposures(id);
+    const query = {
       ...definition,
       variants: [],
       from: Date.parse(definition.started_at),
-      to: Date.parse(answer.as_of),
+      to: Date.parse(response.as_of),
     };
-    expect(answer.last_error_at).toBe(null);
-    expect(withMaps(answer.exposures)).toEqual(countByBruteForce(events, question));
+    expect(response.last_error_at).toBe(null);
+    expect(withMaps(response.exposures)).toEqual(countByBruteForce(events, query));
     const lines = await until(
       () => logged("refresh.succeeded"),
       ({ length }) => length > before,
@@ -75,26 +75,26 @@ function newExperiment() {
     return lines.at(-1)?.["source"];
   }
 
-  /** Whether its numbers, if it has any and they may still change, are those of a count by hand. */
-  async function isAsByHand(): Promise<boolean> {
-    const { status, json } = await worker.call("GET", `${address}/exposures`);
+  /** Compares the numbers with a brute-force count. True if there are none, or if they are final. */
+  async function matchesBruteForce(): Promise<boolean> {
+    const { status, json } = await worker.call("GET", `${path}/exposures`);
     if (status === 404 || json.is_final || json.exposures === null) return true;
     const window = { from: Date.parse(definition.started_at), to: Date.parse(json.as_of) };
-    const byHand = countByBruteForce(events, { ...definition, variants: [], ...window });
-    return isDeepStrictEqual(withMaps(json.exposures), byHand);
+    const expected = countByBruteForce(events, { ...definition, variants: [], ...window });
+    return isDeepStrictEqual(withMaps(json.exposures), expected);
   }
 
   async function untilFromStates(): Promise<void> {
     await until(refresh, (source) => source === "states");
   }
 
-  return { id, address, from, put, expose, refresh, isAsByHand, untilFromStates, logged };
+  return { id, path, from, put, expose, refresh, matchesBruteForce, untilFromStates, logged };
 }
 
 const iso = (time: number) => new Date(time).toISOString();
 const tableOf = (name: string) => `${warehouse.settings.database}.${name}`;
 
-/** What no refresh would find in the events. */
+/** Adds a state that no event has led to. */
 async function forge(experimentId: string): Promise<void> {
   await warehouse.command(
     `INSERT INTO ${tableOf("exposure_firsts")} SELECT DISTINCT window, 1, 1, 'forged',
@@ -104,7 +104,7 @@ async function forge(experimentId: string): Promise<void> {
 }
 
 describe("with EXPOSURE_SOURCE = states", () => {
-  it("numbers are those of the events, whatever came before, during and after the switch-on", async () => {
+  it("numbers match the events from before, during and after the filling of the window", async () => {
     const experiment = newExperiment();
     await experiment.expose("early", "a");
     await experiment.put();
@@ -127,11 +127,11 @@ describe("with EXPOSURE_SOURCE = states", () => {
     expect(await experiment.refresh(Date.now() + 25 * HOUR)).toBe("states");
   });
 
-  it("numbers are those of the events, whatever is done to experiments and events, in any order", async () => {
+  it("numbers match the events after any sequence of changes", async () => {
     const at = fc.constantFrom(-1, 0, 1, 2.5 * HOUR, 9 * HOUR, 20 * HOUR);
     const step = fc.record({
-      which: fc.nat({ max: 2 }),
-      act: fc.oneof(
+      index: fc.nat({ max: 2 }),
+      action: fc.oneof(
         fc.record({ kind: fc.constant("sweep" as const) }),
         fc.record({
           kind: fc.constant("expose" as const),
@@ -151,29 +151,30 @@ describe("with EXPOSURE_SOURCE = states", () => {
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 30 }), async (steps) => {
         const experiments = [newExperiment(), newExperiment(), newExperiment()];
         let now = Date.now();
-        for (const { which, act } of steps) {
-          const experiment = experiments[which] ?? newExperiment();
-          switch (act.kind) {
+        for (const { index, action } of steps) {
+          const experiment = experiments[index] ?? newExperiment();
+          switch (action.kind) {
             case "sweep":
               now += 1000;
               await worker.sweep(now);
-              for (const each of experiments) if (!(await each.isAsByHand())) throw new Error(`${each.id} is wrong`);
+              for (const each of experiments)
+                if (!(await each.matchesBruteForce())) throw new Error(`the numbers of ${each.id} are wrong`);
               break;
             case "expose":
-              for (let copy = 0; copy < act.copies; copy += 1)
-                await experiment.expose(`identity ${act.identity}`, act.variant, experiment.from + act.at);
+              for (let copy = 0; copy < action.copies; copy += 1)
+                await experiment.expose(`identity ${action.identity}`, action.variant, experiment.from + action.at);
               break;
             case "start":
-              await experiment.put({ started_at: iso(experiment.from + act.at) });
+              await experiment.put({ started_at: iso(experiment.from + action.at) });
               break;
             case "end":
-              await experiment.put({ ended_at: iso(experiment.from + act.at) });
+              await experiment.put({ ended_at: iso(experiment.from + action.at) });
               break;
             case "delete":
-              await worker.call("DELETE", experiment.address);
+              await worker.call("DELETE", experiment.path);
               break;
             case "rebuild":
-              await worker.call("POST", `${experiment.address}/exposures/rebuild`);
+              await worker.call("POST", `${experiment.path}/exposures/rebuild`);
               break;
             case "merge":
               await warehouse.command(`OPTIMIZE TABLE ${tableOf("exposure_identities")} FINAL`);
@@ -181,14 +182,14 @@ describe("with EXPOSURE_SOURCE = states", () => {
         }
         for (const { logged } of experiments)
           fromStates += logged("refresh.succeeded").filter(({ source }) => source === "states").length;
-        await Promise.all(experiments.map(({ address }) => worker.call("DELETE", address)));
+        await Promise.all(experiments.map(({ path }) => worker.call("DELETE", path)));
       }),
       { numRuns: 1, seed },
     );
     expect(fromStates).toBeGreaterThan(0);
   }, 120_000);
 
-  it("another start or environment counts from the events until its own window is filled", async () => {
+  it("a change of start or environment counts the events until the new window is filled", async () => {
     const experiment = newExperiment();
     await experiment.put();
     await experiment.expose("ann", "a");
@@ -203,7 +204,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
     await experiment.untilFromStates();
   });
 
-  it("another end changes nothing about the window", async () => {
+  it("a change of end keeps the window", async () => {
     const experiment = newExperiment();
     await experiment.put();
     await experiment.expose("ann", "a");
@@ -215,7 +216,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
     expect(await experiment.refresh()).toBe("states");
   });
 
-  it("the last refresh counts the events, and not what is kept of them", async () => {
+  it("the last refresh counts the events, not the states", async () => {
     const experiment = newExperiment();
     await experiment.put();
     await experiment.expose("ann", "a");
@@ -226,7 +227,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
     expect(await worker.exposures(experiment.id)).toMatchObject({ is_final: true });
   });
 
-  it("a rebuild drops what is kept and fills it anew", async () => {
+  it("a rebuild drops the states and fills them again", async () => {
     const experiment = newExperiment();
     await experiment.put();
     await experiment.expose("ann", "a");
@@ -235,17 +236,17 @@ describe("with EXPOSURE_SOURCE = states", () => {
     await worker.sweep(Date.now() + 2 * HOUR);
     expect(await worker.exposures(experiment.id)).toMatchObject({ exposures: { variants: { a: 1, forged: 1 } } });
 
-    const rebuild = await worker.call("POST", `${experiment.address}/exposures/rebuild`);
+    const rebuild = await worker.call("POST", `${experiment.path}/exposures/rebuild`);
     expect(rebuild).toMatchObject({ status: 202, json: { experiment_id: experiment.id } });
     expect(await experiment.refresh(Date.now() + 3 * HOUR)).toBe("events");
     await experiment.untilFromStates();
   });
 
-  it("the warehouse check finds them", async () => {
+  it("the warehouse check succeeds", async () => {
     expect(await worker.call("GET", "/v1/warehouse/check")).toMatchObject({ status: 200 });
   });
 
-  it("a rebuild is refused where there is nothing to rebuild", async () => {
+  it("a rebuild is rejected for an unknown experiment, a draft and final numbers", async () => {
     const rebuild = (id: string) => worker.call("POST", `/v1/experiments/${id}/exposures/rebuild`);
     expect(await rebuild("none")).toMatchObject({ status: 404 });
     await worker.call("PUT", "/v1/experiments/states-draft", { environment_key: "draft", feature_name: FEATURE });
@@ -256,16 +257,16 @@ describe("with EXPOSURE_SOURCE = states", () => {
     expect(await rebuild(experiment.id)).toMatchObject({ status: 409, json: { title: "Final" } });
   });
 
-  it("an experiment that is over or gone leaves nothing behind, and one that runs loses nothing", async () => {
-    const [over, gone, running] = [newExperiment(), newExperiment(), newExperiment()];
-    for (const experiment of [over, gone, running]) {
+  it("states of final and deleted experiments are removed, and those of a running one are kept", async () => {
+    const [ended, deleted, running] = [newExperiment(), newExperiment(), newExperiment()];
+    for (const experiment of [ended, deleted, running]) {
       await experiment.put();
       await experiment.expose("ann", "a");
       await experiment.untilFromStates();
     }
     const windows = `SELECT window FROM ${tableOf("exposure_windows")} WHERE experiment_id`;
     const [ofOthers = "", ofRunning = ""] = await Promise.all(
-      [`${windows} IN ('${over.id}', '${gone.id}')`, `${windows} = '${running.id}'`].map(async (sql) =>
+      [`${windows} IN ('${ended.id}', '${deleted.id}')`, `${windows} = '${running.id}'`].map(async (sql) =>
         (await warehouse.select(sql)).map((row) => `'${JSON.parse(JSON.stringify(row)).window}'`).join(),
       ),
     );
@@ -277,10 +278,10 @@ describe("with EXPOSURE_SOURCE = states", () => {
     expect(await rowsOf(ofOthers)).toBeGreaterThan(0);
     const kept = await rowsOf(ofRunning);
 
-    await over.put({ ended_at: iso(Date.now() - 1000) });
+    await ended.put({ ended_at: iso(Date.now() - 1000) });
     await worker.sweep(Date.now() + HOUR);
-    expect(await worker.exposures(over.id)).toMatchObject({ is_final: true });
-    await worker.call("DELETE", gone.address);
+    expect(await worker.exposures(ended.id)).toMatchObject({ is_final: true });
+    await worker.call("DELETE", deleted.path);
     await until(
       async () => {
         await worker.sweep(Date.now() + HOUR);
@@ -293,9 +294,9 @@ describe("with EXPOSURE_SOURCE = states", () => {
   });
 });
 
-describe("with EXPOSURE_SOURCE = states and no right to keep them", () => {
+describe("with EXPOSURE_SOURCE = states and no usable states", () => {
   it.each([
-    ["there are no states", async () => (await createWarehouse()).settings, "0002 to 0008"],
+    ["the tables are missing", async () => (await createWarehouse()).settings, "0002 to 0008"],
     [
       "the user may not write",
       async () => {
@@ -304,30 +305,33 @@ describe("with EXPOSURE_SOURCE = states and no right to keep them", () => {
       },
       "INSERT",
     ],
-  ])("%s: numbers come from the events, and the log says what to do", async (_, settingsOf, advice) => {
-    const poor = await startWorker(await settingsOf(), VARS);
+  ])("numbers come from the events, and the log has advice, if %s", async (_, settingsOf, advice) => {
+    const fallback = await startWorker(await settingsOf(), VARS);
     try {
       const body = { environment_key: "env", feature_name: FEATURE, started_at: iso(Date.now() - HOUR) };
-      await poor.call("PUT", "/v1/experiments/poor", body);
-      await poor.sweep();
-      expect(await poor.exposures("poor")).toMatchObject({ exposures: { total_identities: 0 }, last_error_at: null });
-      const complaint = await until(
-        () => poor.logs().find(({ event }) => event === "states.failed"),
-        (line) => line !== undefined,
+      await fallback.call("PUT", "/v1/experiments/fallback", body);
+      await fallback.sweep();
+      expect(await fallback.exposures("fallback")).toMatchObject({
+        exposures: { total_identities: 0 },
+        last_error_at: null,
+      });
+      const line = await until(
+        () => fallback.logs().find(({ event }) => event === "states.failed"),
+        (found) => found !== undefined,
       );
-      expect(complaint).toMatchObject({ level: "warn", advice: expect.stringContaining(advice) });
-      const check = await poor.call("GET", "/v1/warehouse/check");
+      expect(line).toMatchObject({ level: "warn", advice: expect.stringContaining(advice) });
+      const check = await fallback.call("GET", "/v1/warehouse/check");
       if (advice !== "INSERT") expect(check.json.detail).toContain(advice);
-      const rebuild = await poor.call("POST", "/v1/experiments/poor/exposures/rebuild");
+      const rebuild = await fallback.call("POST", "/v1/experiments/fallback/exposures/rebuild");
       expect(rebuild).toMatchObject({ status: 502, json: { detail: expect.stringContaining(advice) } });
     } finally {
-      await poor.stop();
+      await fallback.stop();
     }
   });
 });
 
 describe("with EXPOSURE_SOURCE = events", () => {
-  it("there is nothing to rebuild", async () => {
+  it("a rebuild is rejected", async () => {
     const plain = await startWorker(warehouse.settings);
     try {
       const body = { environment_key: "plain", feature_name: FEATURE, started_at: iso(Date.now() - HOUR) };

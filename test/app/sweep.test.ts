@@ -3,12 +3,12 @@ import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, startWorker, type TestWorker, until } from "../support/worker.ts";
 
-// More experiments than a slice holds, in the real runtimes.
+// Sweeps of more experiments than a slice holds, in the real runtimes.
 
 const EXPERIMENTS = 90;
-const AT_ONCE = 3;
+const CONCURRENCY = 3;
 const STARTED = "2026-06-01T00:00:00.000Z";
-const nameOf = (index: number) => `experiment-${String(index).padStart(3, "0")}`;
+const idOf = (index: number) => `experiment-${String(index).padStart(3, "0")}`;
 
 let proxy: WarehouseProxy;
 let worker: TestWorker;
@@ -17,9 +17,9 @@ beforeAll(async () => {
 });
 afterAll(() => proxy.stop());
 beforeEach(async () => {
-  worker = await startWorker(proxy.settings, { SWEEP_CONCURRENCY: AT_ONCE });
+  worker = await startWorker(proxy.settings, { SWEEP_CONCURRENCY: CONCURRENCY });
   const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
-    const id = nameOf(index);
+    const id = idOf(index);
     return JSON.stringify({
       ...{ id, name: id, environment_key: "env", feature_name: id, variants: [], started_at: STARTED, ended_at: null },
       ...{ created_at: STARTED, updated_at: STARTED, as_of: null, computed_at: null, is_final: false, exposures: null },
@@ -38,67 +38,69 @@ afterEach(async () => {
   await worker.stop();
 });
 
-const held = (queries: number) =>
+const untilHeld = (queries: number) =>
   until(
     () => proxy.state.waiting,
     (waiting) => waiting >= queries,
   );
 const rows = () => worker.select("SELECT id, as_of, last_error_at FROM experiments ORDER BY id");
-const endOf = () =>
+const untilFinished = () =>
   until(
     () => worker.logs().filter(({ event }) => event === "sweep.finished"),
     ({ length }) => length > 0,
   );
 
-describe("a sweep of more than a slice", () => {
-  it("refreshes each experiment once, as of its own time, and so many at once as it was told", async () => {
+describe("a sweep of several slices", () => {
+  it("refreshes each experiment once, as of the sweep's time, SWEEP_CONCURRENCY at once", async () => {
     const now = Date.now();
     expect(await worker.sweep(now)).toBe(true);
-    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: AT_ONCE });
+    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: CONCURRENCY });
     const found = await rows();
     expect(found).toHaveLength(EXPERIMENTS);
     expect(new Set(found.map(({ as_of }) => as_of))).toEqual(new Set([now]));
-    expect(await endOf()).toMatchObject([{ level: "info", refreshed: EXPERIMENTS, skipped: 0, failed: 0 }]);
+    expect(await untilFinished()).toMatchObject([{ level: "info", refreshed: EXPERIMENTS, skipped: 0, failed: 0 }]);
   });
 
-  it("goes on past one that fails in every slice, and ends as failed", async () => {
-    const broken = [3, 50, 85].map(nameOf);
+  it("continues after a failure in each slice, and ends as failed", async () => {
+    const broken = [3, 50, 85].map(idOf);
     for (const id of broken) proxy.spoil(faults["rows of another shape"], id);
     expect(await worker.sweep()).toBe(false);
     for (const id of broken) proxy.spoil(null, id);
     const failed = (await rows()).filter(({ last_error_at }) => last_error_at !== null);
     expect(failed.map(({ id }) => id)).toEqual(broken);
-    expect(await endOf()).toMatchObject([{ level: "error", refreshed: EXPERIMENTS - 3, skipped: 0, failed: 3 }]);
+    expect(await untilFinished()).toMatchObject([
+      { level: "error", refreshed: EXPERIMENTS - 3, skipped: 0, failed: 3 },
+    ]);
   });
 
-  it("is shared by one that comes meanwhile: neither the load nor the work doubles", async () => {
+  it("is shared with concurrent sweeps: neither the load nor the work doubles", async () => {
     proxy.closeGate();
     const sweeps = [worker.sweep(), worker.sweep()];
-    await held(AT_ONCE);
+    await untilHeld(CONCURRENCY);
     sweeps.push(worker.sweep());
     proxy.openGate();
     expect(await Promise.all(sweeps)).toEqual([true, true, true]);
-    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: AT_ONCE });
+    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: CONCURRENCY });
   });
 
-  it("passes over what is deleted meanwhile, and takes in what is added and changed", async () => {
+  it("skips experiments deleted meanwhile, and includes those added and changed", async () => {
     proxy.closeGate();
     const now = Date.now();
     const sweep = worker.sweep(now);
-    await held(AT_ONCE);
-    expect((await worker.call("DELETE", `/v1/experiments/${nameOf(70)}`)).status).toBe(204);
+    await untilHeld(CONCURRENCY);
+    expect((await worker.call("DELETE", `/v1/experiments/${idOf(70)}`)).status).toBe(204);
     const definition = { environment_key: "env", feature_name: "new", started_at: STARTED };
     expect((await worker.call("PUT", "/v1/experiments/zebra", definition)).status).toBe(201);
     const changed = { ...definition, feature_name: "changed", variants: [{ key: "a", weight: 1 }] };
-    expect((await worker.call("PUT", `/v1/experiments/${nameOf(71)}`, changed)).status).toBe(200);
+    expect((await worker.call("PUT", `/v1/experiments/${idOf(71)}`, changed)).status).toBe(200);
     proxy.openGate();
     expect(await sweep).toBe(true);
     const found = await rows();
     expect(found.map(({ id }) => id)).toEqual([
-      ...Array.from({ length: EXPERIMENTS }, (_, index) => nameOf(index)).filter((id) => id !== nameOf(70)),
+      ...Array.from({ length: EXPERIMENTS }, (_, index) => idOf(index)).filter((id) => id !== idOf(70)),
       "zebra",
     ]);
     for (const { as_of } of found) expect(as_of).toBeGreaterThanOrEqual(now);
-    expect((await worker.exposures(nameOf(71))).exposures.variants).toEqual({ a: 0 });
+    expect((await worker.exposures(idOf(71))).exposures.variants).toEqual({ a: 0 });
   });
 });
