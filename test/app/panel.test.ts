@@ -313,7 +313,7 @@ it("with PUBLIC_READ the pages open to anyone, who can do nothing there", async 
   expect((await get("/")).text).toContain("/experiments/kept");
   const page = await get("/experiments/kept");
   expect(page.status).toBe(200);
-  expect(page.text).not.toMatch(/Refresh now|Make a link|Sign out/);
+  expect(page.text).not.toMatch(/Refresh now|Create link|Sign out/);
   const shared = await post("/experiments/kept/share", { kind: "page", until: "2999-01-01" });
   expect([shared.status, shared.headers.get("Location")]).toEqual([303, "/login"]);
   const admin = await signInWith(open, ADMIN);

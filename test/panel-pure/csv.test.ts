@@ -98,7 +98,7 @@ describe("writeCsv", () => {
     );
   });
 
-  it("writes a name of 300,000 tabs or spaces in linear time", () => {
+  it("is not slowed down by a name of 300,000 tabs or spaces", () => {
     for (const filler of ["\t", " ", ";", '"'])
       expect(writeCsv(exposuresOf([filler.repeat(300_000)], [1])).length).toBeGreaterThan(300_000);
   });
