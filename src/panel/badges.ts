@@ -3,14 +3,12 @@ import { formatUtc } from "../exposures/format.ts";
 import type { CheckName, CheckStatus } from "../exposures/health.ts";
 import { type Markup, markup } from "./markup.ts";
 
-// What pages have in common to say.
-
-/** A time for people, with what machines and scripts read. */
+/** A time in UTC, readable by people and machines. */
 export function timeOf(time: number): Markup {
   return markup`<time datetime="${new Date(time).toISOString()}">${formatUtc(time)}</time>`;
 }
 
-/** How long ago that was, in the one unit that tells most. */
+/** Formats an age in its largest unit, such as "3 hours ago". */
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   for (const [unit, length] of UNITS)
@@ -36,7 +34,7 @@ export function healthBadge(status: CheckStatus): Markup {
 
 export const checkTitles: Record<CheckName, string> = {
   sample_ratio: "Sample ratio",
-  multiple_variants: "Several variants",
+  multiple_variants: "Multiple variants",
   unknown_variants: "Unknown variants",
   exposures_arriving: "Exposures arriving",
   late_events: "Late events",

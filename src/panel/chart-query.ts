@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { seriesNames } from "./chart.ts";
 import { themes } from "./palettes.ts";
+import { seriesNames } from "./series.ts";
 
 const pixels = (min: number, max: number, fallback: number) => {
   const rule = `must be a whole number from ${min} to ${max}`;
@@ -11,6 +11,7 @@ const pixels = (min: number, max: number, fallback: number) => {
     .refine((value) => value >= min && value <= max, rule)
     .default(fallback);
 };
+
 /** The query parameters of the SVG chart. */
 export const chartQuery = z.strictObject({
   theme: z.enum(themes, { error: `must be one of ${themes.join(", ")}` }).default("light"),

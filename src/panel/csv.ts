@@ -1,15 +1,15 @@
-import type { Numbers } from "./numbers.ts";
+import type { Exposures } from "./parse-exposures.ts";
 
 const HEADER = ["bucket", "variant", "new_identities", "cumulative_identities"];
 
 /**
- * One row for each bucket and variant, and one without a bucket for identities that saw several variants. In the order
- * of time, as RFC 4180 has it. Without numbers, no rows.
+ * Writes RFC 4180 CSV: one row per bucket and variant in order of time, then a row without a bucket for identities with
+ * several variants. Without exposures, only the header.
  */
-export function writeCsv(numbers: Numbers | null): string {
+export function writeCsv(exposures: Exposures | null): string {
   const rows = [HEADER.join()];
-  if (numbers === null) return `${rows.join()}\r\n`;
-  const { buckets, variants, excluded } = numbers;
+  if (exposures === null) return `${rows.join()}\r\n`;
+  const { buckets, variants, excluded } = exposures;
   const names = variants.map(({ key }) => cell(key));
   for (const [index, bucket] of buckets.entries()) {
     const start = new Date(bucket).toISOString();
@@ -21,12 +21,13 @@ export function writeCsv(numbers: Numbers | null): string {
 }
 
 /**
- * Where a spreadsheet could see a formula begin: at the start, and after what it may take for the end of a cell, if it
- * separates by semicolons or tabs or does not see the quotes. What it may skip before the sign does not hide it.
+ * Matches the places where a spreadsheet could see a formula begin: the start of the text, and any separator or line
+ * break, because a spreadsheet may ignore the quotes or use another separator. Spaces, invisible characters and quotes
+ * before the sign are ignored, as a spreadsheet ignores them.
  */
 const FORMULA = /^(?=[\t\r])|(?<=^|[;\t\r\n])(?=[[\s\p{C}"]--[\t\r\n]]*[=+\-@＝＋－＠])/gv;
 
-/** A text in quotes. What a spreadsheet would take for a formula begins with an apostrophe, which it hides. */
+/** Quotes a text. An apostrophe, which spreadsheets hide, keeps the text from being read as a formula. */
 function cell(text: string): string {
   return `"${text.replace(FORMULA, "'").replaceAll('"', '""')}"`;
 }

@@ -3,22 +3,22 @@ import { type Markup, markup } from "./markup.ts";
 
 const METHODS = ["get", "put", "post", "delete"] as const;
 
-/** The OpenAPI document as a page: every call, who may, what is sent and what is answered. */
+/** Renders the OpenAPI document as a page. */
 export function docsPage({ info, paths, webhooks, components }: JsonObject): Markup {
   const { schemas } = objectOf(components);
-  const [calls, sent] = [callsOf(paths), callsOf(webhooks)];
-  return markup`<h1>API</h1>
-<p>${objectOf(info)["description"]} <a href="/openapi.json">The same as OpenAPI 3.1</a>. Errors are
-<a href="#schema-Problem">problem details</a> (RFC 9457), whose <code>detail</code> says what to do.</p>
-<nav class="toc" aria-label="Calls"><ul>${calls.map(
+  const endpoints = operationsOf(paths);
+  return markup`<h1>API reference</h1>
+<p>${objectOf(info)["description"]} Also available as an <a href="/openapi.json">OpenAPI 3.1 document</a>. Errors are
+<a href="#schema-Problem">problem details</a> (RFC 9457): <code>detail</code> says what went wrong and what to do.</p>
+<nav class="toc" aria-label="Endpoints"><ul>${endpoints.map(
     ({ anchor, method, path }) => markup`<li><a href="#${anchor}"><code>${method} ${path}</code></a></li>`,
   )}</ul></nav>
-<h2>What is asked for</h2>
-${calls.map(callSection)}
-<h2>What is sent to you</h2>
-${sent.map(callSection)}
-<h2 id="refusals">Refusals</h2>
-<dl class="refusals">${[...refusalsOf(calls)].map(([status, why]) => markup`<dt>${status}</dt><dd>${why}.</dd>`)}</dl>
+<h2>Endpoints</h2>
+${endpoints.map(operationSection)}
+<h2>Webhooks sent to you</h2>
+${operationsOf(webhooks).map(operationSection)}
+<h2 id="errors">Errors</h2>
+<dl class="errors">${[...errorsOf(endpoints)].map(([status, description]) => markup`<dt>${status}</dt><dd>${description}.</dd>`)}</dl>
 <h2>Schemas</h2>
 ${Object.entries(objectOf(schemas)).map(
   ([name, schema]) =>
@@ -26,65 +26,63 @@ ${Object.entries(objectOf(schemas)).map(
 )}`;
 }
 
-type Call = {
+type Operation = {
   anchor: string;
   method: string;
   path: string;
-  operation: JsonObject;
-  /** By status. */
+  definition: JsonObject;
+  /** Pairs of a status and its response. */
   responses: [string, JsonObject][];
 };
 
-function callsOf(paths: unknown): Call[] {
+function operationsOf(paths: unknown): Operation[] {
   return Object.entries(objectOf(paths)).flatMap(([path, item]) =>
-    METHODS.flatMap((method): Call[] => {
+    METHODS.flatMap((method): Operation[] => {
       if (!(method in objectOf(item))) return [];
-      const operation = objectOf(objectOf(item)[method]);
+      const definition = objectOf(objectOf(item)[method]);
       const anchor = `${method}-${path.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, "")}`;
-      const responses = Object.entries(objectOf(operation["responses"])).map(
+      const responses = Object.entries(objectOf(definition["responses"])).map(
         ([status, response]): [string, JsonObject] => [status, objectOf(response)],
       );
-      return [{ anchor, method: method.toUpperCase(), path, operation, responses }];
+      return [{ anchor, method: method.toUpperCase(), path, definition, responses }];
     }),
   );
 }
 
-const isRefusal = ([status]: [string, JsonObject]) => /^[45]/.test(status);
+const isError = ([status]: [string, JsonObject]) => /^[45]/.test(status);
 
-function refusalsOf(calls: readonly Call[]): Map<string, unknown> {
-  const refusals = calls.flatMap(({ responses }) => responses.filter(isRefusal));
+function errorsOf(operations: readonly Operation[]): Map<string, unknown> {
+  const errors = operations.flatMap(({ responses }) => responses.filter(isError));
   return new Map(
-    refusals.sort(([a], [b]) => a.localeCompare(b)).map(([status, { description }]) => [status, description]),
+    errors.sort(([a], [b]) => a.localeCompare(b)).map(([status, { description }]) => [status, description]),
   );
 }
 
-function callSection({ anchor, method, path, operation, responses }: Call): Markup {
-  const { summary, parameters, requestBody, security } = operation;
+function operationSection({ anchor, method, path, definition, responses }: Operation): Markup {
+  const { summary, parameters, requestBody, security } = definition;
   const body = Object.entries(objectOf(objectOf(requestBody)["content"]));
-  const refusals = responses.filter(isRefusal).map(([status]) => status);
-  const isOpen = Array.isArray(security) && security.length === 0;
+  const errors = responses.filter(isError).map(([status]) => status);
+  const isPublic = security === undefined || (Array.isArray(security) && security.length === 0);
   const rows = [
-    ...(isOpen || security === undefined
-      ? []
-      : [["Who", markup`<code>Authorization: Bearer</code> and a token or key`]]),
+    ...(isPublic ? [] : [["Access", markup`<code>Authorization: Bearer</code> with a token or an API key`]]),
     ...(Array.isArray(parameters) && parameters.length > 0 ? [["Parameters", parameters.map(parameterOf)]] : []),
     ...body.map(([type, content]) => ["Body", markup`<code>${type}</code>: ${schemaOf(objectOf(content)["schema"])}`]),
-    ...responses.filter((response) => !isRefusal(response)).map(([status, response]) => [status, answerOf(response)]),
-    ...(refusals.length > 0 ? [["Refusals", markup`<a href="#refusals">${refusals.join(", ")}</a>`]] : []),
+    ...responses.filter((response) => !isError(response)).map(([status, response]) => [status, responseOf(response)]),
+    ...(errors.length > 0 ? [["Errors", markup`<a href="#errors">${errors.join(", ")}</a>`]] : []),
   ];
-  return markup`<section class="call" id="${anchor}"><h3><code>${method} ${path}</code></h3>
+  return markup`<section class="operation" id="${anchor}"><h3><code>${method} ${path}</code></h3>
 <p>${summary}.</p>
 <dl>${rows.map(([term, description]) => markup`<dt>${term}</dt><dd>${description}</dd>`)}</dl></section>`;
 }
 
 function parameterOf(parameter: unknown): Markup {
-  const { name, in: where } = objectOf(parameter);
-  return markup`<code>${name}</code> (${where}) `;
+  const { name, in: location } = objectOf(parameter);
+  return markup`<code>${name}</code> (${location}) `;
 }
 
-function answerOf({ description, content }: JsonObject): Markup {
-  const [shown] = Object.values(objectOf(content));
-  return markup`${description}${shown === undefined ? "" : markup`: ${schemaOf(objectOf(shown)["schema"])}`}`;
+function responseOf({ description, content }: JsonObject): Markup {
+  const [first] = Object.values(objectOf(content));
+  return markup`${description}${first === undefined ? "" : markup`: ${schemaOf(objectOf(first)["schema"])}`}`;
 }
 
 function schemaOf(schema: unknown): Markup {

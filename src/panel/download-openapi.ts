@@ -6,13 +6,13 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/exposures.svg": {
     parameters: [experimentIdInPath],
     get: {
-      summary: "Read an experiment's exposures as a chart; also by a signed link from the panel",
+      summary: "Read an experiment's exposures as a chart. A share link from the panel works too",
       security: read,
       parameters: queryParameters(chartQuery),
       responses: withProblems(
         {
           200: {
-            description: "A self-contained picture",
+            description: "A self-contained SVG image",
             content: { "image/svg+xml": { schema: { type: "string" } } },
           },
           304: { description: "Unchanged" },
@@ -27,12 +27,13 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/exposures.csv": {
     parameters: [experimentIdInPath],
     get: {
-      summary: "Read an experiment's exposures as a table; also by a signed link from the panel",
+      summary: "Read an experiment's exposures as a table. A share link from the panel works too",
       security: read,
       responses: withProblems(
         {
           200: {
-            description: "A row for each bucket and variant: bucket, variant, new_identities, cumulative_identities",
+            description:
+              "One row per bucket and variant, with the columns bucket, variant, new_identities, cumulative_identities",
             content: { "text/csv": { schema: { type: "string" } } },
           },
           304: { description: "Unchanged" },

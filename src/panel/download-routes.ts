@@ -12,11 +12,11 @@ import { getExperiment } from "../store/experiments.ts";
 import { drawChart } from "./chart.ts";
 import { chartQuery } from "./chart-query.ts";
 import { writeCsv } from "./csv.ts";
-import { type Numbers, readNumbers } from "./numbers.ts";
 import { PALETTES } from "./palettes.ts";
+import { type Exposures, parseExposures } from "./parse-exposures.ts";
 import type { Visitors } from "./visitors.ts";
 
-const NO_NUMBERS: Numbers = {
+const NO_EXPOSURES: Exposures = {
   ...{ total: 0, excluded: 0, granularity: "day", buckets: [], variants: [] },
   health: { status: "waiting", checks: [] },
 };
@@ -37,8 +37,8 @@ export function downloadRoutes(
     const query = parseInput(chartQuery, parameters);
     if (!query.ok) return refuse(query.failure);
     const { theme, ...size } = query.value;
-    return respond(c, c.req.param("id"), "svg", "image/svg+xml", (numbers, { name }, asOf) =>
-      drawChart(numbers ?? NO_NUMBERS, {
+    return respond(c, c.req.param("id"), "svg", "image/svg+xml", (exposures, { name }, asOf) =>
+      drawChart(exposures ?? NO_EXPOSURES, {
         ...size,
         palette: PALETTES[theme],
         maxPoints: null,
@@ -56,7 +56,7 @@ export function downloadRoutes(
     id: string,
     kind: DownloadKind,
     type: string,
-    write: (numbers: Numbers | null, experiment: Experiment, asOf: number | null) => string,
+    write: (exposures: Exposures | null, experiment: Experiment, asOf: number | null) => string,
   ): Promise<Response> {
     const scope = await scopeOf(c, id, kind);
     if (!scope.ok) return refuse(scope.failure);
@@ -76,9 +76,9 @@ export function downloadRoutes(
       ...(kind === "csv" ? { "Content-Disposition": `attachment; filename="${id}.csv"` } : {}),
     };
     if (matchesETag(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });
-    const configured = experiment.variants.map(({ key }) => key);
-    const numbers = summary.exposures === null ? null : readNumbers(summary.exposures, configured);
-    return new Response(write(numbers, experiment, summary.asOf), { headers });
+    const configuredKeys = experiment.variants.map(({ key }) => key);
+    const exposures = summary.exposures === null ? null : parseExposures(summary.exposures, configuredKeys);
+    return new Response(write(exposures, experiment, summary.asOf), { headers });
   }
 
   async function scopeOf(c: Context<AppEnv>, id: string, kind: DownloadKind): Promise<Result<Scope, Refusal>> {

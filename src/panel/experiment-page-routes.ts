@@ -9,12 +9,12 @@ import { isoTime } from "../http/responses.ts";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { getExperiment } from "../store/experiments.ts";
 import { describeExposureQuery } from "../warehouse/exposure-query.ts";
-import { seriesNames } from "./chart.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
 import { markup } from "./markup.ts";
 import { redirectToLogin, wantsJson } from "./redirects.ts";
+import { seriesNames } from "./series.ts";
 import { isPast, shareKinds, signShareLink } from "./share-link.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
@@ -25,7 +25,7 @@ type Shown = PageOptions & {
   shared?: boolean;
   /** A share link that has just been created. */
   link?: string;
-  /** The outcome of a form. */
+  /** The reason why a form was refused. */
   notice?: string;
 };
 
@@ -50,7 +50,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
     if (!fields.ok) return refuse(fields.failure);
     const form = shareForm.safeParse(Object.fromEntries(fields.value));
     if (!form.success || isPast(form.data.until, clock())) {
-      const notice = "The last day is missing or over. Choose today or a later day, in UTC.";
+      const notice = "The date is missing or in the past. Choose today or a later date (UTC).";
       return showExperiment(c, id, visitor, { notice, status: 400 });
     }
     const { kind, until } = form.data;
@@ -69,7 +69,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
     const visitor = await visitorOf(c);
     if (visitor === null) return redirectToLogin(c);
     if (!hasRight(visitor.caller, "write")) {
-      const detail = "You are signed in with a read-only token. Sign in with one that may write.";
+      const detail = "Your access is read-only. Sign in with ADMIN_TOKEN or a key with the role write.";
       return refuse({ kind: "forbidden", detail });
     }
     const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
@@ -95,7 +95,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
       summaries.read(id),
     ]);
     if (experiment === null || summary === null) {
-      const main = markup`<h1>Not found</h1><p>There is no such experiment, or this token may not see it.</p>`;
+      const main = markup`<h1>Not found</h1><p>This experiment does not exist, or you do not have access to it.</p>`;
       return htmlResponse(c, { title: "Not found", signedIn, shared }, main, { status: 404 });
     }
     const { series } = pageQuery.parse(c.req.query());

@@ -7,16 +7,19 @@ import { failed, ok, type Result } from "../result.ts";
 
 const FORM = "application/x-www-form-urlencoded";
 
-/** Refuses what pages of others send, whatever they call its type: a browser says of each POST where it comes from. */
+/** Refuses POST requests from pages of other sites, whatever their content type. */
 export const sameOriginForms = createMiddleware<AppEnv>(async (c, next) => {
   if (c.req.method === "POST" && !isSameOrigin(c))
-    return refuse({ kind: "forbidden", detail: "Forms are taken from the pages of this service only." });
+    return refuse({
+      kind: "forbidden",
+      detail: "This form was sent from another site. Submit it on a page of this service.",
+    });
   return next();
 });
 
 /**
- * As Go's CrossOriginProtection decides: by what browsers of today send, else by the host in what older ones send. Who
- * sends neither is no browser, whom nobody can make send a visitor's cookie.
+ * The rule of Go's CrossOriginProtection: Sec-Fetch-Site decides, or the host of Origin for older browsers. A client that
+ * sends neither is not a browser, and no site can make it send a visitor's cookie.
  */
 function isSameOrigin(c: Context<AppEnv>): boolean {
   const [site, origin] = [c.req.header("Sec-Fetch-Site"), c.req.header("Origin")];
@@ -24,7 +27,7 @@ function isSameOrigin(c: Context<AppEnv>): boolean {
   return origin === undefined || URL.parse(origin)?.host === new URL(c.req.url).host;
 }
 
-/** The fields of a form, of which anyone may send a long one. */
+/** Reads the fields of a form. Its size is limited, because anyone may send one. */
 export async function readForm(c: Context<AppEnv>): Promise<Result<URLSearchParams, Refusal>> {
   if (!isOfType(c.req.header("Content-Type"), FORM)) return failed({ kind: "unsupported_media_type", type: FORM });
   const text = await readText(c, 64 * KIB);

@@ -22,7 +22,7 @@ const headersFor = (frameAncestors: string, referrerPolicy: string) =>
     strictTransportSecurity: false,
   });
 const ownPage = headersFor("'none'", "same-origin");
-/** A shared page may be embedded anywhere. Its URL holds a signature, which no other page may learn. */
+/** A shared page may be embedded anywhere. Its URL contains a signature, so it sends no referrer. */
 const sharedPage = headersFor("*", "no-referrer");
 
 export type PageOptions = { status?: number; headers?: Readonly<Record<string, string>> | undefined };

@@ -3,13 +3,13 @@ import { type Markup, markup } from "./markup.ts";
 
 export type PageFrame = {
   title: string;
-  /** Whether somebody has signed in, who may sign out. */
+  /** True if the visitor can sign out. */
   signedIn: boolean;
-  /** A shared page leads nowhere else. */
+  /** True for a shared page, which links to no other page. */
   shared?: boolean;
 };
 
-/** A whole document. */
+/** Wraps the content of a page in an HTML document. */
 export function layout({ title, signedIn, shared = false }: PageFrame, main: Markup): Markup {
   const home = shared
     ? markup`<span class="home">Edge exposures</span>`

@@ -2,9 +2,9 @@ import { type Status, statusAt, statuses } from "../experiment.ts";
 import { formatNumber } from "../exposures/format.ts";
 import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
 import { ago, healthBadge, statusBadge } from "./badges.ts";
-import { drawSparkline } from "./chart.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
-import { readNumbers } from "./numbers.ts";
+import { parseExposures } from "./parse-exposures.ts";
+import { drawSparkline } from "./sparkline.ts";
 
 export type ListView = {
   shown: readonly ListedExperiment[];
@@ -19,17 +19,17 @@ export function listPage({ shown, isLast, environments, filter, now }: ListView)
   if (shown.length === 0 && !isFiltered && filter.page === 0) return firstRun;
   return markup`<h1>Experiments</h1>
 <form class="filter" role="search">
-<label>Search <input type="search" name="search" value="${filter.search ?? ""}" placeholder="Name, feature or id"></label>
+<label>Search <input type="search" name="search" value="${filter.search ?? ""}" placeholder="Name, feature or ID"></label>
 <label>Environment <select name="environment"><option value="">All</option>${environments.map((key) => option(key, key, filter.environmentKey))}</select></label>
 <label>Status <select name="status"><option value="">All</option>${statuses.map((status) => option(status, status, filter.status))}</select></label>
 <button>Filter</button>
 </form>
-${shown.length === 0 ? markup`<p class="empty">No experiment is like that. <a href="/">Show all</a></p>` : tableOf(shown, now)}
-${pagesOf(filter, shown.length, isLast)}`;
+${shown.length === 0 ? markup`<p class="empty">No experiments match. <a href="/">Show all</a></p>` : tableOf(shown, now)}
+${pagination(filter, shown.length, isLast)}`;
 }
 
 const firstRun = markup`<h1>Experiments</h1>
-<div class="empty"><p>There are none yet. Add the first one with the API:</p>
+<div class="empty"><p>No experiments yet. Create the first one with the API:</p>
 <pre><code>curl -X PUT https://…/v1/experiments/checkout-cta \\
   -H 'Authorization: Bearer …' -H 'Content-Type: application/json' -d '{
     "name": "Checkout CTA",
@@ -37,38 +37,38 @@ const firstRun = markup`<h1>Experiments</h1>
     "feature_name": "checkout_button",
     "variants": [{ "key": "control", "weight": 50 }, { "key": "treatment", "weight": 50 }],
     "started_at": "2026-06-01T00:00:00.000Z" }'</code></pre>
-<p>It is refreshed at once, and then with every sweep. <a href="/docs">All of the API</a></p></div>`;
+<p>Its numbers appear after the first refresh, which starts at once. <a href="/docs">API reference</a></p></div>`;
 
-function option(value: string, label: string, chosen: string | null): Markup {
-  return markup`<option value="${value}"${value === chosen ? markup` selected` : ""}>${label}</option>`;
+function option(value: string, label: string, selected: string | null): Markup {
+  return markup`<option value="${value}"${value === selected ? markup` selected` : ""}>${label}</option>`;
 }
 
 function tableOf(shown: readonly ListedExperiment[], now: number): Markup {
   return markup`<table class="experiments">
-<thead><tr><th scope="col">Experiment</th><th scope="col">Status</th><th scope="col">Trend</th><th scope="col" class="number">Identities</th><th scope="col">Health</th><th scope="col">Data</th></tr></thead>
+<thead><tr><th scope="col">Experiment</th><th scope="col">Status</th><th scope="col">Trend</th><th scope="col" class="number">Identities</th><th scope="col">Health</th><th scope="col">Updated</th></tr></thead>
 <tbody>${shown.map((listed) => rowOf(listed, now))}</tbody>
 </table>`;
 }
 
 function rowOf({ experiment, asOf, lastErrorAt, exposures }: ListedExperiment, now: number): Markup {
   const { id, name, featureName, environmentKey, variants } = experiment;
-  const keys = variants.map(({ key }) => key);
-  const numbers = exposures === null ? null : readNumbers(exposures, keys);
-  const age = asOf === null ? "not computed" : ago(now - asOf);
+  const configuredKeys = variants.map(({ key }) => key);
+  const parsed = exposures === null ? null : parseExposures(exposures, configuredKeys);
+  const age = asOf === null ? "not computed yet" : ago(now - asOf);
   return markup`<tr>
 <th scope="row"><a href="/experiments/${encodeURIComponent(id)}">${safeText(name)}</a><span class="sub">${safeText(featureName)} in ${safeText(environmentKey)}</span></th>
 <td>${statusBadge(statusAt(experiment, now))}</td>
-<td class="trend">${numbers === null ? "" : drawSparkline(numbers)}</td>
-<td class="number" data-label="identities">${numbers === null ? "N/A" : formatNumber(numbers.total)}</td>
-<td>${numbers === null ? "" : healthBadge(numbers.health.status)}</td>
+<td class="trend">${parsed === null ? "" : drawSparkline(parsed)}</td>
+<td class="number" data-label="identities">${parsed === null ? "N/A" : formatNumber(parsed.total)}</td>
+<td>${parsed === null ? "" : healthBadge(parsed.health.status)}</td>
 <td>${age}${lastErrorAt === null ? "" : markup` <span class="badge warning">refresh failed</span>`}</td>
 </tr>`;
 }
 
-function pagesOf(filter: ListView["filter"], count: number, isLast: boolean): Markup | string {
+function pagination(filter: ListView["filter"], count: number, isLast: boolean): Markup | string {
   if (filter.page === 0 && isLast) return "";
   const { page } = filter;
-  const to = (page: number) => {
+  const urlOf = (page: number) => {
     const query = new URLSearchParams();
     if (filter.search !== null) query.set("search", filter.search);
     if (filter.environmentKey !== null) query.set("environment", filter.environmentKey);
@@ -78,8 +78,8 @@ function pagesOf(filter: ListView["filter"], count: number, isLast: boolean): Ma
   };
   const first = page * PAGE_SIZE + 1;
   return markup`<nav class="pages" aria-label="Pages">
-${page === 0 ? "" : markup`<a rel="prev" href="${to(page - 1)}">Newer</a>`}
-<span>${count === 0 ? "none" : `${formatNumber(first)} to ${formatNumber(first + count - 1)}`}</span>
-${isLast ? "" : markup`<a rel="next" href="${to(page + 1)}">Older</a>`}
+${page === 0 ? "" : markup`<a rel="prev" href="${urlOf(page - 1)}">Newer</a>`}
+<span>${count === 0 ? "No experiments" : `${formatNumber(first)}–${formatNumber(first + count - 1)}`}</span>
+${isLast ? "" : markup`<a rel="next" href="${urlOf(page + 1)}">Older</a>`}
 </nav>`;
 }

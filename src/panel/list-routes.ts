@@ -43,7 +43,7 @@ export function listRoutes(
 
   app.get("/docs", async (c) => {
     const signedIn = ((await sessions?.callerOf(c)) ?? null) !== null;
-    return htmlResponse(c, { title: "API", signedIn }, docsPage(openApi));
+    return htmlResponse(c, { title: "API reference", signedIn }, docsPage(openApi));
   });
 
   return app;

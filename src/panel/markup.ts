@@ -3,17 +3,17 @@ import type { HtmlEscapedString } from "hono/utils/html";
 
 export type Markup = HtmlEscapedString;
 
-/** HTML or SVG in which every value is escaped but what is markup already; of a list, each. */
+/** A template tag for HTML and SVG. It escapes every value, and every item of a list, that is not markup already. */
 export function markup(strings: TemplateStringsArray, ...values: unknown[]): Markup {
-  const made = html(strings, ...values);
-  if (made instanceof Promise) throw new TypeError("markup waits for nothing");
-  return made;
+  const result = html(strings, ...values);
+  if (result instanceof Promise) throw new TypeError("Markup must not contain promises.");
+  return result;
 }
 
-/** What XML forbids, controls that nobody sees, and those that turn the direction of whatever follows. */
+/** Characters that XML forbids, invisible control characters, and those that change the direction of text. */
 const FORBIDDEN = /[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]|[\u202a-\u202e\u2066-\u2069]/gu;
 
-/** A name that anyone may have chosen, as text of a document: legal, and with its direction kept to itself. */
+/** Makes a user-supplied name safe to show: valid in XML, on one line, and unable to reverse the text around it. */
 export function safeText(name: string): string {
   return `\u2068${name.replace(FORBIDDEN, "\ufffd").replace(/\s+/g, " ")}\u2069`;
 }

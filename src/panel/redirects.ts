@@ -7,10 +7,10 @@ export function safeNextPath(next: string | null | undefined): string {
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next ?? "") ? (next ?? "/") : "/";
 }
 
-/** Sends a visitor to the login page, and the page's script a problem. */
+/** Redirects a visitor to the login page. The page's script gets a 401 instead. */
 export function redirectToLogin(c: Context<AppEnv>): Response {
   if (wantsJson(c))
-    return refuse({ kind: "unauthorized", detail: "You are signed out. Sign in.", challenge: "Bearer" });
+    return refuse({ kind: "unauthorized", detail: "You are not signed in. Sign in first.", challenge: "Bearer" });
   const { pathname, search } = new URL(c.req.url);
   const next = c.req.method === "GET" ? `?next=${encodeURIComponent(pathname + search)}` : "";
   return c.redirect(`/login${next}`, 303);

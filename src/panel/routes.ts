@@ -11,7 +11,7 @@ import { listRoutes } from "./list-routes.ts";
 import { sessionRoutes } from "./session-routes.ts";
 import { createVisitors } from "./visitors.ts";
 
-/** The pages for people, and the downloads that they link to. */
+/** The panel: its pages, and the downloads that they link to. */
 export function panelRoutes(deps: AppDeps, authentication: Authentication, openApi: JsonObject): Hono<AppEnv> {
   const visitors = createVisitors(deps, authentication);
   const app = new Hono<AppEnv>();

@@ -1,14 +1,14 @@
-/** What runs in the browser: reading the chart, the refresh without a reload, copying. Pages work without it. */
+/** The script of all pages: reading the chart, refreshing without a reload, and copying. Pages also work without it. */
 export const script = `"use strict";
 (() => {
   const $ = (selector, within = document) => within.querySelector(selector);
 
-  // The chart: the pointer or the arrow keys read the values of a bucket.
+  // Shows the values of the bucket under the pointer, or of the one that the arrow keys select.
   function readChart(plot) {
     const data = JSON.parse(plot.dataset.plot);
     const svgs = [...plot.querySelectorAll("svg")];
     const reading = plot.parentElement.querySelector(".reading");
-    const whole = new Intl.NumberFormat("en");
+    const number = new Intl.NumberFormat("en");
     const time = new Intl.DateTimeFormat("en", {
       timeZone: "UTC", month: "short", day: "numeric", ...(data.unit === "hour" ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : {}),
     });
@@ -20,22 +20,22 @@ export const script = `"use strict";
     });
     const { left, right, top, bottom } = data.margin;
     const span = data.to - data.from || 1;
-    const placeOf = (when, svg) => left + ((when - data.from) / span) * (svg.viewBox.baseVal.width - left - right);
+    const xOf = (when, svg) => left + ((when - data.from) / span) * (svg.viewBox.baseVal.width - left - right);
     let at = data.points.length - 1;
     function show(index) {
       at = Math.max(0, Math.min(data.points.length - 1, index));
       const [when, ...values] = data.points[at];
       svgs.forEach((svg, i) => {
         const height = svg.viewBox.baseVal.height;
-        cursors[i].setAttribute("d", "M" + placeOf(when, svg) + "," + top + "V" + (height - bottom));
+        cursors[i].setAttribute("d", "M" + xOf(when, svg) + "," + top + "V" + (height - bottom));
       });
-      reading.textContent = time.format(when) + " UTC: " + values.map((value, i) => data.names[i] + " " + whole.format(value)).join(", ");
+      reading.textContent = time.format(when) + " UTC: " + values.map((value, i) => data.names[i] + " " + number.format(value)).join(", ");
     }
     plot.addEventListener("pointermove", (event) => {
       const svg = svgs.find((svg) => svg.getBoundingClientRect().width > 0);
       const box = svg.getBoundingClientRect();
       const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
-      const distance = (index) => Math.abs(placeOf(data.points[index][0], svg) - x);
+      const distance = (index) => Math.abs(xOf(data.points[index][0], svg) - x);
       show(data.points.reduce((nearest, _, index) => (distance(index) < distance(nearest) ? index : nearest), 0));
     });
     plot.addEventListener("keydown", (event) => {
@@ -47,22 +47,22 @@ export const script = `"use strict";
     plot.addEventListener("focus", () => show(at));
   }
 
-  // The refresh: asked for here, and its numbers put in place of the old ones.
+  // Requests a refresh without leaving the page.
   function liveRefresh(form) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const button = $("button", form);
       const output = $("output", form);
       button.disabled = true;
-      output.textContent = "Asking…";
+      output.textContent = "Requesting…";
       try {
-        const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } });
-        if (answer.status === 202) return follow(true);
-        if (answer.status === 429) return countDown(Number(answer.headers.get("Retry-After")) || 60, button, output);
-        const problem = await answer.json().catch(() => ({}));
-        output.textContent = problem.detail || "That did not work: " + answer.status;
+        const response = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } });
+        if (response.status === 202) return follow(true);
+        if (response.status === 429) return countDown(Number(response.headers.get("Retry-After")) || 60, button, output);
+        const problem = await response.json().catch(() => ({}));
+        output.textContent = problem.detail || "The request failed with status " + response.status + ". Try again.";
       } catch {
-        output.textContent = "The service can't be reached. Try again.";
+        output.textContent = "Cannot reach the service. Try again.";
       }
       button.disabled = false;
     });
@@ -77,28 +77,26 @@ export const script = `"use strict";
         output.textContent = "";
         return;
       }
-      output.textContent = "It was refreshed a moment ago: again in " + Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+      output.textContent = "Just refreshed. You can refresh again in " + Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
       setTimeout(tick, 250);
     };
     tick();
   }
 
-  /**
-   * Until no refresh is asked for any more: the page as it is now, in place of its old part. Whoever asked by a key
-   * finds the focus where it was.
-   */
-  async function follow(isAsked) {
+  // Polls until the refresh is done, then replaces the live part of the page. The focus returns to the button if the
+  // visitor pressed it.
+  async function follow(restoreFocus) {
     for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
-      const output = $("#refresh output");
-      if (output) output.textContent = "Refreshing…";
+      const progress = $("#refresh output");
+      if (progress) progress.textContent = "Refreshing…";
       await new Promise((resolve) => setTimeout(resolve, wait));
       let page;
       try {
-        // Not where we are: that may be the answer to a form.
-        const answer = await fetch("/experiments/" + $("#live").dataset.id + location.search);
-        if (answer.status === 404) return location.reload();
-        if (!answer.ok) continue;
-        page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        // Not location.href, which may be the address of a form.
+        const response = await fetch("/experiments/" + $("#live").dataset.id + location.search);
+        if (response.status === 404) return location.reload();
+        if (!response.ok) continue;
+        page = new DOMParser().parseFromString(await response.text(), "text/html");
       } catch {
         continue;
       }
@@ -107,9 +105,9 @@ export const script = `"use strict";
       if ($("#refresh button[disabled]", live)) continue;
       $("#live").replaceWith(document.adoptNode(live));
       begin();
-      if (isAsked && document.activeElement === document.body) $("#refresh button")?.focus({ preventScroll: true });
-      const said = $("#refresh output");
-      if (said) said.textContent = $("#live .freshness .problem") ? "The refresh failed." : "These are new numbers.";
+      if (restoreFocus && document.activeElement === document.body) $("#refresh button")?.focus({ preventScroll: true });
+      const output = $("#refresh output");
+      if (output) output.textContent = $("#live .freshness .problem") ? "The refresh failed." : "Numbers updated.";
       return;
     }
   }

@@ -8,7 +8,7 @@ import { loginPage } from "./login-page.ts";
 import { safeNextPath } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
 
-const NOT_CONFIGURED = "Signing in is not configured. Set the secret SESSION_SECRET.";
+const NOT_CONFIGURED = "Sign-in is not configured. Set the secret SESSION_SECRET.";
 
 export function sessionRoutes(authentication: Authentication, { sessions }: Visitors): Hono<AppEnv> {
   const app = new Hono<AppEnv>();

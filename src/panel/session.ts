@@ -8,7 +8,7 @@ const COOKIE = "session";
 const LIFETIME_SECONDS = 12 * 3600;
 
 export type Sessions = {
-  /** The signed-in caller, if the token is still valid; null: nobody is signed in. */
+  /** The signed-in caller; null if there is no session, or its token is no longer valid. */
   callerOf(c: Context<AppEnv>): Promise<Caller | null>;
   open(c: Context<AppEnv>, sha256: string): Promise<void>;
   close(c: Context<AppEnv>): void;

@@ -67,11 +67,11 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .health li .badge { flex: 0 0 6rem; text-align: center }
 .health li p { margin: 0; overflow-wrap: anywhere }
 .toc ul { columns: 20rem; padding: 0; list-style: none; overflow-wrap: anywhere }
-.call { border-top: 1px solid var(--edge); padding: .75rem 0; overflow-wrap: anywhere }
-.call p { margin: .25rem 0 .5rem }
-.call dl, .refusals { display: grid; grid-template-columns: 6rem 1fr; gap: .25rem .75rem; margin: 0; font-size: .875rem }
-.call dt, .refusals dt { color: var(--faint) }
-.call dd, .refusals dd { margin: 0; min-width: 0 }
+.operation { border-top: 1px solid var(--edge); padding: .75rem 0; overflow-wrap: anywhere }
+.operation p { margin: .25rem 0 .5rem }
+.operation dl, .errors { display: grid; grid-template-columns: 6rem 1fr; gap: .25rem .75rem; margin: 0; font-size: .875rem }
+.operation dt, .errors dt { color: var(--faint) }
+.operation dd, .errors dd { margin: 0; min-width: 0 }
 .pages { display: flex; gap: 1rem; justify-content: center; margin: 1rem 0 }
 details { margin: 1.5rem 0 }
 summary { cursor: pointer; color: var(--link) }

@@ -11,9 +11,9 @@ import { type ShareKind, verifyShareLink } from "./share-link.ts";
 export type Visitor = { caller: Caller; signedIn: boolean };
 
 export type Visitors = {
-  /** Null if there is no secret to sign sessions with, so that nobody can sign in. */
+  /** Null if SESSION_SECRET is not set. Nobody can sign in then. */
   sessions: Sessions | null;
-  /** The signed-in visitor, or an anonymous one where PUBLIC_READ is set; null: sign in first. */
+  /** The signed-in visitor, or an anonymous one if PUBLIC_READ is set; null: the visitor must sign in. */
   visitorOf(c: Context<AppEnv>): Promise<Visitor | null>;
   /** True if the URL is a valid share link to this kind of content. */
   isSharedLink(c: Context<AppEnv>, experimentId: string, kind: ShareKind): Promise<boolean>;

@@ -316,7 +316,7 @@ it("with PUBLIC_READ, the pages need no token, and allow no action", async () =>
   expect((await get("/")).text).toContain("/experiments/kept");
   const page = await get("/experiments/kept");
   expect(page.status).toBe(200);
-  expect(page.text).not.toMatch(/Refresh now|Make a link|Sign out/);
+  expect(page.text).not.toMatch(/Refresh now|Create link|Sign out/);
   const shared = await post("/experiments/kept/share", { kind: "page", until: "2999-01-01" });
   expect([shared.status, shared.headers.get("Location")]).toEqual([303, "/login"]);
   const admin = await signInWith(publicWorker, ADMIN);

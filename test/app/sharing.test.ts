@@ -52,7 +52,7 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
     expect(response.headers.get("Content-Security-Policy")).toContain(
       kind === "csv" ? "frame-ancestors 'none'" : "frame-ancestors *",
     );
-    expect(response.text).not.toMatch(/Refresh now|Make a link|Sign out|SELECT/);
+    expect(response.text).not.toMatch(/Refresh now|Create link|Sign out|SELECT/);
     expect((await browse(worker).head(await shared(kind))).status).toBe(200);
   });
 

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { drawChart, drawSparkline, MAX_LINES, seriesNames } from "../../src/panel/chart.ts";
+import { drawChart, MAX_LINES } from "../../src/panel/chart.ts";
 import { safeText } from "../../src/panel/markup.ts";
-import type { Numbers } from "../../src/panel/numbers.ts";
 import { PALETTES } from "../../src/panel/palettes.ts";
+import type { Exposures } from "../../src/panel/parse-exposures.ts";
+import { seriesNames } from "../../src/panel/series.ts";
+import { drawSparkline } from "../../src/panel/sparkline.ts";
 import { problemOfXml } from "../support/xml.ts";
 
 const seed = Number(process.env["SEED"] ?? 7);
@@ -12,7 +14,7 @@ const HOUR = 3_600_000;
 const options = { width: 760, height: 400, series: "cumulative", palette: PALETTES.light, maxPoints: null } as const;
 const heading = { name: "Checkout", asOf: START };
 
-function numbersOf(series: Record<string, number[]>, step = HOUR): Numbers {
+function exposuresOf(series: Record<string, number[]>, step = HOUR): Exposures {
   const variants = Object.entries(series).map(([key, added]) => {
     let sum = 0;
     const cumulative = added.map((count) => (sum += count));
@@ -27,7 +29,7 @@ function numbersOf(series: Record<string, number[]>, step = HOUR): Numbers {
   };
 }
 
-/** The points of each line, the control's last. */
+/** The points of each line. The control comes last. */
 const linesOf = (svg: string) =>
   [...svg.matchAll(/<path d="M([\d.,L-]+)(?:h0)?" fill="none"/g)].map(([, path = ""]) =>
     path.split("L").map((point) => point.split(",").map(Number)),
@@ -52,8 +54,8 @@ const hostile = [
   "🧪",
 ];
 
-describe("the chart", () => {
-  it("is well-formed and holds no number that is none, whatever it shows", () => {
+describe("drawChart", () => {
+  it("returns well-formed SVG without NaN or undefined, for any input", () => {
     const counts = fc.oneof(fc.nat({ max: 20 }), fc.constantFrom(0, 1, Number.MAX_SAFE_INTEGER / 1000));
     const chart = fc.record({
       buckets: fc.oneof(fc.constantFrom(0, 1, 2), fc.nat({ max: 400 })),
@@ -71,14 +73,14 @@ describe("the chart", () => {
       fc.property(chart, ({ buckets, keys, pool, name, asOf, step, ...size }) => {
         const added = (column: number) =>
           Array.from({ length: buckets }, (_, row) => pool[(row + column) % pool.length] ?? 0);
-        const numbers = numbersOf({}, step);
+        const exposures = exposuresOf({}, step);
         const variants = keys.map((key, column) => {
           let sum = 0;
           const cumulative = added(column).map((count) => (sum += count));
           return { key, total: sum, added: added(column), cumulative };
         });
         const filled = {
-          ...numbers,
+          ...exposures,
           variants,
           buckets: Array.from({ length: buckets }, (_, row) => START + row * step),
         };
@@ -104,48 +106,53 @@ describe("the chart", () => {
     );
   });
 
-  it("puts a line's points where its numbers are: more is higher, later is further right, control last", () => {
-    const svg = drawChart(numbersOf({ control: [10, 0, 10], b: [1, 1, 1] }), { ...options, heading: null }).toString();
+  it("places larger values higher and later ones further right, with the control last", () => {
+    const svg = drawChart(exposuresOf({ control: [10, 0, 10], b: [1, 1, 1] }), {
+      ...options,
+      heading: null,
+    }).toString();
     const [b = [], control = []] = linesOf(svg);
     expect(control.map(([x]) => x)).toEqual([52, 396, 740]);
     expect(control.map(([, y]) => y)).toEqual([192, 192, 12]);
     for (const [index, [, y = 0]] of b.entries()) expect(y).toBeGreaterThan(control[index]?.[1] ?? 0);
   });
 
-  it("shows what is new in each bucket if it is asked for", () => {
-    const numbers = numbersOf({ control: [10, 0, 10] });
-    const [line = []] = linesOf(drawChart(numbers, { ...options, series: "new", heading: null }).toString());
+  it("shows new identities per bucket for the series new", () => {
+    const exposures = exposuresOf({ control: [10, 0, 10] });
+    const [line = []] = linesOf(drawChart(exposures, { ...options, series: "new", heading: null }).toString());
     expect(line.map(([, y]) => y)).toEqual([12, 372, 12]);
   });
 
-  it.each([150, 200, 400])("keeps zero below all else at a height of %i, with many variants", (height) => {
-    const numbers = numbersOf(
+  it.each([150, 200, 400])("keeps zero at the bottom at a height of %i, with many variants", (height) => {
+    const exposures = exposuresOf(
       Object.fromEntries(Array.from({ length: 14 }, (_, index) => [`v${index}`, [0, index + 1]])),
     );
-    const svg = drawChart(numbers, { ...options, height, heading }).toString();
+    const svg = drawChart(exposures, { ...options, height, heading }).toString();
     for (const [[, first = 0] = [], [, last = 0] = []] of linesOf(svg)) expect(last).toBeLessThan(first);
     expect(svg).toMatch(/\d+ (more|variants)</);
   });
 
-  it("of 1,000 variants draws so many lines, and says how many there are besides", () => {
-    const numbers = numbersOf(Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`v${index}`, [1, 2, 3]])));
-    const svg = drawChart(numbers, { ...options, height: 800, heading }).toString();
+  it("limits the lines of 1,000 variants and counts the others in the legend", () => {
+    const exposures = exposuresOf(
+      Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`v${index}`, [1, 2, 3]])),
+    );
+    const svg = drawChart(exposures, { ...options, height: 800, heading }).toString();
     expect(linesOf(svg)).toHaveLength(MAX_LINES);
     const named = [...svg.matchAll(/⁩ \(\d/g)].length - 1;
     expect(svg).toContain(`and ${1000 - named} more`);
     expect(svg.length).toBeLessThan(20_000);
   });
 
-  it("says whose numbers it shows, and as of when, or that there are none", () => {
-    const numbers = numbersOf({ control: [1] });
-    expect(drawChart(numbers, { ...options, heading }).toString()).toContain("⁨Checkout⁩");
-    expect(drawChart(numbers, { ...options, heading: { name: "x", asOf: null } }).toString()).toContain(
+  it("shows the experiment's name, and says if nothing was computed yet", () => {
+    const exposures = exposuresOf({ control: [1] });
+    expect(drawChart(exposures, { ...options, heading }).toString()).toContain("⁨Checkout⁩");
+    expect(drawChart(exposures, { ...options, heading: { name: "x", asOf: null } }).toString()).toContain(
       "not computed yet",
     );
   });
 });
 
-describe("a name as text", () => {
+describe("safeText", () => {
   it.each([
     ["\0\u0007\u001b", "\ufffd\ufffd\ufffd"],
     ["\u0085\u009f", "\ufffd\ufffd"],
@@ -153,7 +160,7 @@ describe("a name as text", () => {
     ["a\nb\u2029c", "a b c"],
     ["a\u2069\u202eb", "a\ufffd\ufffdb"],
     ["مرحبا 🧪", "مرحبا 🧪"],
-  ])("%j becomes %j, with its direction kept to itself", (name, shown) => {
+  ])("turns %j into %j, isolated from the direction of the text around it", (name, shown) => {
     expect(safeText(name)).toBe(`\u2068${shown}\u2069`);
   });
 });

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { writeCsv } from "../../src/panel/csv.ts";
-import type { Numbers } from "../../src/panel/numbers.ts";
+import type { Exposures } from "../../src/panel/parse-exposures.ts";
 
 const seed = Number(process.env["SEED"] ?? 7);
 const START = Date.UTC(2026, 5, 1);
 
-function numbersOf(keys: readonly string[], added: readonly number[] = [1, 2]): Numbers {
+function exposuresOf(keys: readonly string[], added: readonly number[] = [1, 2]): Exposures {
   const cumulative = added.map((_, index) => added.slice(0, index + 1).reduce((sum, count) => sum + count, 0));
   return {
     ...{ total: 0, excluded: 3, granularity: "hour", health: { status: "healthy", checks: [] } },
@@ -15,7 +15,7 @@ function numbersOf(keys: readonly string[], added: readonly number[] = [1, 2]): 
   };
 }
 
-/** The cells, as RFC 4180 has them, by whatever separates them. */
+/** Parses CSV by RFC 4180 into cells, with any separator. */
 function parse(text: string, separator = ","): string[][] {
   const rows: string[][] = [[]];
   const cell = new RegExp(
@@ -23,20 +23,20 @@ function parse(text: string, separator = ","): string[][] {
     "y",
   );
   for (;;) {
-    const [, quoted, behind, plain, end] = cell.exec(text) ?? [];
-    rows.at(-1)?.push(quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"') + (behind ?? ""));
+    const [, quoted, tail, plain, end] = cell.exec(text) ?? [];
+    rows.at(-1)?.push(quoted === undefined ? (plain ?? "") : quoted.replaceAll('""', '"') + (tail ?? ""));
     if (end === undefined || end === "" || cell.lastIndex >= text.length) return rows;
     if (end !== separator) rows.push([]);
   }
 }
 
-/** What a spreadsheet may skip before the sign of a formula. */
+/** True if a spreadsheet could read the cell as a formula. It may ignore characters before the sign. */
 const isFormula = (cell: string) => /^[\s\p{C}"]*[=+\-@＝＋－＠]/u.test(cell);
 const nameIn = (csv: string) => parse(csv)[1]?.[1] ?? "";
 
-describe("the CSV", () => {
-  it("has a header, a row for each bucket and variant, and one for those who saw several", () => {
-    expect(writeCsv(numbersOf(["control", "b"]))).toBe(
+describe("writeCsv", () => {
+  it("writes a header, a row per bucket and variant, and a row for $multiple", () => {
+    expect(writeCsv(exposuresOf(["control", "b"]))).toBe(
       [
         "bucket,variant,new_identities,cumulative_identities",
         '2026-06-01T00:00:00.000Z,"control",1,1',
@@ -49,37 +49,37 @@ describe("the CSV", () => {
     );
   });
 
-  it("has its header only as long as there are no numbers", () => {
+  it("writes only the header without exposures", () => {
     expect(writeCsv(null)).toBe("bucket,variant,new_identities,cumulative_identities\r\n");
   });
 
-  it("has no rows of variants if there are none", () => {
-    expect(parse(writeCsv(numbersOf([])))).toHaveLength(2);
+  it("writes no variant rows without variants", () => {
+    expect(parse(writeCsv(exposuresOf([])))).toHaveLength(2);
   });
 
   it.each(["plain", "a,b", 'a"b', '"', "a\r\nb", "a\nb", "a;b", "ключ", "1", "", " ", "a=b", "a-b", "x@y", "'"])(
-    "keeps the name %j as it is",
+    "keeps the name %j unchanged",
     (key) => {
-      expect(nameIn(writeCsv(numbersOf([key])))).toBe(key);
+      expect(nameIn(writeCsv(exposuresOf([key])))).toBe(key);
     },
   );
 
   it.each([
     ...["=1+1", "+1", "-1", "@x", "\t=1", "\tx", "\rx", "  =1", "\n=1", '"=1', "\0=1", "\ufeff=1", "\u200b=1"],
     ...["＝1+1", "＋1", "－1", "＠x", "\u3000＝1", `${" ".repeat(1000)}=1`],
-  ])("puts an apostrophe before the name %j", (key) => {
-    expect(nameIn(writeCsv(numbersOf([key])))).toMatch(/^\n?'/);
+  ])("escapes the name %j with an apostrophe", (key) => {
+    expect(nameIn(writeCsv(exposuresOf([key])))).toMatch(/^\n?'/);
   });
 
-  it("lets no name begin a cell with a formula, whatever separates cells", () => {
+  it("never starts a cell with a formula, for any separator", () => {
     const hostile = fc.array(
       fc.constantFrom("=", "+", "-", "@", "＝", '"', "'", ",", ";", "\t", "\r", "\n", " ", "\0", "\u202e", "a", "1"),
       { maxLength: 12 },
     );
     fc.assert(
       fc.property(hostile, (parts) => {
-        const csv = writeCsv(numbersOf([parts.join("")]));
-        // Numbers have no sign, so that no cell at all may begin with one.
+        const csv = writeCsv(exposuresOf([parts.join("")]));
+        // Numbers have no sign, so no cell may begin with one.
         for (const separator of [",", ";", "\t"])
           for (const cell of parse(csv, separator).flat()) expect(isFormula(cell), JSON.stringify(csv)).toBe(false);
       }),
@@ -87,10 +87,10 @@ describe("the CSV", () => {
     );
   });
 
-  it("keeps rows and columns whatever the names", () => {
+  it("keeps the row and column counts for any names", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.string({ unit: "binary" }), { maxLength: 4 }), (keys) => {
-        const rows = parse(writeCsv(numbersOf(keys)));
+        const rows = parse(writeCsv(exposuresOf(keys)));
         expect(rows).toHaveLength(1 + 2 * keys.length + 1);
         for (const row of rows) expect(row).toHaveLength(4);
       }),
@@ -98,8 +98,8 @@ describe("the CSV", () => {
     );
   });
 
-  it("takes a name of 300,000 tabs or spaces as lightly as another", () => {
+  it("is not slowed down by a name of 300,000 tabs or spaces", () => {
     for (const filler of ["\t", " ", ";", '"'])
-      expect(writeCsv(numbersOf([filler.repeat(300_000)], [1])).length).toBeGreaterThan(300_000);
+      expect(writeCsv(exposuresOf([filler.repeat(300_000)], [1])).length).toBeGreaterThan(300_000);
   });
 });

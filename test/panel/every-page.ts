@@ -10,35 +10,35 @@ const axe = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
 
 const KIB = 1024;
 
-/** What holds of every page: on a wide screen in the light, and on a phone in the dark. */
-export async function lookAt(path: string, token?: null): Promise<void> {
-  const who = token === undefined ? {} : { token };
-  await Promise.all([look(path, who), look(path, { ...who, viewport: PHONE, dark: true })]);
+/** Checks a page on a wide screen in the light theme, and on a phone in the dark theme. */
+export async function checkPage(path: string, token?: null): Promise<void> {
+  const visit = token === undefined ? {} : { token };
+  await Promise.all([checkVisit(path, visit), checkVisit(path, { ...visit, viewport: PHONE, dark: true })]);
 }
 
-async function look(path: string, visit: Visit): Promise<void> {
+async function checkVisit(path: string, visit: Visit): Promise<void> {
   const page = await site.open(path, visit);
-  expect(await layoutShift(page), "something moved").toBe(0);
-  expect(await overflow(page), "wider than its window").toBe(0);
+  expect(await layoutShift(page), "layout shift").toBe(0);
+  expect(await overflow(page), "horizontal overflow").toBe(0);
   expect(await sizeOf(page, path)).toBeLessThanOrEqual(60 * KIB);
   const scripts = page.locator("script");
   expect(await scripts.count()).toBe(1);
   expect(await sizeOf(page, (await scripts.getAttribute("src")) ?? "")).toBeLessThanOrEqual(15 * KIB);
 
-  const ground = await page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
-  const [red = 0, green = 0, blue = 0] = ground.match(/\d+/g)?.map(Number) ?? [];
+  const background = await page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+  const [red = 0, green = 0, blue = 0] = background.match(/\d+/g)?.map(Number) ?? [];
   const lightness = (red + green + blue) / 3 / 255;
   expect(lightness > 0.5 ? "light" : "dark").toBe(visit.dark === true ? "dark" : "light");
 
-  // What can be opened is looked at too.
+  // The content of closed details is checked too.
   await page.locator("details").evaluateAll((all) => {
     for (const details of all) details.setAttribute("open", "");
   });
-  expect(await overflow(page), "wider than its window").toBe(0);
+  expect(await overflow(page), "horizontal overflow").toBe(0);
   await page.evaluate(axe);
   const { violations } = await page.evaluate<AxeResults>("axe.run({ resultTypes: ['violations'] })");
-  const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
-  expect(found).toEqual([]);
+  const messages = violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
+  expect(messages).toEqual([]);
 }
 
 async function sizeOf(page: Page, path: string): Promise<number> {
@@ -57,10 +57,7 @@ const PAGES: { path: string; token?: null }[] = [
 ];
 
 export function everyPage(): void {
-  it.each(PAGES)(
-    "$path is small, still while it loads, and has nothing that axe finds wrong",
-    async ({ path, token }) => {
-      await lookAt(path, token);
-    },
-  );
+  it.each(PAGES)("$path is small, loads without layout shifts, and passes axe", async ({ path, token }) => {
+    await checkPage(path, token);
+  });
 }

@@ -5,7 +5,7 @@ import { site } from "./site.ts";
 
 const grouped = (count: number) => count.toLocaleString("en");
 
-/** Without the marks that keep a name's direction to itself. */
+/** Removes the marks that isolate the direction of a name. */
 export const plain = (text: string) => text.replaceAll(/[\u2068\u2069]/g, "");
 
 async function headline(page: Page): Promise<Record<string, string>> {
@@ -31,7 +31,7 @@ export function experimentPages(): void {
     { id: "checkout-cta", unit: /^[A-Z][a-z]{2} \d+, \d\d:00 UTC: / },
     { id: "onboarding-flow", unit: /^[A-Z][a-z]{2} \d+ UTC: / },
     { id: "pricing-page", unit: /^[A-Z][a-z]{2} \d+ UTC: / },
-  ])("$id shows the numbers of the API, and no others", async ({ id, unit }) => {
+  ])("$id shows exactly the numbers of the API", async ({ id, unit }) => {
     const page = await site.open(`/experiments/${id}`);
     const { exposures, as_of } = await site.run.exposures(id);
     expect(await headline(page)).toEqual({
@@ -45,7 +45,7 @@ export function experimentPages(): void {
     const shown = table.slice(1, -2).map(([name = "", count]) => [name.replace(/ not configured$/, ""), count]);
     const counts = Object.entries<number>(exposures.variants).map(([name, count]) => [name, grouped(count)]);
     expect(shown.toSorted()).toEqual(counts.toSorted());
-    expect(table.at(-2)?.slice(0, 2)).toEqual(["All", grouped(exposures.total_identities)]);
+    expect(table.at(-2)?.slice(0, 2)).toEqual(["Total", grouped(exposures.total_identities)]);
     expect(table.at(-1)).toEqual(expect.arrayContaining([expect.stringContaining("$multiple")]));
     expect(table.at(-1)?.[1]).toBe(grouped(exposures.excluded_identities));
 
@@ -61,10 +61,10 @@ export function experimentPages(): void {
     expect(sentences.toSorted()).toEqual(checks.map(({ detail }) => detail).toSorted());
     const order = ["unhealthy", "warning", "waiting", "healthy"];
     const severities = (await page.locator(".health li .badge").allInnerTexts()).map((badge) => order.indexOf(badge));
-    expect(severities, "the worst first").toEqual(severities.toSorted((a, b) => a - b));
+    expect(severities, "worst first").toEqual(severities.toSorted((a, b) => a - b));
   });
 
-  it("has control first, and says of a variant that nobody configured it", async () => {
+  it("shows control first and marks a variant that is not configured", async () => {
     const page = await site.open("/experiments/pricing-page");
     const [, control, ...others] = await balance(page);
     expect(control?.[0]).toBe("control");
@@ -72,7 +72,7 @@ export function experimentPages(): void {
     expect(control?.slice(2).join(" ")).toMatch(/^5\d\.\d% 50\.0% \+\d\.\d%$/);
   });
 
-  it("switches from cumulative to new and back, for chart and reading", async () => {
+  it("switches the chart and its values between cumulative and new", async () => {
     const page = await site.open("/experiments/onboarding-flow");
     const { exposures } = await site.run.exposures("onboarding-flow");
     const { new_identities } = exposures.timeseries.points.at(-1);
@@ -91,34 +91,38 @@ export function experimentPages(): void {
     expect(await lineOf()).toBe(cumulative);
   });
 
-  const states: { id: string; says: RegExp; not?: RegExp; refresh: boolean }[] = [
-    { id: "draft", says: /Not started/, not: /N\/A|Identities/, refresh: false },
-    { id: "scheduled", says: /Not started/, not: /failed|Identities/, refresh: false },
-    { id: "broken", says: /The last refresh failed at .*N\/A: its numbers could not be computed/s, refresh: true },
-    { id: "empty", says: /Identities\s+0\s+Excluded\s+0.*0: nobody was exposed/s, not: /N\/A: /, refresh: true },
-    { id: "failed", says: /The last refresh failed at .*: these are older numbers.*Identities\s+40/s, refresh: true },
-    { id: "settling", says: /still settling.*Identities\s+40/s, not: /Final/, refresh: true },
-    { id: "over", says: /Final: nothing changes any more.*Identities\s+40/s, not: /settling/, refresh: false },
+  const states: { id: string; shows: RegExp; not?: RegExp; refresh: boolean }[] = [
+    { id: "draft", shows: /Not started/, not: /N\/A|Identities/, refresh: false },
+    { id: "scheduled", shows: /Not started/, not: /failed|Identities/, refresh: false },
+    { id: "broken", shows: /The last refresh failed at .*N\/A: no refresh has succeeded yet/s, refresh: true },
+    { id: "empty", shows: /Identities\s+0\s+Excluded\s+0.*No exposures recorded/s, not: /N\/A: /, refresh: true },
+    {
+      id: "failed",
+      shows: /The last refresh failed at .*The numbers below are older.*Identities\s+40/s,
+      refresh: true,
+    },
+    { id: "settling", shows: /Settling: .*Identities\s+40/s, not: /Final/, refresh: true },
+    { id: "over", shows: /Final: these numbers no longer change.*Identities\s+40/s, not: /Settling/, refresh: false },
   ];
-  it.each(states)("that is $id has its own words", async ({ id, says, not = /no such words/, refresh }) => {
+  it.each(states)("describes the state $id", async ({ id, shows, not = /no such words/, refresh }) => {
     const page = await site.open(`/experiments/${id}`);
     const text = await page.locator("#main").innerText();
-    expect(text).toMatch(says);
+    expect(text).toMatch(shows);
     expect(text).not.toMatch(not);
     expect(await page.getByRole("button", { name: "Refresh now" }).count()).toBe(refresh ? 1 : 0);
   });
 
-  it("that is not there is not found", async () => {
+  it("shows Not found for an unknown experiment", async () => {
     const page = await site.open("/experiments/nowhere");
     await page.getByRole("heading", { name: "Not found" }).waitFor();
     expect(await page.title()).toBe("Not found");
     expect(takeComplaints()).toEqual([expect.stringContaining("404")]);
   });
 
-  it("shows the query behind its numbers, and copies it with the parameters", async () => {
+  it("shows the SQL query, and copies it with its parameters", async () => {
     const page = await site.open("/experiments/checkout-cta");
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-    await page.getByText("The query behind the numbers").click();
+    await page.getByText("SQL query").click();
     await page.getByRole("button", { name: "Copy" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
     const copied = await page.evaluate(() => navigator.clipboard.readText());
@@ -126,10 +130,10 @@ export function experimentPages(): void {
     expect(copied).toMatch(/-- param_feature_name = "checkout_button".*SELECT/s);
   });
 
-  it("can be shared: the link opens this page to anybody, and nothing else", async () => {
+  it("creates a share link that opens only this page, without signing in", async () => {
     const page = await site.open("/experiments/sharing");
     await page.getByText("Share", { exact: true }).click();
-    await page.getByRole("button", { name: "Make a link" }).click();
+    await page.getByRole("button", { name: "Create link" }).click();
     const link = await page.locator("input.link").inputValue();
     const { pathname, search } = new URL(link);
     const visitor = await site.open(pathname + search, { token: null });

@@ -4,11 +4,11 @@ import { PHONE } from "../support/browser-path.ts";
 import { plain } from "./experiment-pages.ts";
 import { LONG, MARKUP, REVERSING, site } from "./site.ts";
 
-/** The same without the control, which nobody sees. */
+/** The name as pages show it, with its control character replaced. */
 const REVERSED = REVERSING.replace("\u202e", "\ufffd");
 
 export function hostileNames(): void {
-  it("show as text on the experiment's page, wherever they stand", async () => {
+  it("appear as text everywhere on the experiment's page", async () => {
     const page = await site.open("/experiments/hostile");
     expect(plain(await page.locator("h1").innerText())).toBe(MARKUP + LONG);
     expect(await page.title()).toContain(MARKUP);
@@ -33,7 +33,7 @@ export function hostileNames(): void {
     expect(await page.locator("#query-text").textContent()).toContain(JSON.stringify(MARKUP));
   });
 
-  it("show as text in the list, in its filter and in what is searched for", async () => {
+  it("appear as text in the list, its filter and its search field", async () => {
     const page = await site.open(`/?search=${encodeURIComponent(MARKUP)}`);
     expect(await page.getByLabel("Search").inputValue()).toBe(MARKUP);
     const row = page.locator('tr:has(a[href="/experiments/hostile"])');
@@ -46,23 +46,25 @@ export function hostileNames(): void {
     expect(await page.locator("#main script, #main img").count()).toBe(0);
   });
 
-  it("turn no text round but their own", async () => {
+  it("do not reverse the text around them", async () => {
     const page = await site.open("/experiments/hostile");
-    const turning = await page.locator("#main").evaluate((main) => {
+    const violations = await page.locator("#main").evaluate((main) => {
       const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
       const seen: { text: string; isName: boolean }[] = [];
       for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
         if (node.parentElement?.closest("details:not([open])") !== null) continue;
         seen.push({ text: node.textContent ?? "", isName: node.parentElement.closest(".health") === null });
       }
-      const isLoose = (text: string) => /[\u05d0-\u05ea]/.test(text.replace(/\u2068[^\u2069]*\u2069/g, ""));
-      return seen.filter(({ text, isName }) => text.includes("\u202e") || (isName && isLoose(text)));
+      const isUnisolated = (text: string) => /[\u05d0-\u05ea]/.test(text.replace(/\u2068[^\u2069]*\u2069/g, ""));
+      return seen.filter(({ text, isName }) => text.includes("\u202e") || (isName && isUnisolated(text)));
     });
-    expect(turning).toEqual([]);
-    expect(await page.locator(".sub").first().innerText(), "there is something to turn").toMatch(/[\u05d0-\u05ea]/);
+    expect(violations).toEqual([]);
+    expect(await page.locator(".sub").first().innerText(), "the page has right-to-left text").toMatch(
+      /[\u05d0-\u05ea]/,
+    );
   });
 
-  it("show as text in the SVG, which runs nothing", async () => {
+  it("appear as text in the SVG, which contains no script", async () => {
     const page = await site.open("/v1/experiments/hostile/exposures.svg");
     const texts = (await page.locator("svg text").allTextContents()).map(plain);
     for (const name of [MARKUP, REVERSED, LONG])
@@ -73,7 +75,7 @@ export function hostileNames(): void {
     expect(await page.locator("script, img, foreignObject").count()).toBe(0);
   });
 
-  it("leave a page as narrow as a phone, though they are long and without a space", async () => {
+  it("do not make a page wider than a phone", async () => {
     const page = await site.open("/experiments/reversed", { viewport: PHONE });
     expect(await overflow(page)).toBe(0);
   });

@@ -7,7 +7,7 @@ const rows = (page: Page) => page.locator(".experiments tbody tr");
 const rowOf = (page: Page, id: string) => rows(page).filter({ has: page.locator(`a[href="/experiments/${id}"]`) });
 
 export function listPages(): void {
-  it("has a line for each, with status, trend, identities, health and age", async () => {
+  it("shows status, trend, identities, health and age of each experiment", async () => {
     const page = await site.open("/?environment=demo");
     expect(await rows(page).count()).toBe(3);
     const { exposures } = await site.run.exposures("checkout-cta");
@@ -21,12 +21,12 @@ export function listPages(): void {
     expect(await cells.nth(2).locator("svg path").getAttribute("d")).toMatch(/^M[\d.]+,[\d.]+(L[\d.]+,[\d.]+){10,}$/);
   });
 
-  it("says N/A of what was never computed, and 0 of what nobody has seen", async () => {
+  it("shows N/A for numbers that were never computed, and 0 without exposures", async () => {
     const page = await site.open("/?environment=states");
     const textOf = (id: string) => rowOf(page, id).innerText();
     for (const id of ["draft", "scheduled", "broken"]) {
       expect(await textOf(id), id).toMatch(/\bN\/A\b/);
-      expect(await textOf(id), id).toContain("not computed");
+      expect(await textOf(id), id).toContain("not computed yet");
     }
     expect(await textOf("empty")).toMatch(/\b0\b/);
     expect(await textOf("broken")).toContain("refresh failed");
@@ -34,14 +34,14 @@ export function listPages(): void {
     expect(await textOf("live")).not.toContain("refresh failed");
   });
 
-  it("has those of newest activity first", async () => {
+  it("sorts by latest activity", async () => {
     const page = await site.open("/?environment=demo");
     const ids = () =>
       rows(page)
         .locator("a")
         .evaluateAll((links) => links.map((link) => link.getAttribute("href")));
-    const now = await site.run.call("POST", "/v1/experiments/pricing-page/exposures/refresh");
-    expect(now.status).toBe(202);
+    const requested = await site.run.call("POST", "/v1/experiments/pricing-page/exposures/refresh");
+    expect(requested.status).toBe(202);
     await expect
       .poll(async () => {
         await page.reload();
@@ -50,7 +50,7 @@ export function listPages(): void {
       .toBe("/experiments/pricing-page");
   });
 
-  it("is filtered by environment, by status and by what is searched for", async () => {
+  it("filters by environment, status and search text", async () => {
     const page = await site.open("/");
     await page.getByLabel("Environment").selectOption("states");
     await page.getByLabel("Status").selectOption("completed");
@@ -67,14 +67,14 @@ export function listPages(): void {
     expect(await page.getByLabel("Search").inputValue()).toBe("WORDING of");
     await rowOf(page, "checkout-cta").waitFor();
 
-    await page.getByLabel("Search").fill("nothing is called that");
+    await page.getByLabel("Search").fill("no such name");
     await page.getByLabel("Search").press("Enter");
-    await page.getByText("No experiment is like that.").waitFor();
+    await page.getByText("No experiments match.").waitFor();
     await page.getByRole("link", { name: "Show all" }).click();
     expect(await rows(page).count()).toBe(20);
   });
 
-  it("comes in pages, which keep the filter and miss nothing", async () => {
+  it("has pages that keep the filter and miss no experiment", async () => {
     const page = await site.open("/?environment=many");
     const seen = await rows(page).locator("a").allInnerTexts();
     expect(seen).toHaveLength(20);

@@ -7,17 +7,17 @@ import { expose, HOUR, put, settled, site } from "./site.ts";
 const identities = (page: Page) => page.locator(".headline dd").first().innerText();
 const three = new Map([["control", 3]]);
 
-/** Something that a reload would lose. */
-async function mark(page: Page): Promise<() => Promise<boolean>> {
+/** Marks the document. The returned function tells whether the mark is still there: a reload would remove it. */
+async function markDocument(page: Page): Promise<() => Promise<boolean>> {
   await page.evaluate(() => document.documentElement.setAttribute("data-marked", ""));
   return async () => (await page.locator("html[data-marked]").count()) === 1;
 }
 
 export function livePages(): void {
-  it("Refresh now brings new numbers without a reload; the next call waits for its turn, and says how long", async () => {
+  it("shows new numbers after a refresh without a reload, then counts down to the next one", async () => {
     const page = await site.open("/experiments/live");
     await page.clock.install();
-    const isSame = await mark(page);
+    const isMarked = await markDocument(page);
     expect(await identities(page)).toBe("40");
     await expose("live", three, Date.now() - HOUR);
     await page.getByRole("button", { name: "Refresh now" }).click();
@@ -28,71 +28,71 @@ export function livePages(): void {
         return identities(page);
       })
       .toBe("43");
-    await page.getByText("These are new numbers.").waitFor();
+    await page.getByText("Numbers updated.").waitFor();
     await page.locator(".plot").focus();
-    expect(plain(await page.locator(".reading").innerText()), "the new chart is read").toContain("control 23");
+    expect(plain(await page.locator(".reading").innerText()), "values of the new chart").toContain("control 23");
 
     const refused = page.waitForResponse((response) => response.request().method() === "POST");
     await page.getByRole("button", { name: "Refresh now" }).click();
     expect((await refused).status()).toBe(429);
     const status = page.locator("#refresh output");
-    const left = async () =>
+    const remaining = async () =>
       /again in (\d):(\d\d)$/
         .exec(await status.innerText())
         ?.slice(1)
         .map(Number) ?? [];
     await status.filter({ hasText: "again in" }).waitFor();
     expect(await page.getByRole("button", { name: "Refresh now" }).isDisabled()).toBe(true);
-    const [minutes = 0, seconds = 0] = await left();
+    const [minutes = 0, seconds = 0] = await remaining();
     await page.clock.runFor(61_000);
-    const [later = 0, laterSeconds = 0] = await left();
+    const [later = 0, laterSeconds = 0] = await remaining();
     const passed = (minutes - later) * 60 + seconds - laterSeconds;
-    expect(passed, "it counts down").toBeGreaterThanOrEqual(60);
+    expect(passed, "seconds counted down").toBeGreaterThanOrEqual(60);
     await page.clock.runFor(300_000);
     expect(await status.innerText()).toBe("");
     expect(await page.getByRole("button", { name: "Refresh now" }).isEnabled()).toBe(true);
-    expect(await isSame(), "no reload").toBe(true);
+    expect(await isMarked(), "no reload").toBe(true);
     expect(takeComplaints()).toEqual([expect.stringContaining("429")]);
   });
 
-  it("of a page that was opened before there were numbers, they come by themselves", async () => {
+  it("shows the first numbers as soon as they are computed, without a reload", async () => {
     await expose("fresh", three, Date.now() - HOUR);
     site.proxy.closeGate();
     try {
       await put("fresh", { started_at: new Date(Date.now() - 2 * HOUR).toISOString() });
       const page = await site.open("/experiments/fresh");
-      const isSame = await mark(page);
+      const isMarked = await markDocument(page);
       await page.getByText("N/A: not computed yet").waitFor();
       expect(await page.getByRole("button", { name: "Refreshing" }).isDisabled()).toBe(true);
       site.proxy.openGate();
       await page.locator(".headline").waitFor();
       expect(await identities(page)).toBe("3");
-      expect(await isSame(), "no reload").toBe(true);
+      expect(await isMarked(), "no reload").toBe(true);
     } finally {
       site.proxy.openGate();
     }
   });
 
-  it("a refresh that fails says so, and keeps the older numbers", async () => {
+  it("reports a failed refresh and keeps the older numbers", async () => {
     const page = await site.open("/experiments/sharing");
     site.proxy.spoil((_, response) => response.destroy(), "sharing");
     await page.getByRole("button", { name: "Refresh now" }).click();
     await page.getByText("The refresh failed.").waitFor();
-    await page.getByText("these are older numbers").waitFor();
+    await page.getByText("The numbers below are older.").waitFor();
     expect(await identities(page)).toBe("40");
     site.proxy.spoil(null, "sharing");
   });
 
-  it("a refresh works after a link was made too", async () => {
+  it("refreshes after a share link was created", async () => {
     const page = await site.open("/experiments/empty");
     await page.getByText("Share", { exact: true }).click();
-    await page.getByRole("button", { name: "Make a link" }).click();
+    await page.getByRole("button", { name: "Create link" }).click();
     await page.locator("input.link").waitFor();
     await page.getByRole("button", { name: "Refresh now" }).click();
-    await page.getByText("These are new numbers.").waitFor();
+    await page.getByText("Numbers updated.").waitFor();
   });
 
-  it("the pointer reads the bucket that it is over", async () => {
+  it("shows the values of the bucket under the pointer", async () => {
     const page = await site.open("/experiments/checkout-cta");
     const { exposures } = await site.run.exposures("checkout-cta");
     const reading = page.locator(".reading");
@@ -106,7 +106,7 @@ export function livePages(): void {
     expect(plain(await reading.innerText())).toContain(`control ${first.control.toLocaleString("en")}`);
   });
 
-  it("by keyboard alone: sign in, skip to the content, read the chart, ask for a refresh", async () => {
+  it("works by keyboard alone: sign in, skip to the content, refresh, read the chart", async () => {
     const page = await site.open("/experiments/onboarding-flow", { token: null });
     await page.locator("#token:focus").waitFor();
     await page.keyboard.type("dev-admin");
@@ -121,15 +121,15 @@ export function livePages(): void {
       for (let tabs = 0; tabs < 12; tabs++) {
         await page.keyboard.press("Tab");
         const outline = await page.locator(":focus").evaluate((element) => getComputedStyle(element).outlineStyle);
-        expect(outline, "one sees where the focus is").not.toBe("none");
+        expect(outline, "visible focus").not.toBe("none");
         if ((await page.locator(`${selector}:focus`).count()) === 1) return;
       }
-      throw new Error(`no way by Tab to ${selector}`);
+      throw new Error(`Tab does not reach ${selector}`);
     };
     await tabTo("#refresh button");
     await page.keyboard.press("Enter");
-    await page.getByText("These are new numbers.").waitFor();
-    expect(await page.locator("#refresh button:focus").count(), "the focus stays").toBe(1);
+    await page.getByText("Numbers updated.").waitFor();
+    expect(await page.locator("#refresh button:focus").count(), "the focus stays on the button").toBe(1);
 
     const { exposures } = await settled("onboarding-flow");
     const { points } = exposures.timeseries;
@@ -142,16 +142,16 @@ export function livePages(): void {
     await page.keyboard.press("Home");
     expect(await reading()).toContain(`three ${readingOf(0)}`);
     await page.keyboard.press("ArrowLeft");
-    expect(await reading(), "there is none before the first").toContain(`three ${readingOf(0)}`);
+    expect(await reading(), "no bucket before the first").toContain(`three ${readingOf(0)}`);
     await page.keyboard.press("ArrowRight");
     expect(await reading()).toContain(`three ${readingOf(1)}`);
     await page.keyboard.press("End");
     expect(await reading()).toContain(`three ${readingOf(-1)}`);
   });
 
-  it("without a script: sign in, read the numbers, refresh, be told to wait, sign out", async () => {
+  it("works without JavaScript: sign in, read the numbers, refresh, see the limit, sign out", async () => {
     const page = await site.open("/experiments/plain", { token: null, script: false });
-    await page.getByLabel("Token").fill("not the token");
+    await page.getByLabel("Token").fill("wrong token");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").waitFor();
     expect(takeComplaints()).toEqual([expect.stringContaining("401")]);
@@ -178,7 +178,7 @@ export function livePages(): void {
     await page.getByLabel("Token").waitFor();
   });
 
-  it("who may only read is offered no refresh", async () => {
+  it("shows no refresh button to a read-only visitor", async () => {
     const page = await site.open("/experiments/plain", { token: "dev-read" });
     await page.locator(".headline").waitFor();
     expect(await page.getByRole("button", { name: /Refresh/ }).count()).toBe(0);

@@ -3,42 +3,51 @@ import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { browserPath, PHONE } from "../support/browser-path.ts";
 
-// The pictures of the README, made by hand: `node test/panel/screenshots.ts http://127.0.0.1:8787` against `npm start`.
+// Takes the screenshots of the docs: run `node test/panel/screenshots.ts http://127.0.0.1:8787` against `npm start`.
 
 const FOLDER = join(import.meta.dirname, "screenshots");
 const MAX_BYTES = 100_000;
 
 const [baseURL = ""] = process.argv.slice(2);
 if (baseURL === "" || browserPath === null) {
-  console.error("usage: node test/panel/screenshots.ts BASE_URL, of an `npm start` with the demo; needs a Chromium");
+  console.error(
+    "usage: node test/panel/screenshots.ts BASE_URL (of an `npm start` with the demo). Chromium is required.",
+  );
   process.exit(1);
 }
 
 mkdirSync(FOLDER, { recursive: true });
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
-  await take("list", "/", { height: 450 });
-  await take("experiment", "/experiments/checkout-cta", { height: 1000, read: true });
-  await take("broken", "/experiments/pricing-page?series=new", { height: 1000, read: true });
-  await take("phone-dark", "/experiments/onboarding-flow", { width: PHONE.width, height: 1000, colorScheme: "dark" });
-  await take("docs", "/docs", { height: 600 });
+  await capture("list", "/", { height: 450 });
+  await capture("experiment", "/experiments/checkout-cta", { height: 1000, hover: true });
+  await capture("broken", "/experiments/pricing-page?series=new", { height: 1000, hover: true });
+  await capture("phone-dark", "/experiments/onboarding-flow", {
+    width: PHONE.width,
+    height: 1000,
+    colorScheme: "dark",
+  });
+  await capture("docs", "/docs", { height: 600 });
 } finally {
   await browser.close();
 }
 
-type Look = { height: number; width?: number; colorScheme?: "dark" | "light"; read?: boolean };
+type Options = { height: number; width?: number; colorScheme?: "dark" | "light"; hover?: boolean };
 
-async function take(name: string, path: string, { height, width = 900, colorScheme = "light", read = false }: Look) {
+async function capture(
+  name: string,
+  path: string,
+  { height, width = 900, colorScheme = "light", hover = false }: Options,
+) {
   const viewport = { width, height };
   const page = await browser.newPage({ baseURL, viewport, colorScheme, deviceScaleFactor: 1, locale: "en" });
   await signIn(page, path);
-  // As if somebody pointed at it.
-  if (read) await page.locator(".plot").hover();
+  if (hover) await page.locator(".plot").hover();
   const file = join(FOLDER, `${name}.png`);
   await page.screenshot({ path: file, animations: "disabled" });
   const { size } = statSync(file);
   console.log(`${file}: ${size} bytes`);
-  if (size >= MAX_BYTES) throw new Error(`${name}.png has ${size} bytes: at most ${MAX_BYTES} are for pictures`);
+  if (size >= MAX_BYTES) throw new Error(`${name}.png has ${size} bytes. The max is ${MAX_BYTES}.`);
   await page.close();
 }
 

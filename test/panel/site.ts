@@ -7,12 +7,12 @@ import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { until } from "../support/worker.ts";
 
-// The product as `npm start` runs it, on a warehouse whose answers can be spoiled.
+// The product as `npm start` runs it, on a warehouse whose responses can be made to fail.
 
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
 export const MARKUP = `<script>alert(1)</script><img src=x onerror=alert(2)>"'\`\${7*7}&amp;`;
-/** Text that turns round what stands after it, and does not turn it back. */
+/** A name that reverses the text after it. */
 export const REVERSING = "abc\u202edef \u05e9\u05dc\u05d5\u05dd";
 export const LONG = "long-".repeat(40);
 
@@ -20,11 +20,11 @@ export type Site = {
   run: Run;
   warehouse: TestWarehouse;
   proxy: WarehouseProxy;
-  /** As the admin. */
+  /** Opens a page, signed in as the admin by default. */
   open(path: string, options?: Visit): Promise<Page>;
 };
 
-/** How a page is looked at. */
+/** How a page is opened. */
 export type Visit = {
   viewport?: { width: number; height: number };
   dark?: boolean;
@@ -50,7 +50,6 @@ export async function startSite(): Promise<void> {
   site = { run, warehouse, proxy, open };
 }
 
-/** A visitor's page at that path, signed in with the token. */
 async function open(path: string, { viewport, dark, script, token = "dev-admin" }: Visit = {}): Promise<Page> {
   const page = await newPage({
     baseURL: site.run.origin,
@@ -60,32 +59,35 @@ async function open(path: string, { viewport, dark, script, token = "dev-admin" 
   });
   if (token !== null) await page.context().addCookies([await sessionOf(token)]);
   await page.goto(path).catch((cause: unknown) => {
-    // If the service is gone, what it said last is why.
-    throw new Error(`no ${path}: ${site.run.written.stdout.slice(-1000)}${site.run.written.stderr}`, { cause });
+    // The output shows why the service ended, if it did.
+    throw new Error(`Cannot open ${path}: ${site.run.written.stdout.slice(-1000)}${site.run.written.stderr}`, {
+      cause,
+    });
   });
   return page;
 }
 
-/** What the form answers to a good token, asked once for each: tests need no form to be signed in. */
+/** The session cookie for a token. Each token signs in once. */
 async function sessionOf(token: string) {
-  const known = cookies.get(token);
-  if (known !== undefined) return known;
+  const existing = cookies.get(token);
+  if (existing !== undefined) return existing;
   const { origin } = site.run;
   const body = new URLSearchParams({ token, next: "/" });
-  const answer = await fetch(`${origin}/login`, {
+  const response = await fetch(`${origin}/login`, {
     method: "POST",
     headers: { Origin: origin },
     body,
     redirect: "manual",
   });
-  const [, name = "", value = ""] = /^([^=]+)=([^;]+)/.exec(answer.headers.get("set-cookie") ?? "") ?? [];
-  if (answer.status !== 303 || name === "") throw new Error(`can't sign in: ${answer.status} ${await answer.text()}`);
+  const [, name = "", value = ""] = /^([^=]+)=([^;]+)/.exec(response.headers.get("set-cookie") ?? "") ?? [];
+  if (response.status !== 303 || name === "")
+    throw new Error(`Cannot sign in: ${response.status} ${await response.text()}`);
   const cookie = { name, value, url: origin };
   cookies.set(token, cookie);
   return cookie;
 }
 
-/** Creates an experiment, of a feature of the same name unless told. */
+/** Creates an experiment. By default, its feature has the same name as its id. */
 export async function put(id: string, definition: Record<string, unknown> = {}): Promise<void> {
   const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
   const body = { environment_key: "states", feature_name: id, variants, ...definition };
@@ -93,7 +95,7 @@ export async function put(id: string, definition: Record<string, unknown> = {}):
   if (status >= 300) throw new Error(`PUT ${id}: ${status} ${JSON.stringify(json)}`);
 }
 
-/** So many new identities for each variant, one a minute from a time on. */
+/** Inserts this many new identities for each variant, one per minute. */
 export async function expose(
   feature: string,
   identities: ReadonlyMap<string, number>,
@@ -113,7 +115,7 @@ export async function expose(
   );
 }
 
-/** Until nothing is being refreshed any more. */
+/** Waits until no refresh is pending. */
 export function settled(id: string) {
   return until(
     () => site.run.exposures(id),
@@ -121,7 +123,7 @@ export function settled(id: string) {
   );
 }
 
-/** One experiment in every state that a page has words for. */
+/** Creates an experiment in each state that pages describe. */
 export async function fillSite(): Promise<void> {
   const { warehouse, run, proxy } = site;
   const now = Date.now();
@@ -158,6 +160,6 @@ export async function fillSite(): Promise<void> {
       () => run.exposures(id),
       ({ last_error_at }) => last_error_at !== null,
     );
-  const rest = ["checkout-cta", "onboarding-flow", "pricing-page", "empty", "live", "plain", "over", "settling"];
-  for (const id of [...rest, "sharing", "hostile"]) await settled(id);
+  const refreshed = ["checkout-cta", "onboarding-flow", "pricing-page", "empty", "live", "plain", "over", "settling"];
+  for (const id of [...refreshed, "sharing", "hostile"]) await settled(id);
 }

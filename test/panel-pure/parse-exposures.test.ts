@@ -4,7 +4,9 @@ import { bucketsOf, HOUR } from "../../src/exposures/buckets.ts";
 import { checkNames } from "../../src/exposures/health.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
-import { bySeverity, evenlySpaced, readNumbers } from "../../src/panel/numbers.ts";
+import { bySeverity } from "../../src/panel/health-section.ts";
+import { parseExposures } from "../../src/panel/parse-exposures.ts";
+import { evenlySpaced } from "../../src/panel/sampling.ts";
 
 const seed = Number(process.env["SEED"] ?? 7);
 const window = { from: Date.UTC(2026, 5, 1), to: Date.UTC(2026, 5, 1) + 5 * HOUR };
@@ -38,20 +40,20 @@ function stored(
   return { summary, text: serialise(summary, { ...healthy, checks: [] }) };
 }
 
-describe("reading stored numbers", () => {
-  it("keeps every number of every variant, whatever its key", () => {
+describe("parseExposures", () => {
+  it("keeps every number of every variant, for any key", () => {
     const counted = fc.array(fc.tuple(fc.constantFrom(...hostile), fc.nat({ max: 4 }), fc.nat({ max: 1000 })));
     const configured = fc.uniqueArray(fc.constantFrom(...hostile), { maxLength: 4 });
     fc.assert(
       fc.property(counted, configured, (counted, configured) => {
         const { summary, text } = stored(counted, configured);
-        const numbers = readNumbers(text, configured);
-        expect(numbers).toMatchObject({ total: summary.totalIdentities, excluded: 4, granularity: "hour" });
-        expect(numbers.buckets).toEqual([0, 1, 2, 3, 4].map((hour) => window.from + hour * HOUR));
-        expect(new Map(numbers.variants.map(({ key, total, added }) => [key, { total, added }]))).toEqual(
+        const exposures = parseExposures(text, configured);
+        expect(exposures).toMatchObject({ total: summary.totalIdentities, excluded: 4, granularity: "hour" });
+        expect(exposures.buckets).toEqual([0, 1, 2, 3, 4].map((hour) => window.from + hour * HOUR));
+        expect(new Map(exposures.variants.map(({ key, total, added }) => [key, { total, added }]))).toEqual(
           summary.variants,
         );
-        for (const { added, cumulative, total } of numbers.variants) {
+        for (const { added, cumulative, total } of exposures.variants) {
           let sum = 0;
           expect(cumulative).toEqual(added.map((count) => (sum += count)));
           expect(cumulative.at(-1)).toBe(total);
@@ -61,27 +63,27 @@ describe("reading stored numbers", () => {
     );
   });
 
-  it("puts control first, then the configured in their order, then the others", () => {
+  it("puts control first, then the configured variants in their order, then the others", () => {
     const { text } = stored([["zz", 0, 1]], ["b", "2", "control", "1"]);
-    const keys = readNumbers(text, ["b", "2", "control", "1"]).variants.map(({ key }) => key);
+    const keys = parseExposures(text, ["b", "2", "control", "1"]).variants.map(({ key }) => key);
     expect(keys).toEqual(["control", "b", "2", "1", "zz"]);
   });
 
-  it("leaves out what was configured only after they were computed", () => {
+  it("omits variants that were configured after the numbers were computed", () => {
     const { text } = stored([], ["a"]);
-    expect(readNumbers(text, ["a", "new", "__proto__"]).variants.map(({ key }) => key)).toEqual(["a"]);
+    expect(parseExposures(text, ["a", "new", "__proto__"]).variants.map(({ key }) => key)).toEqual(["a"]);
   });
 
-  it("reads numbers from before there were checks", () => {
+  it("reads numbers that were stored before health checks existed", () => {
     const { health: _, ...rest } = JSON.parse(stored([["a", 1, 2]], []).text);
-    expect(readNumbers(JSON.stringify(rest), [])).toMatchObject({
+    expect(parseExposures(JSON.stringify(rest), [])).toMatchObject({
       total: 2,
       health: { status: "waiting", checks: [] },
     });
   });
 });
 
-it("checks come with the worst first, and those as bad in the order they came in", () => {
+it("bySeverity sorts checks from worst to best and keeps the order of equal ones", () => {
   const [a, b, c, d] = checkNames;
   const check = (name: (typeof checkNames)[number], status: "healthy" | "warning" | "unhealthy" | "waiting") => ({
     name,
@@ -92,16 +94,16 @@ it("checks come with the worst first, and those as bad in the order they came in
   expect(sorted.map(({ name }) => name)).toEqual([a, c, b, d]);
 });
 
-it("of a long row, so many places at most, evenly spread, with the last", () => {
+it("evenlySpaced returns at most the max number of indices, evenly spaced and with the last", () => {
   fc.assert(
-    fc.property(fc.nat({ max: 5000 }), fc.double({ min: 1, max: 3000, noNaN: true }), (length, most) => {
-      const places = evenlySpaced(length, most);
-      expect(places.length).toBeLessThanOrEqual(Math.ceil(most));
-      expect(places.length).toBeGreaterThanOrEqual(Math.min(length, most) / 2 - 1);
-      if (length > 0) expect(places.at(-1)).toBe(length - 1);
-      const steps = new Set(places.slice(1).map((place, index) => place - (places[index] ?? 0)));
+    fc.property(fc.nat({ max: 5000 }), fc.double({ min: 1, max: 3000, noNaN: true }), (length, max) => {
+      const indices = evenlySpaced(length, max);
+      expect(indices.length).toBeLessThanOrEqual(Math.ceil(max));
+      expect(indices.length).toBeGreaterThanOrEqual(Math.min(length, max) / 2 - 1);
+      if (length > 0) expect(indices.at(-1)).toBe(length - 1);
+      const steps = new Set(indices.slice(1).map((value, index) => value - (indices[index] ?? 0)));
       expect(steps.size).toBeLessThanOrEqual(1);
-      expect(places.every((place) => place >= 0)).toBe(true);
+      expect(indices.every((index) => index >= 0)).toBe(true);
     }),
     { seed },
   );

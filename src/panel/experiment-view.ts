@@ -1,0 +1,23 @@
+import type { Experiment } from "../experiment.ts";
+import type { StoredSummary } from "../store/summaries.ts";
+import type { SeriesName } from "./series.ts";
+
+/** Everything that an experiment's page shows. */
+export type ExperimentView = {
+  experiment: Experiment;
+  summary: StoredSummary;
+  series: SeriesName;
+  now: number;
+  /** The interval between sweeps. The age of the numbers is judged by it. */
+  sweepMs: number;
+  /** What the visitor may do on the page. */
+  may: { refresh: boolean; share: boolean };
+  /** The SQL behind the numbers and the values of its parameters; null: not shown. */
+  query: { sql: string; parameters: Readonly<Record<string, string | number>> } | null;
+  /** The query string of a shared page, repeated in the links on it; null: the page is not shared. */
+  shareQuery: URLSearchParams | null;
+  /** A share link that has just been created. */
+  link: string | null;
+  /** The reason why a form was refused. */
+  notice: string | null;
+};
