@@ -37,7 +37,7 @@ export async function startWorker(
 ): Promise<LocalWorker> {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
   const [contents] = await Promise.all([
-    build(join(stateDir, "worker"), onStarted),
+    build(join(stateDir, "worker")),
     migrateState(stateDir, workerOptions, onStarted),
   ]);
   const miniflare = new Miniflare(
@@ -67,12 +67,14 @@ function sharedOptions(resourcePersistencePath: string) {
 }
 
 /** Builds the Worker with wrangler and returns its code. */
-async function build(outDir: string, onStarted: OnStarted): Promise<string> {
+async function build(outDir: string): Promise<string> {
   const building = promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
     env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
   });
-  onStarted({ stop: async () => void building.child.kill() });
-  await building;
+  // Miniflare exits this process on a signal, so nothing else could kill the build.
+  const kill = () => building.child.kill();
+  process.once("exit", kill);
+  await building.finally(() => process.off("exit", kill));
   return readFileSync(join(outDir, "worker.js"), "utf8");
 }
 
