@@ -6,10 +6,10 @@ import { startMiniflare } from "../support/miniflare.ts";
 import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { drive, FLAGSMITH_SECRET, until, varsFor, WEBHOOK_SECRET } from "../support/worker.ts";
-import type { Order } from "./entries/order.ts";
-import { type Fault, startOrders } from "./entries/orders.ts";
+import type { FaultMode } from "./entries/fault-mode.ts";
+import { type Fault, startFaultServer } from "./entries/fault-server.ts";
 
-// The real Worker on a D1 of which every single transaction goes wrong once.
+// The real Worker on a D1 that fails each of its transactions once.
 
 const FROM = Date.UTC(2026, 5, 1);
 
@@ -18,44 +18,44 @@ const start = async (vars: Record<string, string>) =>
 
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;
-let orders: Awaited<ReturnType<typeof startOrders>>;
+let faultServer: Awaited<ReturnType<typeof startFaultServer>>;
 let worker: Awaited<ReturnType<typeof start>>;
 let vars: Record<string, string>;
 let count = 0;
-/** Answers 503 so far: each must be one line of the log. */
-const refused: (string | null)[] = [];
+/** The ids of the requests that got 503. Each is logged once. */
+const unavailable: (string | null)[] = [];
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
-  orders = await startOrders();
-  // Nobody who calls twice may be let through because the first call is long ago.
-  vars = { ...varsFor(proxy.settings, { REFRESH_MIN_INTERVAL_SECONDS: 30 }), ORDERS_URL: orders.url };
+  faultServer = await startFaultServer();
+  // Longer than a test: a second manual request must always be too soon.
+  vars = { ...varsFor(proxy.settings, { REFRESH_MIN_INTERVAL_SECONDS: 30 }), FAULT_SERVER_URL: faultServer.url };
   worker = await start(vars);
 });
 afterAll(async () => {
   await worker.stop();
-  orders.stop();
+  faultServer.stop();
   proxy.stop();
 });
 
-/** An experiment of one's own, not created yet. */
+/** A new experiment, not created yet. */
 function newExperiment() {
   const id = `faulty-${++count}`;
-  const address = `/v1/experiments/${id}`;
+  const path = `/v1/experiments/${id}`;
   const events: Event[] = [];
   const row = async () => (await worker.query(`SELECT * FROM experiments WHERE id = '${id}'`))[0];
   return {
     id,
-    address,
+    path,
     row,
     put: (name = id) =>
-      worker.call("PUT", address, {
+      worker.call("PUT", path, {
         name,
         environment_key: id,
         feature_name: id,
         started_at: new Date(FROM).toISOString(),
       }),
-    /** As an export has it. */
+    /** Its line of an export. */
     line: JSON.stringify({
       id,
       environment_key: id,
@@ -64,16 +64,16 @@ function newExperiment() {
       updated_at: new Date(FROM).toISOString(),
       is_final: false,
     }),
-    delete: () => worker.call("DELETE", address),
+    delete: () => worker.call("DELETE", path),
     async expose() {
       const identifier = `identity-${events.length}`;
       const event = { environment_key: id, feature_name: id, identifier, value: "control", timestamp: FROM };
       events.push(event);
       await warehouse.insert([event]);
     },
-    call: () => worker.call("POST", `${address}/exposures/refresh`),
-    /** Always the same delivery. */
-    hint() {
+    requestRefresh: () => worker.call("POST", `${path}/exposures/refresh`),
+    /** Sends a Standard Webhook, always as the same delivery. */
+    sendWebhook() {
       const [body, now] = [JSON.stringify({ experiment_id: id }), new Date()];
       return worker.call("POST", "/webhooks/refresh", body, {
         "webhook-id": id,
@@ -81,16 +81,16 @@ function newExperiment() {
         "webhook-signature": new Webhook(WEBHOOK_SECRET).sign(id, now, body),
       });
     },
-    flagsmith() {
+    sendFlagsmithWebhook() {
       const body = JSON.stringify({ event_type: "FLAG_UPDATED", data: { new_state: { feature: { name: id } } } });
       return worker.call("POST", `/webhooks/flagsmith/${id}`, body, {
         "X-Flagsmith-Signature": createHmac("sha256", FLAGSMITH_SECRET).update(body).digest("hex"),
       });
     },
-    /** Waits until nothing is asked for, and compares the numbers. Looks past the Worker. */
-    async served() {
+    /** Waits until no refresh is pending, and compares the stored numbers. Reads the database directly. */
+    async expectServed() {
       const found = await until(row, (last) => last?.["exposures"] != null && last["refresh_requested_at"] === null);
-      const question = {
+      const query = {
         environment_key: id,
         feature_name: id,
         variants: [],
@@ -98,245 +98,266 @@ function newExperiment() {
         to: Number(found?.["as_of"]),
       };
       const exposures = withMaps(JSON.parse(String(found?.["exposures"])));
-      expect(exposures).toEqual(countByBruteForce(events, question));
+      expect(exposures).toEqual(countByBruteForce(events, query));
     },
   };
 }
 type Experiment = ReturnType<typeof newExperiment>;
-type Answer = Awaited<ReturnType<typeof worker.call>>;
+type ApiResponse = Awaited<ReturnType<typeof worker.call>>;
 
-async function stored(experiment: Experiment): Promise<void> {
+/** Creates the experiment, and adds an exposure after its first refresh. */
+async function create(experiment: Experiment): Promise<void> {
   await experiment.expose();
-  // On a machine that is busy, D1 may be late by itself.
+  // On a busy machine, D1 may time out without a fault.
   await until(experiment.put, ({ status }) => status !== 503);
-  await experiment.served();
+  await experiment.expectServed();
   await experiment.expose();
 }
 
-/** One thing that a client may ask for. */
-type Step = {
-  given(experiment: Experiment): Promise<void>;
-  request(experiment: Experiment): Promise<Answer>;
-  /** Its success, and what else it may be when it is sent again, because it was done though its answer was lost. */
+/** A request, with its preparation and its effect. */
+type Scenario = {
+  prepare(experiment: Experiment): Promise<void>;
+  request(experiment: Experiment): Promise<ApiResponse>;
   success: number;
-  again?: number;
-  /** What its transactions name, if not the experiment. */
-  about?(experiment: Experiment): string;
-  end(experiment: Experiment): Promise<void>;
+  /** The status of a retry after a commit whose response was lost, if not `success`. */
+  repeated?: number;
+  /** The value that identifies the transactions, if not the experiment's id. */
+  transactionValue?(experiment: Experiment): string;
+  expectEffect(experiment: Experiment): Promise<void>;
 };
-const served = (experiment: Experiment) => experiment.served();
+const expectServed = (experiment: Experiment) => experiment.expectServed();
 const nothing = async () => undefined;
 
-/** A key, or its id, for an experiment of that name. */
+/** API keys, or their ids, by the id of the experiment. */
 const keys = new Map<string, string>();
 
-const steps: Record<string, Step> = {
-  "a call for a refresh that the warehouse fails": {
-    async given(one) {
-      await stored(one);
-      proxy.spoil((answer, response) => {
-        proxy.spoil(null, one.id);
-        faults["status 500"](answer, response);
-      }, one.id);
+const scenarios: Record<string, Scenario> = {
+  "a manual request whose query fails": {
+    async prepare(experiment) {
+      await create(experiment);
+      proxy.spoil((upstream, response) => {
+        proxy.spoil(null, experiment.id);
+        faults["status 500"](upstream, response);
+      }, experiment.id);
     },
-    request: (one) => one.call(),
+    request: (experiment) => experiment.requestRefresh(),
     success: 202,
-    // It was noted, so this one is too soon; but the refresh happens, and without a sweep.
-    again: 429,
-    end: served,
+    // The first request was recorded, so a retry is too soon. The refresh happens without a sweep.
+    repeated: 429,
+    expectEffect: expectServed,
   },
   "PUT of a new experiment": {
-    given: (one) => one.expose(),
-    request: (one) => one.put(),
+    prepare: (experiment) => experiment.expose(),
+    request: (experiment) => experiment.put(),
     success: 201,
-    again: 200,
-    end: served,
+    repeated: 200,
+    expectEffect: expectServed,
   },
-  "PUT of an edit": { given: stored, request: (one) => one.put("renamed"), success: 200, end: served },
-  "GET of an experiment": {
-    given: stored,
-    request: (one) => worker.call("GET", one.address),
+  "PUT of an edit": {
+    prepare: create,
+    request: (experiment) => experiment.put("renamed"),
     success: 200,
-    end: nothing,
+    expectEffect: expectServed,
+  },
+  "GET of an experiment": {
+    prepare: create,
+    request: (experiment) => worker.call("GET", experiment.path),
+    success: 200,
+    expectEffect: nothing,
   },
   "GET of the list": {
-    given: stored,
-    request: (one) => worker.call("GET", `/v1/experiments?environment_key=${one.id}`),
+    prepare: create,
+    request: (experiment) => worker.call("GET", `/v1/experiments?environment_key=${experiment.id}`),
     success: 200,
-    end: nothing,
+    expectEffect: nothing,
   },
   "GET of exposures": {
-    given: stored,
-    request: (one) => worker.call("GET", `${one.address}/exposures`),
+    prepare: create,
+    request: (experiment) => worker.call("GET", `${experiment.path}/exposures`),
     success: 200,
-    end: nothing,
+    expectEffect: nothing,
   },
   "GET of exposures with a key": {
-    async given(one) {
-      await stored(one);
+    async prepare(experiment) {
+      await create(experiment);
       const { json } = await worker.call("POST", "/v1/api-keys", { name: "reader", role: "read" });
-      keys.set(one.id, json.key);
+      keys.set(experiment.id, json.key);
     },
-    request: (one) =>
-      worker.call("GET", `${one.address}/exposures`, undefined, { Authorization: `Bearer ${keys.get(one.id)}` }),
+    request: (experiment) =>
+      worker.call("GET", `${experiment.path}/exposures`, undefined, {
+        Authorization: `Bearer ${keys.get(experiment.id)}`,
+      }),
     success: 200,
-    end: nothing,
+    expectEffect: nothing,
   },
-  "making an API key": {
-    given: nothing,
-    request: (one) => worker.call("POST", "/v1/api-keys", { name: one.id, role: "read" }),
+  "POST of an API key": {
+    prepare: nothing,
+    request: (experiment) => worker.call("POST", "/v1/api-keys", { name: experiment.id, role: "read" }),
     success: 201,
-    end: nothing,
+    expectEffect: nothing,
   },
-  "revoking an API key": {
-    async given(one) {
-      const { json } = await worker.call("POST", "/v1/api-keys", { name: one.id, role: "read" });
-      keys.set(one.id, json.id);
+  "DELETE of an API key": {
+    async prepare(experiment) {
+      const { json } = await worker.call("POST", "/v1/api-keys", { name: experiment.id, role: "read" });
+      keys.set(experiment.id, json.id);
     },
-    request: (one) => worker.call("DELETE", `/v1/api-keys/${keys.get(one.id)}`),
+    request: (experiment) => worker.call("DELETE", `/v1/api-keys/${keys.get(experiment.id)}`),
     success: 204,
-    again: 404,
-    about: (one) => keys.get(one.id) ?? "",
-    end: nothing,
+    repeated: 404,
+    transactionValue: (experiment) => keys.get(experiment.id) ?? "",
+    expectEffect: nothing,
   },
   "an import": {
-    given: nothing,
-    request: (one) => worker.call("POST", "/v1/import", one.line, { "Content-Type": "application/jsonl" }),
+    prepare: nothing,
+    request: (experiment) =>
+      worker.call("POST", "/v1/import", experiment.line, { "Content-Type": "application/jsonl" }),
     success: 200,
-    end: async (one) => expect(await one.row()).toMatchObject({ name: one.id }),
+    expectEffect: async (experiment) => expect(await experiment.row()).toMatchObject({ name: experiment.id }),
   },
-  "a call for a refresh": {
-    given: stored,
-    request: (one) => one.call(),
+  "a manual request": {
+    prepare: create,
+    request: (experiment) => experiment.requestRefresh(),
     success: 202,
-    again: 429,
-    end: served,
+    repeated: 429,
+    expectEffect: expectServed,
   },
-  "a signed webhook": { given: stored, request: (one) => one.hint(), success: 202, end: served },
-  "a webhook of Flagsmith": { given: stored, request: (one) => one.flagsmith(), success: 202, end: served },
+  "a signed webhook": {
+    prepare: create,
+    request: (experiment) => experiment.sendWebhook(),
+    success: 202,
+    expectEffect: expectServed,
+  },
+  "a Flagsmith webhook": {
+    prepare: create,
+    request: (experiment) => experiment.sendFlagsmithWebhook(),
+    success: 202,
+    expectEffect: expectServed,
+  },
   "DELETE of an experiment": {
-    given: stored,
-    request: (one) => one.delete(),
+    prepare: create,
+    request: (experiment) => experiment.delete(),
     success: 204,
-    again: 404,
-    end: async (one) => expect(await one.row()).toBeUndefined(),
+    repeated: 404,
+    expectEffect: async (experiment) => expect(await experiment.row()).toBeUndefined(),
   },
 };
 
-/** Takes a step, with a fault or without, and returns the transactions that it took. */
-async function take({ given, request, success, again, about, end }: Step, fault: Fault | null): Promise<string[]> {
-  const one = newExperiment();
-  await given(one);
-  const watch = orders.watch(about?.(one) ?? one.id, fault);
-  const answer = await request(one);
-  if (fault !== null && answer.status === 503) {
-    refused.push(answer.headers.get("X-Request-Id"));
-    expect(answer.headers.get("Retry-After")).toMatch(/^[1-9]\d*$/);
-    expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
-    expect(answer.text).not.toMatch(/D1_ERROR|SELECT|UPDATE|INSERT/);
-    const wasDone = fault.order === "do and lose the answer";
-    expect((await request(one)).status).toBe(wasDone ? (again ?? success) : success);
+/** Runs a scenario with or without a fault, and returns its transactions. */
+async function run(scenario: Scenario, fault: Fault | null): Promise<string[]> {
+  const { prepare, request, success, repeated, transactionValue, expectEffect } = scenario;
+  const experiment = newExperiment();
+  await prepare(experiment);
+  const interception = faultServer.intercept(transactionValue?.(experiment) ?? experiment.id, fault);
+  const response = await request(experiment);
+  if (fault !== null && response.status === 503) {
+    unavailable.push(response.headers.get("X-Request-Id"));
+    expect(response.headers.get("Retry-After")).toMatch(/^[1-9]\d*$/);
+    expect(response.headers.get("Content-Type")).toBe("application/problem+json");
+    expect(response.text).not.toMatch(/D1_ERROR|SELECT|UPDATE|INSERT/);
+    const isCommitted = fault.mode === "commit and lose the response";
+    expect((await request(experiment)).status).toBe(isCommitted ? (repeated ?? success) : success);
   } else {
-    expect(answer.status).toBe(success);
+    expect(response.status).toBe(success);
   }
-  await end(one);
+  await expectEffect(experiment);
   if (fault !== null) {
-    expect(watch.seen.length).toBeGreaterThan(fault.at);
-    if (answer.status !== 503) await failedOnce(one);
+    expect(interception.transactions.length).toBeGreaterThan(fault.index);
+    if (response.status !== 503) await expectFailedRefresh(experiment);
   }
-  watch.end();
-  await one.delete();
-  return watch.seen;
+  interception.end();
+  await experiment.delete();
+  return interception.transactions;
 }
 
-/** Waits for the line of the log that says that D1 failed a refresh, and for the numbers that come later all the same. */
-async function failedOnce({ id, served }: Experiment): Promise<void> {
-  const lines = () => worker.logs().filter(({ experiment_id, kind }) => experiment_id === id && kind === "storage");
+/** Waits until a refresh that failed in D1 is logged, and until a later one succeeds. */
+async function expectFailedRefresh(experiment: Experiment): Promise<void> {
+  const lines = () =>
+    worker.logs().filter(({ experiment_id, kind }) => experiment_id === experiment.id && kind === "storage");
   await until(lines, ({ length }) => length > 0);
   expect(lines()[0]).toMatchObject({ event: "refresh.failed" });
-  await served();
+  await experiment.expectServed();
 }
 
-const ORDERS = ["fail", "do and lose the answer", "hang"] as const satisfies Order[];
+const FAULTS = ["fail", "commit and lose the response", "hang"] as const satisfies FaultMode[];
 
-describe.concurrent("each time that it asks D1 and D1 fails, loses its answer or hangs", () => {
-  it.each(Object.entries(steps))(
-    "%s is answered by a 503 or done later; the next attempt repairs it",
-    async (_, step) => {
-      const { length } = await take(step, null);
+describe.concurrent("a failed, lost or hanging transaction in D1", () => {
+  it.each(Object.entries(scenarios))(
+    "leads to a 503 or to a later refresh, and a retry repairs it: %s",
+    async (_, scenario) => {
+      const { length } = await run(scenario, null);
       expect(length).toBeGreaterThan(0);
-      const all = ORDERS.flatMap((order) => Array.from({ length }, (_, at) => ({ at, order })));
-      const taken = all.map(async (fault) => {
-        const failed = (error: unknown) => new Error(`transaction ${fault.at}: ${fault.order}`, { cause: error });
-        await take(step, fault).catch((error: unknown) => Promise.reject(failed(error)));
+      const faults = FAULTS.flatMap((mode) => Array.from({ length }, (_, index) => ({ index, mode })));
+      const runs = faults.map(async (fault) => {
+        const failed = (error: unknown) => new Error(`transaction ${fault.index}: ${fault.mode}`, { cause: error });
+        await run(scenario, fault).catch((error: unknown) => Promise.reject(failed(error)));
       });
-      await Promise.all(taken);
+      await Promise.all(runs);
     },
   );
 });
 
-describe("a request that D1 fails", () => {
-  it("is one line of the log", () => {
+describe("a 503 because of D1", () => {
+  it("is logged once", () => {
     const lines = worker.logs().filter(({ event }) => event === "database.unavailable");
-    const named = Map.groupBy(lines, (line) => line["request_id"]);
-    for (const id of refused) expect(named.get(id), String(id)).toHaveLength(1);
-    expect(refused.length).toBeGreaterThan(Object.keys(steps).length);
+    const byRequest = Map.groupBy(lines, (line) => line["request_id"]);
+    for (const id of unavailable) expect(byRequest.get(id), String(id)).toHaveLength(1);
+    expect(unavailable.length).toBeGreaterThan(Object.keys(scenarios).length);
   });
 });
 
-describe("a sweep or an export, each time that it asks D1", () => {
-  // One of its own, where nothing is left that would be tried again.
+describe("a failed, lost or hanging transaction of a sweep or an export", () => {
+  // A new Worker, in which no retry is pending.
   beforeAll(async () => {
     await worker.stop();
     worker = await start(vars);
   });
 
-  it("breaks an export off rather than let it end early", async () => {
-    const one = newExperiment();
-    await one.expose();
-    await one.put();
-    await one.served();
-    const whole = await worker.call("GET", "/v1/export");
-    expect(whole.text.trim().split("\n")).toHaveLength(1);
-    for (const order of ORDERS) {
-      for (const at of [0, 1]) {
-        const watch = orders.watch(null, { at, order });
-        const answer = await worker.call("GET", "/v1/export").catch((error: unknown) => error);
-        watch.end();
-        expect(watch.seen).toHaveLength(at + 1);
-        if (at === 0) expect(answer).toMatchObject({ status: 503 });
-        else expect(answer).toBeInstanceOf(Error);
+  it("aborts an export, instead of ending it early", async () => {
+    const experiment = newExperiment();
+    await experiment.expose();
+    await experiment.put();
+    await experiment.expectServed();
+    const complete = await worker.call("GET", "/v1/export");
+    expect(complete.text.trim().split("\n")).toHaveLength(1);
+    for (const mode of FAULTS) {
+      for (const index of [0, 1]) {
+        const interception = faultServer.intercept(null, { index, mode });
+        const response = await worker.call("GET", "/v1/export").catch((error: unknown) => error);
+        interception.end();
+        expect(interception.transactions).toHaveLength(index + 1);
+        if (index === 0) expect(response).toMatchObject({ status: 503 });
+        else expect(response).toBeInstanceOf(Error);
       }
     }
-    const broken = () => worker.logs().filter(({ event }) => event === "export.failed");
-    await until(broken, ({ length }) => length === ORDERS.length);
-    await one.delete();
+    const aborted = () => worker.logs().filter(({ event }) => event === "export.failed");
+    await until(aborted, ({ length }) => length === FAULTS.length);
+    await experiment.delete();
   });
 
-  it.each(ORDERS)(
-    "is reported as failed, and the next one repairs it: %s",
-    async (order) => {
-      const one = newExperiment();
-      await stored(one);
-      const whole = orders.watch(null, null);
+  it.each(FAULTS)(
+    "fails a sweep, and the next one repairs it: %s",
+    async (mode) => {
+      const experiment = newExperiment();
+      await create(experiment);
+      const complete = faultServer.intercept(null, null);
       expect(await worker.sweep()).toBe(true);
-      whole.end();
-      // The list, the experiment, its numbers, and the forgetting of old webhooks.
-      expect(whole.seen.length).toBeGreaterThanOrEqual(4);
-      for (const at of whole.seen.keys()) {
-        await one.expose();
+      complete.end();
+      // The list, the experiment, its numbers, and the deletion of old webhooks.
+      expect(complete.transactions.length).toBeGreaterThanOrEqual(4);
+      for (const index of complete.transactions.keys()) {
+        await experiment.expose();
         worker.clearLines();
-        const watch = orders.watch(null, { at, order });
+        const interception = faultServer.intercept(null, { index, mode });
         expect(await worker.sweep()).toBe(false);
-        watch.end();
+        interception.end();
         const lines = worker.logs().filter(({ event, kind }) => event === "sweep.failed" || kind === "storage");
         expect(lines).toHaveLength(1);
         const now = Date.now();
         expect(await worker.sweep(now)).toBe(true);
-        expect(await one.row()).toMatchObject({ as_of: now });
-        await one.served();
+        expect(await experiment.row()).toMatchObject({ as_of: now });
+        await experiment.expectServed();
       }
-      await one.delete();
+      await experiment.delete();
     },
     120_000,
   );

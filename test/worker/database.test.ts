@@ -10,22 +10,22 @@ beforeAll(async () => {
 });
 afterAll(() => runtime.stop());
 
-describe("D1, when it fails", () => {
+describe("a failure of D1", () => {
   it.each(["/v1/experiments", "/v1/experiments/some", "/v1/experiments/some/exposures"])(
-    "makes GET %s a 503 that says when to try again, and one line of the log",
+    "makes GET %s return 503 with Retry-After, and is logged once",
     async (path) => {
       runtime.clearLines();
-      const answer = await runtime.fetch(path, { headers: { Authorization: `Bearer ${ADMIN}` } });
-      expect(answer.status).toBe(503);
-      expect(answer.headers.get("Retry-After")).toMatch(/^\d+$/);
-      expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
-      expect(await answer.text()).not.toMatch(/no such table|SELECT/);
+      const response = await runtime.fetch(path, { headers: { Authorization: `Bearer ${ADMIN}` } });
+      expect(response.status).toBe(503);
+      expect(response.headers.get("Retry-After")).toMatch(/^\d+$/);
+      expect(response.headers.get("Content-Type")).toBe("application/problem+json");
+      expect(await response.text()).not.toMatch(/no such table|SELECT/);
       const lines = await until(runtime.lines, (found) => found.length > 0);
       expect(lines).toEqual([expect.stringContaining('"event":"database.unavailable"')]);
     },
   );
 
-  it("makes a sweep fail, so that the platform shows it, and is one line of the log", async () => {
+  it("fails a sweep, so that the platform records it, and is logged once", async () => {
     runtime.clearLines();
     expect(await runtime.trigger(Date.now())).toBe(false);
     const lines = await until(runtime.lines, (found) => found.length > 0);

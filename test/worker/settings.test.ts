@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
-describe("a setting that can't be used", () => {
+describe("an invalid setting", () => {
   let worker: TestWorker;
   beforeAll(async () => {
     const warehouse = await createWarehouse();
@@ -13,11 +13,11 @@ describe("a setting that can't be used", () => {
   });
   afterAll(() => worker.stop());
 
-  it("is named in a 500 problem and in one line of the log, without its value or a stack", async () => {
-    const answer = await worker.call("GET", "/v1/experiments");
-    expect(answer.status).toBe(500);
-    expect(answer.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
-    expect(answer.json).toEqual({
+  it("is named in a 500 problem and logged once, without its value or a stack", async () => {
+    const response = await worker.call("GET", "/v1/experiments");
+    expect(response.status).toBe(500);
+    expect(response.headers.get("Content-Type")).toMatch(/^application\/problem\+json\b/);
+    expect(response.json).toEqual({
       type: expect.any(String),
       title: expect.any(String),
       status: 500,
@@ -30,14 +30,14 @@ describe("a setting that can't be used", () => {
     expect(worker.logs()).toEqual([
       expect.objectContaining({ event: "settings.invalid", detail: expect.stringMatching(/QUERY_TIMEOUT_SECONDS/) }),
     ]);
-    for (const text of [answer.text, ...lines]) {
+    for (const text of [response.text, ...lines]) {
       expect(text).toContain("CLICKHOUSE_URL");
       expect(text).not.toMatch(/\n +at |\.[jt]s:\d/);
       expect(text).not.toMatch(/hunter2|clickhouse\.internal/);
     }
   });
 
-  it("is named in one line when a sweep meets it, too", async () => {
+  it("is logged once by a sweep", async () => {
     worker.clearLines();
     await worker.sweep().catch(() => undefined);
     await until(

@@ -4,76 +4,81 @@ import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/c
 import type { Env } from "../../../src/cloudflare/env.ts";
 import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper-object.ts";
 import worker from "../../../src/worker.ts";
-import type { Order } from "./order.ts";
+import type { FaultMode } from "./fault-mode.ts";
 
-// The real Worker, but its D1 does with each transaction what a test says.
+// The real Worker on a D1 with injected faults.
 
-/** The test hears of each transaction there: its SQL and values as JSON. Its answer is one of `Order`. */
-type FaultyEnv = Env & { ORDERS_URL: string };
+/** The fault server receives the SQL and the values of each transaction, and returns its `FaultMode`. */
+type FaultyEnv = Env & { FAULT_SERVER_URL: string };
 
-async function obey<Answer>(url: string, statements: Statement[], transaction: () => Promise<Answer>): Promise<Answer> {
+async function runWithFault<Value>(
+  url: string,
+  statements: Statement[],
+  transaction: () => Promise<Value>,
+): Promise<Value> {
   const body = JSON.stringify(statements.map(({ sql, values }) => ({ sql, values })));
-  const order = await (await fetch(url, { method: "POST", body })).text();
-  const is = (expected: Order) => order === expected;
+  const mode = await (await fetch(url, { method: "POST", body })).text();
+  const is = (expected: FaultMode) => mode === expected;
   if (is("hang")) return new Promise(() => undefined);
   if (is("fail")) throw new Error("D1_ERROR: Network connection lost.");
-  const answer = await transaction();
-  if (is("do and lose the answer")) throw new Error("D1_ERROR: Network connection lost.");
-  return answer;
+  const response = await transaction();
+  if (is("commit and lose the response")) throw new Error("D1_ERROR: Network connection lost.");
+  return response;
 }
 
-/** As much of D1 as src/cloudflare/d1.ts uses. */
+/** A prepared statement, with its text and values for the fault server. */
 type Statement = { sql: string; values: unknown[]; real: D1PreparedStatement };
 
-function faulty(d1: D1Database, url: string) {
+/** The part of D1 that src/cloudflare/d1.ts uses. */
+function createFaultyD1(d1: D1Database, url: string) {
   const withSession = (constraint: Parameters<D1Database["withSession"]>[0]) => {
     const session: D1DatabaseSession = d1.withSession(constraint);
     return {
       prepare: (sql: string) => ({
         bind(...values: unknown[]) {
           const statement = { sql, values, real: session.prepare(sql).bind(...values) };
-          return { ...statement, all: () => obey(url, [statement], () => statement.real.all()) };
+          return { ...statement, all: () => runWithFault(url, [statement], () => statement.real.all()) };
         },
       }),
       batch: (statements: Statement[]) =>
-        obey(url, statements, () => session.batch(statements.map(({ real }) => real))),
+        runWithFault(url, statements, () => session.batch(statements.map(({ real }) => real))),
     };
   };
   return { withSession };
 }
 
-const spoiled = new WeakMap<Env, Env>();
+const faultyEnvs = new WeakMap<Env, Env>();
 
-/** The same for the same bindings: the Worker knows them by identity. */
-function spoil(env: FaultyEnv): Env {
-  const known = spoiled.get(env);
-  if (known !== undefined) return known;
-  // What it lacks, src/cloudflare/d1.ts does not use.
-  const DB = faulty(env.DB, env.ORDERS_URL) as unknown as D1Database;
-  const made = { ...env, DB };
-  spoiled.set(env, made);
-  return made;
+/** Replaces D1 in the bindings. The result is cached, because the Worker compares bindings by identity. */
+function withFaultyD1(env: FaultyEnv): Env {
+  const cached = faultyEnvs.get(env);
+  if (cached !== undefined) return cached;
+  // src/cloudflare/d1.ts does not use what it lacks.
+  const DB = createFaultyD1(env.DB, env.FAULT_SERVER_URL) as unknown as D1Database;
+  const faultyEnv = { ...env, DB };
+  faultyEnvs.set(env, faultyEnv);
+  return faultyEnv;
 }
 
 export class RefreshCoordinator extends RealCoordinator {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
-    super(ctx, spoil(env));
+    super(ctx, withFaultyD1(env));
   }
 }
 
 export class Alerter extends RealAlerter {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
-    super(ctx, spoil(env));
+    super(ctx, withFaultyD1(env));
   }
 }
 
 export class Sweeper extends RealSweeper {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
-    super(ctx, spoil(env));
+    super(ctx, withFaultyD1(env));
   }
 }
 
 export default {
-  fetch: (request, env) => worker.fetch(request, spoil(env)),
-  scheduled: (controller, env) => worker.scheduled(controller, spoil(env)),
+  fetch: (request, env) => worker.fetch(request, withFaultyD1(env)),
+  scheduled: (controller, env) => worker.scheduled(controller, withFaultyD1(env)),
 } satisfies ExportedHandler<FaultyEnv>;

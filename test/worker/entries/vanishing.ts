@@ -2,15 +2,15 @@ import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/c
 import type { Env } from "../../../src/cloudflare/env.ts";
 import worker from "../../../src/worker.ts";
 
-// The real Worker, whose coordinators can be made to vanish, in the middle of whatever they do.
+// The real Worker, whose coordinators a test can abort at any time.
 
 export { Alerter } from "../../../src/cloudflare/alerter-object.ts";
 export { Sweeper } from "../../../src/cloudflare/sweeper-object.ts";
 
 export class RefreshCoordinator extends RealCoordinator {
   override fetch(): never {
-    this.ctx.abort("a test wants it gone");
-    throw new Error("gone");
+    this.ctx.abort("aborted by a test");
+    throw new Error("aborted");
   }
 }
 
@@ -18,7 +18,7 @@ export default {
   async fetch(request, env) {
     const experimentId = request.headers.get("X-Vanish");
     if (experimentId === null) return worker.fetch(request, env);
-    // The call dies with the one who is called.
+    // The call fails, because its object is aborted.
     await env.COORDINATOR.getByName(experimentId)
       .fetch(request.url)
       .catch(() => undefined);
