@@ -3,22 +3,22 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import type { Figure } from "./turns.ts";
 
-// `npm run bench`: each figure is a ratio against a reference that runs in turns with it; see README.md.
+// `npm run bench`: each figure is a ratio to a reference that runs alternately with it. See README.md.
 
-/** All by argument: `npm run bench -- --only query --events 2000000 --turns 3`. */
+/** The sizes, set by arguments: `npm run bench -- --only query --events 2000000 --turns 3`. */
 export type Sizes = {
   turns: number;
-  /** Of load, each time a number of requests is measured. */
+  /** The duration of each measurement of requests per second. */
   seconds: number;
   events: number;
   identities: number;
-  /** That are running at a sweep. */
+  /** The number of running experiments in a sweep. */
   experiments: number;
-  /** Of an answer of the warehouse. */
+  /** The number of rows from the warehouse. */
   rows: number;
 };
 
-/** Each part is a module that exports `measure`; loaded only if it is asked for. */
+/** Each part is a module that exports `measure`. It is imported only if it runs. */
 const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
   get: () => import("./get.ts"),
   query: () => import("./query.ts"),
@@ -48,12 +48,13 @@ const sizes: Sizes = {
   rows: Number(values.rows),
 };
 
-const wanted = values.only?.split(",") ?? Object.keys(PARTS);
-const unknown = wanted.filter((part) => !(part in PARTS));
-if (unknown.length > 0) throw new Error(`--only takes ${Object.keys(PARTS).join(", ")}, not ${unknown.join(", ")}`);
+const names = values.only?.split(",") ?? Object.keys(PARTS);
+const unknown = names.filter((part) => !(part in PARTS));
+if (unknown.length > 0)
+  throw new Error(`Unknown parts: ${unknown.join(", ")}. Use --only with ${Object.keys(PARTS).join(", ")}.`);
 
 const parts: Record<string, Figure[]> = {};
-for (const name of wanted) {
+for (const name of names) {
   const part = await PARTS[name]?.();
   if (part === undefined) continue;
   parts[name] = await part.measure(sizes);
@@ -62,14 +63,14 @@ for (const name of wanted) {
 const machine = `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
 mkdirSync("dist/bench", { recursive: true });
 writeFileSync("dist/bench/bench.json", JSON.stringify({ machine, sizes, parts }, null, 2));
-console.log(`\n${machine}; the same as JSON: dist/bench/bench.json`);
+console.log(`\n${machine}. The figures as JSON: dist/bench/bench.json`);
 
 function tableOf(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => {
     const { what, against, unit, ours, reference, ratio, range, goal } = figure;
-    const [least, most] = range.map(short);
-    const aim = goal === null ? "" : `${goal.at === "most" ? "≤" : "≥"} ${short(goal.ratio)}`;
-    return `| ${what} | ${short(ours)} ${unit} | ${against} | ${short(reference)} ${unit} | ${short(ratio)} (${least}-${most}) | ${aim} |`;
+    const [min, max] = range.map(format);
+    const target = goal === null ? "" : `${goal.bound === "max" ? "≤" : "≥"} ${format(goal.ratio)}`;
+    return `| ${what} | ${format(ours)} ${unit} | ${against} | ${format(reference)} ${unit} | ${format(ratio)} (${min}-${max}) | ${target} |`;
   });
   return [
     "| what | ours | against | reference | ratio (range) | goal |",
@@ -78,6 +79,6 @@ function tableOf(figures: readonly Figure[]): string {
   ].join("\n");
 }
 
-function short(value: number): string {
+function format(value: number): string {
   return value >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
 }

@@ -9,7 +9,7 @@ import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import type { Sizes } from "./bench.ts";
 import { type Candidate, compare, type Figure, timed } from "./turns.ts";
 
-// What is deployed: how large it is, what of, and how long it takes to start.
+// The size of the deployed bundle, its parts, and the time it takes to start.
 
 const KIB = 1024;
 /** The limit of the gzipped bundle. */
@@ -17,7 +17,7 @@ const MAX_KIB = 150;
 /** The limit of the time from start to first answer, compared with a constant Worker's. */
 const MAX_START_RATIO = 1.3;
 
-/** The classes that wrangler.toml wants. */
+/** The Durable Object classes that wrangler.toml names. */
 const CLASSES = `import { DurableObject } from "cloudflare:workers";
 export class RefreshCoordinator extends DurableObject {}
 export class Sweeper extends DurableObject {}
@@ -33,7 +33,7 @@ const CONSTANT = `${CLASSES}
 export default { fetch: () => new Response("ok") };`;
 
 export async function measure({ turns }: Sizes): Promise<Figure[]> {
-  // Inside the project, so that what it imports is found.
+  // Inside the project, so that imports are resolved.
   mkdirSync("dist", { recursive: true });
   const folder = mkdtempSync(join("dist", "bundle-"));
   try {
@@ -51,11 +51,11 @@ export async function measure({ turns }: Sizes): Promise<Figure[]> {
       };
     };
     return [
-      figureOf("its limit", MAX_KIB, { at: "most", ratio: 1 }),
+      figureOf("its limit", MAX_KIB, { bound: "max", ratio: 1 }),
       figureOf("a Hono hello world", helloSize, null),
       await compare(starting("from start to first answer", ours.code), starting("a constant", CONSTANT), turns, {
         unit: "ms",
-        goal: { at: "most", ratio: MAX_START_RATIO },
+        goal: { bound: "max", ratio: MAX_START_RATIO },
       }),
     ];
   } finally {
@@ -65,7 +65,7 @@ export async function measure({ turns }: Sizes): Promise<Figure[]> {
 
 type Metafile = { outputs: Record<string, { inputs: Record<string, { bytesInOutput: number }> }> };
 
-/** As it is deployed, and how many bytes each package and each folder of ours has in it, before gzip. */
+/** Builds an entry as it is deployed. Returns its code, and the bytes of each package and source folder before gzip. */
 async function build(entry: string, folder: string): Promise<{ code: string; parts: [part: string, bytes: number][] }> {
   const metafile = join(folder, "meta.json");
   const args = ["deploy", entry, "--dry-run", "--outdir", folder, "--metafile", metafile];
@@ -74,7 +74,7 @@ async function build(entry: string, folder: string): Promise<{ code: string; par
   const bytes = new Map<string, number>();
   for (const { inputs } of Object.values(outputs))
     for (const [input, { bytesInOutput }] of Object.entries(inputs)) {
-      const part = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? /src\/[^/]+/.exec(input)?.[0] ?? "the rest";
+      const part = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? /src\/[^/]+/.exec(input)?.[0] ?? "other";
       bytes.set(part, (bytes.get(part) ?? 0) + bytesInOutput);
     }
   const name = entry.replace(/.*\//, "").replace(/\.ts$/, ".js");
@@ -85,7 +85,7 @@ function gzippedKib(code: string): number {
   return gzipSync(code, { level: 9 }).byteLength / KIB;
 }
 
-/** A workerd of its own, from its start to its first answer. */
+/** The time from the start of a new workerd process to its first response. */
 function starting(name: string, code: string): Candidate {
   const { workerOptions } = unstable_getMiniflareWorkerOptions("wrangler.toml");
   const modules = [{ type: "ESModule" as const, path: "worker.js", contents: code }];
@@ -103,9 +103,9 @@ function starting(name: string, code: string): Candidate {
     try {
       return await timed(async () => {
         miniflare = new Miniflare(options);
-        const answer = await fetch(new URL("/healthz", await miniflare.ready));
-        await answer.text();
-        if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+        const response = await fetch(new URL("/healthz", await miniflare.ready));
+        await response.text();
+        if (!response.ok) throw new Error(`${name}: ${response.status}`);
       });
     } finally {
       await miniflare?.dispose();

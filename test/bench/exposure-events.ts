@@ -8,24 +8,24 @@ import { connectionOptions, connectWarehouse } from "../../src/warehouse/client.
 import type { ExposureQuery } from "../../src/warehouse/exposure-query.ts";
 import { timed } from "./turns.ts";
 
-/** What one measurement of a query is: milliseconds, and MiB at its peak by the engine's own accounting. */
+/** The time of a query, and its peak memory as the engine reports it. */
 export type Cost = { ms: number; mib: number };
 
 export type Shape = {
-  /** Before any duplicates. */
+  /** The number of events without duplicates. */
   events: number;
   identities: number;
   variants: number;
-  /** Of the events, so many percent come twice. */
+  /** The percentage of events that are inserted twice. */
   duplicates: number;
 };
 
 export const ENVIRONMENT = "bench";
-/** Two weeks, in which exposures are spread evenly; one identity in a hundred or so sees several variants. */
+/** Two weeks with evenly spread exposures. About one identity in a hundred sees several variants. */
 export const WINDOW: Window = { from: Date.UTC(2026, 5, 1), to: Date.UTC(2026, 5, 15) };
-const AT_ONCE = 1_000_000;
+const INSERT_SIZE = 1_000_000;
 
-/** A real engine in a process of its own, with an events table, and what it takes to fill and to measure it. */
+/** Starts a ClickHouse engine in its own process, with an events table and functions to fill and to measure it. */
 export async function startEvents(withStates = false) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-bench-"));
   const user = { name: "default", password: "", readonly: 0 as const };
@@ -36,9 +36,9 @@ export async function startEvents(withStates = false) {
     queryTimeoutMs: 900_000,
   };
   await prepareWarehouse(settings, withStates);
-  // Merging all that was inserted takes longer than the client would wait.
-  const patience = { request_timeout: settings.queryTimeoutMs, log: { level: ClickHouseLogLevel.OFF } };
-  const client = createClient({ ...connectionOptions(settings), ...patience });
+  // Merging all parts takes longer than the client's default timeout.
+  const options = { request_timeout: settings.queryTimeoutMs, log: { level: ClickHouseLogLevel.OFF } };
+  const client = createClient({ ...connectionOptions(settings), ...options });
   const command = async (query: string) => void (await client.command({ query }));
   const connection = connectWarehouse(settings);
 
@@ -48,7 +48,7 @@ export async function startEvents(withStates = false) {
     return rows.value;
   }
 
-  /** Exposures of a feature, a million an insert. */
+  /** Inserts the exposures of a feature, at most a million per statement. */
   async function fill(feature: string, shape: Shape): Promise<void> {
     await insert(feature, shape, shape.events);
     await insert(feature, shape, Math.round((shape.events * shape.duplicates) / 100));
@@ -56,23 +56,23 @@ export async function startEvents(withStates = false) {
 
   async function insert(feature: string, { identities, variants }: Shape, events: number): Promise<void> {
     const length = (WINDOW.to - WINDOW.from) / DAY;
-    for (let from = 0; from < events; from += AT_ONCE) {
+    for (let from = 0; from < events; from += INSERT_SIZE) {
       await command(`INSERT INTO events
         (environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits, metadata)
         SELECT '${ENVIRONMENT}', '$flag_exposure', '${feature}',
           fromUnixTimestamp64Milli(${WINDOW.from} + toInt64(cityHash64(number, 1) % (${length} * ${DAY}))) AS at,
           at, concat('identity-', hex(cityHash64(cityHash64(number, 2) % ${identities}))) AS identity,
           concat('variant-', toString((cityHash64(identity) + (cityHash64(number, 3) % 400 = 0)) % ${variants})), '{}', '{}'
-        FROM numbers(${from}, ${Math.min(AT_ONCE, events - from)})`);
+        FROM numbers(${from}, ${Math.min(INSERT_SIZE, events - from)})`);
     }
   }
 
-  /** What it costs to run a statement, or whatever asks the connection. */
-  async function measure(what: string | (() => Promise<unknown>)): Promise<Cost> {
-    const run = typeof what === "string" ? () => select(what) : what;
+  /** Measures a statement, or a function that queries the connection. */
+  async function measure(work: string | (() => Promise<unknown>)): Promise<Cost> {
+    const run = typeof work === "string" ? () => select(work) : work;
     let mib = 0;
     let running = true;
-    const watching = (async () => {
+    const sampling = (async () => {
       while (running) {
         const [row] = await select(PEAK);
         mib = Math.max(mib, Number(Object.values(Object(row))[0]) / 2 ** 20);
@@ -83,7 +83,7 @@ export async function startEvents(withStates = false) {
       return { ms: await timed(run), mib };
     } finally {
       running = false;
-      await watching;
+      await sampling;
     }
   }
 
@@ -102,10 +102,10 @@ export async function startEvents(withStates = false) {
 
 export type Events = Awaited<ReturnType<typeof startEvents>>;
 
-/** The engine's own accounting of what runs now, but for this question. */
+/** The peak memory of the running queries, without this one. */
 const PEAK = `SELECT max(peak_memory_usage) AS peak FROM system.processes WHERE query NOT LIKE '%system.processes%'`;
 
-export function questionOf(feature: string): ExposureQuery {
+export function queryOf(feature: string): ExposureQuery {
   return { environmentKey: ENVIRONMENT, featureName: feature, window: WINDOW };
 }
 
@@ -113,7 +113,7 @@ const conditionOf = (feature: string) => `environment_key = '${ENVIRONMENT}' AND
   AND feature_name = '${feature}' AND timestamp >= fromUnixTimestamp64Milli(${WINDOW.from})
   AND timestamp < fromUnixTimestamp64Milli(${WINDOW.to}) AND identifier != '' AND value != ''`;
 
-/** As the best known system asks: the exact set of each identity's variants. */
+/** The query of the best known system: the exact set of each identity's variants. */
 export const uniqExactOf = (feature: string) => `
   SELECT multiple, if(multiple, '', variant) AS variant_key, if(multiple, toDateTime64(0, 3), toStartOfDay(first)) AS bucket,
     count() AS identities
@@ -123,6 +123,6 @@ export const uniqExactOf = (feature: string) => `
   )
   GROUP BY multiple, variant_key, bucket`;
 
-/** The least that any answer must do: find out who there is. */
+/** The minimum work of any such query: counting the identities. */
 export const groupByOf = (feature: string, identity: string) =>
   `SELECT count() AS identities FROM (SELECT 1 FROM events WHERE ${conditionOf(feature)} GROUP BY ${identity})`;

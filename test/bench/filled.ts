@@ -6,35 +6,35 @@ import { checkHealth } from "../../src/exposures/check-health.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
-// Experiments for the benchmarks, brought in by the API as any others.
+// Experiments for the benchmarks, imported through the API.
 
 export const ADMIN = "admin-token-of-the-benchmarks";
 
 const NOW = Date.now();
-/** What an import takes at once. */
+/** The maximum number of lines in one import. */
 const MAX_LINES = 500;
 
 export const idOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
 export const exposuresOf = (index: number) => `/v1/experiments/${idOf(index)}/exposures`;
 
-/** Calls as the admin; throws at whatever is not 2xx. */
+/** Sends a request with a token. Throws if the response is not 2xx. */
 export async function callAs(token: string, url: URL, method: string, path: string, body?: string): Promise<Response> {
   const type = path === "/v1/import" ? "application/jsonl" : "application/json";
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": type };
-  const answer = await fetch(new URL(path, url), { method, headers, ...(body === undefined ? {} : { body }) });
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-  return answer;
+  const response = await fetch(new URL(path, url), { method, headers, ...(body === undefined ? {} : { body }) });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+  return response;
 }
 
-/** So many experiments: `running` of them are due at each sweep, and lie evenly among the others, which are final. */
+/** Imports experiments. `running` of them are due at each sweep, evenly spread among the others, which are final. */
 export async function fill(url: URL, experiments: number, running: number): Promise<void> {
-  const each = Math.floor(experiments / running);
-  const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, index % each === 0));
+  const step = Math.floor(experiments / running);
+  const lines = Array.from({ length: experiments }, (_, index) => experimentLine(index, index % step === 0));
   for (let from = 0; from < lines.length; from += MAX_LINES)
     await callAs(ADMIN, url, "POST", "/v1/import", lines.slice(from, from + MAX_LINES).join("\n"));
 }
 
-/** A line of an export: twenty days in two variants, some 5 kB, as most experiments have them. */
+/** A line of an export with twenty days and two variants, about 5 kB like a typical experiment. */
 function experimentLine(index: number, running: boolean): string {
   const id = idOf(index);
   const [from, to] = [NOW - 20 * DAY, running ? NOW - 1 : NOW - DAY];
@@ -70,7 +70,7 @@ function experimentLine(index: number, running: boolean): string {
   return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
 }
 
-/** The child of this process that is a workerd and was not there before. */
+/** Returns the pid of the new workerd among the children of this process. */
 export async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
   const workerd = (await processes()).find(
     ({ pid, parent, command }) => parent === process.pid && !before.has(pid) && command.endsWith("workerd"),
@@ -81,7 +81,7 @@ export async function newWorkerd(before: ReadonlySet<number>): Promise<number> {
 
 export type Filled = Awaited<ReturnType<typeof startFilled>>;
 
-/** A Worker of its own in `folder`, with so many experiments: some are running, the others over and final. */
+/** Starts a Worker with its state in `folder`, and imports experiments of which some are running and the others final. */
 export async function startFilled(
   folder: string,
   bindings: Readonly<Record<string, string>>,
@@ -89,10 +89,10 @@ export async function startFilled(
 ) {
   let stop: Stoppable["stop"] = async () => undefined;
   const before = new Set((await processes()).map(({ pid }) => pid));
-  const keep = (part: Stoppable) => {
+  const onStarted = (part: Stoppable) => {
     stop = part.stop;
   };
-  const worker = await startWorker(folder, 0, { ...bindings, ADMIN_TOKEN: ADMIN }, keep, () => undefined);
+  const worker = await startWorker(folder, 0, { ...bindings, ADMIN_TOKEN: ADMIN }, onStarted, () => undefined);
   const pid = await newWorkerd(before);
 
   await fill(worker.url, experiments, running);
@@ -111,5 +111,5 @@ export async function processes(): Promise<{ pid: number; parent: number; mib: n
 }
 
 export async function memoryOf(pid: number): Promise<number> {
-  return (await processes()).find((each) => each.pid === pid)?.mib ?? Number.NaN;
+  return (await processes()).find((process) => process.pid === pid)?.mib ?? Number.NaN;
 }

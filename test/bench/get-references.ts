@@ -10,31 +10,31 @@ import { migrate } from "../../src/store/migrations.ts";
 import { freePort } from "../support/deno.ts";
 import { ADMIN, callAs, exposuresOf, idOf } from "./filled.ts";
 
-// The servers beside which ours is measured: each does one thing, and nobody could do it with less.
+// The reference servers for GET. Each does one thing, with the minimum of work.
 
 const NOW = Date.now();
 
 export type References = {
-  /** Our answer, as a constant. */
+  /** Returns a copy of our response as a constant. */
   constant: URL;
-  /** Our 304, as a constant. */
+  /** Returns a copy of our 304 as a constant. */
   unchanged: URL;
   etag: string;
-  /** What reads the same row from a database and answers its text. */
+  /** Servers that read the same row from a database and return its text. */
   rows: Record<string, { url: URL; hasGoal: boolean }>;
 };
 
-/** An answer of ours, to be given by a server that does nothing else. */
+/** A copy of a response of ours, for a server that returns only that. */
 export type Copy = { body: string; headers: [name: string, value: string][]; etag: string };
 
 export async function copyOf(url: URL): Promise<Copy> {
-  const ask = async () => callAs(ADMIN, url, "GET", exposuresOf(0));
-  await (await ask()).text();
-  const answer = await ask();
-  // What the server itself adds is none of the answer.
-  const own = ["connection", "content-length", "date", "keep-alive", "transfer-encoding"];
-  const headers = [...answer.headers].filter(([name]) => !own.includes(name));
-  return { body: await answer.text(), headers, etag: answer.headers.get("ETag") ?? "" };
+  const get = async () => callAs(ADMIN, url, "GET", exposuresOf(0));
+  await (await get()).text();
+  const response = await get();
+  // The server adds these headers itself.
+  const serverHeaders = ["connection", "content-length", "date", "keep-alive", "transfer-encoding"];
+  const headers = [...response.headers].filter(([name]) => !serverHeaders.includes(name));
+  return { body: await response.text(), headers, etag: response.headers.get("ETag") ?? "" };
 }
 
 const constantOf = ({ body, headers }: Copy) => `const body = ${JSON.stringify(body)};
@@ -66,7 +66,7 @@ export async function startWorkerReferences(
         port: 0,
         cf: false,
         log: new NoOpLog(),
-        // As the local run starts ours: each of these costs something, or spares it.
+        // The same options as for our Worker, because each affects the speed.
         unsafeTriggerHandlers: true,
         handleStructuredLogs: () => undefined,
         compatibilityDate: "2026-11-17",
@@ -111,7 +111,7 @@ const sqliteOf = (file: string) => `import { DatabaseSync } from "node:sqlite";
   const init = { headers: { "Content-Type": "application/json" } };
   export default { fetch: () => new Response(select.get("${idOf(0)}").exposures, init) };`;
 
-/** @param folder with the database of our own service, which one of them reads too */
+/** @param folder contains the database of our service, which one reference also reads */
 export async function startDenoReferences(
   folder: string,
   copy: Copy,

@@ -10,12 +10,12 @@ import { ADMIN, callAs, exposuresOf, fill } from "./filled.ts";
 import { copyOf, type References, startDenoReferences, startWorkerReferences } from "./get-references.ts";
 import { type Candidate, compare, type Figure } from "./turns.ts";
 
-// How fast the exposures of one experiment are answered, in both runtimes, beside servers that do nothing else.
+// How fast the exposures of one experiment are served in both runtimes, compared with minimal servers.
 
 const CONNECTIONS = 50;
-const WARM = 0.95;
-const COLD = 0.9;
-const SLOWEST = 1.3;
+const MIN_WARM_RATIO = 0.95;
+const MIN_COLD_RATIO = 0.9;
+const MAX_P99_RATIO = 1.3;
 
 type Bindings = Record<string, string>;
 type Platform = {
@@ -49,7 +49,7 @@ async function measureOn(platform: Platform, sizes: Sizes): Promise<Figure[]> {
   const stops: Stoppable[] = [];
   const start = async (name: string, bindings: Bindings) => {
     const parts: Stoppable[] = [];
-    // No warehouse is asked: nothing here refreshes.
+    // Nothing here refreshes, so the warehouse is never queried.
     const all = { ADMIN_TOKEN: ADMIN, CLICKHOUSE_URL: "http://127.0.0.1:1", ...bindings };
     const url = await platform.start(join(folder, name), all, (part) => parts.push(part));
     stops.push(...parts.slice(-1));
@@ -58,7 +58,7 @@ async function measureOn(platform: Platform, sizes: Sizes): Promise<Figure[]> {
   };
   try {
     const warm = await start("warm", {});
-    // Each request misses: there is nothing to hit.
+    // Without a cache, each request misses.
     const cold = await start("cold", { CACHE_SECONDS: "0" });
     const references = await platform.startReferences(folder, await copyOf(warm), (part) => stops.push(part));
     return await compareAll(platform.name, warm, cold, references, sizes);
@@ -83,42 +83,44 @@ async function compareAll(
   const rate = (what: string, ours: Load, against: string, reference: Load, ratio: number | null) =>
     compare(ours.rate(`${runtime}: ${what}`), reference.rate(against), turns, {
       unit: "requests/s",
-      goal: ratio === null ? null : { at: "least", ratio },
+      goal: ratio === null ? null : { bound: "min", ratio },
     });
 
   const figures: Figure[] = [];
   const [withToken, constant] = [load(warm), load(references.constant)];
-  figures.push(await rate("warm, with a token", withToken, "a constant", constant, WARM));
+  figures.push(await rate("warm, with a token", withToken, "a constant", constant, MIN_WARM_RATIO));
   figures.push(
     await compare(withToken.p99(`${runtime}: warm, p99`), constant.p99("a constant"), turns, {
       unit: "ms",
-      goal: { at: "most", ratio: SLOWEST },
+      goal: { bound: "max", ratio: MAX_P99_RATIO },
     }),
   );
-  figures.push(await rate("warm, with an API key", load(warm, {}, key), "a constant", load(references.constant), WARM));
+  figures.push(
+    await rate("warm, with an API key", load(warm, {}, key), "a constant", load(references.constant), MIN_WARM_RATIO),
+  );
   const unchanged = load(warm, { "If-None-Match": etag });
-  figures.push(await rate("warm, 304", unchanged, "a constant 304", load(references.unchanged), WARM));
+  figures.push(await rate("warm, 304", unchanged, "a constant 304", load(references.unchanged), MIN_WARM_RATIO));
   for (const [against, { url, hasGoal }] of Object.entries(references.rows))
-    figures.push(await rate("cold", load(cold), against, load(url), hasGoal ? COLD : null));
+    figures.push(await rate("cold", load(cold), against, load(url), hasGoal ? MIN_COLD_RATIO : null));
   return figures;
 }
 
 type Load = ReturnType<typeof candidateOf>;
 
-/** As many requests as it answers. Both figures come from the same runs: those of `p99` from those that `rate` made. */
+/** Sends requests as fast as they are answered. `p99` returns the latencies of the runs that `rate` made. */
 function candidateOf(url: URL, headers: Record<string, string>, seconds: number) {
-  const slow: number[] = [];
+  const latencies: number[] = [];
   const rate = (name: string): Candidate => ({
     name,
     measure: async () => {
       const target = new URL(exposuresOf(0), url).href;
       const run = await autocannon({ url: target, headers, connections: CONNECTIONS, duration: seconds, workers: 1 });
-      const bad = run.errors + run.timeouts + run["4xx"] + run["5xx"];
-      if (bad > 0) throw new Error(`${name}: ${bad} of ${run.requests.total} requests were not answered well`);
-      slow.push(run.latency.p99);
+      const failed = run.errors + run.timeouts + run["4xx"] + run["5xx"];
+      if (failed > 0) throw new Error(`${name}: ${failed} of ${run.requests.total} requests failed`);
+      latencies.push(run.latency.p99);
       return run.requests.average;
     },
   });
-  const p99 = (name: string): Candidate => ({ name, measure: async () => slow.shift() ?? Number.NaN });
+  const p99 = (name: string): Candidate => ({ name, measure: async () => latencies.shift() ?? Number.NaN });
   return { rate, p99 };
 }

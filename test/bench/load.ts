@@ -8,7 +8,7 @@ import { prepareWarehouse, startWarehouse } from "../../src/dev/local-warehouse.
 import type { Stoppable } from "../../src/dev/local-worker.ts";
 import { ADMIN, exposuresOf, type Filled, idOf, memoryOf, newWorkerd, processes, startFilled } from "./filled.ts";
 
-// `npm run load`: the Worker as it is deployed, in bare Miniflare, under more load than it can take; see README.md.
+// `npm run load`: the Worker as it is deployed, in bare Miniflare, under as much load as it can serve. See README.md.
 
 const { values: options } = parseArgs({
   options: { seconds: { type: "string", default: "60" }, experiments: { type: "string", default: "10000" } },
@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
 const SECONDS = Number(options.seconds);
 const FEW = 100;
 const MANY = Number(options.experiments);
-/** So many of the experiments are due at each sweep, few or many. */
+/** The number of experiments that are due at each sweep, in both databases. */
 const RUNNING = 50;
 
 const started: Stoppable[] = [];
@@ -55,7 +55,7 @@ async function run(): Promise<void> {
 
 type Loaded = { url: URL; pid: number; sweep?: () => Promise<void> };
 
-/** A Worker that only ever says the same: what is true of it too, is not ours. */
+/** A Worker that returns a constant. Effects that it shows too do not come from our code. */
 async function startReference(): Promise<Loaded> {
   const before = new Set((await processes()).map(({ pid }) => pid));
   const script = `const body = "x".repeat(5000); export default { fetch: () => new Response(body) };`;
@@ -65,26 +65,26 @@ async function startReference(): Promise<Loaded> {
   return { url, pid: await newWorkerd(before) };
 }
 
-/** As many requests as fit, while one sweep follows the other, if it sweeps. */
+/** Sends requests as fast as they are answered, while sweeps follow one another if there are any. */
 async function saturate({ url, pid, sweep }: Loaded) {
-  let going = true;
+  let isLoading = true;
   let sweeps = 0;
   const sweeping = (async () => {
-    while (going && sweep !== undefined) {
+    while (isLoading && sweep !== undefined) {
       await sweep();
       sweeps += 1;
     }
   })();
   const memory: number[] = [];
-  const watch = setInterval(async () => memory.push(await memoryOf(pid)), 1000);
+  const sampler = setInterval(async () => memory.push(await memoryOf(pid)), 1000);
   const load = await autocannon({
     url: new URL(exposuresOf(0), url).href,
     headers: { Authorization: `Bearer ${ADMIN}` },
     connections: 50,
     duration: SECONDS,
   });
-  going = false;
-  clearInterval(watch);
+  isLoading = false;
+  clearInterval(sampler);
   await sweeping;
   const tenth = Math.ceil(memory.length / 10);
   return {
@@ -99,15 +99,15 @@ async function saturate({ url, pid, sweep }: Loaded) {
   };
 }
 
-/** Everybody asks at once for what nobody has asked for before. */
+/** Many clients request an experiment at once that has never been requested before. */
 async function stampede({ call }: Filled) {
   const path = exposuresOf(1);
-  const begun = performance.now();
+  const start = performance.now();
   const bodies = await Promise.all(Array.from({ length: 500 }, async () => (await call("GET", path)).text()));
-  return { callers: bodies.length, different_answers: new Set(bodies).size, ms: Math.round(performance.now() - begun) };
+  return { callers: bodies.length, different_answers: new Set(bodies).size, ms: Math.round(performance.now() - start) };
 }
 
-/** The same calls in turns, with few and with many experiments beside. */
+/** Measures the same calls alternately on both databases. */
 async function compare(few: Filled, many: Filled) {
   const calls: Record<string, (on: Filled) => Promise<unknown>> = {
     "GET exposures": ({ call }) => call("GET", exposuresOf(2)).then(textOf),
@@ -121,7 +121,7 @@ async function compare(few: Filled, many: Filled) {
     [`sweep of ${RUNNING}`]: ({ sweep }) => sweep(),
   };
   const rows = [];
-  for (const [what, act] of Object.entries(calls)) {
+  for (const [what, call] of Object.entries(calls)) {
     const times: { few: number[]; many: number[] } = { few: [], many: [] };
     const rounds = what.startsWith("sweep") ? 7 : 200;
     for (let round = 0; round < rounds; round += 1) {
@@ -129,9 +129,9 @@ async function compare(few: Filled, many: Filled) {
         [few, times.few],
         [many, times.many],
       ] as const) {
-        const begun = performance.now();
-        await act(on);
-        into.push(performance.now() - begun);
+        const start = performance.now();
+        await call(on);
+        into.push(performance.now() - start);
       }
     }
     const [a, b] = [median(times.few), median(times.many)];
@@ -140,8 +140,8 @@ async function compare(few: Filled, many: Filled) {
   return rows;
 }
 
-function textOf(answer: Response): Promise<string> {
-  return answer.text();
+function textOf(response: Response): Promise<string> {
+  return response.text();
 }
 
 function round(value: number): number {

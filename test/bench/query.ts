@@ -3,10 +3,10 @@ import type { Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { FIRST_AND_LATE } from "../../src/warehouse/event-sql.ts";
 import type { Sizes } from "./bench.ts";
-import { type Events, groupByOf, questionOf, type Shape, startEvents, uniqExactOf } from "./exposure-events.ts";
+import { type Events, groupByOf, queryOf, type Shape, startEvents, uniqExactOf } from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Goal, timed } from "./turns.ts";
 
-/** The query over raw events against the uniqExact form, and against a GROUP BY that does nothing else. */
+/** Measures the query over raw events against the uniqExact query and against a bare GROUP BY. */
 export async function measure({ turns, events, identities }: Sizes): Promise<Figure[]> {
   const base: Shape = { events, identities, variants: 2, duplicates: 0 };
   const few = Math.max(1, identities / 500);
@@ -37,41 +37,42 @@ async function compareAll(warehouse: Events, feature: string, turns: number, has
   const ours = { name: feature, measure: () => warehouse.measure(() => countOf(warehouse, feature)) };
   const against = (name: string, sql: string) =>
     alternate(ours, { name, measure: () => warehouse.measure(sql) }, turns);
-  const goal = (ratio: number): Goal | null => (hasGoals ? { at: "most", ratio } : null);
+  const goal = (ratio: number): Goal | null => (hasGoals ? { bound: "max", ratio } : null);
 
-  const theirs = await warehouse.select(uniqExactOf(feature));
-  if (identitiesOf(theirs) !== identitiesOf(await countOf(warehouse, feature)))
-    throw new Error(`the two queries do not count alike for ${feature}`);
+  const uniqExactRows = await warehouse.select(uniqExactOf(feature));
+  if (identitiesOf(uniqExactRows) !== identitiesOf(await countOf(warehouse, feature)))
+    throw new Error(`The two queries return different counts for ${feature}.`);
   const uniqExact = await against("uniqExact(value)", uniqExactOf(feature));
-  const bare = await against("GROUP BY 128 bits", groupByOf(feature, "cityHash64(identifier), xxh3(identifier)"));
-  const barest = await against("GROUP BY 64 bits", groupByOf(feature, "cityHash64(identifier)"));
-  const inMs = (turns: typeof bare) => turns.map(({ ours, reference }) => ({ ours: ours.ms, reference: reference.ms }));
+  const groupBy128 = await against("GROUP BY 128 bits", groupByOf(feature, "cityHash64(identifier), xxh3(identifier)"));
+  const groupBy64 = await against("GROUP BY 64 bits", groupByOf(feature, "cityHash64(identifier)"));
+  const inMs = (turns: typeof groupBy128) =>
+    turns.map(({ ours, reference }) => ({ ours: ours.ms, reference: reference.ms }));
   const inMib = uniqExact.map(({ ours, reference }) => ({ ours: ours.mib, reference: reference.mib }));
   const what = { what: feature, unit: "ms" } as const;
   return [
     figureOf({ ...what, against: "uniqExact(value)", goal: goal(0.286) }, inMs(uniqExact)),
     figureOf({ ...what, against: "uniqExact(value)", unit: "MiB", goal: goal(0.6) }, inMib),
-    figureOf({ ...what, against: "GROUP BY 128 bits", goal: goal(2.5) }, inMs(bare)),
-    figureOf({ ...what, against: "GROUP BY 64 bits", goal: goal(2.5) }, inMs(barest)),
+    figureOf({ ...what, against: "GROUP BY 128 bits", goal: goal(2.5) }, inMs(groupBy128)),
+    figureOf({ ...what, against: "GROUP BY 64 bits", goal: goal(2.5) }, inMs(groupBy64)),
   ];
 }
 
-/** What it costs that a refresh finds out about health, too: of late events alone, and of all. */
+/** Measures the cost of the figures for health: of late events alone, and of all. */
 async function compareHealth(warehouse: Events, feature: string, turns: number): Promise<Figure[]> {
   const { connection } = warehouse;
-  const counting = (name: string, select: Warehouse["select"]) => {
-    const asked = { ...warehouse, connection: { ...connection, select } };
-    return { name, measure: () => timed(() => countOf(asked, feature)) };
+  const candidate = (name: string, select: Warehouse["select"]) => {
+    const modified = { ...warehouse, connection: { ...connection, select } };
+    return { name, measure: () => timed(() => countOf(modified, feature)) };
   };
   const withoutLate = (sql: string) => sql.replace(FIRST_AND_LATE, "toUnixTimestamp64Milli(timestamp) * 2");
   const onlyCounts = (sql: string) => withoutLate(sql).split("UNION ALL")[0] ?? "";
-  const ours = counting(feature, connection.select);
+  const ours = candidate(feature, connection.select);
   const against = (name: string, cut: (sql: string) => string, ratio: number | null) =>
     compare(
       ours,
-      counting(name, (sql, ...rest) => connection.select(cut(sql), ...rest)),
+      candidate(name, (sql, ...rest) => connection.select(cut(sql), ...rest)),
       turns,
-      { unit: "ms", goal: ratio === null ? null : { at: "most", ratio } },
+      { unit: "ms", goal: ratio === null ? null : { bound: "max", ratio } },
     );
   return [
     await against("the same without late events", withoutLate, 1.1),
@@ -80,7 +81,7 @@ async function compareHealth(warehouse: Events, feature: string, turns: number):
 }
 
 async function countOf({ connection }: Events, feature: string): Promise<ExposureCount[]> {
-  const counts = await countExposures(connection, questionOf(feature));
+  const counts = await countExposures(connection, queryOf(feature));
   if (!counts.ok) throw new Error(JSON.stringify(counts.failure));
   return counts.value.counts;
 }

@@ -1,25 +1,25 @@
 import { parseArgs } from "node:util";
 import { chiSquare, chiSquareTail, logBayesFactor } from "../../src/exposures/sample-ratio.ts";
 
-// `npm run simulate`: how often the two tests of the sample ratio raise a false alarm when somebody looks again and again,
-// and how soon they find a split that is off. Seeded: the same arguments always print the same tables.
+// `npm run simulate`: how often the two tests of the sample ratio raise a false alarm under repeated looks, and how soon
+// they find a split that is off. The random numbers are seeded: the same arguments always print the same tables.
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "20261124" },
     experiments: { type: "string", default: "2000" },
     looks: { type: "string", default: "500" },
-    /** Identities from one look to the next. */
+    /** The number of identities between two looks. */
     every: { type: "string", default: "100" },
   },
 });
 const experiments = Number(values.experiments);
 const looks = Number(values.looks);
 const every = Number(values.every);
-const SURE = 0.001;
+const THRESHOLD = 0.001;
 
-/** After how many identities each test first said that the split is off; infinite if it never did. */
-type Found = { once: number; again: number; sequential: number };
+/** The number of identities at which each test first flagged the split; infinite if it never did. */
+type FlaggedAt = { singleLook: number; repeatedLooks: number; sequential: number };
 
 /** xoshiro128** by Blackman and Vigna (prng.di.unimi.it), its state filled by Steele's splitmix32; 32 bits a call. */
 function randomBits(seed: number): () => number {
@@ -46,13 +46,13 @@ function randomBits(seed: number): () => number {
   };
 }
 
-/** One experiment that should split in half, or as `configured` says, and does as `actual` says: shares of the first of two. */
-function run(configured: number, actual: number, random: () => number): Found {
+/** Simulates one experiment with two variants. `configured` and `actual` are the shares of the first one. */
+function run(configured: number, actual: number, random: () => number): FlaggedAt {
   const shares = [configured, 1 - configured];
   const limit = actual * 2 ** 32;
-  const found = {
-    once: Number.POSITIVE_INFINITY,
-    again: Number.POSITIVE_INFINITY,
+  const flaggedAt = {
+    singleLook: Number.POSITIVE_INFINITY,
+    repeatedLooks: Number.POSITIVE_INFINITY,
     sequential: Number.POSITIVE_INFINITY,
   };
   let first = 0;
@@ -60,39 +60,40 @@ function run(configured: number, actual: number, random: () => number): Found {
     for (let identity = 0; identity < every; identity += 1) if (random() < limit) first += 1;
     const total = look * every;
     const counts = [first, total - first];
-    if (chiSquareTail(chiSquare(shares, counts, total), 1) < SURE) {
-      found.again = Math.min(found.again, total);
-      if (look === looks) found.once = total;
+    if (chiSquareTail(chiSquare(shares, counts, total), 1) < THRESHOLD) {
+      flaggedAt.repeatedLooks = Math.min(flaggedAt.repeatedLooks, total);
+      if (look === looks) flaggedAt.singleLook = total;
     }
-    if (Math.exp(-logBayesFactor(shares, counts)) < SURE) found.sequential = Math.min(found.sequential, total);
+    if (Math.exp(-logBayesFactor(shares, counts)) < THRESHOLD)
+      flaggedAt.sequential = Math.min(flaggedAt.sequential, total);
   }
-  return found;
+  return flaggedAt;
 }
 
-function runAll(configured: number, actual: number): Found[] {
+function runAll(configured: number, actual: number): FlaggedAt[] {
   const random = randomBits(Number(values.seed));
   return Array.from({ length: experiments }, () => run(configured, actual, random));
 }
 
 const number = (value: number) => value.toLocaleString("en");
 const split = (share: number) => `${number(100 * share)}/${number(100 - 100 * share)}`;
-const isFound = (identities: number) => Number.isFinite(identities);
+const isFlagged = (identities: number) => Number.isFinite(identities);
 
-/** The smallest number that so large a part of all is not above. */
+/** The smallest number that at least `part` of all numbers do not exceed. */
 function quantile(all: readonly number[], part: number): string {
   const value = all.toSorted((a, b) => a - b)[Math.ceil(part * all.length) - 1] ?? Number.NaN;
-  return isFound(value) ? number(value) : `more than ${number(looks * every)}`;
+  return isFlagged(value) ? number(value) : `more than ${number(looks * every)}`;
 }
 
 const tests = [
-  { test: "chi-square, one look at the end", key: "once" },
-  { test: `chi-square, ${number(looks)} looks`, key: "again" },
+  { test: "chi-square, one look at the end", key: "singleLook" },
+  { test: `chi-square, ${number(looks)} looks`, key: "repeatedLooks" },
   { test: `sequential, ${number(looks)} looks`, key: "sequential" },
 ] as const;
 
 const started = performance.now();
 console.log(
-  `${number(experiments)} experiments each, looked at every ${number(every)} identities up to ${number(looks * every)}; p < ${SURE}; seed ${values.seed}`,
+  `${number(experiments)} experiments each, looked at every ${number(every)} identities up to ${number(looks * every)}; p < ${THRESHOLD}; seed ${values.seed}`,
 );
 
 console.log(`\n| a fair split | ${tests.map(({ test }) => test).join(" | ")} |`);
@@ -100,7 +101,7 @@ console.log(`| --- | ${tests.map(() => "---:").join(" | ")} |`);
 for (const share of [0.5, 0.9]) {
   const all = runAll(share, share);
   const alarms = tests.map(({ key }) => {
-    const count = all.filter((found) => isFound(found[key])).length;
+    const count = all.filter((flaggedAt) => isFlagged(flaggedAt[key])).length;
     return `${number(count)} (${number((100 * count) / experiments)} %)`;
   });
   console.log(`| ${split(share)} | ${alarms.join(" | ")} |`);
@@ -114,11 +115,11 @@ for (const { configured, actual } of [
 ]) {
   const all = runAll(configured, actual);
   for (const { test, key } of tests) {
-    const identities = all.map((found) => found[key]);
-    const count = identities.filter(isFound).length;
+    const identities = all.map((flaggedAt) => flaggedAt[key]);
+    const count = identities.filter(isFlagged).length;
     console.log(
       `| ${split(actual)} for ${split(configured)} | ${test} | ${number(count)} | ${number(experiments - count)} | ${quantile(identities, 0.5)} | ${quantile(identities, 0.9)} |`,
     );
   }
 }
-console.log(`\nin ${((performance.now() - started) / 1000).toFixed(0)} s`);
+console.log(`\nThis took ${((performance.now() - started) / 1000).toFixed(0)} s.`);

@@ -3,51 +3,43 @@ import type { ExposureCount } from "../../src/exposures/summary.ts";
 import { advanceWindow, countFromStates } from "../../src/refresh/state-maintenance.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { Sizes } from "./bench.ts";
-import {
-  ENVIRONMENT,
-  type Events,
-  questionOf,
-  type Shape,
-  startEvents,
-  uniqExactOf,
-  WINDOW,
-} from "./exposure-events.ts";
+import { ENVIRONMENT, type Events, queryOf, type Shape, startEvents, uniqExactOf, WINDOW } from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Turn, timed } from "./turns.ts";
 
 const TABLES = ["exposure_firsts", "exposure_identities"];
 
-/** Counting from states against counting the same events by uniqExact, and what states cost when events arrive. */
+/** Measures counting from states against counting the same events by uniqExact, and the cost of states at insert. */
 export async function measure({ turns, events, identities }: Sizes): Promise<Figure[]> {
   const shape: Shape = { events, identities, variants: 2, duplicates: 0 };
   const warehouse = await startEvents(true);
   try {
     const insert = await compareInserts(warehouse, shape, turns);
-    await keepMerges(warehouse, false);
+    await setMerges(warehouse, false);
     await open(warehouse, "once");
     await warehouse.fill("once", shape);
-    await fillIn(warehouse, "once");
-    const apart = await againstUniqExact(warehouse, "once", turns);
-    const apartRows = await rowsOf(warehouse);
+    await markFilled(warehouse, "once");
+    const unmerged = await againstUniqExact(warehouse, "once", turns);
+    const partCount = await countParts(warehouse);
 
-    await keepMerges(warehouse, true);
+    await setMerges(warehouse, true);
     await merge(warehouse);
     const merged = await againstUniqExact(warehouse, "once", turns);
 
     await open(warehouse, "twice");
     await warehouse.fill("twice", { ...shape, duplicates: 100 });
-    await fillIn(warehouse, "twice");
+    await markFilled(warehouse, "twice");
     await merge(warehouse);
     const doubled = await compare(
       { name: "merged, with 100 % duplicates", measure: async () => (await countOf(warehouse, "twice")).ms },
       { name: "merged, without", measure: async () => (await countOf(warehouse, "once")).ms },
       turns,
-      { unit: "ms", goal: { at: "most", ratio: 1.2 } },
+      { unit: "ms", goal: { bound: "max", ratio: 1.2 } },
     );
     const figure = (what: string, ratio: number, turns: readonly Turn<number>[]) =>
-      figureOf({ what, against: "uniqExact(value)", unit: "ms", goal: { at: "most", ratio } }, turns);
+      figureOf({ what, against: "uniqExact(value)", unit: "ms", goal: { bound: "max", ratio } }, turns);
     return [
       figure("merged", 1 / 40, merged),
-      figure(`in ${apartRows} parts, not merged`, 1 / 5, apart),
+      figure(`in ${partCount} parts, not merged`, 1 / 5, unmerged),
       doubled,
       insert,
     ];
@@ -60,30 +52,30 @@ function experimentOf(feature: string): StartedExperiment {
   return { experimentId: feature, environmentKey: ENVIRONMENT, featureName: feature, startedAt: WINDOW.from };
 }
 
-/** So that each insert's rows stay apart, as they are when they have just come; or not. */
-async function keepMerges({ command }: Events, on: boolean): Promise<void> {
-  const most = on ? "161061273600" : "1";
+/** Turns background merges on or off. Without them, the rows of each insert stay in a part of their own. */
+async function setMerges({ command }: Events, enabled: boolean): Promise<void> {
+  const maxBytes = enabled ? "161061273600" : "1";
   for (const table of TABLES)
-    await command(`ALTER TABLE ${table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${most}`);
+    await command(`ALTER TABLE ${table} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = ${maxBytes}`);
 }
 
 async function merge({ command }: Events): Promise<void> {
   for (const table of TABLES) await command(`OPTIMIZE TABLE ${table} FINAL`);
 }
 
-async function rowsOf({ select }: Events): Promise<number> {
+async function countParts({ select }: Events): Promise<number> {
   const [row] = await select("SELECT uniqExact(_part) AS parts FROM exposure_identities");
   return Number(Object(row).parts);
 }
 
-const quiet = () => undefined;
+const noLog = () => undefined;
 
 async function open({ connection }: Events, feature: string): Promise<void> {
-  await advanceWindow({ warehouse: connection, longestInsertMs: 0, log: quiet }, experimentOf(feature));
+  await advanceWindow({ warehouse: connection, longestInsertMs: 0, log: noLog }, experimentOf(feature));
 }
 
-/** Everything came while the window was open, so that only the mark is missing that makes it count. */
-async function fillIn({ command }: Events, feature: string): Promise<void> {
+/** Records the window as filled. All events arrived while it was open, so nothing else is missing. */
+async function markFilled({ command }: Events, feature: string): Promise<void> {
   await command(`INSERT INTO exposure_windows (window, experiment_id, environment_key, feature_name, started_at, state)
     SELECT window, experiment_id, environment_key, feature_name, started_at, 'filled' FROM exposure_windows
     WHERE experiment_id = '${feature}'`);
@@ -91,25 +83,25 @@ async function fillIn({ command }: Events, feature: string): Promise<void> {
 
 async function countOf({ connection }: Events, feature: string): Promise<{ ms: number; counts: ExposureCount[] }> {
   let counts: ExposureCount[] | null = null;
-  const deps = { warehouse: connection, longestInsertMs: 0, log: quiet };
+  const deps = { warehouse: connection, longestInsertMs: 0, log: noLog };
   const ms = await timed(async () => {
-    const counted = await countFromStates(deps, experimentOf(feature), questionOf(feature));
+    const counted = await countFromStates(deps, experimentOf(feature), queryOf(feature));
     counts = counted?.counts ?? null;
   });
-  if (counts === null) throw new Error(`there are no states of ${feature}`);
+  if (counts === null) throw new Error(`There are no states of ${feature}.`);
   return { ms, counts };
 }
 
 async function againstUniqExact(warehouse: Events, feature: string, turns: number): Promise<Turn<number>[]> {
   const { counts } = await countOf(warehouse, feature);
-  const fromEvents = await countExposures(warehouse.connection, questionOf(feature));
+  const fromEvents = await countExposures(warehouse.connection, queryOf(feature));
   const sorted = (counts: readonly ExposureCount[]) =>
     counts
       .map((count) => JSON.stringify(count))
       .sort()
       .join();
   if (!fromEvents.ok || sorted(fromEvents.value.counts) !== sorted(counts))
-    throw new Error(`${feature} does not count alike`);
+    throw new Error(`States and events return different counts for ${feature}.`);
   return alternate(
     { name: feature, measure: async () => (await countOf(warehouse, feature)).ms },
     { name: "uniqExact", measure: async () => (await warehouse.measure(uniqExactOf(feature))).ms },
@@ -117,7 +109,7 @@ async function againstUniqExact(warehouse: Events, feature: string, turns: numbe
   );
 }
 
-/** A million events that fall into a window, against a million that fall into none. */
+/** Measures the insert of a million events into an open window, and of a million that belong to no window. */
 async function compareInserts(warehouse: Events, shape: Shape, turns: number): Promise<Figure> {
   await open(warehouse, "kept");
   const insert = (feature: string) => ({

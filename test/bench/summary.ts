@@ -5,7 +5,7 @@ import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 import type { Sizes } from "./bench.ts";
 import { compare, type Figure, timed } from "./turns.ts";
 
-// Rows become buckets, a summary and its text: in how much time, and is ten times as much ten times as long?
+// The time from rows to buckets, summary and text, and whether it is linear in the number of rows.
 
 const FROM = Date.UTC(2000, 0);
 const encoder = new TextEncoder();
@@ -15,28 +15,28 @@ export async function measure({ turns, rows }: Sizes): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const variants of SHAPES) {
     const shape = `${rows.toLocaleString("en")} rows, ${variants} variants`;
-    const once = shaped(rows, variants);
-    const ours = { name: shape, measure: once.summarise };
-    const second = { name: "a second", measure: async () => 1000 };
-    figures.push(await compare(ours, second, turns, { unit: "ms", goal: { at: "most", ratio: 1 } }));
-    const read = { name: "JSON.parse of the rows", measure: once.read };
+    const all = prepare(rows, variants);
+    const ours = { name: shape, measure: all.summarise };
+    const oneSecond = { name: "a second", measure: async () => 1000 };
+    figures.push(await compare(ours, oneSecond, turns, { unit: "ms", goal: { bound: "max", ratio: 1 } }));
+    const read = { name: "JSON.parse of the rows", measure: all.read };
     figures.push(await compare(ours, read, turns, { unit: "ms", goal: null }));
-    const tenth = { name: "a tenth of them", measure: shaped(rows / 10, variants).summarise };
-    figures.push(await compare(ours, tenth, turns, { unit: "ms", goal: { at: "most", ratio: 13 } }));
+    const tenth = { name: "a tenth of them", measure: prepare(rows / 10, variants).summarise };
+    figures.push(await compare(ours, tenth, turns, { unit: "ms", goal: { bound: "max", ratio: 13 } }));
   }
-  // No text may be longer than 512 MiB: of ten times as many rows, ten go into one number.
+  // A string is at most 512 MiB, so ten of the rows go into one number here.
   const name = `${(10 * rows).toLocaleString("en")} rows, 100 variants`;
-  const tenfold = { name, measure: shaped(10 * rows, 100, 10).summarise };
-  const once = { name: "a tenth of them", measure: shaped(rows, 100, 10).summarise };
-  figures.push(await compare(tenfold, once, turns, { unit: "ms", goal: null }));
+  const tenfold = { name, measure: prepare(10 * rows, 100, 10).summarise };
+  const tenth = { name: "a tenth of them", measure: prepare(rows, 100, 10).summarise };
+  figures.push(await compare(tenfold, tenth, turns, { unit: "ms", goal: null }));
   return figures;
 }
 
-/** So many rows, one or more for each variant and day, in no order, as ClickHouse returns them. */
-function shaped(rows: number, variants: number, rowsANumber = 1) {
-  const days = rows / variants / rowsANumber;
+/** Rows in random order as ClickHouse returns them, one or more for each variant and day. */
+function prepare(rows: number, variants: number, rowsPerNumber = 1) {
+  const days = rows / variants / rowsPerNumber;
   const counts: ExposureCount[] = Array.from({ length: rows }, (_, index) => {
-    // A step that shares no divisor with the rows goes through all of them.
+    // A step that is coprime to the number of rows visits all of them.
     const place = (index * 7_919) % rows;
     return {
       multiple: false,
@@ -48,8 +48,8 @@ function shaped(rows: number, variants: number, rowsANumber = 1) {
   counts.push({ multiple: true, identities: 7 });
   const window = { from: FROM, to: FROM + days * DAY };
   const configured = Array.from({ length: Math.min(variants, 10) }, (_, index) => `variant-${index}`);
-  let text: string | null = null;
-  const textOfAll = () => {
+  let json: string | null = null;
+  const toText = () => {
     const summary = summarise(counts, window, configured);
     const variants = configured.map((key) => ({ key, weight: 1 }));
     const collection = { latestExposureAt: window.to - 1, lateIdentities: 0, invalidEvents: 0, events: 0 };
@@ -57,12 +57,12 @@ function shaped(rows: number, variants: number, rowsANumber = 1) {
     return serialise(summary, checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays: 0 }));
   };
   return {
-    // With its bytes, as a refresh needs them: until then V8 has not put the text's pieces together.
-    summarise: () => timed(async () => void encoder.encode(textOfAll())),
+    // Includes the bytes, as a refresh needs them: until then V8 has not joined the pieces of the text.
+    summarise: () => timed(async () => void encoder.encode(toText())),
     read: () => {
-      text ??= JSON.stringify(counts);
-      const json = text;
-      return timed(async () => void JSON.parse(json));
+      json ??= JSON.stringify(counts);
+      const text = json;
+      return timed(async () => void JSON.parse(text));
     },
   };
 }

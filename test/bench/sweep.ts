@@ -7,13 +7,13 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Stoppable } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
 import type { Sizes } from "./bench.ts";
-import { memoryOf, startFilled } from "./filled.ts";
+import { exposuresOf, memoryOf, startFilled } from "./filled.ts";
 import { compare, type Figure, timed } from "./turns.ts";
 
 // A sweep of running experiments against a warehouse that answers each query in 5 ms.
 
-const ANSWER_MS = 5;
-const AT_ONCE = Number(process.env["SWEEP_CONCURRENCY"] ?? 6);
+const RESPONSE_MS = 5;
+const CONCURRENCY = Number(process.env["SWEEP_CONCURRENCY"] ?? 6);
 
 export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> {
   const started: Stoppable[] = [];
@@ -21,31 +21,34 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
   try {
     const stub = await startStub();
     started.push(stub);
-    const bindings = { CLICKHOUSE_URL: stub.url.href, SWEEP_CONCURRENCY: String(AT_ONCE) };
+    const bindings = { CLICKHOUSE_URL: stub.url.href, SWEEP_CONCURRENCY: String(CONCURRENCY) };
     const ours = await startFilled(folder, bindings, { experiments, running: experiments });
     started.push(ours);
     const reference = await startReference(stub.url, experiments);
     started.push(reference);
 
     const memory: number[] = [];
-    let most = 0;
+    let maxInFlight = 0;
     let queries = Number.POSITIVE_INFINITY;
     const sweep = async () => {
       stub.reset();
       const ms = await timed(ours.sweep);
       queries = Math.min(queries, stub.state.queries);
-      most = Math.max(most, stub.state.mostAtOnce);
+      maxInFlight = Math.max(maxInFlight, stub.state.maxInFlight);
       memory.push(await memoryOf(ours.pid));
       return ms;
     };
     const time = await compare(
-      { name: `sweep of ${experiments}, ${AT_ONCE} at once`, measure: sweep },
+      { name: `sweep of ${experiments}, ${CONCURRENCY} at once`, measure: sweep },
       { name: "a Worker that makes as many requests", measure: reference.run },
       turns,
       { unit: "ms", goal: null },
     );
+    const exposures: { last_error_at: string | null } = await (await ours.call("GET", exposuresOf(0))).json();
+    if (exposures.last_error_at !== null)
+      throw new Error("The refreshes failed. Compare the rows of the stub with the query's.");
     const rate = (count: number, ms: number) => (1000 * count) / ms;
-    const [early = Number.NaN, late = Number.NaN] = [memory[Math.ceil(memory.length / 2) - 1], memory.at(-1)];
+    const [halfway = Number.NaN, end = Number.NaN] = [memory[Math.ceil(memory.length / 2) - 1], memory.at(-1)];
     const figure = { turns, range: [1, 1] as [number, number], goal: null };
     return [
       time,
@@ -66,26 +69,26 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
         ours: queries,
         reference: experiments,
         ratio: queries / experiments,
-        goal: { at: "least", ratio: 1 },
+        goal: { bound: "min", ratio: 1 },
       },
       {
         ...figure,
         what: "its load on the warehouse, at most",
         against: "SWEEP_CONCURRENCY",
         unit: "at once",
-        ours: most,
-        reference: AT_ONCE,
-        ratio: most / AT_ONCE,
-        goal: { at: "most", ratio: 1 },
+        ours: maxInFlight,
+        reference: CONCURRENCY,
+        ratio: maxInFlight / CONCURRENCY,
+        goal: { bound: "max", ratio: 1 },
       },
       {
         ...figure,
         what: `workerd's memory after ${memory.length} sweeps`,
         against: "after half as many",
         unit: "MiB",
-        ours: late,
-        reference: early,
-        ratio: late / early,
+        ours: end,
+        reference: halfway,
+        ratio: end / halfway,
       },
     ];
   } finally {
@@ -94,31 +97,31 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
   }
 }
 
-/** A warehouse that answers everything with the same 40 rows, after a moment. */
+/** A warehouse that returns the same 40 rows for every query, after a delay. */
 async function startStub() {
-  const state = { queries: 0, underWay: 0, mostAtOnce: 0 };
+  const state = { queries: 0, inFlight: 0, maxInFlight: 0 };
   const first = Math.floor((Date.now() - 20 * DAY) / DAY) * DAY;
   const variants = ["control", "treatment"];
-  const row = { name: "", multiple: 0, bucket: 0, identities: 1 };
+  const row = { kind: "identities", name: "", at: 0, identities: 0, late: 0, events: 0 };
   const data = variants.flatMap((variant, index) => [
-    { ...row, name: variant, variant_hash: String(index) },
+    { ...row, kind: "variant", name: variant, variant_hash: String(index) },
     ...Array.from({ length: 19 }, (_, day) => ({
       ...row,
       variant_hash: String(index),
-      bucket: first + day * DAY,
+      at: first + day * DAY,
       identities: 1000 + day,
     })),
   ]);
   const body = JSON.stringify({ data, rows: data.length });
   const server = createServer((request, response) => {
     state.queries += 1;
-    state.underWay += 1;
-    state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
+    state.inFlight += 1;
+    state.maxInFlight = Math.max(state.maxInFlight, state.inFlight);
     request.resume().on("end", () =>
       setTimeout(() => {
-        state.underWay -= 1;
+        state.inFlight -= 1;
         response.writeHead(200, { "Content-Type": "application/json" }).end(body);
-      }, ANSWER_MS),
+      }, RESPONSE_MS),
     );
   });
   server.listen(0, "127.0.0.1");
@@ -128,7 +131,7 @@ async function startStub() {
   return {
     url: new URL(`http://127.0.0.1:${port}`),
     state,
-    reset: () => Object.assign(state, { queries: 0, mostAtOnce: 0 }),
+    reset: () => Object.assign(state, { queries: 0, maxInFlight: 0 }),
     async stop() {
       server.close();
       server.closeAllConnections();
@@ -136,18 +139,18 @@ async function startStub() {
   };
 }
 
-/** A Worker that asks the stub as often as the sweep does, as many at a time, and does nothing else. */
+/** A Worker that sends the stub as many requests as the sweep, with the same concurrency, and does nothing else. */
 async function startReference(stub: URL, requests: number) {
   const script = `export default {
     async fetch() {
-      let left = ${requests};
-      const lane = async () => {
-        while (left > 0) {
-          left -= 1;
+      let remaining = ${requests};
+      const sendAll = async () => {
+        while (remaining > 0) {
+          remaining -= 1;
           await (await fetch("${stub.href}", { method: "POST", body: "SELECT 1" })).text();
         }
       };
-      await Promise.all(Array.from({ length: ${AT_ONCE} }, lane));
+      await Promise.all(Array.from({ length: ${CONCURRENCY} }, sendAll));
       return new Response();
     },
   };`;

@@ -1,46 +1,46 @@
-/** A figure of the table: ours against a reference that did the same in the same run. */
+/** A row of the results: ours against a reference that did the same work in the same run. */
 export type Figure = {
   what: string;
   against: string;
   unit: "ms" | "MiB" | "KiB" | "requests/s" | "rows/s" | "bytes" | "at once" | "queries";
-  /** Medians over the turns. */
+  /** The medians over the turns. */
   ours: number;
   reference: number;
-  /** Of ours to the reference: the median over the turns, and its range. */
+  /** Ours divided by the reference: the median over the turns, and the range. */
   ratio: number;
   range: [number, number];
   turns: number;
   goal: Goal | null;
 };
 
-export type Goal = { at: "most" | "least"; ratio: number };
+export type Goal = { bound: "max" | "min"; ratio: number };
 
-/** What is to be compared: a name, and one measurement each time it is called. */
+/** A side of a comparison: its name, and a function that measures it once. */
 export type Candidate<Sample = number> = { name: string; measure: () => Promise<Sample> };
 
-/** One turn of both. */
+/** One measurement of both sides. */
 export type Turn<Sample> = { ours: Sample; reference: Sample };
 
 /**
- * Measures both in turns, so that a busy neighbour hits both. Who goes first changes each turn; a turn before the first
- * warms up and is not counted.
+ * Measures both sides alternately, so that other load on the machine affects both. The order changes with each turn. A
+ * warm-up turn is not counted.
  */
 export async function alternate<Sample>(
   ours: Candidate<Sample>,
   reference: Candidate<Sample>,
   turns: number,
 ): Promise<Turn<Sample>[]> {
-  const taken: Turn<Sample>[] = [];
+  const results: Turn<Sample>[] = [];
   for (let turn = 0; turn <= turns; turn += 1) {
     const first = turn % 2 === 0 ? await ours.measure() : await reference.measure();
     const second = turn % 2 === 0 ? await reference.measure() : await ours.measure();
     if (turn === 0) continue;
-    taken.push(turn % 2 === 0 ? { ours: first, reference: second } : { ours: second, reference: first });
+    results.push(turn % 2 === 0 ? { ours: first, reference: second } : { ours: second, reference: first });
   }
-  return taken;
+  return results;
 }
 
-/** What the turns come to, compared turn by turn. */
+/** Compares the two sides turn by turn. */
 export function figureOf(
   { what, against, unit, goal }: Pick<Figure, "what" | "against" | "unit" | "goal">,
   turns: readonly Turn<number>[],
@@ -59,7 +59,7 @@ export function figureOf(
   };
 }
 
-/** Both at once, where a measurement is one number. */
+/** Measures and compares two sides whose measurement is one number. */
 export async function compare(
   ours: Candidate,
   reference: Candidate,
@@ -76,9 +76,9 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** Milliseconds that it took. */
-export async function timed(act: () => Promise<unknown>): Promise<number> {
-  const begun = performance.now();
-  await act();
-  return performance.now() - begun;
+/** Returns how long a function takes, in milliseconds. */
+export async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
 }
