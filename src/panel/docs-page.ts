@@ -8,7 +8,8 @@ export function docsPage({ info, paths, webhooks, components }: JsonObject): Mar
   const { schemas } = objectOf(components);
   const endpoints = operationsOf(paths);
   return markup`<h1>API reference</h1>
-<p>${objectOf(info)["description"]} Also available as an <a href="/openapi.json">OpenAPI 3.1 document</a>. Errors are
+<p>${objectOf(info)["description"]} This page shows the
+<a href="/openapi.json">OpenAPI 3.1 document</a>. Errors are
 <a href="#schema-Problem">problem details</a> (RFC 9457): <code>detail</code> says what went wrong and what to do.</p>
 <nav class="toc" aria-label="Endpoints"><ul>${endpoints.map(
     ({ anchor, method, path }) => markup`<li><a href="#${anchor}"><code>${method} ${path}</code></a></li>`,

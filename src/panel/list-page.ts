@@ -24,7 +24,7 @@ export function listPage({ shown, isLast, environments, filter, now }: ListView)
 <label>Status <select name="status"><option value="">All</option>${statuses.map((status) => option(status, status, filter.status))}</select></label>
 <button>Filter</button>
 </form>
-${shown.length === 0 ? markup`<p class="empty">No experiments match. <a href="/">Show all</a></p>` : tableOf(shown, now)}
+${shown.length === 0 ? markup`<p class="empty">No experiments found. <a href="/">Show all</a></p>` : tableOf(shown, now)}
 ${pagination(filter, shown.length, isLast)}`;
 }
 
@@ -79,7 +79,7 @@ function pagination(filter: ListView["filter"], count: number, isLast: boolean):
   const first = page * PAGE_SIZE + 1;
   return markup`<nav class="pages" aria-label="Pages">
 ${page === 0 ? "" : markup`<a rel="prev" href="${urlOf(page - 1)}">Newer</a>`}
-<span>${count === 0 ? "No experiments" : `${formatNumber(first)}–${formatNumber(first + count - 1)}`}</span>
+<span>${count === 0 ? "End of list" : `${formatNumber(first)}–${formatNumber(first + count - 1)}`}</span>
 ${isLast ? "" : markup`<a rel="next" href="${urlOf(page + 1)}">Older</a>`}
 </nav>`;
 }

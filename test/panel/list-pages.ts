@@ -69,7 +69,7 @@ export function listPages(): void {
 
     await page.getByLabel("Search").fill("no such name");
     await page.getByLabel("Search").press("Enter");
-    await page.getByText("No experiments match.").waitFor();
+    await page.getByText("No experiments found.").waitFor();
     await page.getByRole("link", { name: "Show all" }).click();
     expect(await rows(page).count()).toBe(20);
   });
