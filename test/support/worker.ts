@@ -41,7 +41,7 @@ export function varsFor(
 
 /** The product, with an empty database, on that warehouse, in the runtime that this run of the tests is for. */
 export async function startWorker(warehouse: WarehouseSettings, vars: Record<string, string | number | boolean> = {}) {
-  const start = inject("runtime") === "deno" ? startDeno : startWorkerd;
+  const start = inject("runtime") === "deno" ? startDeno : startMiniflare;
   return drive(await start(varsFor(warehouse, vars)));
 }
 
@@ -51,8 +51,17 @@ export async function startLastingWorker(
   vars: Record<string, string | number | boolean> = {},
 ) {
   const all = varsFor(warehouse, vars);
-  const onWorkerd = () => startMiniflare(all, "test/worker/entries/vanishing.ts");
-  return drive(await (inject("runtime") === "deno" ? startDeno(all) : onWorkerd()));
+  return drive(await (inject("runtime") === "deno" ? startDeno(all) : startVanishing(all)));
+}
+
+async function startVanishing(vars: Record<string, string>) {
+  const runtime = await startMiniflare(vars, "test/worker/entries/vanishing.ts");
+  /** Aborts the coordinator of an experiment in the middle of whatever it does. */
+  const crash = async (experimentId: string) => {
+    const gone = await runtime.fetch("/", { headers: { "X-Vanish": experimentId } });
+    await gone.body?.cancel();
+  };
+  return { ...runtime, crash };
 }
 
 type Workerd = Awaited<ReturnType<typeof startWorkerd>>;

@@ -1,9 +1,10 @@
 import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudflare/workers-types";
-import { Alerter as RealAlerter } from "../../../src/cloudflare/alerter.ts";
-import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
-import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper.ts";
-import worker from "../../../src/worker.ts";
+import worker, {
+  Alerter as RealAlerter,
+  RefreshCoordinator as RealCoordinator,
+  Sweeper as RealSweeper,
+} from "../../../src/worker.ts";
 import type { Order } from "./order.ts";
 
 // The real Worker, but its D1 does with each transaction what a test says.

@@ -1,11 +1,9 @@
-import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
-import worker from "../../../src/worker.ts";
+import worker, { RefreshCoordinator as RealCoordinator } from "../../../src/worker.ts";
 
 // The real Worker, whose coordinators can be made to vanish, in the middle of whatever they do.
 
-export { Alerter } from "../../../src/cloudflare/alerter.ts";
-export { Sweeper } from "../../../src/cloudflare/sweeper.ts";
+export { Alerter, Sweeper } from "../../../src/worker.ts";
 
 export class RefreshCoordinator extends RealCoordinator {
   override fetch(): never {
