@@ -1,25 +1,33 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./support/longest-first.ts";
 
 const shared = { root: ".", testTimeout: 60_000, hookTimeout: 60_000 };
 const engine = "test/support/warehouse-setup.ts";
-const built = "test/support/worker-setup.ts";
-/** Folders of tests that start processes. */
-const inRuntimes = ["test/app/*.test.ts", "test/worker/*.test.ts"];
-const onEngine = ["test/{warehouse,dev,local,panel}/*.test.ts", "test/deno/{locked,service}.test.ts"];
+const bundle = "test/support/worker-setup.ts";
+
+const inRuntimes = ["test/{app,worker}/*.test.ts"];
+const onEngine = [
+  "test/{dev,local,panel,warehouse}/*.test.ts",
+  "test/deno/{locked,service}.test.ts",
+  "test/http/webhook-times.test.ts",
+  "test/refresh/{clock,longest-windows,sweep-times,window-edges}.test.ts",
+  "test/store/kept-rows.test.ts",
+];
 
 export default defineConfig({
   test: {
     // One more than the cores of a small machine: many tests wait for a deadline, not for the processor.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { ...shared, name: "engine", include: onEngine, globalSetup: engine } },
-      // What is in test/app runs twice, once in each runtime.
+      // What is in test/app runs twice, once in each runtime. Files share a process, to load Miniflare once.
       {
         test: {
           ...shared,
           name: "workerd",
           include: inRuntimes,
-          globalSetup: [engine, built],
+          isolate: false,
+          globalSetup: [engine, bundle],
           provide: { runtime: "workerd" },
         },
       },
@@ -28,12 +36,22 @@ export default defineConfig({
           ...shared,
           name: "deno",
           include: ["test/app/*.test.ts"],
+          isolate: false,
           globalSetup: engine,
           provide: { runtime: "deno" },
         },
       },
-      // Pure functions, and what runs on SQLite in memory.
-      { test: { ...shared, name: "unit", include: ["test/**/*.test.ts"], exclude: [...inRuntimes, ...onEngine] } },
+      { test: { ...shared, name: "engine", include: onEngine, globalSetup: engine } },
+      // Needs no process but its own.
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: [...inRuntimes, ...onEngine],
+          isolate: false,
+        },
+      },
     ],
   },
 });

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const NAME = "edge-exposures";
  */
 export async function startMiniflare(vars: Record<string, string>, entry?: string) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-miniflare-"));
-  const { script, options: workerOptions } = inject("worker");
+  const { script, options: workerOptions, vars: defaults } = inject("worker");
   const modules = [{ type: "ESModule" as const, path: "worker.js", contents: readFileSync(script, "utf8") }];
   if (entry !== undefined) {
     const source = stripTypeScriptTypes(readFileSync(entry, "utf8"));
@@ -36,7 +36,7 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
       resourcePersistencePath: folder,
       unsafeTriggerHandlers: true,
       handleStructuredLogs: ({ message }) => lines.push(message),
-      workers: [{ ...workerOptions, name: NAME, modules, bindings: { ...workerOptions.bindings, ...bindings } }],
+      workers: [{ ...workerOptions, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
     });
   let miniflare = new Miniflare(optionsFor(vars));
   const database = () => miniflare.getD1Database("DB");

@@ -1,15 +1,9 @@
 import { connect } from "node:net";
-import { inject } from "vitest";
 import type { WarehouseSettings } from "../../src/settings.ts";
-import { startDeno } from "./deno.ts";
-import { startMiniflare } from "./miniflare.ts";
-import { varsFor } from "./worker.ts";
+import { startRuntime, varsFor } from "./worker.ts";
 
 /** The product with nothing before it that would mend a broken request. */
-export function startBare(warehouse: WarehouseSettings) {
-  const start = inject("runtime") === "deno" ? startDeno : startMiniflare;
-  return start(varsFor(warehouse));
-}
+export const startBare = (warehouse: WarehouseSettings) => startRuntime(varsFor(warehouse));
 
 export type RawAnswer = {
   /** Null if the connection was closed without an answer. */

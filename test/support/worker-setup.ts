@@ -10,8 +10,8 @@ type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["work
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** The path of the bundle, and what wrangler.toml says of it. */
-    worker: { script: string; options: WorkerOptions };
+    /** The path of the bundle, and what wrangler.toml says. */
+    worker: { script: string; options: WorkerOptions; vars: Record<string, string | number | boolean> };
   }
 }
 
@@ -22,6 +22,7 @@ export default async function setup(project: TestProject) {
     env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
   });
   const { workerOptions } = unstable_getMiniflareWorkerOptions("wrangler.toml");
-  project.provide("worker", { script: join(folder, "worker.js"), options: workerOptions });
+  const vars = { ...Object(workerOptions["bindings"]) };
+  project.provide("worker", { script: join(folder, "worker.js"), options: workerOptions, vars });
   return () => rmSync(folder, { recursive: true });
 }
