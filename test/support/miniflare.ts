@@ -1,13 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
 import { inject } from "vitest";
-import { openD1 } from "../../src/cloudflare/d1.ts";
-import { readMigrations } from "../../src/deno/read-migrations.ts";
-import type { Row } from "../../src/store/database.ts";
-import { migrate } from "../../src/store/migrations.ts";
+import { readSqlite } from "./read-sqlite.ts";
 
 const NAME = "edge-exposures";
 
@@ -18,7 +15,8 @@ const NAME = "edge-exposures";
  */
 export async function startMiniflare(vars: Record<string, string>, entry?: string) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-miniflare-"));
-  const { script, options: workerOptions, vars: defaults } = inject("worker");
+  const { script, options, vars: defaults, state } = inject("worker");
+  cpSync(state, folder, { recursive: true });
   const modules = [{ type: "ESModule" as const, path: "worker.js", contents: readFileSync(script, "utf8") }];
   if (entry !== undefined) {
     const source = stripTypeScriptTypes(readFileSync(entry, "utf8"));
@@ -36,12 +34,14 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
       resourcePersistencePath: folder,
       unsafeTriggerHandlers: true,
       handleStructuredLogs: ({ message }) => lines.push(message),
-      workers: [{ ...workerOptions, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
+      workers: [{ ...options, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
     });
   let miniflare = new Miniflare(optionsFor(vars));
-  const database = () => miniflare.getD1Database("DB");
-  const select = async (sql: string): Promise<Row[]> => (await (await database()).prepare(sql).all<Row>()).results;
-  await migrate(openD1(await database()), readMigrations("migrations/d1"));
+  const [file = ""] = globSync(join(folder, "**/miniflare-D1DatabaseObject/*.sqlite"), {
+    exclude: (path) => path.endsWith("metadata.sqlite"),
+  });
+  // By the file, since Miniflare's own way to the database blocks this process for each call.
+  const select = async (sql: string) => readSqlite(file, sql);
   const url = await miniflare.ready;
   port = Number(url.port);
 
