@@ -135,11 +135,11 @@ export async function until<Value>(
   { seconds = 40 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
-  for (;;) {
+  for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {
     const value = await ask();
     if (condition(value)) return value;
     if (Date.now() > end)
       throw new Error(`still waiting after ${seconds} s; last: ${JSON.stringify(value)?.slice(0, 500)}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
