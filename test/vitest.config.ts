@@ -1,22 +1,63 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./support/longest-first.ts";
 
 const shared = {
   root: ".",
-  globalSetup: "test/support/warehouse-setup.ts",
   // Node 24 has Uint8Array.prototype.toHex behind a flag; workerd and Deno have it.
   execArgv: ["--js-base-64"],
   testTimeout: 60_000,
   hookTimeout: 60_000,
 };
+const engine = "test/support/warehouse-setup.ts";
+const bundle = "test/support/worker-setup.ts";
+
+const inRuntimes = ["test/{app,worker}/*.test.ts"];
+const onEngine = [
+  "test/{dev,docs,local,panel,warehouse}/*.test.ts",
+  "test/deno/{locked,serve,service}.test.ts",
+  "test/http/webhook-times.test.ts",
+  "test/refresh/{clock,longest-windows,sweep-times,window-edges}.test.ts",
+  "test/store/migrated-rows.test.ts",
+];
 
 export default defineConfig({
   test: {
     // One more than the cores of a small machine: many tests wait for a deadline, not for the processor.
     maxWorkers: 3,
-    // What is in test/app runs twice, once in each runtime; the rest where it belongs.
+    sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { ...shared, name: "workerd", include: ["test/**/*.test.ts"], provide: { runtime: "workerd" } } },
-      { test: { ...shared, name: "deno", include: ["test/app/*.test.ts"], provide: { runtime: "deno" } } },
+      // What is in test/app runs twice, once in each runtime. Files share a process, to load Miniflare once.
+      {
+        test: {
+          ...shared,
+          name: "workerd",
+          include: inRuntimes,
+          isolate: false,
+          globalSetup: [engine, bundle],
+          provide: { runtime: "workerd" },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "deno",
+          include: ["test/app/*.test.ts"],
+          isolate: false,
+          globalSetup: engine,
+          provide: { runtime: "deno" },
+        },
+      },
+      { test: { ...shared, name: "engine", include: onEngine, globalSetup: engine } },
+      // Needs no process but its own.
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: [...inRuntimes, ...onEngine],
+          isolate: false,
+        },
+      },
     ],
   },
 });

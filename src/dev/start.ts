@@ -10,7 +10,7 @@ import { connectWarehouse } from "../warehouse/client.ts";
 import { createDemo } from "./demo.ts";
 import { startDeno } from "./local-deno.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
-import { type Stoppable, startWorker } from "./local-worker.ts";
+import type { Stoppable } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
 
 // `npm start` and `npm run start:deno`: the whole product on this machine, from the warehouse to the Worker (or the same
@@ -63,7 +63,8 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     if (!answer.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(answer.failure)}`);
   }
 
-  const startRuntime = process.argv[2] === "deno" ? startDeno : startWorker;
+  // Miniflare and wrangler are slow to load, and a run that can't start should say so at once.
+  const startRuntime = process.argv[2] === "deno" ? startDeno : (await import("./local-worker.ts")).startWorker;
   const worker = await startRuntime(folder, port, bindings, (part) => running.push(part));
   const demonstration = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
   await demonstration?.addTraffic();

@@ -1,5 +1,5 @@
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { openD1 } from "../../src/cloudflare/d1.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
@@ -29,6 +29,18 @@ const rowsAfter: Record<string, string[]> = {
   ],
 };
 
+let opened = 0;
+/** With a database for each version. */
+const miniflare = new Miniflare(
+  convertV4MiniflareOptions({
+    cf: false,
+    modules: true,
+    script: "export default { fetch: () => new Response() }",
+    d1Databases: shipped.map((_, index) => `DB_${index + 1}`),
+  }),
+);
+afterAll(() => miniflare.dispose());
+
 const databases = [
   {
     name: "SQLite",
@@ -40,11 +52,8 @@ const databases = [
   {
     name: "D1",
     open: async () => {
-      const script = "export default { fetch: () => new Response() }";
-      const miniflare = new Miniflare(
-        convertV4MiniflareOptions({ cf: false, modules: true, script, d1Databases: ["DB"] }),
-      );
-      return { database: openD1(await miniflare.getD1Database("DB")), close: () => miniflare.dispose() };
+      const database = openD1(await miniflare.getD1Database(`DB_${++opened}`));
+      return { database, close: async () => {} };
     },
   },
 ];

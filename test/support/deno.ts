@@ -5,15 +5,16 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { DatabaseSync } from "node:sqlite";
 import { denoCommand } from "../../src/dev/local-deno.ts";
-import type { Row } from "../../src/store/database.ts";
+import { readSqlite } from "./read-sqlite.ts";
 
 /** The same app under Deno, with the rights of a real run and an empty SQLite file. */
 export async function startDeno(vars: Record<string, string>) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-deno-"));
   const port = await freePort();
   const url = new URL(`http://127.0.0.1:${port}`);
+  const file = join(folder, "edge-exposures.sqlite");
+  const select = async (sql: string) => readSqlite(file, sql);
   let lines: string[] = [];
   let child: ChildProcess;
   await run();
@@ -25,7 +26,9 @@ export async function startDeno(vars: Record<string, string>) {
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = started;
-    process.once("exit", () => started.kill("SIGKILL"));
+    const kill = () => started.kill("SIGKILL");
+    process.once("exit", kill);
+    started.once("exit", () => process.off("exit", kill));
     for (const stream of [started.stdout, started.stderr])
       createInterface(stream).on("line", (line) => lines.push(line));
     for (;;) {
@@ -53,17 +56,10 @@ export async function startDeno(vars: Record<string, string>) {
   return {
     url,
     /** What a SELECT finds in its database. */
-    async select(sql: string): Promise<Row[]> {
-      const sqlite = new DatabaseSync(join(folder, "edge-exposures.sqlite"), { readOnly: true });
-      try {
-        return sqlite.prepare(sql).all();
-      } finally {
-        sqlite.close();
-      }
-    },
+    select,
     run,
     end,
-    file: join(folder, "edge-exposures.sqlite"),
+    file,
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) => fetch(new URL(path, url), init),
     trigger: async (at: number) => (await fetch(new URL(`/cdn-cgi/local/scheduled?time=${at}`, url))).ok,
     lines: () => lines,
@@ -73,14 +69,7 @@ export async function startDeno(vars: Record<string, string>) {
     restart,
     crash: (_experimentId: string) => restart(),
     /** Reads the database, past the service. */
-    query: async (sql: string): Promise<Record<string, unknown>[]> => {
-      const sqlite = new DatabaseSync(join(folder, "edge-exposures.sqlite"), { readOnly: true });
-      try {
-        return sqlite.prepare(sql).all();
-      } finally {
-        sqlite.close();
-      }
-    },
+    query: select,
     async stop() {
       await end("SIGTERM");
       rmSync(folder, { recursive: true });

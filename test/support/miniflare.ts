@@ -1,30 +1,29 @@
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { promisify } from "node:util";
+import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
-import { unstable_getMiniflareWorkerOptions } from "wrangler";
-import { openD1 } from "../../src/cloudflare/d1.ts";
-import { readMigrations } from "../../src/deno/read-migrations.ts";
-import { migrate } from "../../src/store/migrations.ts";
-import { freePort } from "./deno.ts";
+import { inject } from "vitest";
+import { readSqlite } from "./read-sqlite.ts";
 
 const NAME = "edge-exposures";
 
 /**
- * The real Worker, or another entry around it, in workerd by bare Miniflare: unlike wrangler's harness it keeps its
- * state in a folder, and so outlives its runtime.
+ * The Worker as wrangler builds it, in workerd by bare Miniflare, with a migrated D1. Its state is a folder that
+ * outlives the runtime.
+ * @param entry wraps the Worker. It imports nothing but src/worker.ts and types.
  */
-export async function startMiniflare(vars: Record<string, string>, entry = "src/worker.ts") {
+export async function startMiniflare(vars: Record<string, string>, entry?: string) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-miniflare-"));
-  const port = await freePort();
-  const url = new URL(`http://127.0.0.1:${port}`);
-  await promisify(execFile)("wrangler", ["deploy", entry, "--dry-run", "--outdir", folder], {
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
-  });
-  const script = join(folder, `${basename(entry, ".ts")}.js`);
-  const { workerOptions } = unstable_getMiniflareWorkerOptions("wrangler.toml");
+  const { script, options, vars: defaults, state } = inject("worker");
+  cpSync(state, folder, { recursive: true });
+  const modules = [{ type: "ESModule" as const, path: "worker.js", contents: readFileSync(script, "utf8") }];
+  if (entry !== undefined) {
+    const source = stripTypeScriptTypes(readFileSync(entry, "utf8"));
+    const contents = source.replaceAll("../../../src/worker.ts", "./worker.js");
+    modules.unshift({ type: "ESModule", path: "entry.js", contents });
+  }
+  let port = 0;
   let lines: string[] = [];
   const optionsFor = (bindings: Record<string, string>) =>
     convertV4MiniflareOptions({
@@ -35,32 +34,28 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
       resourcePersistencePath: folder,
       unsafeTriggerHandlers: true,
       handleStructuredLogs: ({ message }) => lines.push(message),
-      workers: [
-        {
-          ...workerOptions,
-          name: NAME,
-          modules: [{ type: "ESModule", path: "worker.js", contents: readFileSync(script, "utf8") }],
-          bindings,
-        },
-      ],
+      workers: [{ ...options, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
     });
   let miniflare = new Miniflare(optionsFor(vars));
-  const database = () => miniflare.getD1Database("DB");
-  await migrate(openD1(await database()), readMigrations("migrations/d1"));
-  await miniflare.ready;
+  const [file = ""] = globSync(join(folder, "**/miniflare-D1DatabaseObject/*.sqlite"), {
+    exclude: (path) => path.endsWith("metadata.sqlite"),
+  });
+  // By the file, since Miniflare's own way to the database blocks this process for each call.
+  const select = async (sql: string) => readSqlite(file, sql);
+  const url = await miniflare.ready;
+  port = Number(url.port);
 
   return {
+    url,
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) => fetch(new URL(path, url), init),
     trigger: async (at: number) => (await fetch(new URL(`/cdn-cgi/local/scheduled?time=${at}`, url))).ok,
     lines: () => lines,
     clearLines: () => {
       lines = [];
     },
-    /** The coordinator of an experiment loses its memory, and what it was doing; only with that entry. */
-    crash: async (experimentId: string) => {
-      const gone = await fetch(url, { headers: { "X-Vanish": experimentId } });
-      await gone.body?.cancel();
-    },
+    /** Evicts the coordinator of an experiment: its memory is lost, and what it was doing. */
+    crash: (experimentId: string) =>
+      miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }),
     /**
      * The whole runtime is killed (Miniflare ends it by SIGKILL), and started again on what it has left behind, if need
      * be with other settings.
@@ -71,10 +66,8 @@ export async function startMiniflare(vars: Record<string, string>, entry = "src/
       await miniflare.ready;
     },
     /** Reads the database, past the Worker. */
-    query: async (sql: string): Promise<Record<string, unknown>[]> => {
-      const { results } = await (await database()).prepare(sql).all();
-      return results;
-    },
+    select,
+    query: select,
     async stop() {
       await miniflare.dispose();
       rmSync(folder, { recursive: true });

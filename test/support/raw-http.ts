@@ -1,35 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { inject, vi } from "vitest";
-import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import type { WarehouseSettings } from "../../src/settings.ts";
-import { startDeno } from "./deno.ts";
-import { varsFor } from "./worker.ts";
+import { startRuntime, varsFor } from "./worker.ts";
 
-/**
- * The product with nothing before it that would mend a broken request: the harness of the other tests sends requests
- * through a Worker of its own, which waits for the end of each body.
- */
-export async function startBare(warehouse: WarehouseSettings) {
-  if (inject("runtime") === "deno") return startDeno(varsFor(warehouse));
-  const folder = mkdtempSync(join(tmpdir(), "edge-exposures-bare-"));
-  const lines: string[] = [];
-  const keep = (line: unknown) => void lines.push(String(line));
-  const spies = (["log", "error"] as const).map((level) => vi.spyOn(console, level).mockImplementation(keep));
-  const parts: Stoppable[] = [];
-  const { url } = await startWorker(folder, 0, varsFor(warehouse), (part) => parts.push(part));
-  return {
-    url,
-    lines: () => lines,
-    async stop() {
-      await Promise.all(parts.map((part) => part.stop()));
-      for (const spy of spies) spy.mockRestore();
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
+/** The product with nothing before it that would mend a broken request. */
+export const startBare = (warehouse: WarehouseSettings) => startRuntime(varsFor(warehouse));
 
 export type RawAnswer = {
   /** Null if the connection was closed without an answer. */

@@ -11,12 +11,14 @@ declare module "vitest" {
   }
 }
 
-/** One real ClickHouse engine for all test files; each makes a database of its own in it. */
+/** One real ClickHouse engine for all projects; each test file makes a database of its own in it. */
 export default async function setup(project: TestProject) {
+  const root = project.vitest.getRootProject();
+  if ("warehouseUrl" in root.getProvidedContext()) return;
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-"));
   const warehouse = await startWarehouse({ folder, port: 0, users: Object.values(users) });
   if (!warehouse.ok) throw new Error(warehouse.failure);
-  project.provide("warehouseUrl", warehouse.value.url.href);
+  root.provide("warehouseUrl", warehouse.value.url.href);
   return async () => {
     await warehouse.value.stop();
     rmSync(folder, { recursive: true });

@@ -1,10 +1,6 @@
 import { inject } from "vitest";
 import type { WarehouseSettings } from "../../src/settings.ts";
 import { startDeno } from "./deno.ts";
-import { startMiniflare } from "./miniflare.ts";
-import { startWorkerd } from "./workerd.ts";
-
-export { startWorkerd };
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -39,10 +35,24 @@ export function varsFor(
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
 }
 
-/** The product, with an empty database, on that warehouse, in the runtime that this run of the tests is for. */
+// Miniflare and wrangler each take a second to load, so only a test that starts one loads it.
+
+/** The product, with an empty database, in the runtime that this run of the tests is for. */
+export async function startRuntime(vars: Record<string, string>) {
+  if (inject("runtime") === "deno") return startDeno(vars);
+  const { startMiniflare } = await import("./miniflare.ts");
+  return startMiniflare(vars);
+}
+
+/** The Worker in wrangler's test harness, which lets a test use its bindings. */
+export async function startWorkerd(vars: Record<string, string>) {
+  const workerd = await import("./workerd.ts");
+  return workerd.startWorkerd(vars);
+}
+
+/** The product, on that warehouse. */
 export async function startWorker(warehouse: WarehouseSettings, vars: Record<string, string | number | boolean> = {}) {
-  const start = inject("runtime") === "deno" ? startDeno : startWorkerd;
-  return drive(await start(varsFor(warehouse, vars)));
+  return drive(await startRuntime(varsFor(warehouse, vars)));
 }
 
 /** The same, but with a database that outlives its runtime, which can be killed and started again. */
@@ -51,22 +61,31 @@ export async function startLastingWorker(
   vars: Record<string, string | number | boolean> = {},
 ) {
   const all = varsFor(warehouse, vars);
-  const onWorkerd = () => startMiniflare(all, "test/worker/entries/vanishing.ts");
-  return drive(await (inject("runtime") === "deno" ? startDeno(all) : onWorkerd()));
+  return drive(await (inject("runtime") === "deno" ? startDeno(all) : startVanishing(all)));
 }
 
-type Workerd = Awaited<ReturnType<typeof startWorkerd>>;
+async function startVanishing(vars: Record<string, string>) {
+  const { startMiniflare } = await import("./miniflare.ts");
+  const runtime = await startMiniflare(vars, "test/worker/entries/vanishing.ts");
+  /** Aborts the coordinator of an experiment in the middle of whatever it does. */
+  const crash = async (experimentId: string) => {
+    const gone = await runtime.fetch("/", { headers: { "X-Vanish": experimentId } });
+    await gone.body?.cancel();
+  };
+  return { ...runtime, crash };
+}
+
 type Runtime = {
-  fetch(
-    path: string,
-    init: RequestInit & { duplex?: "half" },
-  ): Promise<Response | Awaited<ReturnType<Workerd["fetch"]>>>;
+  fetch(path: string, init: RequestInit & { duplex?: "half" }): Promise<Response>;
   trigger(at: number): Promise<boolean>;
   lines(): string[];
 };
 
 /** What tests do with a runtime, in short words. */
 export function drive<R extends Runtime>(runtime: R) {
+  // Tests ask for the log again and again while they wait.
+  const parsed = new Map<string, LogLine[]>();
+
   /** One call of the API, by default as the admin; a body is sent as JSON. */
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const response = await runtime.fetch(path, {
@@ -89,7 +108,12 @@ export function drive<R extends Runtime>(runtime: R) {
     /** Fires the Cron Trigger for a time; true if no refresh failed. */
     sweep: (at = Date.now()) => runtime.trigger(at),
     exposures: async (id: string) => (await call("GET", `/v1/experiments/${id}/exposures`)).json,
-    logs: (): LogLine[] => runtime.lines().flatMap(parseLine),
+    logs: (): LogLine[] =>
+      runtime.lines().flatMap((line) => {
+        const known = parsed.get(line) ?? parseLine(line);
+        parsed.set(line, known);
+        return known;
+      }),
   };
 }
 
@@ -111,11 +135,11 @@ export async function until<Value>(
   { seconds = 40 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
-  for (;;) {
+  for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {
     const value = await ask();
     if (condition(value)) return value;
     if (Date.now() > end)
       throw new Error(`still waiting after ${seconds} s; last: ${JSON.stringify(value)?.slice(0, 500)}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }

@@ -1,9 +1,10 @@
 import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudflare/workers-types";
-import { Alerter as RealAlerter } from "../../../src/cloudflare/alerter-object.ts";
-import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator-object.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
-import { Sweeper as RealSweeper } from "../../../src/cloudflare/sweeper-object.ts";
-import worker from "../../../src/worker.ts";
+import worker, {
+  Alerter as RealAlerter,
+  RefreshCoordinator as RealCoordinator,
+  Sweeper as RealSweeper,
+} from "../../../src/worker.ts";
 import type { FaultMode } from "./fault-mode.ts";
 
 // The real Worker on a D1 with injected faults.

@@ -1,11 +1,9 @@
-import { RefreshCoordinator as RealCoordinator } from "../../../src/cloudflare/coordinator-object.ts";
 import type { Env } from "../../../src/cloudflare/env.ts";
-import worker from "../../../src/worker.ts";
+import worker, { RefreshCoordinator as RealCoordinator } from "../../../src/worker.ts";
 
 // The real Worker, whose coordinators a test can abort at any time.
 
-export { Alerter } from "../../../src/cloudflare/alerter-object.ts";
-export { Sweeper } from "../../../src/cloudflare/sweeper-object.ts";
+export { Alerter, Sweeper } from "../../../src/worker.ts";
 
 export class RefreshCoordinator extends RealCoordinator {
   override fetch(): never {

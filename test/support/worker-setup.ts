@@ -1,0 +1,52 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
+import type { TestProject } from "vitest/node";
+import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import { openD1 } from "../../src/cloudflare/d1.ts";
+import { readMigrations } from "../../src/deno/read-migrations.ts";
+import { migrate } from "../../src/store/migrations.ts";
+
+type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
+
+declare module "vitest" {
+  interface ProvidedContext {
+    worker: {
+      /** The path of the bundle. */
+      script: string;
+      /** What wrangler.toml says. */
+      options: WorkerOptions;
+      vars: Record<string, string | number | boolean>;
+      /** A folder with a migrated D1, to be copied. */
+      state: string;
+    };
+  }
+}
+
+/** Builds the Worker as wrangler deploys it and migrates a D1, once for all test files. */
+export default async function setup(project: TestProject) {
+  const folder = mkdtempSync(join(tmpdir(), "edge-exposures-worker-"));
+  await promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", folder], {
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
+  });
+  const { workerOptions: options } = unstable_getMiniflareWorkerOptions("wrangler.toml");
+  const script = join(folder, "worker.js");
+  const vars = { ...Object(options["bindings"]) };
+  const state = join(folder, "state");
+  const modules = [{ type: "ESModule" as const, path: "worker.js", contents: readFileSync(script, "utf8") }];
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      cf: false,
+      log: new NoOpLog(),
+      resourcePersistencePath: state,
+      workers: [{ ...options, name: "edge-exposures", modules }],
+    }),
+  );
+  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"));
+  await miniflare.dispose();
+  project.provide("worker", { script, options, vars, state });
+  return () => rmSync(folder, { recursive: true });
+}
