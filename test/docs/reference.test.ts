@@ -1,28 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { checkNames } from "../../src/exposures/health.ts";
-import { parseSettings, settingNames } from "../../src/settings.ts";
 import { codeIn, readPage, tableOf } from "./pages.ts";
-
-describe("docs/configuration.md", () => {
-  const rows = tableOf(readPage("docs/configuration.md"), "## Settings");
-
-  it("names each setting once, in the order of the code", () => {
-    expect(rows.map(([name]) => name)).toEqual(settingNames.map((name) => `\`${name}\``));
-  });
-
-  it.each(rows.filter(([, value]) => value !== "none"))("has the default of %s: %s", (name, value) => {
-    // A setting that only matters to states shows its effect only with them.
-    const states = { EXPOSURE_SOURCE: "states" };
-    const env = Object.fromEntries([[codeIn(name ?? "")[0], codeIn(value ?? "")[0]]]);
-    for (const others of [{}, name === "`EXPOSURE_SOURCE`" ? {} : states])
-      expect(parseSettings({ ...others, ...env })).toEqual(parseSettings(others));
-  });
-
-  it("explains every setting", () => {
-    for (const [, , meaning] of rows) expect(meaning).toMatch(/\.$/);
-  });
-});
 
 it("docs/operations.md explains exactly the log events of the code", () => {
   const files = globSync("src/**/*.ts").filter((file) => !file.startsWith("src/dev/"));
