@@ -131,7 +131,7 @@ const featureState = z
 const flagChange = z.object({ new_state: featureState, previous_state: featureState });
 
 /**
- * Reduces the body of a Flagsmith webhook to its subject: one feature, the whole environment, or nothing.
+ * Maps the body of a Flagsmith webhook to its subject: one feature, the whole environment, or nothing.
  * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
  */
 export const flagsmithWebhookBody = z

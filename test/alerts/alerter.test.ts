@@ -150,7 +150,7 @@ describe("an alert that the receiver does not accept", () => {
     });
   });
 
-  it("does not delay others", async () => {
+  it("does not delay other alerts", async () => {
     harness.state.refusal = ({ id }) => (id === "bad" ? "timeout" : null);
     await harness.store("bad", START - 1);
     await harness.store("good");

@@ -197,7 +197,7 @@ describe("authentication of a cached response", () => {
     for (const token of [READER, all.key, own.key]) expect((await isolate.send(token)).hit).toBe(true);
   });
 
-  it("refuses a key that this isolate revoked at once, and an expired one to the millisecond", async () => {
+  it("refuses a revoked key at once, and an expired one to the millisecond", async () => {
     const isolate = await startWarm({ CACHE_SECONDS: "60" });
     const [revoked, expiring] = [
       await isolate.createKey(),
@@ -214,7 +214,7 @@ describe("authentication of a cached response", () => {
     expect((await isolate.send(ADMIN)).hit).toBe(true);
   });
 
-  it("refuses a key that another isolate revoked within 30 s, even while in use", async () => {
+  it("refuses a key revoked by another isolate within 30 s, even while in use", async () => {
     const [here, there] = [await startWarm({ CACHE_SECONDS: "900" }), startIsolate()];
     const { id, key } = await there.createKey();
     expect((await here.send(key)).status).toBe(200);

@@ -281,7 +281,7 @@ describe("flagsmithWebhookBody", () => {
   const named = (name: unknown) => ({ feature: { name, id: 7 }, enabled: true });
   const changed = (data: unknown, event_type = "FLAG_UPDATED") => ({ event_type, data });
 
-  it.each(["FLAG_UPDATED", "FLAG_DELETED"])("reduces %s to the feature of the new state", (event_type) => {
+  it.each(["FLAG_UPDATED", "FLAG_DELETED"])("maps %s to the feature of the new state", (event_type) => {
     const event = { event_type, data: { new_state: named("new"), previous_state: named("old") } };
     expect(accepted(flagsmithWebhookBody, event)).toEqual({ about: "feature", featureName: "new" });
   });
@@ -307,12 +307,12 @@ describe("flagsmithWebhookBody", () => {
     },
   );
 
-  it.each(["AUDIT_LOG_CREATED", "NEW_VERSION_PUBLISHED"])("reduces %s to the environment", (event_type) => {
+  it.each(["AUDIT_LOG_CREATED", "NEW_VERSION_PUBLISHED"])("maps %s to the environment", (event_type) => {
     expect(accepted(flagsmithWebhookBody, { event_type, data: { log: "x" } })).toEqual({ about: "environment" });
     expect(accepted(flagsmithWebhookBody, { event_type })).toEqual({ about: "environment" });
   });
 
-  it.each(["", "SEGMENT_UPDATED", "flag_updated"])("reduces the event type %j to nothing", (event_type) => {
+  it.each(["", "SEGMENT_UPDATED", "flag_updated"])("maps the event type %j to nothing", (event_type) => {
     expect(accepted(flagsmithWebhookBody, changed({}, event_type))).toEqual({ about: "nothing" });
   });
 

@@ -73,7 +73,7 @@ describe("isSignedHex", () => {
     expect(await isSignedHex(secret, signature.toUpperCase(), body)).toBe(true);
   });
 
-  it("signs the UTF-8 bytes of the body with those of the secret", async () => {
+  it("uses the UTF-8 bytes of the secret and of the body", async () => {
     const hex = createHmac("sha256", "gehëim").update("☃").digest("hex");
     expect(await isSignedHex("gehëim", hex, "☃")).toBe(true);
   });
