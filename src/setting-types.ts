@@ -7,19 +7,22 @@ import * as z from "zod";
 export const text = z.string({ error: "must be text" });
 
 export function wholeNumber(unit: string, min: number, max: number) {
-  const error = `must be a whole ${unit}, from ${min} to ${max}`;
-  const fromText = (value: string | number) =>
-    typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;
-  return z.preprocess(fromText, z.int({ error }).min(min, { error }).max(max, { error }));
+  return z.transform((value: string | number, context): number => {
+    const number = typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;
+    if (typeof number === "number" && Number.isSafeInteger(number) && number >= min && number <= max) return number;
+    context.addIssue(`must be a whole ${unit}, from ${min} to ${max}`);
+    return z.NEVER;
+  });
 }
 
 const MAX_SECONDS = 999_999_999;
 export const seconds = (min = 0, max = MAX_SECONDS) => wholeNumber("number of seconds", min, max);
 
-export const boolean = z.preprocess(
-  (value: string | boolean) => (value === "true" ? true : value === "false" ? false : value),
-  z.boolean({ error: "must be true or false" }),
-);
+export const boolean = z.transform((value: string | boolean, context): boolean => {
+  if (value === true || value === "true") return true;
+  if (value !== false && value !== "false") context.addIssue("must be true or false");
+  return false;
+});
 
 function httpUrl(error: string) {
   return z.string({ error }).transform((value, context) => {

@@ -25,22 +25,25 @@ const DEFAULT_SWEEP_SECONDS = 900;
 /** No Cron Trigger runs longer than 15 minutes. */
 const MAX_QUERY_SECONDS = 900;
 
-const unsetIfEmpty = (value: unknown) => (value === "" || value === null ? undefined : value);
+/** Drops empty values: shells and wrangler.toml have no other way to say that a setting is not set. */
+export function withoutEmpty(env: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== "" && value !== null));
+}
 
-/** A setting with a default, which also replaces an empty value. */
+/** A setting with a default. */
 export function variable<Value, Written extends string | number | boolean>(
   fallback: Written,
   schema: z.ZodType<Value, Written>,
   description: string,
 ) {
   const doc: SettingDoc = { kind: "var", default: fallback, description };
-  return z.preprocess(unsetIfEmpty, schema.prefault(fallback)).register(docs, doc);
+  return schema.prefault(fallback).register(docs, doc);
 }
 
 /** A setting that is null until the operator sets it. */
 function secret<Value>(schema: z.ZodType<Value, string>, description: string) {
   const doc: SettingDoc = { kind: "secret", default: "", description };
-  return z.preprocess(unsetIfEmpty, schema.nullable().default(null)).register(docs, doc);
+  return schema.nullable().default(null).register(docs, doc);
 }
 
 const exposureSource = z.enum(["events", "states"], { error: "must be events or states" });

@@ -1,6 +1,6 @@
 import type * as z from "zod";
 import { failed, ok, type Result } from "./result.ts";
-import { settingsSchema } from "./settings-schema.ts";
+import { settingsSchema, withoutEmpty } from "./settings-schema.ts";
 
 export type WarehouseSettings = {
   /** Scheme, host, port and, behind a proxy, a path. */
@@ -62,7 +62,7 @@ export type SettingProblem = { setting: string; message: string };
  * one is not set. All problems are reported at once.
  */
 export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Settings, SettingProblem[]> {
-  const parsed = settingsSchema.safeParse(env);
+  const parsed = settingsSchema.safeParse(withoutEmpty(env));
   if (!parsed.success) return failed(problemsOf(parsed.error));
   const values = parsed.data;
   const { WEBHOOK_SECRET: webhookSecret, ALERT_WEBHOOK_URL: alertUrl } = values;

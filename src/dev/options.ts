@@ -2,7 +2,7 @@ import * as z from "zod";
 import { failed, ok, type Result } from "../result.ts";
 import { wholeNumber } from "../setting-types.ts";
 import { describeProblems, parseSettings, problemsOf, type Settings, settingNames } from "../settings.ts";
-import { variable } from "../settings-schema.ts";
+import { variable, withoutEmpty } from "../settings-schema.ts";
 
 /** The options of the local run, and the Worker's settings with local defaults. */
 export type Options = {
@@ -44,7 +44,7 @@ const optionsSchema = z
   });
 
 export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
-  const parsed = optionsSchema.safeParse(env);
+  const parsed = optionsSchema.safeParse(withoutEmpty(env));
   const bindings: Record<string, string> = { ...LOCAL_DEFAULTS };
   for (const name of settingNames) {
     const value = env[name];
