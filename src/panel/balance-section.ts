@@ -14,7 +14,7 @@ export function balanceSection({ experiment, shareQuery }: ExperimentView, expos
   const downloads = `/v1/experiments/${encodeURIComponent(experiment.id)}/exposures`;
   return markup`<section aria-label="Balance"><h2>Balance</h2>
 <div class="wide-content"><table class="balance">
-<thead><tr><th scope="col">Variant</th><th scope="col" class="number">Identities</th><th scope="col" class="number">Observed</th><th scope="col" class="number">Expected</th><th scope="col" class="number">Off by</th></tr></thead>
+<thead><tr><th scope="col">Variant</th><th scope="col" class="number">Identities</th><th scope="col" class="number">Observed</th><th scope="col" class="number">Expected</th><th scope="col" class="number">Diff</th></tr></thead>
 <tbody>${rowsOf(exposures, experiment.variants)}${more > 0 ? markup`<tr><th scope="row" colspan="5">and ${formatNumber(more)} more in the CSV</th></tr>` : ""}</tbody>
 <tfoot><tr><th scope="row">Total</th><td class="number">${formatNumber(total)}</td><td class="number">${formatShare(total === 0 ? null : 1)}</td><td></td><td></td></tr>
 <tr><th scope="row">$multiple (excluded)</th><td class="number">${formatNumber(excluded)}</td><td></td><td></td><td></td></tr></tfoot>
