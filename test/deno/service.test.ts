@@ -102,7 +102,7 @@ describe("openService", () => {
     const unusable = await openService({}, "package.json/state");
     expect(unusable).toEqual({
       ok: false,
-      failure: expect.stringMatching(/^STATE_DIR package\.json\/state can't be used: /),
+      failure: expect.stringMatching(/^STATE_DIR package\.json\/state is not usable\. /),
     });
     const malformed = await openService({ QUERY_TIMEOUT_SECONDS: "soon" }, "package.json/state");
     expect(malformed).toEqual({ ok: false, failure: expect.stringMatching(/^QUERY_TIMEOUT_SECONDS /) });

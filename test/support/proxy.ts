@@ -154,12 +154,13 @@ export const faults = {
   "an exception inside a 200, after the data": ({ body }, response) => {
     response.end(`${body.slice(0, -30)}\nCode: 60. DB::Exception: Unknown table. (UNKNOWN_TABLE) (version 26.7)`);
   },
-  "a negative count": withIdentities(-1),
-  "an unsafe count": withIdentities(2 ** 53),
-  "a count as text": withIdentities('"7"'),
-  "a bucket outside the window": (_, response) => {
-    response.end('{"data":[{"multiple":0,"variant_key":"a","bucket":3600000,"identities":1}],"rows":1}');
-  },
+  "a negative count": respondWith({ identities: -1 }),
+  "an unsafe count": respondWith({ identities: 2 ** 53 }),
+  "a count as text": respondWith({ identities: "7" }),
+  "a bucket outside the window": respondWith(
+    { kind: "identities", variant_hash: "1", at: 3_600_000 },
+    { kind: "variant", name: "a", variant_hash: "1", identities: 0 },
+  ),
   "rows of another shape": (_, response) => {
     response.end('{"data":[{"one":1}],"rows":1}');
   },
@@ -168,8 +169,9 @@ export const faults = {
   },
 } satisfies Record<string, Fault>;
 
-function withIdentities(identities: number | string): Fault {
-  return (_, response) => {
-    response.end(`{"data":[{"multiple":1,"variant_key":"","bucket":0,"identities":${identities}}],"rows":1}`);
-  };
+/** A response with these rows of the exposures query. Each is valid but for what it says. */
+export function respondWith(...rows: Record<string, unknown>[]): Fault {
+  const valid = { kind: "multiple", name: "", variant_hash: "0", at: 0, identities: 1, late: 0, events: 1 };
+  const data = rows.map((row) => ({ ...valid, ...row }));
+  return (_, response) => response.end(JSON.stringify({ data, rows: data.length }));
 }

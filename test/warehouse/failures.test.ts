@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectWarehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
-import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import { faults, respondWith, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
@@ -25,6 +25,12 @@ beforeAll(async () => {
 afterAll(() => proxy.stop());
 
 describe("countExposures, when a query fails", () => {
+  it("accepts the rows that the faults below are made from", async () => {
+    proxy.spoil(respondWith({ identities: 7 }));
+    const counted = await countExposures(connectWarehouse(proxy.settings), query);
+    expect(counted).toMatchObject({ ok: true, value: { counts: [{ multiple: true, identities: 7 }] } });
+  });
+
   const faultCases: [keyof typeof faults, FailureKind, "transient" | "permanent"][] = [
     ["reset", "unreachable", "transient"],
     ["hanging before the headers", "timeout", "transient"],
