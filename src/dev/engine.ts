@@ -26,12 +26,10 @@ export function openEngine(folder: string) {
   async function run(statement: string, call: Call): Promise<Uint8Array> {
     const session = new Session(folder);
     try {
-      await session.queryAsync(`SET log_comment = ${quote(call.id)}`);
       await session.queryAsync(`USE \`${call.database.replaceAll(/[`\\]/g, "\\$&")}\``);
-      if (call.readonly !== 0) await session.queryAsync(`SET readonly = ${call.readonly}`);
-      for (const [name, value] of Object.entries(call.settings)) {
-        await session.queryAsync(`SET ${name.replaceAll(/\W/g, "_")} = ${quote(value)}`);
-      }
+      // Settings of the user come after readonly, which may forbid them.
+      await session.queryAsync(setStatement({ log_comment: call.id, readonly: String(call.readonly) }));
+      if (Object.keys(call.settings).length > 0) await session.queryAsync(setStatement(call.settings));
       const bound = Object.keys(call.parameters).length > 0;
       const result = bound
         ? await session.queryBindAsync(statement, call.parameters, { format: call.format })
@@ -61,6 +59,14 @@ export function engineErrorOf(error: unknown): EngineError {
   const text = error instanceof Error ? error.message : String(error);
   const code = Number(/Code: (\d+)/.exec(text)?.[1] ?? 1002);
   return { code, text };
+}
+
+/** One SET for all settings: each further statement would take time of its own. */
+function setStatement(settings: Readonly<Record<string, string>>): string {
+  const assignments = Object.entries(settings).map(
+    ([name, value]) => `${name.replaceAll(/\W/g, "_")} = ${quote(value)}`,
+  );
+  return `SET ${assignments.join(", ")}`;
 }
 
 function quote(value: string): string {
