@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sendRaw } from "../support/raw-http.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
-import { startWorker, type TestWorker, until } from "../support/worker.ts";
+import { ADMIN, startWorker, type TestWorker, until } from "../support/worker.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -187,11 +188,23 @@ describe("POST /v1/import with invalid input", () => {
     for (const { path } of response.json.errors) expect(path).toMatch(/^2(\.|$)/);
   });
 
-  it("answers 400 to too many lines, and 413 to too many bytes", async () => {
+  it("answers 400 to too many lines", async () => {
     const many = await importInto(target, "{}\n".repeat(501));
     expect(many.status).toBe(400);
     expect(many.json.errors).toEqual([{ path: "", message: expect.stringMatching(/500 lines/) }]);
-    expect((await importInto(target, " ".repeat(8 * 1024 * 1024 + 1))).status).toBe(413);
+  });
+
+  it("answers 413 to too many bytes", async () => {
+    const head = [
+      "POST /v1/import HTTP/1.1",
+      `Host: ${target.url.host}`,
+      `Authorization: Bearer ${ADMIN}`,
+      "Content-Type: application/jsonl",
+      `Content-Length: ${8 * 1024 * 1024 + 1}`,
+    ];
+    // The body itself is not sent: the service closes the connection early, and the response could be lost in a reset.
+    const { status } = await sendRaw(target.url, [`${head.join("\r\n")}\r\n\r\n`]);
+    expect(status).toBe(413);
   });
 
   it("rejects a line that is too long for a database row", async () => {
