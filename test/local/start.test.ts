@@ -4,7 +4,16 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { prepareWarehouse } from "../../src/dev/local-warehouse.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import type { WarehouseSettings } from "../../src/settings.ts";
-import { type Environment, freePort, launch, newFolder, type Run, start, texts, toStop } from "../support/local-run.ts";
+import {
+  cleanups,
+  createFolder,
+  type Environment,
+  freePort,
+  launch,
+  type Run,
+  start,
+  texts,
+} from "../support/local-run.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
@@ -37,7 +46,7 @@ const TOKENS = { ADMIN_TOKEN: "admin-token-of-the-test", READ_TOKEN: "read-token
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
-  toStop.push(() => proxy.stop());
+  cleanups.push(() => proxy.stop());
   launchedAt = Date.now();
   demo = await start({});
   bare = await start({ DEMO: 0, SWEEP_SECONDS: 2, ...TOKENS });
@@ -47,7 +56,7 @@ beforeAll(async () => {
 
 describe("npm start", () => {
   it("prints one line with the URL, and serves there", async () => {
-    const lines = demo.written.stdout.split("\n").filter((line) => line.includes("is ready on"));
+    const lines = demo.output.stdout.split("\n").filter((line) => line.includes("is ready on"));
     expect(lines).toEqual([expect.stringMatching(new RegExp(`is ready on ${demo.origin}$`))]);
     expect(await demo.call("GET", "/healthz")).toEqual({ status: 200, json: { status: "ok" } });
   });
@@ -57,7 +66,7 @@ describe("npm start", () => {
   });
 
   it("prints a curl that works as it is", async () => {
-    const [, name = "", value = "", url = ""] = /^ *curl -H '(\S+): (.*)' '(.*)'$/m.exec(demo.written.stdout) ?? [];
+    const [, name = "", value = "", url = ""] = /^ *curl -H '(\S+): (.*)' '(.*)'$/m.exec(demo.output.stdout) ?? [];
     const answer = await fetch(url, { headers: { [name]: value } });
     expect(answer.status).toBe(200);
     expect(await answer.json()).toMatchObject({ exposures: { total_identities: expect.any(Number) } });
@@ -118,7 +127,8 @@ describe("npm start", () => {
   });
 
   it("starts a warehouse of its own only without CLICKHOUSE_URL, and writes nothing to one that it has not", async () => {
-    const warehouses = (run: Run) => run.living().filter(({ command }) => command.includes("warehouse-process"));
+    const warehouses = (run: Run) =>
+      run.runningProcesses().filter(({ command }) => command.includes("warehouse-process"));
     expect(warehouses(demo)).toHaveLength(1);
     expect(warehouses(external)).toEqual([]);
     expect(await external.experiments()).toEqual([]);
@@ -128,7 +138,7 @@ describe("npm start", () => {
   it("logs one JSON object with an event a line, and no token or secret in any", async () => {
     await demo.call("GET", "/v1/experiments", undefined, { Authorization: "Bearer wrong-token-of-the-test" });
     await demo.call("POST", "/webhooks/refresh", {}, { "webhook-signature": "v1,wrong-signature-of-the-test" });
-    await demo.hint("checkout-cta");
+    await demo.sendWebhook("checkout-cta");
     await until(
       () => demo.logLines(),
       (lines) => lines.some((line) => line.includes('"webhook.accepted"')),
@@ -185,7 +195,7 @@ describe.concurrent("npm start that can't, says why in one line and ends", () =>
     {
       because: "STATE_DIR is a file",
       env: () => {
-        const file = join(newFolder(), "file");
+        const file = join(createFolder(), "file");
         writeFileSync(file, "");
         return { STATE_DIR: file };
       },
@@ -204,20 +214,20 @@ describe.concurrent("npm start that can't, says why in one line and ends", () =>
   it.for(cases)("because $because", async ({ env, names }, { onTestFinished }) => {
     const run = await start(await env());
     onTestFinished(() => run.kill());
-    expect(await run.settled(), "an exit code").toBeTypeOf("number");
-    await run.gone();
-    expect(await run.settled()).not.toBe(0);
+    expect(await run.outcome(), "an exit code").toBeTypeOf("number");
+    await run.waitForExit();
+    expect(await run.outcome()).not.toBe(0);
     expect(run.errorLines()).toEqual([expect.stringMatching(/^edge-exposures can't start: /)]);
-    expect(run.written.stderr).toMatch(names);
-    expect(run.written.stdout + run.written.stderr).not.toContain("of-the-test");
+    expect(run.output.stderr).toMatch(names);
+    expect(run.output.stdout + run.output.stderr).not.toContain("of-the-test");
   });
 });
 
 describe("a signal ends every process that npm start has started", () => {
   it("SIGINT to npm", async () => {
-    expect(bare.living().length).toBeGreaterThanOrEqual(4);
+    expect(bare.runningProcesses().length).toBeGreaterThanOrEqual(4);
     bare.signal("SIGINT", "npm");
-    await bare.gone();
+    await bare.waitForExit();
     expect(bare.errorLines()).toEqual([]);
   });
 
@@ -231,13 +241,13 @@ describe("a signal ends every process that npm start has started", () => {
     const run = await start(own ? {} : onWarehouse(warehouse));
     onTestFinished(() => run.kill());
     await until(
-      () => run.living(),
+      () => run.runningProcesses(),
       (living) => living.some(({ command }) => command.includes(process)),
     );
     run.signal(signal, to);
-    await run.gone();
+    await run.waitForExit();
     expect(run.errorLines()).toEqual([]);
-    expect(run.written.stdout).not.toContain("is ready on");
+    expect(run.output.stdout).not.toContain("is ready on");
   });
 });
 
@@ -250,11 +260,11 @@ describe("accepted means done, though every process is killed", () => {
 
     const call = await demo.call("POST", "/v1/experiments/checkout-cta/exposures/refresh");
     expect(call.status).toBe(202);
-    const hint = await demo.hint("checkout-cta");
+    const hint = await demo.sendWebhook("checkout-cta");
     expect(hint).toEqual({ status: 202, json: { accepted: ["checkout-cta"], skipped: [] } });
     expect((await demo.exposures("checkout-cta")).refresh_requested_at, "put off").not.toBeNull();
     demo.signal("SIGKILL", "the whole group");
-    await demo.gone();
+    await demo.waitForExit();
 
     const again = await launch(demo.env).ready();
     const served = await until(
@@ -272,7 +282,7 @@ describe("accepted means done, though every process is killed", () => {
     expect(past(after)).toEqual(past(before));
 
     again.signal("SIGTERM", "npm");
-    await again.gone();
+    await again.waitForExit();
     expect(again.errorLines()).toEqual([]);
   });
 
@@ -282,7 +292,7 @@ describe("accepted means done, though every process is killed", () => {
     const stop = async () => {
       for (const part of parts.splice(0)) await part.stop();
     };
-    toStop.push(stop);
+    cleanups.push(stop);
     const bindings = { ...texts(env), ADMIN_TOKEN: "dev-admin" };
     const { url } = await startWorker(String(env["STATE_DIR"]), 0, bindings, (part) => parts.push(part));
     const headers = { Authorization: "Bearer dev-admin" };
@@ -302,12 +312,12 @@ describe("accepted means done, though every process is killed", () => {
     }
     // One is put off to the end of the interval that a first hint began; the other is stuck inside its query.
     const firstHintAt = Date.now();
-    await external.hint("hinted");
+    await external.sendWebhook("hinted");
     await until(
       () => external.exposures("hinted"),
       ({ refresh_requested_at }) => refresh_requested_at === null,
     );
-    expect((await external.hint("hinted")).json.accepted).toEqual(["hinted"]);
+    expect((await external.sendWebhook("hinted")).json.accepted).toEqual(["hinted"]);
     proxy.closeGate();
     expect((await external.call("POST", "/v1/experiments/called/exposures/refresh")).status).toBe(202);
     await until(
@@ -320,7 +330,7 @@ describe("accepted means done, though every process is killed", () => {
     };
     expect(requested).toEqual({ called: expect.any(String), hinted: expect.any(String) });
     external.signal("SIGKILL", "the whole group");
-    await external.gone();
+    await external.waitForExit();
     proxy.openGate();
 
     const log = vi.spyOn(console, "log").mockReturnValue();
@@ -348,7 +358,7 @@ describe("accepted means done, though every process is killed", () => {
       (waiting) => waiting > 0,
     );
     run.signal("SIGINT", "the whole group");
-    await run.gone();
+    await run.waitForExit();
     proxy.openGate();
     expect(run.errorLines()).toEqual([]);
   });
