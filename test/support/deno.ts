@@ -34,7 +34,7 @@ export async function startDeno(vars: Record<string, string>) {
     for (;;) {
       const response = await fetch(new URL("/healthz", url)).catch(() => null);
       if (response?.ok) return;
-      if (started.exitCode !== null) throw new Error(`Deno ended while it started: ${lines.join("\n")}`);
+      if (started.exitCode !== null) throw new Error(`Deno exited during startup: ${lines.join("\n")}`);
       await new Promise((wake) => setTimeout(wake, 20));
     }
   }
