@@ -2,7 +2,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { afterAll, afterEach, expect } from "vitest";
 import { browserPath, WIDE } from "./browser-path.ts";
 
-// Runs pages in the installed Chromium. Each test fails if a page reports an error, unless the test takes it.
+// Runs pages in the installed Chromium. Each test fails if a page reports an error, unless the test expects it.
 
 let launched: Promise<Browser> | null = null;
 const opened: Page[] = [];

@@ -35,7 +35,7 @@ export async function startDeno(vars: Record<string, string>) {
       const response = await fetch(new URL("/healthz", url)).catch(() => null);
       if (response?.ok) return;
       if (started.exitCode !== null) throw new Error(`Deno exited during startup: ${lines.join("\n")}`);
-      await new Promise((wake) => setTimeout(wake, 20));
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 

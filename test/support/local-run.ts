@@ -9,7 +9,7 @@ import { Webhook } from "standardwebhooks";
 import { afterAll } from "vitest";
 import { until } from "./worker.ts";
 
-// Runs `npm start` or `npm run start:deno` in a process group of its own, as a user does.
+// Runs `npm start` or `npm run start:deno` in its own process group, as a user does.
 
 /** Variables of the machine or of the test runner that must not affect a run. */
 const NOT_INHERITED =
