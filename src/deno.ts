@@ -3,7 +3,7 @@ import { SWEEP_SCHEDULE } from "./refresh/sweep-times.ts";
 
 // The entry for `deno serve`.
 
-/** Deno's own scheduler, where its flag --unstable-cron is set. */
+/** Deno's own scheduler, which exists only with the flag --unstable-cron. */
 declare const Deno: {
   cron?: (
     name: string,

@@ -10,7 +10,7 @@ export type ProcessAlerter = AlertDelivery & {
   stop(): Promise<void>;
 };
 
-/** The alerter of a single process. Its alarm ends with the process, but undelivered alerts stay in the database. */
+/** Creates the alerter of a single process. Its alarm ends with the process, but undelivered alerts stay in the database. */
 export function createProcessAlerter(endpoint: AlertEndpoint, database: Database): ProcessAlerter {
   let stopped = false;
   let inFlight: Promise<void> = Promise.resolve();

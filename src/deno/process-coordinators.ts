@@ -20,15 +20,15 @@ type Entry = {
 };
 
 /**
- * The coordinators of a single process, created on demand for each experiment. Their alarms and states end with the process.
- * Accepted requests stay in the database, and are taken up by the next start.
+ * Creates the coordinators of a single process, on demand for each experiment. Their alarms and states end with the process.
+ * Accepted requests stay in the database, and the next start resumes them.
  */
 export function createProcessCoordinators(
   deps: RefreshDeps & { minIntervalMs: number; concurrency: number; random: () => number },
 ): ProcessCoordinators {
   const entries = new Map<string, Entry>();
   const inFlight = new Set<Promise<unknown>>();
-  // Many alarms may go off at the same time: this bounds the load on the warehouse.
+  // Many alarms may go off at the same time, so this bounds the load on the warehouse.
   const limit = pLimit(deps.concurrency);
   let stopped = false;
 

@@ -3,7 +3,7 @@ import type { Limiter } from "../http/failed-attempts.ts";
 /** The same limit as in wrangler.toml. */
 export const FAILED_ATTEMPTS = { limit: 100, periodSeconds: 60 };
 
-/** The rate limit of a single process, with fixed periods. */
+/** Creates the rate limiter of a single process, with fixed periods. */
 export function createProcessLimiter(clock: () => number): Limiter {
   let period = 0;
   const counts = new Map<string, number>();

@@ -13,10 +13,10 @@ export type Running = {
  * Opens the service with the process's environment, and closes it on SIGTERM and SIGINT. Deno itself then accepts no more
  * connections and finishes the responses in flight. The process exits when nothing is left to do.
  *
- * A service that can't be opened ends the process with one line in the log.
+ * If the service can't be opened, the process logs one line and exits with 1.
  */
 export async function runService(): Promise<Running> {
-  // Read by name, so that the process needs permission for these variables only.
+  // Variables are read by name, so that the process needs permission for these only.
   const env = Object.fromEntries(settingNames.map((name) => [name, process.env[name]]));
   const service = await openService(env, process.env["STATE_DIR"] || ".state");
   if (!service.ok) {

@@ -8,7 +8,7 @@ export type ServeOptions = {
   env: Readonly<Record<string, string | undefined>>;
 };
 
-/** The arguments of `deno` that run the service with the permissions that it needs, up to the name of its entry. */
+/** Returns the `deno` arguments that run the service with minimal permissions, up to the path of its entry. */
 export function serveArguments({ host, port, stateDir, env }: ServeOptions): string[] {
   return ["serve", "--host", host, "--port", String(port), ...permissionsFor({ host, port, stateDir, env })];
 }

@@ -26,13 +26,13 @@ export type Service = {
   fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
   /** Runs one sweep, and resolves to false if not all experiments were refreshed. A call during a sweep shares its result. */
   sweep(now: number): Promise<boolean>;
-  /** Accepts no more requests, waits for what is in flight, and closes the database. */
+  /** Rejects new requests, waits for the requests in flight, and closes the database. */
   stop(): Promise<void>;
 };
 
 /**
- * Opens the whole product in one process: the app, the coordinators and a SQLite file in `stateDir`. It takes up at once
- * what the last process had accepted and not finished.
+ * Opens the whole product in one process: the app, the coordinators and a SQLite file in `stateDir`. It resumes the
+ * requests and alerts that the previous process accepted but did not finish.
  */
 export async function openService(
   env: Readonly<Record<string, string | undefined>>,
@@ -111,7 +111,7 @@ export async function openService(
   });
 }
 
-/** The other end of a connection. Reading its address takes time, so it is read only where it is needed. */
+/** The client of a connection. Its address is read on demand, because reading it takes time. */
 class Peer {
   readonly #connection: { remoteAddr: object };
 

@@ -28,7 +28,7 @@ export function openSqlite(path: string): Database & { close(): void } {
       return rows;
     } catch (error) {
       if (sqlite.isTransaction) sqlite.exec("ROLLBACK");
-      throw new DatabaseUnavailable("SQLite did not take a transaction", { cause: error });
+      throw new DatabaseUnavailable("a SQLite transaction failed", { cause: error });
     }
   }
 
@@ -37,7 +37,7 @@ export function openSqlite(path: string): Database & { close(): void } {
       try {
         return run(statement);
       } catch (error) {
-        throw new DatabaseUnavailable("SQLite did not answer a read", { cause: error });
+        throw new DatabaseUnavailable("a SQLite read failed", { cause: error });
       }
     },
     transact,

@@ -2,10 +2,10 @@ import type { Alarm } from "../alarm.ts";
 
 /** The longest delay that setTimeout supports. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-/** A timer may fire early by this much, because the clock shows whole milliseconds only. */
+/** A timer may fire early by this much, because the clock has millisecond resolution. */
 const MAX_EARLY_MS = 2;
 
-/** An alarm that lasts as long as the process. Setting the clock back does not delay an alarm that is set. */
+/** Creates an alarm that ends with the process. Setting the clock back does not delay a pending alarm. */
 export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm {
   let due: number | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -15,10 +15,10 @@ export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm 
     wait(Math.max(0, at - clock()));
   }
 
-  function wait(left: number): void {
+  function wait(remaining: number): void {
     clearTimeout(timer);
-    const step = Math.min(left, MAX_TIMER_MS);
-    timer = setTimeout(() => (step < left ? wait(left - step) : fire()), step);
+    const step = Math.min(remaining, MAX_TIMER_MS);
+    timer = setTimeout(() => (step < remaining ? wait(remaining - step) : fire()), step);
   }
 
   function fire(): void {

@@ -3,7 +3,7 @@ import { connectForWriting } from "./local-warehouse.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
-/** There is at most one event in each slot of so many milliseconds. */
+/** The length of a slot in milliseconds. Each slot has at most one event. */
 const SLOT = 10_000;
 const ENVIRONMENT = "demo";
 
@@ -11,12 +11,12 @@ type DemoExperiment = {
   id: string;
   name: string;
   feature: string;
-  /** How long ago it started, when it is first created. */
+  /** The age of the experiment at its creation, in milliseconds. */
   age: number;
   variants: { key: string; weight: number }[];
-  /** What identities really get: shares out of 1000, in the order of their keys. */
+  /** The variants that identities get, with shares out of 1000. */
   served: { key: string; share: number }[];
-  /** Of 1000 returning identities, so many are served another variant than before. */
+  /** The number of returning identities out of 1000 that get another variant than before. */
   switching: number;
 };
 
@@ -72,8 +72,8 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
 ];
 
 /**
- * Traffic as a pure function of the slot, so that the same stretch of time always brings the same events: more by day
- * than by night and less at weekends, one visitor in two a returning one, one event in twenty delivered twice.
+ * Inserts traffic as a pure function of the slot, so that a period always gets the same events. Traffic is lower at night
+ * and at weekends. Half of the visitors return, and one event in twenty is delivered twice.
  */
 const TRAFFIC = `
 INSERT INTO {table:Identifier} (environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits,
@@ -101,27 +101,27 @@ ARRAY JOIN range(if(dice % 20 = 7, 2, 1)) AS delivery
 WHERE (intDiv(dice, 1000) % 1000) / 1000 < rate AND at < {now:Int64}`;
 
 export type Demo = {
-  /** Creates the experiments that are not there yet. */
+  /** Creates the missing experiments. */
   createExperiments(): Promise<void>;
-  /** Brings the traffic up to now. */
+  /** Adds the traffic from the newest event until now. */
   addTraffic(): Promise<void>;
 };
 
-/** Three experiments with believable traffic: an hourly one, a daily one, and one that nobody should believe. */
+/** Creates a demo of three experiments: one with hourly points, one with daily points, and one with failing health checks. */
 export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken: string): Demo {
   const client = connectForWriting(warehouse);
   const headers = { Authorization: `Bearer ${adminToken}`, "Content-Type": "application/json" };
-  const address = (id: string) => new URL(`/v1/experiments/${id}`, worker);
+  const urlOf = (id: string) => new URL(`/v1/experiments/${id}`, worker);
 
   async function createExperiments(): Promise<void> {
     const now = Date.now();
     for (const { id, name, feature, age, variants } of EXPERIMENTS) {
-      const found = await fetch(address(id), { headers });
-      await found.body?.cancel();
-      if (found.status !== 404) continue;
+      const existing = await fetch(urlOf(id), { headers });
+      await existing.body?.cancel();
+      if (existing.status !== 404) continue;
       const started = new Date(Math.floor((now - age) / HOUR) * HOUR);
       const body = { name, environment_key: ENVIRONMENT, feature_name: feature, variants, started_at: started };
-      const created = await fetch(address(id), { method: "PUT", headers, body: JSON.stringify(body) });
+      const created = await fetch(urlOf(id), { method: "PUT", headers, body: JSON.stringify(body) });
       await created.body?.cancel();
     }
   }
@@ -152,14 +152,14 @@ export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken
   }
 
   async function newestEvent(feature: string): Promise<number | null> {
-    const answer = await client.query({
+    const result = await client.query({
       query: `SELECT toUnixTimestamp64Milli(max(timestamp)) AS newest FROM {table:Identifier}
         WHERE environment_key = {environment:String} AND event = '$flag_exposure' AND feature_name = {feature:String}`,
       query_params: { table: warehouse.table, environment: ENVIRONMENT, feature },
       format: "JSON",
       clickhouse_settings: { output_format_json_quote_64bit_integers: 0 },
     });
-    const { data } = await answer.json<{ newest: number }>();
+    const { data } = await result.json<{ newest: number }>();
     return data[0]?.newest || null;
   }
 

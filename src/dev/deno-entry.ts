@@ -1,7 +1,6 @@
 import { runService } from "../deno/run.ts";
 
-// The Deno entry of a local run: as src/deno.ts, but sweeps when it is told to, at the address where workerd listens for
-// that too.
+// The Deno entry of a local run. Unlike src/deno.ts, it sweeps only on a request to the path that Miniflare also uses.
 
 const TRIGGER = "/cdn-cgi/local/scheduled";
 
@@ -9,10 +8,10 @@ const { service } = await runService();
 
 export default {
   async fetch(request: Request, connection: { remoteAddr: object }): Promise<Response> {
-    // A Host header may make the URL one that does not parse.
+    // A malformed Host header makes the URL invalid.
     const url = URL.parse(request.url);
     if (url?.pathname !== TRIGGER) return service.fetch(request, connection);
-    const done = await service.sweep(Number(url.searchParams.get("time") ?? Date.now()));
-    return done ? new Response("ok") : new Response("exception", { status: 500 });
+    const isComplete = await service.sweep(Number(url.searchParams.get("time") ?? Date.now()));
+    return isComplete ? new Response("ok") : new Response("exception", { status: 500 });
   },
 };

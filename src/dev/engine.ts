@@ -1,46 +1,46 @@
 import { drainPending, Session } from "chdb";
 
-/** What one request brings to the engine besides its statement. */
-export type Call = {
-  /** Names the call in the engine's list of processes. */
+/** The options of a statement. */
+export type QueryOptions = {
+  /** Identifies the statement, for `kill`. */
   id: string;
   database: string;
-  /** Of the answer to a statement that names none. */
+  /** The output format, unless the statement names one. */
   format: string;
   /** Values of `{name: Type}` placeholders, as text. */
   parameters: Record<string, string>;
   settings: Record<string, string>;
-  /** As in ClickHouse: 0 may do all, 1 may neither write nor set anything, 2 may set but not write. */
+  /** As in ClickHouse: 0 allows everything, 1 neither writes nor settings, 2 settings but no writes. */
   readonly: 0 | 1 | 2;
 };
 
-/** An exception of ClickHouse, with its number. */
+/** An exception of ClickHouse, with its code. */
 export type EngineError = { code: number; text: string };
 
-/** The ClickHouse engine on one folder. A folder belongs to one process at a time. */
+/** Opens the ClickHouse engine on a folder. Only one process at a time can open a folder. */
 export function openEngine(folder: string) {
-  // Kept open, so that the engine stays up between calls.
+  // An open session keeps the engine running between statements.
   const root = new Session(folder);
 
-  /** Runs one statement in a session of its own, which costs a millisecond and leaves no settings behind. */
-  async function run(statement: string, call: Call): Promise<Uint8Array> {
+  /** Runs a statement in a new session, so that its settings do not affect others. A session costs a millisecond. */
+  async function run(statement: string, options: QueryOptions): Promise<Uint8Array> {
     const session = new Session(folder);
     try {
-      await session.queryAsync(`USE \`${call.database.replaceAll(/[`\\]/g, "\\$&")}\``);
-      // Settings of the user come after readonly, which may forbid them.
-      await session.queryAsync(setStatement({ log_comment: call.id, readonly: String(call.readonly) }));
-      if (Object.keys(call.settings).length > 0) await session.queryAsync(setStatement(call.settings));
-      const bound = Object.keys(call.parameters).length > 0;
+      await session.queryAsync(`USE \`${options.database.replaceAll(/[`\\]/g, "\\$&")}\``);
+      // readonly is set before the user's settings, because it may forbid them.
+      await session.queryAsync(setStatement({ log_comment: options.id, readonly: String(options.readonly) }));
+      if (Object.keys(options.settings).length > 0) await session.queryAsync(setStatement(options.settings));
+      const bound = Object.keys(options.parameters).length > 0;
       const result = bound
-        ? await session.queryBindAsync(statement, call.parameters, { format: call.format })
-        : await session.queryAsync(statement, { format: call.format });
+        ? await session.queryBindAsync(statement, options.parameters, { format: options.format })
+        : await session.queryAsync(statement, { format: options.format });
       return result.bytes();
     } finally {
       session.close();
     }
   }
 
-  /** Stops a call that runs. */
+  /** Cancels a running statement. */
   async function kill(id: string): Promise<void> {
     await root.queryAsync(`KILL QUERY WHERE Settings['log_comment'] = ${quote(id)} ASYNC`);
   }
@@ -61,7 +61,7 @@ export function engineErrorOf(error: unknown): EngineError {
   return { code, text };
 }
 
-/** One SET for all settings: each further statement would take time of its own. */
+/** Builds one SET statement for all settings, because each statement takes time. */
 function setStatement(settings: Readonly<Record<string, string>>): string {
   const assignments = Object.entries(settings).map(
     ([name, value]) => `${name.replaceAll(/\W/g, "_")} = ${quote(value)}`,

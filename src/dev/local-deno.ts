@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { serveArguments } from "../deno/serve-arguments.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
 
-/** The command that runs the service for the local run and the tests. */
+/** Returns the command that starts the service in local runs and tests. */
 export function denoCommand(
   stateDir: string,
   port: number,
@@ -13,12 +13,15 @@ export function denoCommand(
   return ["deno", [...args, "--quiet", "src/dev/deno-entry.ts"]];
 }
 
-/** The same app under Deno, in a process of its own, with its SQLite file in `stateDir`. */
+/**
+ * Starts the app under Deno in a child process, with its SQLite file in `stateDir`.
+ * @param onStarted receives the process as soon as it runs
+ */
 export async function startDeno(
   stateDir: string,
   port: number,
   bindings: Readonly<Record<string, string>>,
-  onStarted: (part: Stoppable) => void,
+  onStarted: (process: Stoppable) => void,
 ): Promise<LocalWorker> {
   const [command, args] = denoCommand(stateDir, port, bindings);
   const child = spawn(command, args, {
@@ -36,10 +39,10 @@ export async function startDeno(
   const url = new URL(`http://127.0.0.1:${port}`);
   const ended = exited.then(() => "ended" as const);
   for (;;) {
-    const answer = await Promise.race([ended, fetch(new URL("/healthz", url)).catch(() => null)]);
-    if (answer === "ended") throw new Error("Deno has ended while it started");
-    if (answer?.ok) break;
-    await new Promise((wake) => setTimeout(wake, 50));
+    const response = await Promise.race([ended, fetch(new URL("/healthz", url)).catch(() => null)]);
+    if (response === "ended") throw new Error("Deno exited during startup. Its output above states the reason.");
+    if (response?.ok) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return { url, sweep: async () => void (await fetch(trigger)).body?.cancel() };

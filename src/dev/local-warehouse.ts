@@ -6,35 +6,35 @@ import { createClient } from "@clickhouse/client-web";
 import { failed, ok, type Result } from "../result.ts";
 import type { WarehouseSettings } from "../settings.ts";
 import { connectionOptions } from "../warehouse/client.ts";
-import type { WarehouseOrder, WarehouseReport } from "./warehouse-process.ts";
+import type { WarehouseOptions, WarehouseReport } from "./warehouse-process.ts";
 
 export type LocalWarehouse = {
   url: URL;
   stop(): Promise<void>;
-  /** Resolves when its process has ended, asked to or not. */
-  ended: Promise<unknown>;
+  /** Resolves when the process exits, after `stop` or by itself. */
+  exited: Promise<unknown>;
 };
 
-/** Starts the embedded warehouse in a process of its own; fails with one line that says why not. */
-export async function startWarehouse(order: WarehouseOrder): Promise<Result<LocalWarehouse, string>> {
+/** Starts the embedded warehouse in a child process. A failure is one line that states the reason. */
+export async function startWarehouse(options: WarehouseOptions): Promise<Result<LocalWarehouse, string>> {
   const child = fork(new URL("./warehouse-process.ts", import.meta.url), {
-    // Times without a zone are UTC, whatever this machine's zone. And queries run on libuv's threads: without more of
-    // them, four at most would run side by side.
+    // TZ makes times without a zone UTC. Queries run on libuv's thread pool, whose default of four threads would limit
+    // them to four at a time.
     env: { ...process.env, TZ: "UTC", UV_THREADPOOL_SIZE: "16" },
   });
   const exited = once(child, "exit");
-  child.send(order);
+  child.send(options);
   const report = await Promise.race([
     once(child, "message").then(([message]: WarehouseReport[]) => message),
     exited.then(() => undefined),
   ]);
   if (report?.kind !== "ready") {
     child.kill("SIGTERM");
-    return failed(report?.reason ?? "the embedded warehouse ended while it started");
+    return failed(report?.reason ?? "the embedded warehouse exited during startup");
   }
   return ok({
     url: new URL(`http://127.0.0.1:${report.port}`),
-    ended: exited,
+    exited,
     async stop() {
       child.kill("SIGTERM");
       await exited;
@@ -42,7 +42,7 @@ export async function startWarehouse(order: WarehouseOrder): Promise<Result<Loca
   });
 }
 
-/** Makes the database, its events table and, if need be, what keeps states, where they are not there yet. */
+/** Creates the database and its events table if they are missing. With `withStates`, also the tables and views for states. */
 export async function prepareWarehouse(settings: WarehouseSettings, withStates = false): Promise<void> {
   const server = connectForWriting({ ...settings, database: "default" });
   await server.command({
@@ -65,7 +65,7 @@ export async function prepareWarehouse(settings: WarehouseSettings, withStates =
     await client.command({ query: query.replace("FROM events AS", () => `FROM ${table} AS`) });
 }
 
-/** The Worker only reads; who fills a warehouse needs a client of their own. */
+/** Connects a client that may write, which the Worker's own read-only client can't. */
 export function connectForWriting(settings: WarehouseSettings) {
   return createClient(connectionOptions(settings));
 }

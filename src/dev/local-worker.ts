@@ -11,11 +11,11 @@ import { migrate } from "../store/migrations.ts";
 
 export type LocalWorker = {
   url: URL;
-  /** Fires the Cron Trigger and resolves when the sweep has ended, well or not. */
+  /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. */
   sweep(): Promise<void>;
 };
 
-/** A process that must not outlive this one. */
+/** A started part that must not outlive this process. */
 export type Stoppable = { stop(): Promise<void> };
 
 const CONFIG = "wrangler.toml";
@@ -23,10 +23,10 @@ const CONFIG = "wrangler.toml";
 type OnStarted = (part: Stoppable) => void;
 
 /**
- * Runs the Worker as it is deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. It is
- * built by wrangler and run by bare Miniflare, so that no proxy stands between a client and the Worker.
- * @param onStarted gets each process as soon as it runs
- * @param onLog gets each line of the Worker's log
+ * Runs the Worker as deployed, in workerd, with the bindings of wrangler.toml and its state in `stateDir`. Wrangler builds
+ * it and Miniflare runs it, because the dev server of wrangler would put a proxy in front of it.
+ * @param onStarted receives each process as soon as it runs
+ * @param onLog receives each log line of the Worker
  */
 export async function startWorker(
   stateDir: string,
@@ -81,8 +81,8 @@ async function build(outDir: string): Promise<string> {
 type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
 
 /**
- * Migrates the database in a workerd of its own, during the build. Miniflare reaches a database only while its port is
- * open, and on the Worker's port clients would get a 503 until the database is migrated.
+ * Migrates the database in a separate workerd, during the build. Miniflare reaches a database only while its port is open,
+ * and on the Worker's port clients would get a 503 before the migration ends.
  */
 async function migrateState(stateDir: string, workerOptions: WorkerOptions, onStarted: OnStarted): Promise<void> {
   const miniflare = new Miniflare(
@@ -104,10 +104,10 @@ async function migrateState(stateDir: string, workerOptions: WorkerOptions, onSt
   await miniflare.dispose();
 }
 
-/** Uses no fetch, which gives up after five minutes: a sweep may take fifteen. */
+/** Requests a URL without fetch, whose timeout is five minutes. A sweep may take fifteen. */
 function fire(trigger: URL): Promise<void> {
   return new Promise((resolve, reject) => {
-    get(trigger, (answer) => answer.resume().on("end", resolve)).on("error", reject);
+    get(trigger, (response) => response.resume().on("end", resolve)).on("error", reject);
   });
 }
 

@@ -18,7 +18,7 @@ export type Options = {
   settings: Settings;
 };
 
-/** Public, and good enough for a server that only this machine can reach. */
+/** These secrets are public. They suffice for a server that only this machine can reach. */
 const LOCAL_DEFAULTS = {
   ADMIN_TOKEN: "dev-admin",
   READ_TOKEN: "dev-read",
@@ -33,16 +33,17 @@ const optionsSchema = z
   .object({
     PORT: variable(8787, port, "The port of the Worker."),
     WAREHOUSE_PORT: variable(8123, port, "The port of the embedded warehouse."),
-    STATE_DIR: variable(".state", z.string(), "The folder that keeps the state."),
-    DEMO: variable("", z.string(), "0: no demo. 1: a demo even in a ClickHouse of your own."),
+    STATE_DIR: variable(".state", z.string(), "The folder for the state."),
+    DEMO: variable("", z.string(), "0: no demo. 1: a demo even in your own ClickHouse."),
     SWEEP_SECONDS: variable(60, wholeNumber("number of seconds", 0, 86_400), "The time between two sweeps; 0: none."),
-    CLICKHOUSE_URL: variable("", z.string(), "A ClickHouse of your own, instead of the embedded warehouse."),
+    CLICKHOUSE_URL: variable("", z.string(), "Your own ClickHouse, instead of the embedded warehouse."),
   })
   .refine(({ PORT, WAREHOUSE_PORT, CLICKHOUSE_URL }) => CLICKHOUSE_URL !== "" || PORT !== WAREHOUSE_PORT, {
     path: ["WAREHOUSE_PORT"],
     error: "must differ from PORT",
   });
 
+/** Reads the options and the settings from the environment. A failure names all malformed variables. */
 export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
   const parsed = optionsSchema.safeParse(withoutEmpty(env));
   const bindings: Record<string, string> = { ...LOCAL_DEFAULTS };

@@ -13,10 +13,10 @@ import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
 import type { Stoppable } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
 
-// `npm start` and `npm run start:deno`: the whole product on this machine, from the warehouse to the Worker (or the same
-// app under Deno), until SIGINT or SIGTERM.
+// `npm start` and `npm run start:deno` run the warehouse and the Worker (or the app under Deno) on this machine, until
+// SIGINT or SIGTERM.
 
-/** What has been started, to be stopped in the opposite order. */
+/** The started parts, in start order. They stop in reverse order. */
 const running: Stoppable[] = [];
 let ready = false;
 let stopping = false;
@@ -30,9 +30,9 @@ async function stop(code: number): Promise<void> {
 
 /** Logs one clear line instead of a stack, and stops. */
 async function giveUp(reason: string): Promise<void> {
-  // Ctrl-C reaches the children too, and their end may be noticed before the signal.
+  // Ctrl-C also reaches the children, whose exit may be noticed before the signal.
   await new Promise((wake) => setTimeout(wake, 100));
-  if (!stopping) console.error(`edge-exposures can't ${ready ? "go on" : "start"}: ${reason}`);
+  if (!stopping) console.error(`edge-exposures can't ${ready ? "continue" : "start"}: ${reason}`);
   return stop(1);
 }
 
@@ -44,55 +44,56 @@ else await giveUp(options.failure);
 
 async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedded, bindings, settings }: Options) {
   const folder = resolve(stateDir);
-  const reserved = reserve(folder);
-  if (!reserved.ok) return giveUp(reserved.failure);
-  running.push(reserved.value);
-  if (!(await isFree(port))) return giveUp(`port ${port} is taken: set PORT to another`);
+  const locked = lockFolder(folder);
+  if (!locked.ok) return giveUp(locked.failure);
+  running.push(locked.value);
+  if (!(await isFree(port))) return giveUp(`port ${port} is in use. Set PORT to another port.`);
   const { warehouse } = settings;
 
   if (embedded) {
-    if (!(await isFree(warehousePort))) return giveUp(`port ${warehousePort} is taken: set WAREHOUSE_PORT to another`);
+    if (!(await isFree(warehousePort)))
+      return giveUp(`port ${warehousePort} is in use. Set WAREHOUSE_PORT to another port.`);
     const users = [{ name: warehouse.user, password: warehouse.password, readonly: 0 as const }];
     const started = await startWarehouse({ folder: resolve(folder, "warehouse"), port: warehousePort, users });
     if (!started.ok) return giveUp(started.failure);
     running.push(started.value);
-    void started.value.ended.then(() => giveUp("the embedded warehouse has ended"));
+    void started.value.exited.then(() => giveUp("the embedded warehouse exited"));
     await prepareWarehouse(warehouse, settings.states !== null);
   } else {
-    const answer = await connectWarehouse(warehouse).select("SELECT 1 AS one", {});
-    if (!answer.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(answer.failure)}`);
+    const probe = await connectWarehouse(warehouse).select("SELECT 1 AS one", {});
+    if (!probe.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(probe.failure)}`);
   }
 
-  // Miniflare and wrangler are slow to load, and a run that can't start should say so at once.
+  // Miniflare and wrangler are slow to load, so errors above are reported before the import.
   const startRuntime = process.argv[2] === "deno" ? startDeno : (await import("./local-worker.ts")).startWorker;
   const worker = await startRuntime(folder, port, bindings, (part) => running.push(part));
-  const demonstration = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
-  await demonstration?.addTraffic();
-  await demonstration?.createExperiments();
+  const demoData = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
+  await demoData?.addTraffic();
+  await demoData?.createExperiments();
   await worker.sweep();
   ready = true;
-  printOut(worker.url, bindings, demo);
+  printSummary(worker.url, bindings, demo);
 
   while (sweepSeconds > 0 && !stopping) {
     await new Promise((wake) => setTimeout(wake, sweepSeconds * 1000));
-    await demonstration?.addTraffic().catch((error: unknown) => {
+    await demoData?.addTraffic().catch((error: unknown) => {
       consoleLog("error", "demo.failed", { error: describeBug(error) });
     });
     await worker.sweep();
   }
 }
 
-/** Takes the folder for this process, for as long as it lives: the lock of a SQLite file falls with its holder. */
-function reserve(folder: string): Result<Stoppable, string> {
+/** Locks the folder for this process. The lock on a SQLite file ends with its process, even after SIGKILL. */
+function lockFolder(folder: string): Result<Stoppable, string> {
   try {
     mkdirSync(folder, { recursive: true });
     const lock = new DatabaseSync(resolve(folder, "lock"));
     lock.exec("BEGIN EXCLUSIVE");
     return ok({ stop: async () => lock.close() });
   } catch (error) {
-    const locked = error instanceof Error && error.message === "database is locked";
-    const reason = locked ? "is in use by another run" : `can't be used: ${String(error)}`;
-    return failed(`STATE_DIR ${folder} ${reason}; set STATE_DIR to another folder`);
+    const isLocked = error instanceof Error && error.message === "database is locked";
+    const reason = isLocked ? "is in use by another run" : `can't be used: ${String(error)}`;
+    return failed(`STATE_DIR ${folder} ${reason}. Set STATE_DIR to another folder.`);
   }
 }
 
@@ -109,7 +110,7 @@ async function isFree(port: number): Promise<boolean> {
   }
 }
 
-function printOut(url: URL, bindings: Readonly<Record<string, string>>, demo: boolean): void {
+function printSummary(url: URL, bindings: Readonly<Record<string, string>>, demo: boolean): void {
   const path = demo ? "/v1/experiments/checkout-cta/exposures" : "/v1/experiments";
   console.log(`
 edge-exposures is ready on ${url.origin}

@@ -3,32 +3,31 @@ import { mkdirSync } from "node:fs";
 import type { Engine } from "./engine.ts";
 import type { WarehouseUser } from "./warehouse-server.ts";
 
-// The embedded warehouse as a process of its own: an engine takes one folder and a good deal of memory, and its end
-// must not take the Worker along. Whoever forked it tells it what to do and hears how it went over the channel; it
-// ends with its parent.
+// Runs the embedded warehouse in a child process, so that the local run can report a crash of the engine and stop cleanly.
+// The parent sends the options over the IPC channel and receives one report. The process exits when the channel closes.
 
-export type WarehouseOrder = { folder: string; port: number; users: WarehouseUser[] };
+export type WarehouseOptions = { folder: string; port: number; users: WarehouseUser[] };
 export type WarehouseReport = { kind: "ready"; port: number; version: string } | { kind: "failed"; reason: string };
 
-/** To nobody, if the parent is gone by now. */
+/** Sends a report, and ignores the error if the parent has exited. */
 const report = (message: WarehouseReport) => process.send?.(message, undefined, {}, () => undefined);
 let stop = async (): Promise<void> => process.exit(0);
 process.once("disconnect", () => void stop());
 process.once("SIGTERM", () => void stop());
-// Ctrl-C reaches the whole process group: the parent decides when this one ends.
+// Ctrl-C reaches the whole process group, but only the parent stops this process.
 process.on("SIGINT", () => undefined);
 
-const [order] = (await once(process, "message")) as [WarehouseOrder];
-const engine = await openEngine(order.folder);
+const [options] = (await once(process, "message")) as [WarehouseOptions];
+const engine = await openEngine(options.folder);
 if (typeof engine === "string") {
   report({ kind: "failed", reason: engine });
 } else {
   const { createWarehouse } = await import("./warehouse-server.ts");
-  const server = createWarehouse(engine, order.users);
+  const server = createWarehouse(engine, options.users);
   server.once("error", (error) => report({ kind: "failed", reason: error.message }));
-  server.listen(order.port, "127.0.0.1", () => {
+  server.listen(options.port, "127.0.0.1", () => {
     const address = server.address();
-    const port = typeof address === "object" && address !== null ? address.port : order.port;
+    const port = typeof address === "object" && address !== null ? address.port : options.port;
     report({ kind: "ready", port, version: engine.version });
   });
   stop = async () => {
@@ -39,7 +38,7 @@ if (typeof engine === "string") {
   };
 }
 
-/** The engine, or why there is none. */
+/** Opens the engine, or returns the reason why it can't be opened. */
 async function openEngine(folder: string): Promise<Engine | string> {
   try {
     mkdirSync(folder, { recursive: true });
@@ -49,7 +48,7 @@ async function openEngine(folder: string): Promise<Engine | string> {
     const text = error instanceof Error ? error.message : String(error);
     const missing = /chdb/.test(text) && /Cannot find|no native binding/i.test(text);
     return missing
-      ? `the ClickHouse engine (npm's chdb) is not installed for ${process.platform}-${process.arch}: run npm install, or set CLICKHOUSE_URL to a ClickHouse of your own`
-      : `the ClickHouse engine does not start on ${folder}: ${text.split("\n")[0]}`;
+      ? `the ClickHouse engine (npm package chdb) is not installed for ${process.platform}-${process.arch}. Run npm install, or set CLICKHOUSE_URL to your own ClickHouse.`
+      : `the ClickHouse engine can't open ${folder}: ${text.split("\n")[0]}`;
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type Call, type Engine, engineErrorOf } from "./engine.ts";
+import { type Engine, engineErrorOf, type QueryOptions } from "./engine.ts";
 
 export type WarehouseUser = { name: string; password: string; readonly: 0 | 1 | 2 };
 
@@ -10,7 +10,7 @@ const NOT_SETTINGS = new Set([
   ...["session_id", "session_check", "session_timeout", "wait_end_of_query", "buffer_size", "compress", "decompress"],
 ]);
 
-/** As ClickHouse maps them; what is not here is a 500. */
+/** HTTP statuses by exception code, as in ClickHouse. The default is 500. */
 const STATUS_BY_CODE: Readonly<Record<number, number>> = {
   43: 400,
   47: 404,
@@ -27,19 +27,19 @@ const STATUS_BY_CODE: Readonly<Record<number, number>> = {
 };
 
 /**
- * ClickHouse's HTTP protocol before the embedded engine, as far as its clients use it: queries, inserts, parameters,
- * settings, users, and exceptions with their number. Whatever is not about HTTP, the engine does.
+ * Creates a server that speaks ClickHouse's HTTP protocol for the embedded engine. It supports what the clients use:
+ * queries, inserts, parameters, settings, users, and exception codes.
  */
 export function createWarehouse(engine: Engine, users: readonly WarehouseUser[]): Server {
-  // Parameters travel in the URL, for which ClickHouse allows as much.
+  // The URL contains the parameters. ClickHouse has the same limit.
   return createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
-    void answer(request, response).catch((error: unknown) => {
+    void handle(request, response).catch((error: unknown) => {
       console.error(JSON.stringify({ event: "warehouse.bug", error: String(error) }));
       response.destroy();
     });
   });
 
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://localhost");
     const body = Buffer.concat(await Array.fromAsync<Buffer>(request)).toString();
     const query = url.searchParams.get("query") ?? "";
@@ -51,20 +51,20 @@ export function createWarehouse(engine: Engine, users: readonly WarehouseUser[])
     response.setHeader("Content-Type", "text/plain; charset=UTF-8");
     const user = authenticate(request, url);
     if (user === null) {
-      return refuse(response, {
+      return reject(response, {
         code: 516,
         text: "Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)",
       });
     }
-    const call: Call = { ...readCall(url), id, readonly: user.readonly };
-    const cancel = call.settings["cancel_http_readonly_queries_on_client_close"] === "1";
+    const options: QueryOptions = { ...readOptions(url), id, readonly: user.readonly };
+    const cancel = options.settings["cancel_http_readonly_queries_on_client_close"] === "1";
     response.on("close", () => {
       if (!response.writableEnded && cancel) void engine.kill(id).catch(() => undefined);
     });
     try {
-      response.end(await engine.run(statement, call));
+      response.end(await engine.run(statement, options));
     } catch (error) {
-      refuse(response, engineErrorOf(error));
+      reject(response, engineErrorOf(error));
     }
   }
 
@@ -73,19 +73,19 @@ export function createWarehouse(engine: Engine, users: readonly WarehouseUser[])
     const decoded = Buffer.from(basic ?? "", "base64").toString();
     const [name = "", password = ""] =
       basic === undefined ? [] : [decoded.split(":", 1)[0], decoded.replace(/^[^:]*:/, "")];
-    const givenName = name || url.searchParams.get("user") || header(request, "x-clickhouse-user") || "default";
+    const userName = name || url.searchParams.get("user") || header(request, "x-clickhouse-user") || "default";
     const given = password || url.searchParams.get("password") || header(request, "x-clickhouse-key") || "";
-    const user = users.find((candidate) => candidate.name === givenName);
+    const user = users.find((candidate) => candidate.name === userName);
     return user !== undefined && isSame(given, user.password) ? user : null;
   }
 
-  function refuse(response: ServerResponse, { code, text }: { code: number; text: string }): void {
+  function reject(response: ServerResponse, { code, text }: { code: number; text: string }): void {
     response.writeHead(STATUS_BY_CODE[code] ?? 500, { "X-ClickHouse-Exception-Code": code });
     response.end(`${text} (version ${engine.version})\n`);
   }
 }
 
-function readCall(url: URL): Omit<Call, "id" | "readonly"> {
+function readOptions(url: URL): Omit<QueryOptions, "id" | "readonly"> {
   const parameters: Record<string, string> = {};
   const settings: Record<string, string> = {};
   for (const [name, value] of url.searchParams) {
@@ -99,7 +99,7 @@ function readCall(url: URL): Omit<Call, "id" | "readonly"> {
 
 const ESCAPES: Readonly<Record<string, string>> = { t: "\t", n: "\n", r: "\r", b: "\b", f: "\f", "0": "\0" };
 
-/** Parameters travel as in TabSeparated: `it\'s` is it's. */
+/** Unescapes a parameter, which is escaped as in TabSeparated: `it\'s` is it's. */
 function unescapeTsv(value: string): string {
   return value.replaceAll(/\\(.)/gs, (_, character: string) => ESCAPES[character] ?? character);
 }

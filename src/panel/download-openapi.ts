@@ -6,7 +6,7 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/exposures.svg": {
     parameters: [experimentIdInPath],
     get: {
-      summary: "Read an experiment's exposures as a chart. A share link from the panel works too",
+      summary: "Returns an experiment's exposures as a chart. A share link from the panel works too",
       security: read,
       parameters: queryParameters(chartQuery),
       responses: withProblems(
@@ -27,7 +27,7 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/exposures.csv": {
     parameters: [experimentIdInPath],
     get: {
-      summary: "Read an experiment's exposures as a table. A share link from the panel works too",
+      summary: "Returns an experiment's exposures as a table. A share link from the panel works too",
       security: read,
       responses: withProblems(
         {

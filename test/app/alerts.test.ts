@@ -58,7 +58,7 @@ async function createUnhealthy(target: Pick<TestWorker, "call" | "exposures" | "
 
 const waitForAlerts = (id: string, count: number, at = receiver) =>
   until(
-    () => at.about(id),
+    () => at.deliveriesFor(id),
     ({ length }) => length >= count,
     { seconds: 60 },
   );
@@ -68,7 +68,7 @@ describe("a health alert", () => {
     const { id, changes, statusOf } = await createUnhealthy(worker);
     expect(await statusOf("multiple_variants")).toBe("unhealthy");
     expect(changes()).toEqual([]);
-    expect(receiver.about(id)).toEqual([]);
+    expect(receiver.deliveriesFor(id)).toEqual([]);
 
     for (let refresh = 2; refresh <= 4; refresh += 1) expect(await worker.sweep()).toBe(true);
     const [alert] = await waitForAlerts(id, 1);
@@ -94,7 +94,7 @@ describe("a health alert", () => {
     });
     await until(changes, ({ length }) => length > 0);
     expect(changes()).toMatchObject([{ level: "info", check: "multiple_variants", status: "unhealthy" }]);
-    expect(receiver.about(id)).toHaveLength(1);
+    expect(receiver.deliveriesFor(id)).toHaveLength(1);
   });
 
   it("is sent again when the check turns unhealthy again after it was healthy", async () => {
@@ -109,7 +109,7 @@ describe("a health alert", () => {
     expect(changes()).toHaveLength(1);
     await worker.sweep();
     await waitForAlerts(id, 2);
-    expect(new Set(receiver.about(id).map(({ headers }) => headers["webhook-id"])).size).toBe(2);
+    expect(new Set(receiver.deliveriesFor(id).map(({ headers }) => headers["webhook-id"])).size).toBe(2);
     expect(changes()).toHaveLength(2);
   });
 
@@ -161,7 +161,7 @@ describe("a health alert", () => {
 describe("alert delivery", () => {
   it("is retried with the same id and body until the receiver accepts it", async () => {
     const { id, events } = await createUnhealthy(worker);
-    receiver.answers.push({ status: 500 });
+    receiver.responses.push({ status: 500 });
     await worker.sweep();
     const alerts = await waitForAlerts(id, 2);
     expect(new Set(alerts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
@@ -177,7 +177,7 @@ describe("alert delivery", () => {
 
   it("does not follow redirects", async () => {
     const { id } = await createUnhealthy(worker);
-    receiver.answers.push({ status: 307, headers: { Location: new URL("/elsewhere", receiver.url).href } });
+    receiver.responses.push({ status: 307, headers: { Location: new URL("/elsewhere", receiver.url).href } });
     await worker.sweep();
     const alerts = await waitForAlerts(id, 2);
     expect(new Set(alerts.map(({ path }) => path))).toEqual(new Set(["/hook?key=of-the-test"]));
@@ -185,7 +185,7 @@ describe("alert delivery", () => {
 
   it("reveals the URL neither in the log nor in a response", async () => {
     const { id } = await createUnhealthy(worker);
-    receiver.answers.push({ status: 500 });
+    receiver.responses.push({ status: 500 });
     await worker.sweep();
     await waitForAlerts(id, 1);
     expect(worker.lines().join("\n")).not.toContain("of-the-test");

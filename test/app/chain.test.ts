@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { HOUR, situation } from "../support/arbitrary.ts";
+import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
@@ -43,7 +43,7 @@ async function exposuresOf(id: string, window: Window, variants: string[] = []) 
 describe("GET exposures", () => {
   it("equals a brute-force count; order and duplicates change only the number of invalid events", async () => {
     await fc.assert(
-      fc.asyncProperty(situation, async ({ from, to, configured, eventsOf }) => {
+      fc.asyncProperty(scenario, async ({ from, to, configured, eventsOf }) => {
         const [id, reversed] = [newId(), newId()];
         await warehouse.insert([...eventsOf(id, FEATURE), ...eventsOf(reversed, FEATURE).reverse()]);
         await warehouse.insert(eventsOf(reversed, FEATURE));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sendRaw, startBare } from "../support/raw-http.ts";
+import { sendRaw, startWithoutProxy } from "../support/raw-http.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, until } from "../support/worker.ts";
 
@@ -9,10 +9,10 @@ import { ADMIN, until } from "../support/worker.ts";
 const ID = "/v1/experiments/conditional";
 const PATH = `${ID}/exposures`;
 
-let worker: Awaited<ReturnType<typeof startBare>>;
+let worker: Awaited<ReturnType<typeof startWithoutProxy>>;
 let full: { etag: string; body: string };
 beforeAll(async () => {
-  worker = await startBare((await createWarehouse()).settings);
+  worker = await startWithoutProxy((await createWarehouse()).settings);
   const times = { started_at: "2026-06-01T00:00:00.000Z", ended_at: "2026-06-02T00:00:00.000Z" };
   const body = JSON.stringify({ environment_key: "env", feature_name: "conditional", ...times });
   expect((await send("PUT", ID, [`Content-Length: ${body.length}`], body)).status).toBe(201);

@@ -253,18 +253,18 @@ describe("the ETag of exposures", () => {
     proxy.closeGate();
     expect((await refresh(worker, ownId)).status).toBe(202);
     await until(
-      () => proxy.state.mostAtOnceByFeature.get(ownId),
+      () => proxy.state.maxConcurrentByFeature.get(ownId),
       (queries) => queries === 1,
     );
     const cached = await get(worker, ownId);
     expect(cached.json.refresh_requested_at).not.toBeNull();
-    proxy.spoil(fault, ownId);
+    proxy.injectFault(fault, ownId);
     proxy.openGate();
     const now = await until(
       () => get(worker, ownId),
       ({ text }) => text !== cached.text,
     );
-    proxy.spoil(null, ownId);
+    proxy.injectFault(null, ownId);
     expect(now.headers.get("ETag")).not.toBe(cached.headers.get("ETag"));
     expect(now.json.last_error_at === null).toBe(fault === null);
   });

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { type RawAnswer, sendRaw, startBare } from "../support/raw-http.ts";
+import { type RawResponse, sendRaw, startWithoutProxy } from "../support/raw-http.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, until } from "../support/worker.ts";
 
 // Requests that no HTTP client sends, written to a socket byte by byte.
 
-let worker: Awaited<ReturnType<typeof startBare>>;
+let worker: Awaited<ReturnType<typeof startWithoutProxy>>;
 beforeAll(async () => {
-  worker = await startBare((await createWarehouse()).settings);
+  worker = await startWithoutProxy((await createWarehouse()).settings);
 });
 afterAll(() => worker.stop());
 
@@ -34,14 +34,14 @@ async function expectUnharmed() {
 }
 
 /** Expects a rejection: by the runtime, which may close the connection, or by the app, with a problem. */
-function expectRejected({ status, headers, body }: RawAnswer) {
+function expectRejected({ status, headers, body }: RawResponse) {
   if (status === null) return;
   expect(status).toBeGreaterThanOrEqual(400);
   expect(status).toBeLessThan(500);
   if (/^content-type: application\/problem\+json/im.test(headers)) expect(JSON.parse(body)).toMatchObject({ status });
 }
 
-function expectProblem(response: RawAnswer, status: number, kind: string) {
+function expectProblem(response: RawResponse, status: number, kind: string) {
   expect(response.status).toBe(status);
   expect(response.headers).toMatch(/^content-type: application\/problem\+json/im);
   expect(JSON.parse(response.body)).toMatchObject({ status, type: `urn:edge-exposures:problem:${kind}` });
@@ -51,21 +51,21 @@ describe("a Content-Length", () => {
   it.each(["-1", "two", "1e2", "0x2", "+46", "46, 47", "99999999999999999999", "", "4 6"])(
     "of '%s' is rejected",
     async (length) => {
-      expectRejected(await sendRaw(worker.url, [head(PUT, `Content-Length: ${length}`), BODY], "finish"));
+      expectRejected(await sendRaw(worker.url, [head(PUT, `Content-Length: ${length}`), BODY], "end"));
       await expectUnharmed();
     },
   );
 
   it("that contradicts another is rejected", async () => {
     const lengths = [`Content-Length: ${BODY.length}`, `Content-Length: ${BODY.length + 1}`];
-    expectRejected(await sendRaw(worker.url, [head(PUT, ...lengths), BODY], "finish"));
+    expectRejected(await sendRaw(worker.url, [head(PUT, ...lengths), BODY], "end"));
     await expectUnharmed();
   });
 
   it("beside Transfer-Encoding does not smuggle in a second request", async () => {
     const smuggled = head(PUT, `Content-Length: ${BODY.length}`) + BODY;
     const parts = [head(PUT, "Content-Length: 3", CHUNKED), chunk("[]"), "0\r\n\r\n", smuggled];
-    expectRejected(await sendRaw(worker.url, parts, "finish"));
+    expectRejected(await sendRaw(worker.url, parts, "end"));
     await expectUnharmed();
   });
 
@@ -75,7 +75,7 @@ describe("a Content-Length", () => {
   });
 
   it("that is too long leaves the body incomplete, which is a client error", async () => {
-    const response = await sendRaw(worker.url, [head(PUT, "Content-Length: 500"), BODY], "finish");
+    const response = await sendRaw(worker.url, [head(PUT, "Content-Length: 500"), BODY], "end");
     if (response.status !== null) expectProblem(response, 400, "incomplete-body");
     await expectUnharmed();
   });
@@ -103,14 +103,14 @@ describe("a body in chunks", () => {
     ["no size at all", ["\r\n\r\n"]],
     ["no last chunk", [chunk("{}")]],
   ])("with %s is rejected", async (_, parts) => {
-    expectRejected(await sendRaw(worker.url, [head(PUT, CHUNKED), ...parts], "finish"));
+    expectRejected(await sendRaw(worker.url, [head(PUT, CHUNKED), ...parts], "end"));
     await expectUnharmed();
   });
 
   it.each(["gzip", "chunked, gzip", "identity", "chunkedd"])(
     "with the transfer coding %s is rejected",
     async (coding) => {
-      expectRejected(await sendRaw(worker.url, [head(PUT, `Transfer-Encoding: ${coding}`), chunk(BODY)], "finish"));
+      expectRejected(await sendRaw(worker.url, [head(PUT, `Transfer-Encoding: ${coding}`), chunk(BODY)], "end"));
       await expectUnharmed();
     },
   );
@@ -130,7 +130,7 @@ describe("a body in chunks", () => {
     ["a route that needs no body", "POST /v1/experiments/raw/exposures/refresh HTTP/1.1"],
     ["an unknown route", "POST /nothing-here HTTP/1.1"],
   ])("without an end does no harm: %s", async (_, requestLine) => {
-    expectRejected(await sendRaw(worker.url, [head(requestLine, CHUNKED), chunk("x".repeat(16_384))], "forever"));
+    expectRejected(await sendRaw(worker.url, [head(requestLine, CHUNKED), chunk("x".repeat(16_384))], "endless"));
     await expectUnharmed();
   });
 });
@@ -144,7 +144,7 @@ describe("a client that disconnects", () => {
     ["during the head", [`${PUT}\r\nHost: loc`]],
     ["before the response", [head("GET /v1/experiments HTTP/1.1")]],
   ])("%s does no harm", async (_, parts) => {
-    for (let attempt = 0; attempt < 5; attempt += 1) await sendRaw(worker.url, parts, "vanish");
+    for (let attempt = 0; attempt < 5; attempt += 1) await sendRaw(worker.url, parts, "abort");
     await expectUnharmed();
   });
 });
@@ -178,12 +178,12 @@ describe("a request", () => {
     "GET /v1/experiments/a%2F..%2Fb HTTP/1.1",
     "GET /v1/%65xperiments/\u0001 HTTP/1.1",
   ])("that begins with %j is rejected", async (requestLine) => {
-    expectRejected(await sendRaw(worker.url, [head(requestLine)], "finish"));
+    expectRejected(await sendRaw(worker.url, [head(requestLine)], "end"));
     await expectUnharmed();
   });
 
   it.each(["get", "Get", "FOO", "G E T"])("with the method %s is rejected, not treated as GET", async (method) => {
-    const { status } = await sendRaw(worker.url, [head(`${method} /v1/experiments HTTP/1.1`)], "finish");
+    const { status } = await sendRaw(worker.url, [head(`${method} /v1/experiments HTTP/1.1`)], "end");
     // workerd rejects unknown methods itself. The app would return 405.
     expect([400, 405, 501, null]).toContain(status);
     await expectUnharmed();

@@ -65,7 +65,7 @@ function newExperiment() {
         ({ length }) => length > 0,
       ),
     logs,
-    spoil: (fault: Fault | null) => proxy.spoil(fault, id),
+    injectFault: (fault: Fault | null) => proxy.injectFault(fault, id),
   };
 }
 
@@ -94,7 +94,7 @@ describe("refreshes of one experiment", () => {
     proxy.openGate();
     await Promise.all(sweeps);
     await experiment.untilExposed(1);
-    expect(proxy.state.mostAtOnce).toBe(1);
+    expect(proxy.state.maxConcurrent).toBe(1);
     expect(proxy.state.queries).toBeGreaterThanOrEqual(2);
     expect(proxy.state.queries).toBeLessThanOrEqual(5);
   });
@@ -111,7 +111,7 @@ describe("refreshes of one experiment", () => {
     await untilHeld(experiments.length);
     proxy.openGate();
     expect(await sweep).toBe(true);
-    for (const max of proxy.state.mostAtOnceByFeature.values()) expect(max).toBe(1);
+    for (const max of proxy.state.maxConcurrentByFeature.values()) expect(max).toBe(1);
     await Promise.all(experiments.map((experiment) => experiment.delete()));
   });
 
@@ -205,12 +205,12 @@ describe.concurrent("a failed refresh", () => {
     await experiment.put();
     const good = await experiment.untilIdle();
     await experiment.expose("bob");
-    experiment.spoil(faults[fault]);
+    experiment.injectFault(faults[fault]);
     await experiment.requestRefresh();
     const marked = { ...good, last_error_at: expect.any(String), refresh_requested_at: expect.any(String) };
     expect(await experiment.untilFailed()).toEqual(marked);
     expect(await experiment.untilFailureLogged()).toMatchObject([{ transient: true, level: "warn" }]);
-    experiment.spoil(null);
+    experiment.injectFault(null);
     expect(await experiment.untilExposed(2)).toMatchObject({ last_error_at: null });
     await experiment.delete();
   });
@@ -219,11 +219,11 @@ describe.concurrent("a failed refresh", () => {
     const experiment = newExperiment();
     await experiment.put();
     await experiment.untilIdle();
-    experiment.spoil(faults["status 500"]);
+    experiment.injectFault(faults["status 500"]);
     expect((await experiment.requestRefresh()).status).toBe(202);
     await experiment.untilFailed();
     expect((await experiment.requestRefresh()).status).toBe(202);
-    experiment.spoil(null);
+    experiment.injectFault(null);
     await experiment.untilIdle();
     await experiment.delete();
   });
@@ -241,12 +241,12 @@ describe("a sweep", () => {
       const experiment = newExperiment();
       await experiment.put();
       const good = await experiment.untilIdle();
-      experiment.spoil(faults[fault]);
+      experiment.injectFault(faults[fault]);
       await experiment.requestRefresh();
       const marked = { ...good, last_error_at: expect.any(String), refresh_requested_at: expect.any(String) };
       expect(await experiment.untilFailed()).toEqual(marked);
       expect(await experiment.untilFailureLogged()).toMatchObject([{ transient: false, level: "error" }]);
-      experiment.spoil(null);
+      experiment.injectFault(null);
       await worker.sweep();
       expect(await experiment.exposures()).toMatchObject({ last_error_at: null, refresh_requested_at: null });
       await experiment.delete();
@@ -259,7 +259,7 @@ describe("a sweep", () => {
       await experiment.put();
       await experiment.untilIdle();
     }
-    bad.spoil(faults["a negative count"]);
+    bad.injectFault(faults["a negative count"]);
     await good.expose("ann");
     worker.clearLines();
     expect(await worker.sweep()).toBe(false);

@@ -54,7 +54,7 @@ describe("a sweep of several slices", () => {
   it("refreshes each experiment once, as of the sweep's time, SWEEP_CONCURRENCY at once", async () => {
     const now = Date.now();
     expect(await worker.sweep(now)).toBe(true);
-    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: CONCURRENCY });
+    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, maxConcurrent: CONCURRENCY });
     const found = await rows();
     expect(found).toHaveLength(EXPERIMENTS);
     expect(new Set(found.map(({ as_of }) => as_of))).toEqual(new Set([now]));
@@ -63,9 +63,9 @@ describe("a sweep of several slices", () => {
 
   it("continues after a failure in each slice, and ends as failed", async () => {
     const broken = [3, 50, 85].map(idOf);
-    for (const id of broken) proxy.spoil(faults["rows of another shape"], id);
+    for (const id of broken) proxy.injectFault(faults["rows of another shape"], id);
     expect(await worker.sweep()).toBe(false);
-    for (const id of broken) proxy.spoil(null, id);
+    for (const id of broken) proxy.injectFault(null, id);
     const failed = (await rows()).filter(({ last_error_at }) => last_error_at !== null);
     expect(failed.map(({ id }) => id)).toEqual(broken);
     expect(await untilFinished()).toMatchObject([
@@ -80,7 +80,7 @@ describe("a sweep of several slices", () => {
     sweeps.push(worker.sweep());
     proxy.openGate();
     expect(await Promise.all(sweeps)).toEqual([true, true, true]);
-    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, mostAtOnce: CONCURRENCY });
+    expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, maxConcurrent: CONCURRENCY });
   });
 
   it("skips experiments deleted meanwhile, and includes those added and changed", async () => {

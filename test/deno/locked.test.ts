@@ -22,38 +22,38 @@ const put = (id: string) => {
   const body = { environment_key: id, feature_name: id, started_at: "2026-06-01T00:00:00.000Z" };
   return service.call("PUT", `/v1/experiments/${id}`, body);
 };
-const served = (id: string) =>
+const untilServed = (id: string) =>
   until(
     () => service.exposures(id),
     ({ exposures, refresh_requested_at }) => exposures !== null && refresh_requested_at === null,
   );
 
-/** Somebody else writes to the file, a backup that went wrong perhaps. */
+/** Locks the database file, as another process such as a stuck backup would. Returns a function that unlocks it. */
 function lock() {
-  const other = new DatabaseSync(service.file);
-  other.exec("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE");
-  return () => other.close();
+  const connection = new DatabaseSync(service.file);
+  connection.exec("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE");
+  return () => connection.close();
 }
 
-it("a locked database makes writes a 503 that says when to try again; reads go on; the next attempt is taken", async () => {
+it("rejects writes with 503 but serves reads while the database is locked, and recovers afterwards", async () => {
   await put("locked");
-  await served("locked");
+  await untilServed("locked");
   const unlock = lock();
   service.clearLines();
-  for (const answer of [await put("locked"), await service.call("DELETE", "/v1/experiments/locked")]) {
-    expect(answer.status).toBe(503);
-    expect(answer.headers.get("Retry-After")).toMatch(/^[1-9]\d*$/);
-    expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
+  for (const response of [await put("locked"), await service.call("DELETE", "/v1/experiments/locked")]) {
+    expect(response.status).toBe(503);
+    expect(response.headers.get("Retry-After")).toMatch(/^[1-9]\d*$/);
+    expect(response.headers.get("Content-Type")).toBe("application/problem+json");
   }
   expect((await service.call("GET", "/v1/experiments/locked")).status).toBe(200);
   expect(service.logs().map(({ event }) => event)).toEqual(["database.unavailable", "database.unavailable"]);
   unlock();
   expect((await put("locked")).status).toBe(200);
-  await served("locked");
+  await untilServed("locked");
   expect((await service.call("DELETE", "/v1/experiments/locked")).status).toBe(204);
 });
 
-it("a refresh that a locked database does not take is one line of the log, and is tried again", async () => {
+it("logs one failure and retries when a refresh can't be stored in a locked database", async () => {
   proxy.closeGate();
   await put("retried");
   await until(
@@ -66,5 +66,5 @@ it("a refresh that a locked database does not take is one line of the log, and i
   await until(failures, ({ length }) => length > 0);
   unlock();
   expect(failures()).toMatchObject([{ event: "refresh.failed", experiment_id: "retried" }]);
-  await served("retried");
+  await untilServed("retried");
 });

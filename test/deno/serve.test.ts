@@ -14,13 +14,13 @@ import { ADMIN, until, varsFor, WEBHOOK_SECRET } from "../support/worker.ts";
 const headers = { Authorization: `Bearer ${ADMIN}` };
 
 let proxy: WarehouseProxy;
-/** A checkout without npm and Node: no package.json, no tests. */
+/** A checkout without package.json and tests, as on a machine without Node. */
 let checkout: string;
 beforeAll(async () => {
   proxy = await startProxy((await createWarehouse()).settings);
   checkout = mkdtempSync(join(tmpdir(), "edge-exposures-checkout-"));
   for (const folder of ["src", "migrations"]) cpSync(folder, join(checkout, folder), { recursive: true });
-  // The test must not download anything: Deno takes the packages from here instead of its cache.
+  // Deno uses these packages instead of its cache, because tests must not download anything.
   const config = join(checkout, "src/deno/deno.json");
   const { imports, ...rest } = JSON.parse(readFileSync(config, "utf8"));
   writeFileSync(config, JSON.stringify({ nodeModulesDir: "manual", imports, ...rest }));
@@ -61,7 +61,7 @@ describe("the Deno service", () => {
   it.each([
     { start: "the task of deno.json", args: () => task },
     { start: "deno serve without Deno.cron", args: withoutCron },
-  ])("starts, serves, and ends with 0 on SIGTERM, by $start", async ({ args }) => {
+  ])("starts with $start, serves, and exits with 0 on SIGTERM", async ({ args }) => {
     const port = await freePort();
     const env = varsFor(proxy.settings, { PORT: port });
     const { child, written, exited } = run(args(port, env), env);
@@ -75,11 +75,11 @@ describe("the Deno service", () => {
     expect((await fetch(`${origin}/cdn-cgi/local/scheduled`)).status).toBe(404);
     child.kill("SIGTERM");
     expect(await exited).toBe(0);
-    await expect(fetch(origin), "no process is left on the port").rejects.toThrow();
+    await expect(fetch(origin), "no process listens on the port").rejects.toThrow();
     expect(written.output).not.toMatch(/denied|error|warning/i);
   });
 
-  it("ends with 1 and one line when a setting is malformed", async () => {
+  it("logs one line and exits with 1 when a setting is malformed", async () => {
     const { written, exited } = run(task, { QUERY_TIMEOUT_SECONDS: "soon", PORT: String(await freePort()) });
     expect(await exited).toBe(1);
     const lines = written.output.split("\n").filter((line) => line.startsWith("{"));
@@ -94,7 +94,7 @@ describe("the permissions of the Deno service", () => {
     serveArguments({ host, port: 8787, stateDir: "/var/lib/state", env }).filter((arg) => arg.startsWith("--allow-"));
   const net = (host: string, env: Record<string, string>) => permissions(host, env)[0];
 
-  it("are the port, upstreams, folders and settings", () => {
+  it("cover the port, upstreams, folders and settings", () => {
     const env = {
       CLICKHOUSE_URL: "https://clickhouse.example:8443/proxy",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook",
@@ -108,13 +108,13 @@ describe("the permissions of the Deno service", () => {
     ]);
   });
 
-  it("name hosts as Deno does", () => {
+  it("use Deno's notation for hosts", () => {
     expect(net("::1", { CLICKHOUSE_URL: "http://[::1]:8123" })).toBe("--allow-net=[::1]:8787,[::1]:8123");
     expect(net("127.0.0.1", { CLICKHOUSE_URL: "http://clickhouse" })).toBe("--allow-net=127.0.0.1:8787,clickhouse:80");
     expect(net("127.0.0.1", {})).toBe("--allow-net=127.0.0.1:8787,127.0.0.1:8123");
   });
 
-  it("grant nothing else", () => {
+  it("grant access to nothing else", () => {
     const queries = {
       ...{
         clickhouse: { name: "net", host: "clickhouse.example:443" },
@@ -126,8 +126,8 @@ describe("the permissions of the Deno service", () => {
       ...{ sources: { name: "write", path: "src" }, run: { name: "run" }, ffi: { name: "ffi" }, sys: { name: "sys" } },
     };
     const script = `const states = Object.entries(${JSON.stringify(queries)})
-      .map(([what, query]) => [what, Deno.permissions.querySync(query).state]);
-      console.log(JSON.stringify(states.filter(([, state]) => state === "granted").map(([what]) => what)));`;
+      .map(([name, query]) => [name, Deno.permissions.querySync(query).state]);
+      console.log(JSON.stringify(states.filter(([, state]) => state === "granted").map(([name]) => name)));`;
     const flags = permissions("127.0.0.1", { CLICKHOUSE_URL: "https://clickhouse.example" });
     const output = execFileSync("deno", ["run", "--no-prompt", ...flags, "-"], { input: script, encoding: "utf8" });
     expect(JSON.parse(output)).toEqual(["clickhouse", "state", "migrations", "token"]);

@@ -17,13 +17,12 @@ beforeAll(async () => {
 });
 afterAll(() => proxy.stop());
 
-const held = () =>
+const untilOneHeld = () =>
   until(
     () => proxy.state.waiting,
     (waiting) => waiting === 1,
   );
 
-/** Asks a service for an experiment's exposures. */
 async function exposuresOf(service: Awaited<ReturnType<typeof startDeno>>, id: string) {
   return (await service.fetch(`/v1/experiments/${id}/exposures`, { headers })).json();
 }
@@ -34,21 +33,21 @@ function put(service: Awaited<ReturnType<typeof startDeno>>, id: string) {
 }
 
 describe("the service under Deno", () => {
-  it("lets requests and the refresh under way end before it stops, and keeps the result", async () => {
+  it("finishes requests and refreshes in flight before it stops, and stores the results", async () => {
     const service = await startDeno(varsFor(proxy.settings));
     proxy.closeGate();
     await put(service, "stopped");
-    await held();
+    await untilOneHeld();
     const check = service.fetch("/v1/warehouse/check", { headers });
     await until(
       () => proxy.state.waiting,
       (waiting) => waiting === 2,
     );
     const stopped = service.end("SIGTERM");
-    const status = () => service.fetch("/healthz", {}).then((answer) => answer.status);
+    const status = () => service.fetch("/healthz", {}).then((response) => response.status);
     await until(
       () => status().catch(() => "refused"),
-      (answer) => answer !== 200,
+      (result) => result !== 200,
     );
     proxy.openGate();
     expect((await check).status).toBe(200);
@@ -62,11 +61,11 @@ describe("the service under Deno", () => {
     await service.stop();
   });
 
-  it("takes up again at its start what it had accepted and not done", async () => {
+  it("resumes accepted requests after a kill and restart", async () => {
     const service = await startDeno(varsFor(proxy.settings));
     proxy.closeGate();
     await put(service, "killed");
-    await held();
+    await untilOneHeld();
     await service.end("SIGKILL");
     proxy.openGate();
     await service.run();
@@ -77,7 +76,7 @@ describe("the service under Deno", () => {
     await service.stop();
   });
 
-  it("lets one sweep end before another begins", async () => {
+  it("runs one sweep for concurrent triggers", async () => {
     const service = await startDeno(varsFor(proxy.settings));
     await put(service, "swept");
     await until(
@@ -87,7 +86,7 @@ describe("the service under Deno", () => {
     proxy.reset();
     proxy.closeGate();
     const sweeps = [service.trigger(Date.now()), service.trigger(Date.now())];
-    await held();
+    await untilOneHeld();
     sweeps.push(service.trigger(Date.now()));
     await service.fetch("/healthz", {});
     proxy.openGate();
@@ -98,7 +97,7 @@ describe("the service under Deno", () => {
 });
 
 describe("openService", () => {
-  it("names STATE_DIR when it can't be used, and any bad setting", async () => {
+  it("returns a failure that names an unusable STATE_DIR or a malformed setting", async () => {
     const unusable = await openService({}, "package.json/state");
     expect(unusable).toEqual({
       ok: false,
@@ -110,18 +109,18 @@ describe("openService", () => {
 });
 
 describe("the entry for deno serve", () => {
-  it("takes the same versions of the packages as npm does", () => {
+  it("imports the same package versions as package.json", () => {
     const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
     const { imports } = JSON.parse(readFileSync("src/deno/deno.json", "utf8"));
     for (const [name, version] of Object.entries(dependencies)) expect(imports[name]).toBe(`npm:${name}@${version}`);
     expect(imports["hono/"]).toBe(`npm:/hono@${dependencies.hono}/`);
   });
 
-  it("sweeps by the schedule of wrangler.toml", () => {
+  it("sweeps on the schedule of wrangler.toml", () => {
     expect(readFileSync("wrangler.toml", "utf8")).toContain(`crons = ["${SWEEP_SCHEDULE}"]`);
   });
 
-  it("shuts addresses out by the rate limit of wrangler.toml", () => {
+  it("limits failed attempts like wrangler.toml", () => {
     const { limit, periodSeconds } = FAILED_ATTEMPTS;
     expect(readFileSync("wrangler.toml", "utf8")).toContain(`{ limit = ${limit}, period = ${periodSeconds} }`);
   });

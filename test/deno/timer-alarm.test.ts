@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** An alarm, and when it went off. */
+/** Creates an alarm that records when it goes off, in milliseconds since START. */
 function createAlarm(clock = () => Date.now()) {
   const wentOff: number[] = [];
   const alarm = createTimerAlarm(clock, () => wentOff.push(Date.now() - START));
@@ -20,8 +20,8 @@ function createAlarm(clock = () => Date.now()) {
 
 const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
 
-describe("an alarm of the process", () => {
-  it("goes off once, when it is due, and is not set any more by then", async () => {
+describe("createTimerAlarm", () => {
+  it("goes off once when it is due, and is then no longer set", async () => {
     const { alarm, wentOff } = createAlarm();
     expect(await alarm.get()).toBeNull();
     await alarm.set(START + 1000);
@@ -35,7 +35,7 @@ describe("an alarm of the process", () => {
     expect(wentOff).toEqual([1000]);
   });
 
-  it("goes off at once for a time that has passed", async () => {
+  it("goes off at once for a time in the past", async () => {
     const { alarm, wentOff } = createAlarm();
     await alarm.set(START - DAY);
     await pass(1);
@@ -43,9 +43,9 @@ describe("an alarm of the process", () => {
   });
 
   it.each([
-    { what: "sooner", at: 400 },
-    { what: "later", at: 4000 },
-  ])("has one time, which setting it $what replaces", async ({ at }) => {
+    { change: "an earlier", at: 400 },
+    { change: "a later", at: 4000 },
+  ])("replaces its time with $change one", async ({ at }) => {
     const { alarm, wentOff } = createAlarm();
     await alarm.set(START + 1000);
     await alarm.set(START + at);
@@ -54,7 +54,7 @@ describe("an alarm of the process", () => {
     expect(wentOff).toEqual([at]);
   });
 
-  it("does not go off after it was cleared, and can be set again", async () => {
+  it("does not go off after it is cleared, and can be set again", async () => {
     const { alarm, wentOff } = createAlarm();
     await alarm.set(START + 1000);
     await alarm.clear();
@@ -66,7 +66,7 @@ describe("an alarm of the process", () => {
     expect(wentOff).toEqual([3000]);
   });
 
-  it("may be set again by what it wakes", async () => {
+  it("can be set again by its callback", async () => {
     const wentOff: number[] = [];
     const alarm = createTimerAlarm(
       () => Date.now(),
@@ -80,26 +80,26 @@ describe("an alarm of the process", () => {
     expect(wentOff).toEqual([1000, 2000, 3000]);
   });
 
-  it("reaches beyond the longest timer that a runtime has, without waking all the time until then", async () => {
-    let looks = 0;
+  it("supports delays beyond the maximum of setTimeout, with few wake-ups", async () => {
+    let clockReads = 0;
     const { alarm, wentOff } = createAlarm(() => {
-      looks += 1;
+      clockReads += 1;
       return Date.now();
     });
     await alarm.set(START + 60 * DAY);
     await pass(1000);
-    expect(looks).toBeLessThan(10);
+    expect(clockReads).toBeLessThan(10);
     await pass(60 * DAY - 1001);
     expect(wentOff).toEqual([]);
     await pass(1);
     expect(wentOff).toEqual([60 * DAY]);
   });
 
-  it("waits for the rest when its timer is a moment too early for the clock", async () => {
-    let slow = 0;
-    const { alarm, wentOff } = createAlarm(() => Date.now() - slow);
+  it("waits for the remaining time when its timer fires slightly before the clock", async () => {
+    let lag = 0;
+    const { alarm, wentOff } = createAlarm(() => Date.now() - lag);
     await alarm.set(START + 1000);
-    slow = 2;
+    lag = 2;
     await pass(1000);
     expect(wentOff).toEqual([]);
     expect(await alarm.get()).toBe(START + 1000);
@@ -107,11 +107,11 @@ describe("an alarm of the process", () => {
     expect(wentOff).toEqual([1002]);
   });
 
-  it("is not put off by a clock that is set back meanwhile", async () => {
-    let slow = 0;
-    const { alarm, wentOff } = createAlarm(() => Date.now() - slow);
+  it("is not delayed when the clock is set back", async () => {
+    let lag = 0;
+    const { alarm, wentOff } = createAlarm(() => Date.now() - lag);
     await alarm.set(START + 60 * DAY);
-    slow = DAY;
+    lag = DAY;
     await pass(60 * DAY);
     expect(wentOff).toEqual([60 * DAY]);
     expect(await alarm.get()).toBeNull();

@@ -4,7 +4,7 @@ import { users } from "../support/users.ts";
 
 const { owner, reader } = users;
 
-/** A call of ClickHouse's HTTP interface. */
+/** Sends a request to ClickHouse's HTTP interface. */
 async function call(search: Record<string, string>, init: RequestInit) {
   const url = new URL(inject("warehouseUrl"));
   url.search = new URLSearchParams(search).toString();
@@ -20,41 +20,41 @@ const as = (user: { name: string; password: string }) => ({
   headers: { Authorization: `Basic ${Buffer.from(`${user.name}:${user.password}`).toString("base64")}` },
 });
 
-describe("the embedded warehouse speaks ClickHouse's HTTP", () => {
-  it("answers a ping without a query, to anyone", async () => {
+describe("the embedded warehouse", () => {
+  it("answers a ping without a query or credentials", async () => {
     const ping = await fetch(new URL("/ping", inject("warehouseUrl")));
     expect(await ping.text()).toBe("Ok.\n");
   });
 
-  it("takes a query from the URL, from the body, or from both", async () => {
+  it("accepts a query in the URL, in the body, or in both", async () => {
     expect((await call({ query: "SELECT 1" }, as(owner))).text).toBe("1\n");
     expect((await call({}, { method: "POST", body: "SELECT 2", ...as(owner) })).text).toBe("2\n");
     expect((await call({ query: "SELECT" }, { method: "POST", body: "3", ...as(owner) })).text).toBe("3\n");
   });
 
-  it("takes the format from the statement, or else from default_format", async () => {
+  it("uses the format of the statement, with default_format as the default", async () => {
     expect((await call({ query: "SELECT 1 AS a", default_format: "JSONEachRow" }, as(owner))).text).toBe('{"a":1}\n');
     const named = await call({ query: "SELECT 1 AS a FORMAT CSV", default_format: "JSONEachRow" }, as(owner));
     expect(named.text).toBe("1\n");
   });
 
-  it("binds parameters, which travel escaped", async () => {
+  it("unescapes and binds parameters", async () => {
     const search = { query: "SELECT {text:String} AS text FORMAT JSONEachRow", param_text: "it\\'s\\ta tab \\\\ \\n" };
     expect(JSON.parse((await call(search, as(owner))).text)).toEqual({ text: "it's\ta tab \\ \n" });
   });
 
-  it("keeps settings to the call that brings them", async () => {
+  it("applies settings to a single request", async () => {
     const query = "SELECT getSetting('max_threads')";
     expect((await call({ query, max_threads: "3" }, as(owner))).text).toBe("3\n");
     expect((await call({ query }, as(owner))).text).not.toBe("3\n");
   });
 
-  it("answers an exception with its number and ClickHouse's status for it", async () => {
+  it("answers an exception with its code and ClickHouse's status for it", async () => {
     expect(await call({ query: "SELECT * FROM nothing" }, as(owner))).toMatchObject({ status: 404, code: "60" });
     expect(await call({ query: "SELEC 1" }, as(owner))).toMatchObject({ status: 400, code: "62" });
   });
 
-  it("lets in who has the password, by any of ClickHouse's ways", async () => {
+  it("accepts credentials in all of ClickHouse's forms, and rejects wrong ones", async () => {
     const byHeaders = { headers: { "X-ClickHouse-User": reader.name, "X-ClickHouse-Key": reader.password } };
     expect((await call({ query: "SELECT 1" }, byHeaders)).status).toBe(200);
     const inUrl = { query: "SELECT 1", user: reader.name, password: reader.password };
@@ -81,25 +81,27 @@ describe("the official client", () => {
     password: reader.password,
     clickhouse_settings: { date_time_input_format: "best_effort" },
   });
-  const owned = createClient({
+  const ownerClient = createClient({
     url: inject("warehouseUrl"),
     username: owner.name,
     password: Buffer.from(owner.password).toString("latin1"),
     clickhouse_settings: { date_time_input_format: "best_effort" },
   });
   beforeAll(() =>
-    owned.command({ query: "CREATE TABLE IF NOT EXISTS protocol (at DateTime64(3), note String) ENGINE = Memory" }),
+    ownerClient.command({
+      query: "CREATE TABLE IF NOT EXISTS protocol (at DateTime64(3), note String) ENGINE = Memory",
+    }),
   );
 
-  it("inserts and reads, with times in UTC", async () => {
+  it("inserts and reads times in UTC", async () => {
     const values = [
       { at: "2026-06-01T00:00:00.123Z", note: "one" },
       { at: "2026-06-01 00:00:00.123", note: "two" },
     ];
-    await owned.insert({ table: "protocol", values, format: "JSONEachRow" });
+    await ownerClient.insert({ table: "protocol", values, format: "JSONEachRow" });
     const query = "SELECT note, toUnixTimestamp64Milli(at) = 1780272000123 AS utc FROM protocol ORDER BY note";
-    const answer = await client.query({ query, format: "JSONEachRow" });
-    expect(await answer.json()).toEqual([
+    const result = await client.query({ query, format: "JSONEachRow" });
+    expect(await result.json()).toEqual([
       { note: "one", utc: 1 },
       { note: "two", utc: 1 },
     ]);

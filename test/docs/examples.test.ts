@@ -10,31 +10,31 @@ import { createWarehouse } from "../support/warehouse.ts";
 import { startWorkerd, varsFor } from "../support/worker.ts";
 import { codeIn, readPage, tableOf } from "./pages.ts";
 
-// The `curl` examples of the docs, in their order, against the product with the tokens and the demo of the local run.
+// Runs the `curl` examples of the docs in order, with the tokens and the demo of the local run.
 
 const LOCAL_RUN = "http://127.0.0.1:8787";
 
-type Example = { path: string; call: string; command: string; status: number; answer: string | null };
+type Example = { path: string; call: string; command: string; status: number; response: string | null };
 
 /**
- * Each command in a `sh` block that calls the local run ends with a line that says the status of its answer. A `json`
- * block that follows at once is the answer of the last one.
+ * Parses the examples of a page: the commands in `sh` blocks that call the local run. Each ends with a comment line that
+ * states the response status. A `json` block directly after a `sh` block is the response to its last command.
  */
 function examplesOf(path: string): Example[] {
   const blocks = [...readPage(path).matchAll(/^```sh\n(.*?)^```$(?:\n\n```json\n(.*?)^```$)?/gms)];
   return blocks
     .filter(([, block]) => block?.includes(LOCAL_RUN))
-    .flatMap(([, block = "", answer = null]) =>
+    .flatMap(([, block = "", response = null]) =>
       block.split(/(?<=^# → .*\n)/m).map((example, index, { length }) => {
         const [, command = "", status] = /^(.*)^# → (\d{3})\n$/ms.exec(example) ?? [];
-        if (status === undefined) throw new Error(`An example of ${path} lacks its status:\n${example}`);
+        if (status === undefined) throw new Error(`An example in ${path} lacks its status:\n${example}`);
         const isLast = index === length - 1;
-        return { path, call: callOf(command), command, status: Number(status), answer: isLast ? answer : null };
+        return { path, call: callOf(command), command, status: Number(status), response: isLast ? response : null };
       }),
     );
 }
 
-/** The method and the address, as a name. */
+/** Returns the method and the path of a command. */
 function callOf(command: string): string {
   const method = /-X (\S+)/.exec(command)?.[1] ?? "GET";
   return `${method} ${command.split(LOCAL_RUN)[1]?.split(/[\s']/)[0]}`;
@@ -43,7 +43,7 @@ function callOf(command: string): string {
 const examples = ["README.md", "docs/api.md"].flatMap(examplesOf);
 
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
-if (!hasCurl) console.warn("The examples of the docs are skipped, because curl is not installed.");
+if (!hasCurl) console.warn("The examples of the docs are skipped because curl is not installed.");
 
 let worker: Awaited<ReturnType<typeof startWorkerd>>;
 let demo: ReturnType<typeof createDemo>;
@@ -54,7 +54,7 @@ beforeAll(async () => {
 });
 afterAll(() => worker?.stop());
 
-it("docs/api.md lists exactly the calls of the OpenAPI document", async () => {
+it("docs/api.md lists exactly the operations of the OpenAPI document", async () => {
   const paths = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) });
   const document = paths.parse(await (await fetch(new URL("/openapi.json", worker.url))).json());
   const documented = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -77,15 +77,15 @@ describe.skipIf(!hasCurl)("the examples of the docs", () => {
     if (folder !== undefined) rmSync(folder, { recursive: true });
   });
 
-  it("are there", () => {
+  it("exist in README.md and docs/api.md", () => {
     expect(examples.map(({ path }) => path)).toEqual(expect.arrayContaining(["README.md", "docs/api.md"]));
   });
 
-  it.each(examples)("in $path: $call answers $status", async ({ command, status, answer }) => {
-    const here = command.replaceAll(LOCAL_RUN, worker.url.origin);
+  it.each(examples)("in $path: $call answers $status", async ({ command, status, response }) => {
+    const localCommand = command.replaceAll(LOCAL_RUN, worker.url.origin);
     const env = { ...process.env, HOME: folder, CURL_HOME: folder };
-    const { stdout, stderr } = await promisify(execFile)("sh", ["-c", here], { cwd: folder, env });
+    const { stdout, stderr } = await promisify(execFile)("sh", ["-c", localCommand], { cwd: folder, env });
     expect(stderr).toBe(`${status}\n`);
-    if (answer !== null) expect(JSON.parse(stdout)).toEqual(JSON.parse(answer));
+    if (response !== null) expect(JSON.parse(stdout)).toEqual(JSON.parse(response));
   });
 });

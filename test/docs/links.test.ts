@@ -8,7 +8,7 @@ const { scripts } = z
   .object({ scripts: z.record(z.string(), z.string()) })
   .parse(JSON.parse(readFileSync("package.json", "utf8")));
 
-/** Its table of results names the files as they were when they were mutated. */
+/** The table of results contains old file names. */
 const HISTORICAL = "test/mutation/README.md";
 
 describe.each(pagePaths)("%s", (path) => {
@@ -26,7 +26,7 @@ describe.each(pagePaths)("%s", (path) => {
     expect(broken).toEqual([]);
   });
 
-  it("has each heading once, so that each anchor is unambiguous", () => {
+  it("has unique anchors", () => {
     const anchors = anchorsOf(page);
     expect(anchors).toEqual([...new Set(anchors)]);
   });
@@ -38,7 +38,7 @@ describe.each(pagePaths)("%s", (path) => {
 
   it("names existing npm scripts", () => {
     const named = [...page.matchAll(/npm (?:run ([\w:-]+)|(test|start)\b)/g)].map(
-      ([, run, short]) => run ?? short ?? "",
+      ([, run, shorthand]) => run ?? shorthand ?? "",
     );
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });

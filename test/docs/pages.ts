@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** The documents of the project, as paths from its root. */
+/** The paths of the documents, relative to the root of the project. */
 export const pagePaths = [
   ...["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"],
   ...["test/bench/README.md", "test/mutation/README.md"],
@@ -11,12 +11,12 @@ export function readPage(path: string): string {
   return readFileSync(path, "utf8");
 }
 
-/** The text without its code blocks. */
+/** Returns a page without its code blocks. */
 export function proseOf(page: string): string {
   return page.replaceAll(/^( *)```.*?^\1```$/gms, "");
 }
 
-/** The anchors that GitHub gives to the headings of a page. */
+/** Returns the anchors that GitHub generates for the headings of a page. */
 export function anchorsOf(page: string): string[] {
   const headings = [...proseOf(page).matchAll(/^#+ +(.+)$/gm)].map(([, heading = ""]) => heading);
   return headings.map((heading) =>
@@ -27,10 +27,10 @@ export function anchorsOf(page: string): string[] {
   );
 }
 
-/** The rows of the first table under a heading, as cells. */
+/** Returns the rows of the first table below a heading, as arrays of cells. */
 export function tableOf(page: string, heading: string): string[][] {
   const start = page.indexOf(`\n${heading}\n`);
-  if (start === -1) throw new Error(`There is no heading "${heading}".`);
+  if (start === -1) throw new Error(`The page has no heading "${heading}".`);
   const table = /(?:^\|.*\n)+/m.exec(page.slice(start))?.[0] ?? "";
   const [, , ...rows] = table.trimEnd().split("\n");
   return rows.map((row) =>
@@ -41,7 +41,7 @@ export function tableOf(page: string, heading: string): string[][] {
   );
 }
 
-/** What stands in backticks in a cell or text. */
+/** Returns the code spans of a text. */
 export function codeIn(text: string): string[] {
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
 }

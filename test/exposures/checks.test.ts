@@ -2,16 +2,16 @@ import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
 import type { CheckName } from "../../src/exposures/health.ts";
-import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
+import { type EvidenceInput, evidenceOf, FROM } from "../support/evidence.ts";
 
-function runCheck(name: CheckName, given: Given) {
+function runCheck(name: CheckName, given: EvidenceInput) {
   const found = checkHealth(evidenceOf(given)).checks.find((check) => check.name === name);
   if (found === undefined) throw new Error(`The check ${name} is missing.`);
   return found;
 }
 
 describe("sample_ratio", () => {
-  it.each<{ when: string; given: Given }>([
+  it.each<{ when: string; given: EvidenceInput }>([
     { when: "with 99 identities", given: { seen: { a: 99 } } },
     { when: "with no identities", given: {} },
     {
@@ -38,7 +38,7 @@ describe("sample_ratio", () => {
     expect(figures).toMatchObject({ p_value: null, sequential_p_value: null });
   });
 
-  it.each<{ status: string; when: string } & Given>([
+  it.each<{ status: string; when: string } & EvidenceInput>([
     {
       status: "healthy",
       when: "100 identities are split evenly",
@@ -181,7 +181,7 @@ describe("multiple_variants", () => {
 });
 
 describe("unknown_variants", () => {
-  it.each<{ status: string; when: string; given: Given; variants: [string, number][] }>([
+  it.each<{ status: string; when: string; given: EvidenceInput; variants: [string, number][] }>([
     {
       status: "healthy",
       when: "all variants seen are configured",

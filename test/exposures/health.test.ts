@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
 import { checkNames, checkStatuses, type Evidence, figureNames, worstStatus } from "../../src/exposures/health.ts";
-import { evidenceOf, FROM, type Given } from "../support/evidence.ts";
+import { type EvidenceInput, evidenceOf, FROM } from "../support/evidence.ts";
 
 /** `SEED=… npm test -- test/exposures/health` uses another seed. A failure prints its seed. */
 const seed = Number(process.env["SEED"] ?? 20261124);
@@ -30,7 +30,7 @@ describe("the overall status", () => {
     }
   });
 
-  it.each<{ status: string; when: string; given: Given }>([
+  it.each<{ status: string; when: string; given: EvidenceInput }>([
     {
       status: "healthy",
       when: "all checks are healthy",

@@ -5,7 +5,7 @@ import { createWarehouse } from "../support/warehouse.ts";
 
 const scripts: Script[] = ["start", "start:deno"];
 
-it.each(scripts)("npm run %s answers with 200 from the first accepted connection on", async (script) => {
+it.each(scripts)("npm run %s answers 200 from the first accepted connection on", async (script) => {
   const { settings } = await createWarehouse();
   const run = await start(
     {
@@ -16,12 +16,12 @@ it.each(scripts)("npm run %s answers with 200 from the first accepted connection
     },
     script,
   );
-  const answers = new Set<string>();
+  const outcomes = new Set<string>();
   const record = async (path: string) => {
     try {
-      answers.add(`${path} ${(await run.call("GET", path)).status}`);
+      outcomes.add(`${path} ${(await run.call("GET", path)).status}`);
     } catch (error) {
-      if (!isRefused(error)) answers.add(`${path} ${String(error)}`);
+      if (!isRefused(error)) outcomes.add(`${path} ${String(error)}`);
     }
   };
   let isReady = false;
@@ -31,13 +31,13 @@ it.each(scripts)("npm run %s answers with 200 from the first accepted connection
   while (!isReady) {
     await record("/healthz");
     await record("/v1/experiments");
-    await new Promise((wake) => setTimeout(wake, 2));
+    await new Promise((resolve) => setTimeout(resolve, 2));
   }
   await ready;
-  expect(answers).toEqual(new Set(["/healthz 200", "/v1/experiments 200"]));
+  expect(outcomes).toEqual(new Set(["/healthz 200", "/v1/experiments 200"]));
 });
 
-/** True while nothing accepts connections. */
+/** Returns true if the connection was refused. */
 function isRefused(error: unknown): boolean {
   return error instanceof Error && error.cause instanceof Error && /ECONNREFUSED/.test(String(error.cause));
 }

@@ -3,9 +3,9 @@ import { launch, start } from "../support/local-run.ts";
 import { until } from "../support/worker.ts";
 
 describe("npm run start:deno", () => {
-  it("serves the demo, sweeps, stops on SIGTERM, and goes on with what it has kept", async () => {
+  it("serves the demo, sweeps, stops on SIGTERM, and keeps its state across a restart", async () => {
     const run = await (await start({ SWEEP_SECONDS: 2 }, "start:deno")).ready();
-    expect(run.written.stdout).toContain(`is ready on ${run.origin}\n`);
+    expect(run.output.stdout).toContain(`is ready on ${run.origin}\n`);
     expect(run.errorLines()).toEqual([]);
     const first = await run.exposures("checkout-cta");
     expect(first.exposures.total_identities).toBeGreaterThan(1000);
@@ -16,20 +16,20 @@ describe("npm run start:deno", () => {
     const kept = await run.experiments();
     expect(kept).toHaveLength(3);
     run.signal("SIGTERM", "npm");
-    await run.gone();
+    await run.waitForExit();
 
-    const again = await launch({ ...run.env, SWEEP_SECONDS: 0 }, "start:deno").ready();
-    expect(await again.experiments()).toEqual(kept);
-    expect((await fetch(`${again.origin}/cdn-cgi/local/scheduled`)).status).toBe(200);
-    again.signal("SIGINT", "npm");
-    await again.gone();
-    expect(again.errorLines()).toEqual([]);
+    const restarted = await launch({ ...run.env, SWEEP_SECONDS: 0 }, "start:deno").ready();
+    expect(await restarted.experiments()).toEqual(kept);
+    expect((await fetch(`${restarted.origin}/cdn-cgi/local/scheduled`)).status).toBe(200);
+    restarted.signal("SIGINT", "npm");
+    await restarted.waitForExit();
+    expect(restarted.errorLines()).toEqual([]);
   });
 
-  it("says in one line why it can't start, and leaves nothing behind", async () => {
+  it("reports in one line why it can't start, and leaves no process behind", async () => {
     const run = await start({ QUERY_TIMEOUT_SECONDS: "soon" }, "start:deno");
-    expect(await run.settled()).toBe(1);
+    expect(await run.outcome()).toBe(1);
     expect(run.errorLines()).toEqual([expect.stringMatching(/^edge-exposures can't start: QUERY_TIMEOUT_SECONDS/)]);
-    await run.gone();
+    await run.waitForExit();
   });
 });

@@ -4,13 +4,22 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { prepareWarehouse } from "../../src/dev/local-warehouse.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import type { WarehouseSettings } from "../../src/settings.ts";
-import { type Environment, freePort, launch, newFolder, type Run, start, texts, toStop } from "../support/local-run.ts";
+import {
+  cleanups,
+  createFolder,
+  type Environment,
+  freePort,
+  launch,
+  type Run,
+  start,
+  texts,
+} from "../support/local-run.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { until } from "../support/worker.ts";
 
-/** The settings for a run on the warehouse of the tests, through a proxy that can hold its queries. */
+/** Returns the settings of a run that uses an external warehouse. */
 function onWarehouse({ settings }: { settings: WarehouseSettings }) {
   return {
     CLICKHOUSE_URL: settings.url.href,
@@ -26,18 +35,18 @@ const DAY = 86_400_000;
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;
 let launchedAt: number;
-/** With the demo and all defaults but ports and folder. */
+/** Has the demo and default settings, except for ports and folder. */
 let demo: Run;
-/** Without the demo, sweeping, with settings of its own. */
+/** Has no demo, sweeps, and has its own tokens. */
 let bare: Run;
-/** On a warehouse that it did not start. */
+/** Uses the external warehouse through the proxy. */
 let external: Run;
 const TOKENS = { ADMIN_TOKEN: "admin-token-of-the-test", READ_TOKEN: "read-token-of-the-test" };
 
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
-  toStop.push(() => proxy.stop());
+  cleanups.push(() => proxy.stop());
   launchedAt = Date.now();
   demo = await start({});
   bare = await start({ DEMO: 0, SWEEP_SECONDS: 2, ...TOKENS });
@@ -46,28 +55,28 @@ beforeAll(async () => {
 });
 
 describe("npm start", () => {
-  it("prints one line with the URL, and serves there", async () => {
-    const lines = demo.written.stdout.split("\n").filter((line) => line.includes("is ready on"));
+  it("prints one line with its URL, and serves requests there", async () => {
+    const lines = demo.output.stdout.split("\n").filter((line) => line.includes("is ready on"));
     expect(lines).toEqual([expect.stringMatching(new RegExp(`is ready on ${demo.origin}$`))]);
     expect(await demo.call("GET", "/healthz")).toEqual({ status: 200, json: { status: "ok" } });
   });
 
-  it("writes nothing to stderr when all is well", () => {
+  it("writes nothing to stderr without an error", () => {
     for (const run of [demo, bare, external]) expect(run.errorLines()).toEqual([]);
   });
 
-  it("prints a curl that works as it is", async () => {
-    const [, name = "", value = "", url = ""] = /^ *curl -H '(\S+): (.*)' '(.*)'$/m.exec(demo.written.stdout) ?? [];
-    const answer = await fetch(url, { headers: { [name]: value } });
-    expect(answer.status).toBe(200);
-    expect(await answer.json()).toMatchObject({ exposures: { total_identities: expect.any(Number) } });
+  it("prints a working curl command", async () => {
+    const [, name = "", value = "", url = ""] = /^ *curl -H '(\S+): (.*)' '(.*)'$/m.exec(demo.output.stdout) ?? [];
+    const response = await fetch(url, { headers: { [name]: value } });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ exposures: { total_identities: expect.any(Number) } });
   });
 
   it.each([
     { id: "checkout-cta", granularity: "hour", variants: ["control", "treatment"], excluded: expect.any(Number) },
     { id: "onboarding-flow", granularity: "day", variants: ["three", "four", "five"], excluded: 0 },
     { id: "pricing-page", granularity: "day", variants: ["control", "yearly", "legacy"], excluded: expect.any(Number) },
-  ])("has the demo experiment $id, with exposures by the $granularity", async ({ id, ...expected }) => {
+  ])("has the demo experiment $id with $granularity buckets", async ({ id, ...expected }) => {
     expect((await demo.call("GET", `/v1/experiments/${id}`)).json).toMatchObject({ id, status: "running" });
     const { exposures, last_error_at } = await demo.exposures(id);
     expect(last_error_at).toBeNull();
@@ -83,9 +92,9 @@ describe("npm start", () => {
 
   it("fires the Cron Trigger at /cdn-cgi/local/scheduled", async () => {
     const before = await demo.exposures("onboarding-flow");
-    const answer = await fetch(`${demo.origin}/cdn-cgi/local/scheduled`);
-    expect(answer.status).toBe(200);
-    await answer.body?.cancel();
+    const response = await fetch(`${demo.origin}/cdn-cgi/local/scheduled`);
+    expect(response.status).toBe(200);
+    await response.body?.cancel();
     const after = await demo.exposures("onboarding-flow");
     expect(Date.parse(after.as_of)).toBeGreaterThan(Date.parse(before.as_of));
     expect(after.exposures.total_identities).toBeGreaterThanOrEqual(before.exposures.total_identities);
@@ -95,7 +104,7 @@ describe("npm start", () => {
     expect((await bare.call("GET", "/v1/experiments")).json).toEqual({ experiments: [], next_cursor: null });
   });
 
-  it("takes the tokens of the environment instead of its own", async () => {
+  it("uses the tokens of the environment instead of its defaults", async () => {
     const status = async (token: string) =>
       (await bare.call("GET", "/v1/experiments", undefined, { Authorization: `Bearer ${token}` })).status;
     expect(await status(TOKENS.ADMIN_TOKEN)).toBe(200);
@@ -117,18 +126,19 @@ describe("npm start", () => {
     expect(Date.parse(as_of) - Date.parse(first.as_of)).toBeGreaterThan(1000);
   });
 
-  it("starts a warehouse of its own only without CLICKHOUSE_URL, and writes nothing to one that it has not", async () => {
-    const warehouses = (run: Run) => run.living().filter(({ command }) => command.includes("warehouse-process"));
+  it("starts a warehouse only without CLICKHOUSE_URL, and does not write to an external one", async () => {
+    const warehouses = (run: Run) =>
+      run.runningProcesses().filter(({ command }) => command.includes("warehouse-process"));
     expect(warehouses(demo)).toHaveLength(1);
     expect(warehouses(external)).toEqual([]);
     expect(await external.experiments()).toEqual([]);
     expect((await external.call("GET", "/v1/warehouse/check")).status).toBe(200);
   });
 
-  it("logs one JSON object with an event a line, and no token or secret in any", async () => {
+  it("logs one JSON object with an event per line, without tokens or secrets", async () => {
     await demo.call("GET", "/v1/experiments", undefined, { Authorization: "Bearer wrong-token-of-the-test" });
     await demo.call("POST", "/webhooks/refresh", {}, { "webhook-signature": "v1,wrong-signature-of-the-test" });
-    await demo.hint("checkout-cta");
+    await demo.sendWebhook("checkout-cta");
     await until(
       () => demo.logLines(),
       (lines) => lines.some((line) => line.includes('"webhook.accepted"')),
@@ -141,19 +151,18 @@ describe("npm start", () => {
   });
 });
 
-describe.concurrent("npm start that can't, says why in one line and ends", () => {
-  /** A port that is not free because a run serves on it. */
-  const taken = () => demo.env;
-  const cases: { because: string; env: () => Environment | Promise<Environment>; names: RegExp }[] = [
-    { because: "PORT is taken", env: () => ({ PORT: taken()["PORT"] ?? "" }), names: /\bPORT\b/ },
+describe.concurrent("a failed npm start", () => {
+  const usedEnvironment = () => demo.env;
+  const cases: { condition: string; env: () => Environment | Promise<Environment>; names: RegExp }[] = [
+    { condition: "PORT is in use", env: () => ({ PORT: usedEnvironment()["PORT"] ?? "" }), names: /\bPORT\b/ },
     {
-      because: "WAREHOUSE_PORT is taken",
-      env: () => ({ WAREHOUSE_PORT: taken()["WAREHOUSE_PORT"] ?? "" }),
+      condition: "WAREHOUSE_PORT is in use",
+      env: () => ({ WAREHOUSE_PORT: usedEnvironment()["WAREHOUSE_PORT"] ?? "" }),
       names: /\bWAREHOUSE_PORT\b/,
     },
-    { because: "WAREHOUSE_PORT is 0", env: () => ({ WAREHOUSE_PORT: 0, DEMO: 0 }), names: /\bWAREHOUSE_PORT\b/ },
+    { condition: "WAREHOUSE_PORT is 0", env: () => ({ WAREHOUSE_PORT: 0, DEMO: 0 }), names: /\bWAREHOUSE_PORT\b/ },
     {
-      because: "several settings are malformed",
+      condition: "several settings are malformed",
       env: () => ({
         PORT: 65_536,
         SWEEP_SECONDS: "often",
@@ -163,36 +172,36 @@ describe.concurrent("npm start that can't, says why in one line and ends", () =>
       names: /(?=.*\bPORT\b)(?=.*\bSWEEP_SECONDS\b)(?=.*\bCACHE_SECONDS\b)(?=.*\bWEBHOOK_SECRET\b)/,
     },
     {
-      because: "CLICKHOUSE_URL can't be reached",
+      condition: "CLICKHOUSE_URL can't be reached",
       env: () => ({ CLICKHOUSE_URL: "http://127.0.0.1:1" }),
       names: /\bCLICKHOUSE_URL\b/,
     },
     {
-      because: "CLICKHOUSE_PASSWORD is wrong",
+      condition: "CLICKHOUSE_PASSWORD is wrong",
       env: () => ({ ...onWarehouse(warehouse), CLICKHOUSE_PASSWORD: "wrong-password-of-the-test" }),
       names: /\bCLICKHOUSE_PASSWORD\b/,
     },
     {
-      because: "STATE_DIR is in use",
-      env: () => ({ STATE_DIR: taken()["STATE_DIR"] ?? "" }),
+      condition: "STATE_DIR is in use",
+      env: () => ({ STATE_DIR: usedEnvironment()["STATE_DIR"] ?? "" }),
       names: /\brunning\b|\bin use\b/,
     },
     {
-      because: "STATE_DIR is in use, by a run on the same CLICKHOUSE_URL",
+      condition: "STATE_DIR is in use by a run with the same CLICKHOUSE_URL",
       env: () => ({ ...onWarehouse(warehouse), STATE_DIR: external.env["STATE_DIR"] ?? "" }),
       names: /\brunning\b|\bin use\b/,
     },
     {
-      because: "STATE_DIR is a file",
+      condition: "STATE_DIR is a file",
       env: () => {
-        const file = join(newFolder(), "file");
+        const file = join(createFolder(), "file");
         writeFileSync(file, "");
         return { STATE_DIR: file };
       },
       names: /\bSTATE_DIR\b/,
     },
     {
-      because: "PORT and WAREHOUSE_PORT are the same",
+      condition: "PORT and WAREHOUSE_PORT are the same",
       env: async () => {
         const port = await freePort();
         return { PORT: port, WAREHOUSE_PORT: port };
@@ -201,88 +210,103 @@ describe.concurrent("npm start that can't, says why in one line and ends", () =>
     },
   ];
 
-  it.for(cases)("because $because", async ({ env, names }, { onTestFinished }) => {
+  it.for(cases)("exits with one line when $condition", async ({ env, names }, { onTestFinished }) => {
     const run = await start(await env());
     onTestFinished(() => run.kill());
-    expect(await run.settled(), "an exit code").toBeTypeOf("number");
-    await run.gone();
-    expect(await run.settled()).not.toBe(0);
+    expect(await run.outcome(), "an exit code").toBeTypeOf("number");
+    await run.waitForExit();
+    expect(await run.outcome()).not.toBe(0);
     expect(run.errorLines()).toEqual([expect.stringMatching(/^edge-exposures can't start: /)]);
-    expect(run.written.stderr).toMatch(names);
-    expect(run.written.stdout + run.written.stderr).not.toContain("of-the-test");
+    expect(run.output.stderr).toMatch(names);
+    expect(run.output.stdout + run.output.stderr).not.toContain("of-the-test");
   });
 });
 
-describe("a signal ends every process that npm start has started", () => {
-  it("SIGINT to npm", async () => {
-    expect(bare.living().length).toBeGreaterThanOrEqual(4);
+describe("a signal to a run", () => {
+  it("ends all processes after SIGINT to npm", async () => {
+    expect(bare.runningProcesses().length).toBeGreaterThanOrEqual(4);
     bare.signal("SIGINT", "npm");
-    await bare.gone();
+    await bare.waitForExit();
     expect(bare.errorLines()).toEqual([]);
   });
 
-  const moments = [
-    { moment: "while the warehouse starts", process: "warehouse-process", signal: "SIGTERM", to: "npm", own: true },
-    { moment: "while the Worker is built", process: "wrangler", signal: "SIGTERM", to: "npm", own: false },
-    { moment: "while the Worker is built", process: "wrangler", signal: "SIGINT", to: "the whole group", own: false },
-    { moment: "while the Worker starts", process: "workerd", signal: "SIGTERM", to: "npm", own: false },
+  const cases = [
+    {
+      moment: "while the warehouse starts",
+      process: "warehouse-process",
+      signal: "SIGTERM",
+      to: "npm",
+      embedded: true,
+    },
+    { moment: "while the Worker is built", process: "wrangler", signal: "SIGTERM", to: "npm", embedded: false },
+    {
+      moment: "while the Worker is built",
+      process: "wrangler",
+      signal: "SIGINT",
+      to: "the whole group",
+      embedded: false,
+    },
+    { moment: "while the Worker starts", process: "workerd", signal: "SIGTERM", to: "npm", embedded: false },
   ] as const;
-  it.concurrent.for(moments)("$signal to $to, $moment", async ({ process, signal, to, own }, { onTestFinished }) => {
-    const run = await start(own ? {} : onWarehouse(warehouse));
-    onTestFinished(() => run.kill());
-    await until(
-      () => run.living(),
-      (living) => living.some(({ command }) => command.includes(process)),
-    );
-    run.signal(signal, to);
-    await run.gone();
-    expect(run.errorLines()).toEqual([]);
-    expect(run.written.stdout).not.toContain("is ready on");
-  });
+  it.concurrent.for(cases)(
+    "ends all processes after $signal to $to $moment",
+    async ({ process, signal, to, embedded }, { onTestFinished }) => {
+      const run = await start(embedded ? {} : onWarehouse(warehouse));
+      onTestFinished(() => run.kill());
+      await until(
+        () => run.runningProcesses(),
+        (processes) => processes.some(({ command }) => command.includes(process)),
+      );
+      run.signal(signal, to);
+      await run.waitForExit();
+      expect(run.errorLines()).toEqual([]);
+      expect(run.output.stdout).not.toContain("is ready on");
+    },
+  );
 });
 
-describe("accepted means done, though every process is killed", () => {
-  it("what was accepted is refreshed after the next start, which keeps experiments and traffic", async () => {
+describe("accepted requests after all processes are killed", () => {
+  it("are refreshed after the next start, which keeps experiments and events", async () => {
     const kept = await demo.experiments();
     const before = await demo.exposures("onboarding-flow");
     const events = await demo.countEvents(launchedAt);
     expect(events).toBeGreaterThan(1000);
 
-    const call = await demo.call("POST", "/v1/experiments/checkout-cta/exposures/refresh");
-    expect(call.status).toBe(202);
-    const hint = await demo.hint("checkout-cta");
-    expect(hint).toEqual({ status: 202, json: { accepted: ["checkout-cta"], skipped: [] } });
-    expect((await demo.exposures("checkout-cta")).refresh_requested_at, "put off").not.toBeNull();
+    const manual = await demo.call("POST", "/v1/experiments/checkout-cta/exposures/refresh");
+    expect(manual.status).toBe(202);
+    const webhook = await demo.sendWebhook("checkout-cta");
+    expect(webhook).toEqual({ status: 202, json: { accepted: ["checkout-cta"], skipped: [] } });
+    expect((await demo.exposures("checkout-cta")).refresh_requested_at, "delayed").not.toBeNull();
     demo.signal("SIGKILL", "the whole group");
-    await demo.gone();
+    await demo.waitForExit();
 
-    const again = await launch(demo.env).ready();
+    const restarted = await launch(demo.env).ready();
     const served = await until(
-      () => again.exposures("checkout-cta"),
+      () => restarted.exposures("checkout-cta"),
       ({ refresh_requested_at }) => refresh_requested_at === null,
     );
-    expect(Date.parse(served.as_of)).toBeGreaterThan(Date.parse(call.json.refresh_requested_at));
+    expect(Date.parse(served.as_of)).toBeGreaterThan(Date.parse(manual.json.refresh_requested_at));
 
-    expect(await again.experiments(), "as they were created").toEqual(kept);
-    expect(await again.countEvents(launchedAt), "no event came twice").toBe(events);
-    const after = await again.exposures("onboarding-flow");
+    expect(await restarted.experiments(), "experiments are unchanged").toEqual(kept);
+    expect(await restarted.countEvents(launchedAt), "no event is duplicated").toBe(events);
+    const after = await restarted.exposures("onboarding-flow");
     const past = ({ exposures }: { exposures: { timeseries: { points: { bucket: string }[] } } }) =>
       exposures.timeseries.points.filter(({ bucket }) => Date.parse(bucket) + DAY <= launchedAt);
     expect(past(before).length).toBeGreaterThan(20);
     expect(past(after)).toEqual(past(before));
 
-    again.signal("SIGTERM", "npm");
-    await again.gone();
-    expect(again.errorLines()).toEqual([]);
+    restarted.signal("SIGTERM", "npm");
+    await restarted.waitForExit();
+    expect(restarted.errorLines()).toEqual([]);
   });
 
-  /** The Worker on a killed run's state, with nothing that would sweep: what refreshes now is an object's alarm. */
+  /** Starts the Worker on the state of a killed run. Without sweeps, only the alarms of Durable Objects refresh. */
   async function startWithoutSweep({ env }: Run) {
     const parts: Stoppable[] = [];
     const stop = async () => {
       for (const part of parts.splice(0)) await part.stop();
     };
-    toStop.push(stop);
+    cleanups.push(stop);
     const bindings = { ...texts(env), ADMIN_TOKEN: "dev-admin" };
     const { url } = await startWorker(String(env["STATE_DIR"]), 0, bindings, (part) => parts.push(part));
     const headers = { Authorization: "Bearer dev-admin" };
@@ -291,8 +315,8 @@ describe("accepted means done, though every process is killed", () => {
     return { exposures, stop };
   }
 
-  it("the Durable Object's alarm alone does it: for a call under way and for hints that were put off", async () => {
-    for (const id of ["called", "hinted"]) {
+  it("are completed by the Durable Object's alarm alone, in flight or delayed", async () => {
+    for (const id of ["manual", "webhook"]) {
       const put = await external.call("PUT", `/v1/experiments/${id}`, { ...experiment, feature_name: id });
       expect(put.status).toBe(201);
       await until(
@@ -300,27 +324,27 @@ describe("accepted means done, though every process is killed", () => {
         ({ as_of, refresh_requested_at }) => as_of !== null && refresh_requested_at === null,
       );
     }
-    // One is put off to the end of the interval that a first hint began; the other is stuck inside its query.
-    const firstHintAt = Date.now();
-    await external.hint("hinted");
+    // The second webhook waits for the end of the interval. The manual request waits for its query.
+    const firstWebhookAt = Date.now();
+    await external.sendWebhook("webhook");
     await until(
-      () => external.exposures("hinted"),
+      () => external.exposures("webhook"),
       ({ refresh_requested_at }) => refresh_requested_at === null,
     );
-    expect((await external.hint("hinted")).json.accepted).toEqual(["hinted"]);
+    expect((await external.sendWebhook("webhook")).json.accepted).toEqual(["webhook"]);
     proxy.closeGate();
-    expect((await external.call("POST", "/v1/experiments/called/exposures/refresh")).status).toBe(202);
+    expect((await external.call("POST", "/v1/experiments/manual/exposures/refresh")).status).toBe(202);
     await until(
       () => proxy.state.waiting,
       (waiting) => waiting > 0,
     );
     const requested = {
-      called: (await external.exposures("called")).refresh_requested_at,
-      hinted: (await external.exposures("hinted")).refresh_requested_at,
+      manual: (await external.exposures("manual")).refresh_requested_at,
+      webhook: (await external.exposures("webhook")).refresh_requested_at,
     };
-    expect(requested).toEqual({ called: expect.any(String), hinted: expect.any(String) });
+    expect(requested).toEqual({ manual: expect.any(String), webhook: expect.any(String) });
     external.signal("SIGKILL", "the whole group");
-    await external.gone();
+    await external.waitForExit();
     proxy.openGate();
 
     const log = vi.spyOn(console, "log").mockReturnValue();
@@ -330,17 +354,19 @@ describe("accepted means done, though every process is killed", () => {
         () => exposures(id),
         ({ refresh_requested_at }) => refresh_requested_at === null,
       );
-    const [called, hinted] = [await served("called"), await served("hinted")];
-    expect(Date.parse(called.as_of)).toBeGreaterThan(Date.parse(requested.called));
-    expect(Date.parse(hinted.as_of), "the interval's end").toBeGreaterThanOrEqual(firstHintAt + 3000);
+    const [manual, webhook] = [await served("manual"), await served("webhook")];
+    expect(Date.parse(manual.as_of)).toBeGreaterThan(Date.parse(requested.manual));
+    expect(Date.parse(webhook.as_of), "after the interval").toBeGreaterThanOrEqual(firstWebhookAt + 3000);
     await stop();
     const lines = log.mock.calls.join("\n");
     log.mockRestore();
     expect(lines.match(/"refresh\.succeeded"/g)?.length).toBeGreaterThanOrEqual(2);
     expect(lines).not.toContain("sweep.finished");
   });
+});
 
-  it("a signal during a sweep ends the run without complaint", async () => {
+describe("a signal during a sweep", () => {
+  it("ends the run without errors", async () => {
     const run = await launch({ ...external.env, SWEEP_SECONDS: 1 }).ready();
     proxy.closeGate();
     await until(
@@ -348,14 +374,14 @@ describe("accepted means done, though every process is killed", () => {
       (waiting) => waiting > 0,
     );
     run.signal("SIGINT", "the whole group");
-    await run.gone();
+    await run.waitForExit();
     proxy.openGate();
     expect(run.errorLines()).toEqual([]);
   });
 });
 
 describe("the local warehouse", () => {
-  it("is prepared for a user whose password is any text", async () => {
+  it("accepts a password with quotes, spaces and non-ASCII characters", async () => {
     await prepareWarehouse({ ...warehouse.settings, password: users.owner.password });
   });
 });

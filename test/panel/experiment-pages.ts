@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
-import { takeComplaints } from "../support/browser.ts";
+import { takeBrowserErrors } from "../support/browser.ts";
 import { site } from "./site.ts";
 
 const grouped = (count: number) => count.toLocaleString("en");
@@ -116,7 +116,7 @@ export function experimentPages(): void {
     const page = await site.open("/experiments/nowhere");
     await page.getByRole("heading", { name: "Not found" }).waitFor();
     expect(await page.title()).toBe("Not found");
-    expect(takeComplaints()).toEqual([expect.stringContaining("404")]);
+    expect(takeBrowserErrors()).toEqual([expect.stringContaining("404")]);
   });
 
   it("shows the SQL query, and copies it with its parameters", async () => {

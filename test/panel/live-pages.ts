@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
-import { takeComplaints } from "../support/browser.ts";
+import { takeBrowserErrors } from "../support/browser.ts";
 import { plain } from "./experiment-pages.ts";
 import { expose, HOUR, put, settled, site } from "./site.ts";
 
@@ -52,7 +52,7 @@ export function livePages(): void {
     expect(await status.innerText()).toBe("");
     expect(await page.getByRole("button", { name: "Refresh now" }).isEnabled()).toBe(true);
     expect(await isMarked(), "no reload").toBe(true);
-    expect(takeComplaints()).toEqual([expect.stringContaining("429")]);
+    expect(takeBrowserErrors()).toEqual([expect.stringContaining("429")]);
   });
 
   it("shows the first numbers as soon as they are computed, without a reload", async () => {
@@ -75,12 +75,12 @@ export function livePages(): void {
 
   it("reports a failed refresh and keeps the older numbers", async () => {
     const page = await site.open("/experiments/sharing");
-    site.proxy.spoil((_, response) => response.destroy(), "sharing");
+    site.proxy.injectFault((_, response) => response.destroy(), "sharing");
     await page.getByRole("button", { name: "Refresh now" }).click();
     await page.getByText("The refresh failed.").waitFor();
     await page.getByText("The numbers below are older.").waitFor();
     expect(await identities(page)).toBe("40");
-    site.proxy.spoil(null, "sharing");
+    site.proxy.injectFault(null, "sharing");
   });
 
   it("refreshes after a share link was created", async () => {
@@ -154,7 +154,7 @@ export function livePages(): void {
     await page.getByLabel("Token").fill("wrong token");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").waitFor();
-    expect(takeComplaints()).toEqual([expect.stringContaining("401")]);
+    expect(takeBrowserErrors()).toEqual([expect.stringContaining("401")]);
     await page.getByLabel("Token").fill("dev-admin");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.waitForURL(/\/experiments\/plain$/);
@@ -171,7 +171,7 @@ export function livePages(): void {
     await page.getByRole("button", { name: "Refresh now" }).click();
     expect(await page.getByRole("alert").innerText()).toMatch(/\d/);
     expect(await identities(page)).toBe("43");
-    expect(takeComplaints()).toEqual([expect.stringContaining("429")]);
+    expect(takeBrowserErrors()).toEqual([expect.stringContaining("429")]);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token").waitFor();
     await page.goto("/experiments/plain");

@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { createDemo } from "../../src/dev/demo.ts";
 import { newPage } from "../support/browser.ts";
-import { type Run, start, toStop } from "../support/local-run.ts";
+import { cleanups, type Run, start } from "../support/local-run.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
@@ -38,7 +38,7 @@ const cookies = new Map<string, { name: string; value: string; url: string }>();
 export async function startSite(): Promise<void> {
   const warehouse = await createWarehouse();
   const proxy = await startProxy(warehouse.settings);
-  toStop.push(() => proxy.stop());
+  cleanups.push(() => proxy.stop());
   const run = await start({
     DEMO: 0,
     CLICKHOUSE_URL: proxy.settings.url.href,
@@ -60,7 +60,7 @@ async function open(path: string, { viewport, dark, script, token = "dev-admin" 
   if (token !== null) await page.context().addCookies([await sessionOf(token)]);
   await page.goto(path).catch((cause: unknown) => {
     // The output shows why the service ended, if it did.
-    throw new Error(`Cannot open ${path}: ${site.run.written.stdout.slice(-1000)}${site.run.written.stderr}`, {
+    throw new Error(`Cannot open ${path}: ${site.run.output.stdout.slice(-1000)}${site.run.output.stderr}`, {
       cause,
     });
   });
@@ -152,7 +152,7 @@ export async function fillSite(): Promise<void> {
   await Promise.all(Array.from({ length: 25 }, (_, index) => put(`many-${index}`, { environment_key: "many" })));
 
   await settled("failed");
-  for (const id of ["failed", "broken"]) proxy.spoil((_, response) => response.destroy(), id);
+  for (const id of ["failed", "broken"]) proxy.injectFault((_, response) => response.destroy(), id);
   await put("broken", { started_at: at(now - HOUR) });
   await run.call("POST", "/v1/experiments/failed/exposures/refresh");
   for (const id of ["failed", "broken"])

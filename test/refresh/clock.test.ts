@@ -3,7 +3,6 @@ import {
   type Clockwork,
   type ClockworkExperiment,
   DAY,
-  eachInItsWorld,
   FIRST_RETRY,
   HOUR,
   INTERVAL,
@@ -11,6 +10,7 @@ import {
   MINUTE,
   SECOND,
   SETTLE,
+  useClockwork,
   YEAR,
 } from "../support/clockwork.ts";
 
@@ -18,10 +18,10 @@ const NOW = Date.UTC(2026, 5, 1, 10, 30, 0, 500);
 /** Early enough to be in the past even after the clock is set back by a year. */
 const START = NOW - 400 * DAY;
 
-let world: Clockwork;
+let clockwork: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (setup) => {
-  ({ world, experiment } = setup);
+useClockwork(NOW, (setup) => {
+  ({ clockwork, experiment } = setup);
 });
 
 const identities = async () => (await experiment.exposures()).exposures?.total_identities;
@@ -38,7 +38,7 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     const before = await experiment.exposures();
     expect(before).toMatchObject({ as_of: iso(NOW), computed_at: iso(NOW), exposures: { total_identities: 2 } });
 
-    world.jump(-by);
+    clockwork.jump(-by);
     await experiment.expose(NOW - 2, NOW);
     expect((await experiment.requestRefresh()).status).toBe(202);
     const after = await experiment.exposures();
@@ -49,17 +49,17 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     expect(buckets(after)).toEqual(buckets(before));
 
     await experiment.expose(NOW - 3);
-    expect(await world.sweep()).toBe(true);
+    expect(await clockwork.sweep()).toBe(true);
     expect(await experiment.exposures()).toMatchObject({ ...unchanged, exposures: { total_identities: 4 } });
   });
 
   it("advances as_of and computed_at again once the clock has caught up", async () => {
     await experiment.put(START);
-    world.jump(-by);
-    await world.sweep();
-    world.set(NOW + MINUTE);
+    clockwork.jump(-by);
+    await clockwork.sweep();
+    clockwork.set(NOW + MINUTE);
     await experiment.expose(NOW);
-    await world.sweep();
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(NOW + MINUTE),
       computed_at: iso(NOW + MINUTE),
@@ -70,25 +70,25 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
   it("accepts a manual request, and then applies the minimum interval as usual", async () => {
     await experiment.put(START);
     expect((await experiment.requestRefresh()).status).toBe(202);
-    world.jump(-by);
+    clockwork.jump(-by);
     expect((await experiment.requestRefresh()).status).toBe(202);
-    await world.pass(100 * SECOND);
+    await clockwork.pass(100 * SECOND);
     const refused = await experiment.requestRefresh();
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("200");
-    await world.pass(200 * SECOND - 1);
+    await clockwork.pass(200 * SECOND - 1);
     expect((await experiment.requestRefresh()).headers.get("Retry-After")).toBe("1");
-    await world.pass(1);
+    await clockwork.pass(1);
     expect((await experiment.requestRefresh()).status).toBe(202);
   });
 
   it("serves a webhook after the minimum interval at the latest", async () => {
     await experiment.put(START);
-    await experiment.hint();
-    world.jump(-by);
+    await experiment.sendWebhook();
+    clockwork.jump(-by);
     await experiment.expose(START);
-    expect((await experiment.hint()).json).toEqual({ accepted: [experiment.id], skipped: [] });
-    await world.pass(INTERVAL);
+    expect((await experiment.sendWebhook()).json).toEqual({ accepted: [experiment.id], skipped: [] });
+    await clockwork.pass(INTERVAL);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },
@@ -97,14 +97,14 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
 
   it("serves a postponed webhook after its remaining time", async () => {
     await experiment.put(START);
-    await experiment.hint();
-    await experiment.hint();
+    await experiment.sendWebhook();
+    await experiment.sendWebhook();
     await experiment.expose(START);
-    await world.pass(100 * SECOND);
-    world.jump(-by);
-    await world.pass(200 * SECOND - 1);
+    await clockwork.pass(100 * SECOND);
+    clockwork.jump(-by);
+    await clockwork.pass(200 * SECOND - 1);
     expect(await identities()).toBe(0);
-    await world.pass(1);
+    await clockwork.pass(1);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },
@@ -113,18 +113,18 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
 
   it("retries a failed refresh after its delay, and then after the following delays", async () => {
     await experiment.put(START);
-    const { queries } = world.state;
-    world.state.fault = { kind: "timeout" };
-    expect(await world.sweep()).toBe(false);
-    await world.pass(SECOND);
-    world.jump(-by);
-    await world.pass(FIRST_RETRY - SECOND);
-    expect(world.state.queries).toBe(queries + 2);
-    await world.pass(3 * FIRST_RETRY);
-    expect(world.state.queries).toBe(queries + 3);
+    const { queries } = clockwork.state;
+    clockwork.state.fault = { kind: "timeout" };
+    expect(await clockwork.sweep()).toBe(false);
+    await clockwork.pass(SECOND);
+    clockwork.jump(-by);
+    await clockwork.pass(FIRST_RETRY - SECOND);
+    expect(clockwork.state.queries).toBe(queries + 2);
+    await clockwork.pass(3 * FIRST_RETRY);
+    expect(clockwork.state.queries).toBe(queries + 3);
     expect((await experiment.exposures()).last_error_at).not.toBeNull();
-    world.state.fault = null;
-    await world.pass(9 * FIRST_RETRY);
+    clockwork.state.fault = null;
+    await clockwork.pass(9 * FIRST_RETRY);
     expect(await experiment.exposures()).toMatchObject({ last_error_at: null, as_of: iso(NOW) });
   });
 
@@ -135,7 +135,7 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
       const etag = headers.get("ETag") ?? "";
       expect(texts.get(etag) ?? text).toBe(text);
       texts.set(etag, text);
-      const conditional = await world.call("GET", `/v1/experiments/${experiment.id}/exposures`, undefined, {
+      const conditional = await clockwork.call("GET", `/v1/experiments/${experiment.id}/exposures`, undefined, {
         "If-None-Match": etag,
       });
       expect(conditional.status).toBe(304);
@@ -143,10 +143,10 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     await experiment.put(START, NOW);
     await check();
     for (const offset of [-by, 0, -by, SETTLE]) {
-      world.set(NOW + offset);
+      clockwork.set(NOW + offset);
       await check();
       await experiment.expose(NOW - 1);
-      await world.sweep();
+      await clockwork.sweep();
       await check();
     }
     expect(new Set(texts.values()).size).toBeGreaterThanOrEqual(5);
@@ -154,10 +154,10 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
 
   it("gives an edit no updated_at before the one it replaces", async () => {
     await experiment.put(START);
-    world.jump(-by);
+    clockwork.jump(-by);
     const { created_at, updated_at } = (await experiment.put(START, null, { name: "renamed" })).json;
     expect({ created_at, updated_at }).toEqual({ created_at: iso(NOW), updated_at: iso(NOW) });
-    world.set(NOW + MINUTE);
+    clockwork.set(NOW + MINUTE);
     const later = (await experiment.put(START, null, { name: "again" })).json;
     expect(later).toMatchObject({ created_at: iso(NOW), updated_at: iso(NOW + MINUTE) });
   });
@@ -171,30 +171,32 @@ describe("after the clock is set back to before an experiment's start", () => {
     await experiment.expose(start);
     await experiment.put(start);
     const before = await experiment.exposures();
-    const { queries } = world.state;
-    world.jump(-HOUR);
+    const { queries } = clockwork.state;
+    clockwork.jump(-HOUR);
     expect(await experiment.exposures()).toEqual({ ...before, status: "draft" });
     expect((await experiment.requestRefresh()).status).toBe(409);
-    expect((await experiment.hint()).json.skipped).toEqual([{ experiment_id: experiment.id, reason: "not_started" }]);
-    expect(await world.sweep()).toBe(true);
-    expect(world.state.queries).toBe(queries);
+    expect((await experiment.sendWebhook()).json.skipped).toEqual([
+      { experiment_id: experiment.id, reason: "not_started" },
+    ]);
+    expect(await clockwork.sweep()).toBe(true);
+    expect(clockwork.state.queries).toBe(queries);
     expect(await experiment.exposures()).toEqual({ ...before, status: "draft" });
 
-    world.set(NOW + MINUTE);
-    await world.sweep();
+    clockwork.set(NOW + MINUTE);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "running", as_of: iso(NOW + MINUTE) });
   });
 
   it("serves a postponed webhook by the sweep after the clock has caught up", async () => {
     const start = NOW - MINUTE;
     await experiment.put(start);
-    await experiment.hint();
-    await experiment.hint();
-    world.jump(-HOUR);
-    await world.pass(INTERVAL);
+    await experiment.sendWebhook();
+    await experiment.sendWebhook();
+    clockwork.jump(-HOUR);
+    await clockwork.pass(INTERVAL);
     expect((await experiment.exposures()).refresh_requested_at).toBe(iso(NOW));
-    world.set(NOW + MINUTE);
-    await world.sweep();
+    clockwork.set(NOW + MINUTE);
+    await clockwork.sweep();
     expect((await experiment.exposures()).refresh_requested_at).toBeNull();
   });
 });
@@ -203,13 +205,13 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
   it("keeps the later as_of until the clock has caught up, and counts correctly meanwhile", async () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
-    world.jump(by);
-    await world.sweep();
+    clockwork.jump(by);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW + by), computed_at: iso(NOW + by) });
-    world.jump(-by);
+    clockwork.jump(-by);
 
     await experiment.expose(NOW + SECOND);
-    await world.pass(MINUTE);
+    await clockwork.pass(MINUTE);
     expect((await experiment.requestRefresh()).status).toBe(202);
     expect(await experiment.exposures()).toMatchObject({
       status: "running",
@@ -218,8 +220,8 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
       exposures: { total_identities: 2 },
     });
 
-    world.set(NOW + by + MINUTE);
-    await world.sweep();
+    clockwork.set(NOW + by + MINUTE);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(NOW + by + MINUTE),
       exposures: { total_identities: 2 },
@@ -228,22 +230,22 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
 
   it("accepts a manual request after one made while the clock was ahead", async () => {
     await experiment.put(START);
-    world.jump(by);
+    clockwork.jump(by);
     expect((await experiment.requestRefresh()).status).toBe(202);
-    world.jump(-by);
+    clockwork.jump(-by);
     expect((await experiment.requestRefresh()).status).toBe(202);
     expect((await experiment.requestRefresh()).headers.get("Retry-After")).toBe("300");
   });
 
   it("serves a postponed webhook after its remaining time", async () => {
     await experiment.put(START);
-    await experiment.hint();
-    await experiment.hint();
-    world.jump(by);
-    await world.pass(100 * SECOND);
-    world.jump(-by);
+    await experiment.sendWebhook();
+    await experiment.sendWebhook();
+    clockwork.jump(by);
+    await clockwork.pass(100 * SECOND);
+    clockwork.jump(-by);
     await experiment.expose(START);
-    await world.pass(200 * SECOND);
+    await clockwork.pass(200 * SECOND);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },
@@ -252,12 +254,12 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
 
   it("serves a webhook received while the clock was ahead after the minimum interval at the latest", async () => {
     await experiment.put(START);
-    world.jump(by);
-    await experiment.hint();
-    await experiment.hint();
-    world.jump(-by);
+    clockwork.jump(by);
+    await experiment.sendWebhook();
+    await experiment.sendWebhook();
+    clockwork.jump(-by);
     await experiment.expose(START);
-    await world.pass(INTERVAL);
+    await clockwork.pass(INTERVAL);
     expect((await experiment.exposures()).refresh_requested_at).toBeNull();
     expect(await identities()).toBe(1);
   });
@@ -265,16 +267,16 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
   it("shows a draft that seemed to have started as a draft again, and counts it from its start", async () => {
     const start = NOW + 10 * MINUTE;
     await experiment.put(start);
-    world.jump(by);
-    await world.sweep();
+    clockwork.jump(by);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "running", exposures: { total_identities: 0 } });
-    world.jump(-by);
+    clockwork.jump(-by);
     expect((await experiment.exposures()).status).toBe("draft");
     expect((await experiment.requestRefresh()).status).toBe(409);
 
     await experiment.expose(start - 1, start);
-    await world.pass(20 * MINUTE);
-    await world.sweep();
+    await clockwork.pass(20 * MINUTE);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({
       status: "running",
       as_of: iso(NOW + by),
@@ -291,17 +293,17 @@ describe.each([
 
   beforeEach(async () => {
     await experiment.put(START, end);
-    world.jump(by);
-    await world.sweep();
+    clockwork.jump(by);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "completed", is_final: true, as_of: iso(end) });
-    world.jump(-by);
+    clockwork.jump(-by);
   });
 
   it("stays unchanged, like any final experiment", async () => {
     const before = await experiment.exposures();
     await experiment.expose(NOW - 1);
     expect((await experiment.requestRefresh()).status).toBe(409);
-    await world.sweep();
+    await clockwork.sweep();
     expect((await experiment.exposures()).exposures).toEqual(before.exposures);
   });
 
@@ -314,15 +316,15 @@ describe.each([
   it("is refreshed after an edit, and becomes final with all events once its end has really settled", async () => {
     await experiment.put(START, end);
     await experiment.expose(end - 1, end);
-    world.set(end + SETTLE - 1);
-    await world.sweep();
+    clockwork.set(end + SETTLE - 1);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({ is_final: false, exposures: { total_identities: 1 } });
     await experiment.expose(end - 2);
-    world.set(end + SETTLE);
-    await world.sweep();
+    clockwork.set(end + SETTLE);
+    await clockwork.sweep();
     const final = await experiment.exposures();
     expect(final).toMatchObject({ status: "completed", is_final: true, exposures: { total_identities: 2 } });
-    await world.sweep(end + DAY);
+    await clockwork.sweep(end + DAY);
     expect(await experiment.exposures()).toEqual(final);
   });
 });

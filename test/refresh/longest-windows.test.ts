@@ -3,10 +3,10 @@ import {
   type Clockwork,
   type ClockworkExperiment,
   DAY,
-  eachInItsWorld,
   HOUR,
   iso,
   SETTLE,
+  useClockwork,
 } from "../support/clockwork.ts";
 import type { TestWarehouse } from "../support/warehouse.ts";
 
@@ -15,10 +15,10 @@ const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const LAST = Date.UTC(2300, 0) - 1;
 
 let warehouse: TestWarehouse;
-let world: Clockwork;
+let clockwork: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (setup) => {
-  ({ warehouse, world, experiment } = setup);
+useClockwork(NOW, (setup) => {
+  ({ warehouse, clockwork, experiment } = setup);
 });
 
 const variants = (...keys: string[]) => ({ variants: keys.map((key) => ({ key, weight: 1 })) });
@@ -59,11 +59,11 @@ describe("an experiment at the limits of the accepted times", () => {
     await experiment.put(start, LAST);
     await experiment.expose(start - 1, start, LAST - 1, LAST);
     expect((await experiment.exposures()).status).toBe("draft");
-    world.set(start + 1);
-    await world.sweep();
+    clockwork.set(start + 1);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "running", exposures: { total_identities: 1 } });
-    world.set(LAST + SETTLE);
-    await world.sweep();
+    clockwork.set(LAST + SETTLE);
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: "2299-12-31T23:59:59.999Z",
       is_final: true,
@@ -89,12 +89,12 @@ describe("a window from 1970 to now", () => {
   it("is too large with two variants: it has no numbers, one log line with advice, and no retry", async () => {
     await experiment.put(0, null, variants("control", "treatment"));
     expect(await experiment.exposures()).toMatchObject({ as_of: null, exposures: null, last_error_at: iso(NOW) });
-    expect(world.logged("refresh.failed")).toMatchObject([
+    expect(clockwork.logged("refresh.failed")).toMatchObject([
       { level: "error", fields: { kind: "too_large", transient: false, advice: expect.stringContaining("too large") } },
     ]);
-    const { queries } = world.state;
-    await world.pass(HOUR);
-    expect(world.state.queries).toBe(queries);
+    const { queries } = clockwork.state;
+    await clockwork.pass(HOUR);
+    expect(clockwork.state.queries).toBe(queries);
   });
 
   it("is too large with thousands of observed variants, and fails before it fills the memory", async () => {
@@ -105,7 +105,7 @@ describe("a window from 1970 to now", () => {
     // The numbers would take 330 MB, and their text would exceed the maximum length of a string, which would be a bug.
     await experiment.put(0);
     expect((await experiment.exposures()).last_error_at).toBe(iso(NOW));
-    expect(world.logged("refresh.failed")).toMatchObject([{ fields: { kind: "too_large", transient: false } }]);
+    expect(clockwork.logged("refresh.failed")).toMatchObject([{ fields: { kind: "too_large", transient: false } }]);
     expect((await experiment.put(NOW - HOUR)).status).toBe(200);
     expect(await experiment.exposures()).toMatchObject({
       last_error_at: null,

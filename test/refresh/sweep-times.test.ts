@@ -3,30 +3,30 @@ import {
   type Clockwork,
   type ClockworkExperiment,
   DAY,
-  eachInItsWorld,
   HOUR,
   INTERVAL,
   iso,
   MINUTE,
   SECOND,
+  useClockwork,
 } from "../support/clockwork.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const START = NOW - 10 * DAY;
 
-let world: Clockwork;
+let clockwork: Clockwork;
 let experiment: ClockworkExperiment;
-eachInItsWorld(NOW, (setup) => {
-  ({ world, experiment } = setup);
+useClockwork(NOW, (setup) => {
+  ({ clockwork, experiment } = setup);
 });
 
 describe("a sweep", () => {
   it("computes numbers as of its scheduled time if it runs late", async () => {
     await experiment.put(NOW + MINUTE);
     const due = NOW + 2 * MINUTE;
-    world.set(due + 20 * SECOND);
+    clockwork.set(due + 20 * SECOND);
     await experiment.expose(due - 1, due);
-    await world.sweep(due);
+    await clockwork.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due),
       computed_at: iso(due + 20 * SECOND),
@@ -38,7 +38,7 @@ describe("a sweep", () => {
     const due = NOW + 20 * SECOND;
     await experiment.put(START);
     await experiment.expose(due - 1, due);
-    await world.sweep(due);
+    await clockwork.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due),
       computed_at: iso(due),
@@ -50,11 +50,11 @@ describe("a sweep", () => {
     await experiment.put(START);
     await experiment.expose(NOW - 1);
     const due = NOW + MINUTE;
-    world.set(due);
-    await world.sweep(due);
+    clockwork.set(due);
+    await clockwork.sweep(due);
     const first = await experiment.get();
     await experiment.expose(NOW - 2);
-    await world.sweep(due);
+    await clockwork.sweep(due);
     const second = await experiment.get();
     expect(second.json).toMatchObject({ as_of: first.json.as_of, exposures: { total_identities: 2 } });
     expect(second.headers.get("ETag")).not.toBe(first.headers.get("ETag"));
@@ -62,9 +62,9 @@ describe("a sweep", () => {
 
   it("shares one queued query among concurrent sweeps", async () => {
     await experiment.put(START);
-    const { queries } = world.state;
-    expect(await Promise.all([1, 2, 3, 4].map(() => world.sweep(NOW)))).toEqual([true, true, true, true]);
-    expect(world.state.queries).toBe(queries + 2);
+    const { queries } = clockwork.state;
+    expect(await Promise.all([1, 2, 3, 4].map(() => clockwork.sweep(NOW)))).toEqual([true, true, true, true]);
+    expect(clockwork.state.queries).toBe(queries + 2);
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW) });
   });
 
@@ -72,8 +72,8 @@ describe("a sweep", () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
     await experiment.expose(NOW - 2);
-    world.jump(MINUTE);
-    expect(await world.sweep(NOW - DAY)).toBe(true);
+    clockwork.jump(MINUTE);
+    expect(await clockwork.sweep(NOW - DAY)).toBe(true);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(NOW),
       computed_at: iso(NOW + MINUTE),
@@ -82,12 +82,12 @@ describe("a sweep", () => {
   });
 
   it("does not refresh an experiment that started after its scheduled time", async () => {
-    world.state.fault = { kind: "bad_rows" };
+    clockwork.state.fault = { kind: "bad_rows" };
     await experiment.put(NOW - HOUR);
-    world.state.fault = null;
-    expect(await world.sweep(NOW - DAY)).toBe(true);
+    clockwork.state.fault = null;
+    expect(await clockwork.sweep(NOW - DAY)).toBe(true);
     expect((await experiment.exposures()).exposures).toBeNull();
-    await world.sweep();
+    await clockwork.sweep();
     expect((await experiment.exposures()).as_of).toBe(iso(NOW));
   });
 
@@ -98,7 +98,7 @@ describe("a sweep", () => {
     const final = await experiment.exposures();
     expect(final).toMatchObject({ as_of: iso(end), is_final: true, exposures: { total_identities: 1 } });
     await experiment.expose(end - 2);
-    await world.sweep(NOW - DAY);
+    await clockwork.sweep(NOW - DAY);
     expect(await experiment.exposures()).toEqual(final);
   });
 
@@ -106,10 +106,10 @@ describe("a sweep", () => {
     const end = NOW + HOUR;
     await experiment.put(START, end);
     await experiment.expose(end - 1);
-    world.set(end + 2 * HOUR);
-    await world.sweep(end - MINUTE);
+    clockwork.set(end + 2 * HOUR);
+    await clockwork.sweep(end - MINUTE);
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(end - MINUTE), is_final: false });
-    await world.sweep();
+    await clockwork.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(end),
       is_final: true,
@@ -119,12 +119,12 @@ describe("a sweep", () => {
 
   it("keeps a webhook delivery for three days", async () => {
     await experiment.put(START);
-    await experiment.hint({ id: "delivered" });
-    await world.pass(3 * MINUTE);
-    const repeat = async () => (await experiment.hint({ id: "delivered", at: Date.now() })).json;
-    await world.sweep(NOW + 3 * DAY);
+    await experiment.sendWebhook({ id: "delivered" });
+    await clockwork.pass(3 * MINUTE);
+    const repeat = async () => (await experiment.sendWebhook({ id: "delivered", at: Date.now() })).json;
+    await clockwork.sweep(NOW + 3 * DAY);
     expect((await repeat()).skipped).toEqual([{ experiment_id: experiment.id, reason: "repeated" }]);
-    await world.sweep(NOW + 3 * DAY + 1);
+    await clockwork.sweep(NOW + 3 * DAY + 1);
     expect((await repeat()).accepted).toEqual([experiment.id]);
   });
 });
@@ -132,17 +132,17 @@ describe("a sweep", () => {
 describe("a sweep that was due before a refresh request", () => {
   const due = NOW + MINUTE;
 
-  it.each(["hint", "requestRefresh"] as const)("counts as of the time of the request: %s", async (request) => {
+  it.each(["sendWebhook", "requestRefresh"] as const)("counts as of the time of the request: %s", async (request) => {
     await experiment.put(START);
-    await experiment.hint();
-    world.set(due + 10 * SECOND);
+    await experiment.sendWebhook();
+    clockwork.set(due + 10 * SECOND);
     await experiment.expose(due + 5 * SECOND);
     // When the sweep runs, the request still waits for the interval or for a retry.
-    world.state.fault = { kind: "timeout" };
+    clockwork.state.fault = { kind: "timeout" };
     expect((await experiment[request]()).status).toBe(202);
-    world.state.fault = null;
-    world.jump(SECOND);
-    await world.sweep(due);
+    clockwork.state.fault = null;
+    clockwork.jump(SECOND);
+    await clockwork.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due + 10 * SECOND),
       refresh_requested_at: null,
@@ -153,12 +153,12 @@ describe("a sweep that was due before a refresh request", () => {
 
   it("refreshes an experiment whose started_at was moved to the time in between", async () => {
     await experiment.put(START);
-    world.set(due + 10 * SECOND);
-    world.state.fault = { kind: "timeout" };
+    clockwork.set(due + 10 * SECOND);
+    clockwork.state.fault = { kind: "timeout" };
     await experiment.put(due - SECOND);
-    world.state.fault = null;
+    clockwork.state.fault = null;
     await experiment.expose(due + 5 * SECOND);
-    await world.sweep(due);
+    await clockwork.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due + 10 * SECOND),
       exposures: { total_identities: 1 },
@@ -167,12 +167,12 @@ describe("a sweep that was due before a refresh request", () => {
 
   it("counts as of the clock at most, even if the request was made while the clock was ahead", async () => {
     await experiment.put(START);
-    world.jump(DAY);
-    world.state.fault = { kind: "bad_rows" };
+    clockwork.jump(DAY);
+    clockwork.state.fault = { kind: "bad_rows" };
     await experiment.requestRefresh();
-    world.state.fault = null;
-    world.set(NOW + MINUTE);
-    await world.sweep(NOW);
+    clockwork.state.fault = null;
+    clockwork.set(NOW + MINUTE);
+    await clockwork.sweep(NOW);
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW + MINUTE), refresh_requested_at: null });
   });
 });
@@ -180,13 +180,13 @@ describe("a sweep that was due before a refresh request", () => {
 describe("a postponed webhook", () => {
   it("is not cleared by a sweep that was due before it", async () => {
     await experiment.put(START);
-    await experiment.hint();
-    await world.pass(MINUTE);
+    await experiment.sendWebhook();
+    await clockwork.pass(MINUTE);
     const due = Date.now() - 10 * SECOND;
     await experiment.expose(Date.now() - SECOND);
-    expect((await experiment.hint()).status).toBe(202);
-    await world.sweep(due);
-    await world.pass(INTERVAL);
+    expect((await experiment.sendWebhook()).status).toBe(202);
+    await clockwork.sweep(due);
+    await clockwork.pass(INTERVAL);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },

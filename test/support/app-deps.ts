@@ -4,17 +4,17 @@ import type { Database } from "../../src/store/database.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../../src/store/summary-cache.ts";
 import { idleWarehouse } from "./idle-warehouse.ts";
 
-/** A database that is empty and stays so. */
+/** A database without rows that ignores writes. */
 export const emptyDatabase: Database = { read: async () => [], transact: async () => [[], [], []] };
 
 /**
- * The dependencies of an app in this process: these settings, this database behind a summary cache, and coordinators and a
- * warehouse that do nothing.
+ * Creates the dependencies of an app in this process. The summary cache wraps the database; the coordinators and the
+ * warehouse do nothing. `overrides` replaces single dependencies.
  */
-export function appDeps(env: object, database: Database, more: Partial<AppDeps> = {}): AppDeps {
+export function appDeps(env: object, database: Database, overrides: Partial<AppDeps> = {}): AppDeps {
   const settings = parseSettings({ ...env });
   if (!settings.ok) throw new Error(`invalid settings: ${JSON.stringify(settings.failure)}`);
-  const clock = more.clock ?? Date.now;
+  const clock = overrides.clock ?? Date.now;
   const cache = createSummaryCache(settings.value.cacheSeconds * 1000, clock);
   const cached = invalidateAfter(database, cache);
   return {
@@ -26,6 +26,6 @@ export function appDeps(env: object, database: Database, more: Partial<AppDeps> 
     limiter: async () => true,
     clock,
     log: () => undefined,
-    ...more,
+    ...overrides,
   };
 }

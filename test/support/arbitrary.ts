@@ -3,7 +3,7 @@ import type { Event } from "./warehouse.ts";
 
 export const HOUR = 3_600_000;
 
-/** Keys that break careless code, beside plain ones. */
+/** Variant keys that need correct quoting, escaping or lookup. */
 const hostileKeys = [
   "__proto__",
   "constructor",
@@ -23,8 +23,8 @@ const hostileKeys = [
   "ltr\u202ertl",
 ];
 
-/** A window, its events with duplicates, conflicts and everything that must not count, and the configured variants. */
-export const situation = fc
+/** A window, the configured variants, and events with duplicates, conflicts and rows that must not count. */
+export const scenario = fc
   .record({
     from: fc.integer({ min: Date.UTC(2024, 0), max: Date.UTC(2026, 6) }),
     length: fc.oneof(
@@ -45,16 +45,16 @@ export const situation = fc
           { weight: 3, arbitrary: fc.constantFrom(...hostileKeys) },
           { weight: 1, arbitrary: fc.constant("") },
         ),
-        /** Where in the window, and beyond both of its edges. */
+        /** An edge of the window, or a fraction of its length. */
         at: fc.oneof(
           fc.constantFrom("before", "first", "last", "end", "after"),
           fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         ),
-        stray: fc.oneof(
+        mismatch: fc.oneof(
           { weight: 20, arbitrary: fc.constant(null) },
           fc.constantFrom("environment", "feature", "event"),
         ),
-        /** From before it happened, as clocks may differ, to long after. */
+        /** From event to collection, in milliseconds. It is negative when the clocks differ. */
         delay: fc.oneof(
           { weight: 3, arbitrary: fc.constant(500) },
           fc.constantFrom(-2 * HOUR, HOUR, HOUR + 1, 9 * HOUR),
@@ -71,14 +71,14 @@ export const situation = fc
       from,
       to,
       configured,
-      /** For an environment and a feature of one's choice. */
+      /** Builds the events for an environment and a feature. */
       eventsOf: (environment_key: string, feature_name: string): Event[] =>
-        events.flatMap(({ identity, variant, at, delay, stray, copies }) => {
+        events.flatMap(({ identity, variant, at, delay, mismatch, copies }) => {
           const timestamp = typeof at === "string" ? edges[at] : from + Math.floor(at * length);
           const event: Event = {
-            environment_key: stray === "environment" ? `${environment_key}-other` : environment_key,
-            feature_name: stray === "feature" ? `${feature_name}-other` : feature_name,
-            event: stray === "event" ? "$flag_evaluation" : "$flag_exposure",
+            environment_key: mismatch === "environment" ? `${environment_key}-other` : environment_key,
+            feature_name: mismatch === "feature" ? `${feature_name}-other` : feature_name,
+            event: mismatch === "event" ? "$flag_evaluation" : "$flag_exposure",
             identifier: identity === 0 ? "" : `identity-${identity}`,
             value: variant,
             timestamp,

@@ -2,29 +2,29 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { afterAll, afterEach, expect } from "vitest";
 import { browserPath, WIDE } from "./browser-path.ts";
 
-// Chromium as the system has it. What a page must never do is noted from its first byte on, and looked at after each test.
+// Runs pages in the installed Chromium. Each test fails if a page reports an error, unless the test expects it.
 
 let launched: Promise<Browser> | null = null;
 const opened: Page[] = [];
-const complaints: string[] = [];
+const browserErrors: string[] = [];
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((page) => page.context().close()));
-  expect(complaints.splice(0), "what a browser complained of").toEqual([]);
+  expect(browserErrors.splice(0), "errors in the browser").toEqual([]);
 });
 
 afterAll(async () => {
   await (await launched)?.close();
 });
 
-/** What was complained of so far, which is no fault then. */
-export function takeComplaints(): string[] {
-  return complaints.splice(0);
+/** Returns the errors so far and clears them, so that they do not fail the test. */
+export function takeBrowserErrors(): string[] {
+  return browserErrors.splice(0);
 }
 
 /**
- * An empty page of a visitor of their own. Errors, violations of the Content-Security-Policy, dialogs and requests to
- * any host but that of `baseURL` fail the test.
+ * Opens an empty page with its own cookies and storage. Errors, violations of the Content-Security-Policy, dialogs and
+ * requests to hosts other than that of `baseURL` fail the test.
  */
 export async function newPage(options: BrowserContextOptions & { baseURL: string }): Promise<Page> {
   launched ??= chromium.launch({ executablePath: browserPath ?? "", args: ["--no-sandbox"] });
@@ -34,15 +34,15 @@ export async function newPage(options: BrowserContextOptions & { baseURL: string
   opened.push(page);
   context.setDefaultTimeout(20_000);
   page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    if (message.type() === "error" || message.type() === "warning") browserErrors.push(message.text());
   });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("pageerror", (error) => browserErrors.push(String(error)));
   page.on("dialog", async (dialog) => {
-    complaints.push(`dialog: ${dialog.message()}`);
+    browserErrors.push(`dialog: ${dialog.message()}`);
     await dialog.dismiss();
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(`${options.baseURL}/`)) complaints.push(`request: ${request.url()}`);
+    if (!request.url().startsWith(`${options.baseURL}/`)) browserErrors.push(`request: ${request.url()}`);
   });
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
@@ -52,12 +52,12 @@ export async function newPage(options: BrowserContextOptions & { baseURL: string
   return page;
 }
 
-/** By how much a page is wider than its window, in pixels. */
+/** Returns the width by which a page exceeds its viewport, in pixels. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 }
 
-/** The sum of all layout shifts since the page was opened. */
+/** Returns the sum of all layout shifts since the page opened. */
 export function layoutShift(page: Page): Promise<number> {
   return page.evaluate(
     () =>
@@ -66,7 +66,7 @@ export function layoutShift(page: Page): Promise<number> {
         new PerformanceObserver((list) => {
           for (const entry of list.getEntries()) if ("value" in entry) sum += Number(entry.value);
         }).observe({ type: "layout-shift", buffered: true });
-        // Buffered entries come with the next task, and what is painted now with the next frames.
+        // The observer gets buffered entries in the next task, and shifts of the current paint after the next frames.
         requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(sum), 0)));
       }),
   );

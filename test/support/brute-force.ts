@@ -1,8 +1,8 @@
 import type { Collection } from "../../src/exposures/summary.ts";
 import type { Event } from "./warehouse.ts";
 
-/** What an experiment is, for the count below. */
-export type Question = {
+/** The part of an experiment that determines its counts. */
+export type Query = {
   environment_key: string;
   feature_name: string;
   variants: readonly string[];
@@ -12,14 +12,11 @@ export type Question = {
 
 const HOUR = 3_600_000;
 
-/**
- * The `exposures` object, counted the slow and obvious way: identity by identity, bucket by bucket, with no regard
- * for how the product does it.
- */
-export function countByBruteForce(events: readonly Event[], question: Question) {
-  const relevant = inWindow(events, question).filter(isValid);
-  const hourly = question.to - question.from <= 72 * HOUR;
-  const start = (time: number) => {
+/** Counts the `exposures` object identity by identity and bucket by bucket, independently of the product's query. */
+export function countByBruteForce(events: readonly Event[], query: Query) {
+  const relevant = inWindow(events, query).filter(isValid);
+  const hourly = query.to - query.from <= 72 * HOUR;
+  const bucketOf = (time: number) => {
     const date = new Date(time);
     if (hourly) date.setUTCMinutes(0, 0, 0);
     else date.setUTCHours(0, 0, 0, 0);
@@ -27,7 +24,7 @@ export function countByBruteForce(events: readonly Event[], question: Question) 
   };
 
   const identities = new Set(relevant.map(({ identifier }) => identifier));
-  const firstOf: { variant: string; bucket: number }[] = [];
+  const firstExposures: { variant: string; bucket: number }[] = [];
   let excluded = 0;
   for (const identity of identities) {
     const own = relevant.filter(({ identifier }) => identifier === identity);
@@ -35,44 +32,48 @@ export function countByBruteForce(events: readonly Event[], question: Question) 
     if (variants.size > 1) excluded += 1;
     else
       for (const variant of variants)
-        firstOf.push({ variant, bucket: start(Math.min(...own.map((e) => e.timestamp))) });
+        firstExposures.push({ variant, bucket: bucketOf(Math.min(...own.map((e) => e.timestamp))) });
   }
 
-  const seen = [...new Set(firstOf.map(({ variant }) => variant))].filter((key) => !question.variants.includes(key));
-  const keys = [...question.variants, ...seen.sort()];
+  const seen = [...new Set(firstExposures.map(({ variant }) => variant))].filter(
+    (key) => !query.variants.includes(key),
+  );
+  const keys = [...query.variants, ...seen.sort()];
   const entries = (number: (key: string) => number) => new Map(keys.map((key) => [key, number(key)]));
   const points = [];
-  for (let bucket = start(question.from); bucket < question.to; bucket += hourly ? HOUR : 24 * HOUR) {
+  for (let bucket = bucketOf(query.from); bucket < query.to; bucket += hourly ? HOUR : 24 * HOUR) {
     points.push({
       bucket: new Date(bucket).toISOString(),
-      new_identities: entries((key) => firstOf.filter((f) => f.variant === key && f.bucket === bucket).length),
-      cumulative_identities: entries((key) => firstOf.filter((f) => f.variant === key && f.bucket <= bucket).length),
+      new_identities: entries((key) => firstExposures.filter((f) => f.variant === key && f.bucket === bucket).length),
+      cumulative_identities: entries(
+        (key) => firstExposures.filter((f) => f.variant === key && f.bucket <= bucket).length,
+      ),
     });
   }
   return {
-    total_identities: firstOf.length,
+    total_identities: firstExposures.length,
     excluded_identities: excluded,
-    variants: entries((key) => firstOf.filter((f) => f.variant === key).length),
+    variants: entries((key) => firstExposures.filter((f) => f.variant === key).length),
     timeseries: { granularity: hourly ? "hour" : "day", points },
   };
 }
 
-function inWindow(events: readonly Event[], question: Question): Event[] {
+function inWindow(events: readonly Event[], query: Query): Event[] {
   return events.filter(
     (event) =>
-      event.environment_key === question.environment_key &&
-      event.feature_name === question.feature_name &&
+      event.environment_key === query.environment_key &&
+      event.feature_name === query.feature_name &&
       (event.event ?? "$flag_exposure") === "$flag_exposure" &&
-      event.timestamp >= question.from &&
-      event.timestamp < question.to,
+      event.timestamp >= query.from &&
+      event.timestamp < query.to,
   );
 }
 
 const isValid = ({ identifier, value }: Event) => identifier !== "" && value !== "";
 
-/** How those events came in, counted in the same way. */
-export function collectionByBruteForce(events: readonly Event[], question: Question): Collection {
-  const all = inWindow(events, question);
+/** Counts the collection statistics of the same events by brute force. */
+export function collectionByBruteForce(events: readonly Event[], query: Query): Collection {
+  const all = inWindow(events, query);
   const valid = all.filter(isValid);
   const late = [...Map.groupBy(valid, ({ identifier }) => identifier).values()].filter((own) => {
     const first = Math.min(...own.map(({ timestamp }) => timestamp));
@@ -87,7 +88,10 @@ export function collectionByBruteForce(events: readonly Event[], question: Quest
   };
 }
 
-/** The numbers of the answer as parsed JSON, in the same shape: Maps where keys are variants, since JSON objects may hold any key. */
+/**
+ * Converts the `exposures` of a parsed response to the shape of `countByBruteForce`. Maps hold the variants, because an
+ * object would lose the key `__proto__`.
+ */
 export function withMaps({
   health: _,
   ...exposures

@@ -1,71 +1,72 @@
 import { createHmac } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { EXPERIMENTS, type Plan, type PlannedDefinition, type PlannedEvent, type Step } from "./plan.ts";
-import { asItIs, type Fault, faults, type WarehouseProxy } from "./proxy.ts";
+import { type Fault, faults, passThrough, type WarehouseProxy } from "./proxy.ts";
 import type { Event, TestWarehouse } from "./warehouse.ts";
 import { FLAGSMITH_SECRET, type LastingWorker, WEBHOOK_SECRET } from "./worker.ts";
 
-/** So many play their parts of the plan side by side. */
-const ACTORS = 6;
+/** The number of clients that execute steps of the plan concurrently. */
+const CLIENTS = 6;
 
-/** A run goes on until the warehouse was asked so often. */
-export const ENOUGH_QUERIES = 400;
+/** A run sweeps after its last step until the warehouse has received this many queries. */
+export const MIN_QUERIES = 400;
 
 export const idOf = (experiment: number) => `chaos-${experiment}`;
 const environmentOf = (experiment: number) => `environment-${experiment % 5}`;
-/** Each has features of its own, so that the proxy can tell queries apart. */
+/** Features are unique to an experiment, so that the proxy can attribute queries. */
 const featureOf = (experiment: number, feature: string) => `${idOf(experiment)}:${feature}`;
-/** What a run leaves behind for those who check it. */
+
+/** The record of a run, for its assertions. */
 export type Run = {
   events: Event[];
-  /** Requests for a refresh that were answered with success, and when they were sent. */
+  /** The accepted refresh requests, with their send times. */
   accepted: { id: string; at: number }[];
-  /** Whether an experiment is there; one whose last edit or deletion had no answer is not listed. */
+  /** True if the experiment exists. It is missing here if its last edit or deletion got no response. */
   exists: Map<string, boolean>;
-  /** How often everything was killed. */
+  /** The number of kills. */
   kills: number;
-  /** Answers that nobody should get. */
+  /** Responses with an unexpected status. */
   unexpected: string[];
-  /** Numbers that were older than what was seen before. */
-  wentBack: string[];
+  /** Decreases of `as_of`. */
+  regressions: string[];
 };
 
-export type World = { worker: LastingWorker; warehouse: TestWarehouse; proxy: WarehouseProxy; canEvict: boolean };
+export type Target = { worker: LastingWorker; warehouse: TestWarehouse; proxy: WarehouseProxy; canEvict: boolean };
 
-/** Plays a plan to its end. At its end the faults are off, but nothing has healed yet. */
-export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: World): Promise<Run> {
-  const begin = Date.now();
-  const time = (planned: number | null) => (planned === null ? null : new Date(begin + planned).toISOString());
-  const run: Run = { events: [], accepted: [], exists: new Map(), kills: 0, unexpected: [], wentBack: [] };
-  /** Resolved unless everything is dead just now. */
-  let up: Promise<unknown> = Promise.resolve();
+/** Executes a plan. Then the faults are off, but failed refreshes are still pending. */
+export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }: Target): Promise<Run> {
+  const startedAt = Date.now();
+  const time = (planned: number | null) => (planned === null ? null : new Date(startedAt + planned).toISOString());
+  const run: Run = { events: [], accepted: [], exists: new Map(), kills: 0, unexpected: [], regressions: [] };
+  /** Pending while the runtime restarts. */
+  let restarted: Promise<unknown> = Promise.resolve();
 
   function kill(): Promise<unknown> {
     run.kills += 1;
-    up = up.then(() => worker.restart());
-    return up;
+    restarted = restarted.then(() => worker.restart());
+    return restarted;
   }
 
-  /** Does it when there is somebody to do it. Null if there was a kill meanwhile: nobody knows what became of it. */
-  async function unlessKilled<Answer>(work: () => Promise<Answer>): Promise<Answer | null> {
-    for (let seen: unknown; seen !== up; ) {
-      seen = up;
-      await up;
+  /** Runs an operation while the runtime is up. Returns null if a kill interrupted it, because its effect is unknown. */
+  async function unlessKilled<Value>(operation: () => Promise<Value>): Promise<Value | null> {
+    for (let awaited: unknown; awaited !== restarted; ) {
+      awaited = restarted;
+      await restarted;
     }
-    const before = run.kills;
+    const killsBefore = run.kills;
     try {
-      return await work();
+      return await operation();
     } catch (error) {
-      if (run.kills === before) throw error;
+      if (run.kills === killsBefore) throw error;
       return null;
     }
   }
 
-  /** Null as above. */
+  /** Sends a request. Returns null after a kill or an unexpected status. */
   async function call(expected: number[], ...request: Parameters<LastingWorker["call"]>) {
-    const answer = await unlessKilled(() => worker.call(...request));
-    if (answer === null || expected.includes(answer.status)) return answer;
-    run.unexpected.push(`${request[0]} ${request[1]}: ${answer.status} ${answer.text}`);
+    const response = await unlessKilled(() => worker.call(...request));
+    if (response === null || expected.includes(response.status)) return response;
+    run.unexpected.push(`${request[0]} ${request[1]}: ${response.status} ${response.text}`);
     return null;
   }
 
@@ -73,14 +74,14 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
     const id = idOf(experiment);
     run.exists.delete(id);
     const at = Date.now();
-    const answer = await call([200, 201], "PUT", `/v1/experiments/${id}`, {
+    const response = await call([200, 201], "PUT", `/v1/experiments/${id}`, {
       environment_key: environmentOf(experiment),
       feature_name: featureOf(experiment, definition.feature),
       variants: definition.variants.map((key) => ({ key, weight: 1 })),
       started_at: time(definition.start),
       ended_at: time(definition.end),
     });
-    if (answer === null) return;
+    if (response === null) return;
     run.exists.set(id, true);
     run.accepted.push({ id, at });
   }
@@ -88,42 +89,42 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
   async function expose(experiment: number, feature: string, planned: readonly PlannedEvent[]): Promise<void> {
     const names = { environment_key: environmentOf(experiment), feature_name: featureOf(experiment, feature) };
     const events = planned.map(({ identity, variant, at }) => {
-      return { ...names, identifier: `identity-${identity}`, value: variant, timestamp: begin + at };
+      return { ...names, identifier: `identity-${identity}`, value: variant, timestamp: startedAt + at };
     });
     run.events.push(...events);
     await warehouse.insert(events);
   }
 
-  /** Sends a webhook, and remembers what it says will be refreshed. */
+  /** Sends a webhook, and records the accepted experiments. */
   async function send(path: string, body: unknown, sign: (text: string) => Record<string, string>): Promise<void> {
     const at = Date.now();
     const text = JSON.stringify(body);
-    const answer = await call([202], "POST", path, text, { Authorization: "", ...sign(text) });
-    for (const id of answer?.json.accepted ?? []) run.accepted.push({ id, at });
+    const response = await call([202], "POST", path, text, { Authorization: "", ...sign(text) });
+    for (const id of response?.json.accepted ?? []) run.accepted.push({ id, at });
   }
 
   async function perform(step: Step): Promise<void> {
-    switch (step.do) {
+    switch (step.type) {
       case "put":
         return put(step.experiment, step.definition);
       case "delete": {
         const id = idOf(step.experiment);
         run.exists.delete(id);
-        const answer = await call([204, 404], "DELETE", `/v1/experiments/${id}`);
-        if (answer !== null) run.exists.set(id, false);
+        const response = await call([204, 404], "DELETE", `/v1/experiments/${id}`);
+        if (response !== null) run.exists.set(id, false);
         return;
       }
       case "expose":
         for (let copy = 0; copy < step.copies; copy += 1) await expose(step.experiment, step.feature, step.events);
         return;
-      case "call": {
+      case "refresh": {
         const id = idOf(step.experiment);
         const at = Date.now();
-        const answer = await call([202, 404, 409, 429], "POST", `/v1/experiments/${id}/exposures/refresh`);
-        if (answer?.status === 202) run.accepted.push({ id, at });
+        const response = await call([202, 404, 409, 429], "POST", `/v1/experiments/${id}/exposures/refresh`);
+        if (response?.status === 202) run.accepted.push({ id, at });
         return;
       }
-      case "hint": {
+      case "webhook": {
         const delivery = plan.deliveries[step.delivery];
         if (delivery === undefined) return;
         const environment_key = environmentOf(delivery.experiment);
@@ -165,84 +166,87 @@ export async function play(plan: Plan, { worker, warehouse, proxy, canEvict }: W
     }
   }
 
-  /** Reads everything again and again, as clients do: numbers of one definition must never get older. */
-  async function watch(over: () => boolean): Promise<void> {
+  /** Polls all exposures, and records each decrease of `as_of` within one definition. */
+  async function watchAsOf(isOver: () => boolean): Promise<void> {
     const newest = new Map<string, string>();
-    while (!over()) {
+    while (!isOver()) {
       const before = await definitions();
       const seen = new Map<string, string>();
       for (const id of before.keys()) {
-        const answer = await call([200, 404], "GET", `/v1/experiments/${id}/exposures`);
-        if (answer?.status === 200 && answer.json.as_of !== null) seen.set(id, answer.json.as_of);
+        const response = await call([200, 404], "GET", `/v1/experiments/${id}/exposures`);
+        if (response?.status === 200 && response.json.as_of !== null) seen.set(id, response.json.as_of);
       }
       const after = await definitions();
       for (const [id, asOf] of seen) {
         const { version, end } = before.get(id) ?? {};
-        // Numbers from before the end was moved to an earlier time stay until the next refresh.
+        // After an edit to an earlier end, the old numbers stay until the next refresh.
         if (version === undefined || version !== after.get(id)?.version || (end && asOf > end)) continue;
         const last = newest.get(version) ?? asOf;
-        if (asOf < last) run.wentBack.push(`${version}: from ${last} to ${asOf}`);
+        if (asOf < last) run.regressions.push(`${version}: from ${last} to ${asOf}`);
         newest.set(version, asOf);
       }
     }
   }
 
-  /** Of each experiment a text that any edit changes, and its end. */
+  /** Returns the end of each experiment, and a version that changes with any edit. */
   async function definitions(): Promise<Map<string, { version: string; end: string | null }>> {
-    const answer = await call([200], "GET", "/v1/experiments?limit=200");
+    const response = await call([200], "GET", "/v1/experiments?limit=200");
     const experiments: { id: string; created_at: string; updated_at: string; ended_at: string | null }[] =
-      answer?.json.experiments ?? [];
+      response?.json.experiments ?? [];
     return new Map(
-      experiments.map((one) => [
-        one.id,
-        { version: `${one.id} ${one.created_at} ${one.updated_at}`, end: one.ended_at },
+      experiments.map(({ id, created_at, updated_at, ended_at }) => [
+        id,
+        { version: `${id} ${created_at} ${updated_at}`, end: ended_at },
       ]),
     );
   }
 
-  let answered = 0;
-  proxy.spoil((answer, response) => {
-    const name = plan.answers[answered++ % plan.answers.length] ?? null;
-    const fault: Fault = name === null ? asItIs : name === "slow" ? slow : faults[name];
-    fault(answer, response);
+  let responses = 0;
+  proxy.injectFault((upstream, response) => {
+    const name = plan.responseFaults[responses++ % plan.responseFaults.length] ?? null;
+    const fault: Fault = name === null ? passThrough : name === "slow" ? slow : faults[name];
+    fault(upstream, response);
   });
   for (let experiment = 0; experiment < EXPERIMENTS; experiment += 1) {
     const { settled = [], first = [] } = plan.history[experiment] ?? {};
     await expose(experiment, "settled", settled);
     await expose(experiment, "first", first);
   }
-  const parts = Array.from({ length: ACTORS }, (): Step[] => []);
+  const stepsByClient = Array.from({ length: CLIENTS }, (): Step[] => []);
   plan.definitions.forEach((definition, experiment) => {
-    parts[experiment % ACTORS]?.push({ do: "put", experiment, definition });
+    stepsByClient[experiment % CLIENTS]?.push({ type: "put", experiment, definition });
   });
   plan.steps.forEach((step, index) => {
-    parts[ownerOf(step, index) % ACTORS]?.push(step);
+    stepsByClient[clientOf(step, index) % CLIENTS]?.push(step);
   });
-  let playing = true;
-  const actors = parts.map(async (steps) => {
+  let isRunning = true;
+  const clients = stepsByClient.map(async (steps) => {
     for (const step of steps) await perform(step);
   });
-  const enough = async () => {
-    await Promise.all(actors);
-    // What was shared or put off made no query.
-    while (proxy.state.queries < ENOUGH_QUERIES) await perform({ do: "sweep" });
+  const executeAll = async () => {
+    await Promise.all(clients);
+    // Shared and delayed refreshes run fewer queries than there are requests.
+    while (proxy.state.queries < MIN_QUERIES) await perform({ type: "sweep" });
   };
-  const played = enough().finally(() => {
-    playing = false;
+  const executed = executeAll().finally(() => {
+    isRunning = false;
   });
-  await Promise.all([played, watch(() => !playing)]);
-  proxy.spoil(null);
+  await Promise.all([executed, watchAsOf(() => !isRunning)]);
+  proxy.injectFault(null);
   return run;
 }
 
-/** Who alone edits and deletes an experiment knows which was last; and the warehouse has but one door to shut. */
-function ownerOf(step: Step, index: number): number {
-  if (step.do === "refuse") return 0;
-  return step.do === "put" || step.do === "delete" ? step.experiment : index;
+/**
+ * Returns the number that selects the client of a step. One client makes all edits and deletions of an experiment, so
+ * that their order is known. One client refuses connections, because the proxy has only one listener.
+ */
+function clientOf(step: Step, index: number): number {
+  if (step.type === "refuse") return 0;
+  return step.type === "put" || step.type === "delete" ? step.experiment : index;
 }
 
-const slow: Fault = (answer, response) => {
-  setTimeout(() => asItIs(answer, response), 400);
+const slow: Fault = (upstream, response) => {
+  setTimeout(() => passThrough(upstream, response), 400);
 };
 
 function signed(id: string, text: string) {

@@ -24,21 +24,20 @@ export const DAY = 24 * HOUR;
 export const YEAR = 365 * DAY;
 export const INTERVAL = 300 * SECOND;
 export const SETTLE = HOUR;
-/** With the luck of `startClockwork`, the first retry waits as long as a first retry may. */
+/** The maximum delay of a first retry. `startClockwork` sets `random` to 0, which gives this delay. */
 export const FIRST_RETRY = 5 * SECOND;
 
 export const iso = (time: number) => new Date(time).toISOString();
 
-type Line = { level: LogLevel; event: string; fields: Record<string, unknown> };
+type LogEntry = { level: LogLevel; event: string; fields: Record<string, unknown> };
 
 /**
- * The whole product in this process, wired as the Deno service wires it, with the real warehouse and a real database;
- * only time is the test's. Two kinds of it, because machines have two: the clock on the wall, which may jump, and the
- * time that timers wait for, which only passes.
+ * Runs the whole product in this process, wired like the Deno service, with the real warehouse and a real database. The
+ * test controls two kinds of time, as on a real machine: the wall clock, which may jump, and the monotonic time of timers.
  */
-export async function startClockwork({ settings: to, insert }: TestWarehouse, at: number) {
+export async function startClockwork({ settings: warehouseSettings, insert }: TestWarehouse, at: number) {
   vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: at });
-  const parsed = parseSettings(varsFor(to));
+  const parsed = parseSettings(varsFor(warehouseSettings));
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
   const settings = parsed.value;
   const sqlite = openSqlite(":memory:");
@@ -46,18 +45,18 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
   const database = invalidateAfter(sqlite, cache);
   await migrate(database, readMigrations("migrations/d1"));
 
-  const lines: Line[] = [];
-  const state = { fault: null as WarehouseFailure | null, queries: 0, underWay: 0 };
+  const logEntries: LogEntry[] = [];
+  const state = { fault: null as WarehouseFailure | null, queries: 0, inFlight: 0 };
   const real = connectWarehouse(settings.warehouse);
   const warehouse: Warehouse = {
     ...real,
     async select(sql, parameters) {
       state.queries += 1;
-      state.underWay += 1;
+      state.inFlight += 1;
       try {
         return state.fault === null ? await real.select(sql, parameters) : failed(state.fault);
       } finally {
-        state.underWay -= 1;
+        state.inFlight -= 1;
       }
     },
   };
@@ -65,7 +64,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     database,
     warehouse,
     clock: Date.now,
-    log: (level: LogLevel, event: string, fields = {}) => void lines.push({ level, event, fields }),
+    log: (level: LogLevel, event: string, fields = {}) => void logEntries.push({ level, event, fields }),
   };
   const {
     settleMs,
@@ -79,7 +78,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     random: () => 0,
   });
   const { refresh } = coordinators;
-  const sweeper = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
+  const sweepDeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
   const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
   const app = createApp({
     ...{ ...shared, settings, coordinators },
@@ -87,19 +86,19 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     limiter: async () => true,
   });
 
-  /** Everything but the warehouse's answers needs no more than turns: when none is awaited, all has come to its end. */
+  /** Resolves when all work is done. Except for warehouse queries, work takes only a few turns of the event loop. */
   async function idle(): Promise<void> {
-    for (let quiet = 0; quiet < 3; quiet = state.underWay === 0 ? quiet + 1 : 0) {
+    for (let idleTurns = 0; idleTurns < 3; idleTurns = state.inFlight === 0 ? idleTurns + 1 : 0) {
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
   /** Resolves while a query is in flight. */
   async function queryInFlight(): Promise<void> {
-    while (state.underWay === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (state.inFlight === 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Time passes, and the clock goes with it; whatever is due by then happens. */
+  /** Advances timers and the clock, and waits for the work that becomes due. */
   async function pass(milliseconds: number): Promise<void> {
     await vi.advanceTimersByTimeAsync(milliseconds);
     await idle();
@@ -125,13 +124,14 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
     pass,
     call,
     insert,
-    /** The clock is set to another time, and no time passes. */
+    /** Sets the clock without advancing timers. */
     set: (time: number) => vi.setSystemTime(time),
+    /** Moves the clock without advancing timers. */
     jump: (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds),
-    /** Fires the Cron Trigger for a time; true if no refresh failed. */
-    sweep: (time = Date.now()) => sweep(sweeper, time, Date.now() + budget),
-    /** A Standard Webhook, signed by a sender whose clock shows `at`. */
-    hint(body: unknown, { id = crypto.randomUUID() as string, at = Date.now() } = {}) {
+    /** Runs a sweep for a time, and resolves to true if no refresh failed. */
+    sweep: (time = Date.now()) => sweep(sweepDeps, time, Date.now() + budget),
+    /** Sends a Standard Webhook with the timestamp `at`. */
+    sendWebhook(body: unknown, { id = crypto.randomUUID() as string, at = Date.now() } = {}) {
       const text = JSON.stringify(body);
       return call("POST", "/webhooks/refresh", text, {
         "webhook-id": id,
@@ -139,7 +139,7 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
         "webhook-signature": new Webhook(WEBHOOK_SECRET).sign(id, new Date(at), text),
       });
     },
-    logged: (event: string) => lines.filter((line) => line.event === event),
+    logged: (event: string) => logEntries.filter((entry) => entry.event === event),
     async stop() {
       await coordinators.stop();
       sqlite.close();
@@ -150,41 +150,45 @@ export async function startClockwork({ settings: to, insert }: TestWarehouse, at
 
 export type Clockwork = Awaited<ReturnType<typeof startClockwork>>;
 
-/** An experiment of that product, not created yet; its environment and its feature have its name. */
-export function experimentOf(world: Clockwork, id: string) {
-  const address = `/v1/experiments/${id}`;
-  const get = () => world.call("GET", `${address}/exposures`);
+/** Returns helpers for an experiment that does not exist yet. Its environment and its feature are named by its id. */
+export function experimentOf(clockwork: Clockwork, id: string) {
+  const path = `/v1/experiments/${id}`;
+  const get = () => clockwork.call("GET", `${path}/exposures`);
   return {
     id,
     get,
-    /** What the edge serves. */
     exposures: async () => (await get()).json,
-    read: async () => (await world.call("GET", address)).json,
-    /** Creates or changes it, and lets happen what that asks for at once. */
-    async put(startedAt: number | null, endedAt: number | null = null, more: Record<string, unknown> = {}) {
+    read: async () => (await clockwork.call("GET", path)).json,
+    /** Creates or edits it, and waits for an immediate refresh. */
+    async put(startedAt: number | null, endedAt: number | null = null, fields: Record<string, unknown> = {}) {
       const times = {
         started_at: startedAt === null ? null : iso(startedAt),
         ended_at: endedAt === null ? null : iso(endedAt),
       };
-      const answer = await world.call("PUT", address, { environment_key: id, feature_name: id, ...times, ...more });
-      await world.pass(0);
-      return answer;
+      const response = await clockwork.call("PUT", path, {
+        environment_key: id,
+        feature_name: id,
+        ...times,
+        ...fields,
+      });
+      await clockwork.pass(0);
+      return response;
     },
-    /** Asks for a refresh, and lets it happen. */
+    /** Requests a refresh, and waits for an immediate one. */
     async requestRefresh() {
-      const answer = await world.call("POST", `${address}/exposures/refresh`);
-      await world.pass(0);
-      return answer;
+      const response = await clockwork.call("POST", `${path}/exposures/refresh`);
+      await clockwork.pass(0);
+      return response;
     },
-    /** Sends a webhook, and lets happen what it asks for at once. */
-    async hint(signing?: { id?: string; at?: number }) {
-      const answer = await world.hint({ experiment_id: id }, signing);
-      await world.pass(0);
-      return answer;
+    /** Sends a webhook, and waits for an immediate refresh. */
+    async sendWebhook(signing?: { id?: string; at?: number }) {
+      const response = await clockwork.sendWebhook({ experiment_id: id }, signing);
+      await clockwork.pass(0);
+      return response;
     },
-    /** Identities with one exposure each, named by their order and the time. */
+    /** Inserts one exposure of a new identity at each time. */
     expose: (...times: number[]) =>
-      world.insert(
+      clockwork.insert(
         times.map((timestamp, index) => ({
           environment_key: id,
           feature_name: id,
@@ -198,21 +202,21 @@ export function experimentOf(world: Clockwork, id: string) {
 
 export type ClockworkExperiment = ReturnType<typeof experimentOf>;
 
-/** Gives each test of a file a world of its own, which begins at `now`, and in it an experiment nobody else has. */
-export function eachInItsWorld(
+/** Starts a clockwork at `now` for each test of a file, with a new experiment. */
+export function useClockwork(
   now: number,
-  take: (made: { warehouse: TestWarehouse; world: Clockwork; experiment: ClockworkExperiment }) => void,
+  setUp: (context: { warehouse: TestWarehouse; clockwork: Clockwork; experiment: ClockworkExperiment }) => void,
 ): void {
   let warehouse: TestWarehouse;
-  let world: Clockwork;
+  let clockwork: Clockwork;
   let count = 0;
   beforeAll(async () => {
     warehouse = await createWarehouse();
   });
   beforeEach(async () => {
-    world = await startClockwork(warehouse, now);
+    clockwork = await startClockwork(warehouse, now);
     count += 1;
-    take({ warehouse, world, experiment: experimentOf(world, `experiment-${count}`) });
+    setUp({ warehouse, clockwork, experiment: experimentOf(clockwork, `experiment-${count}`) });
   });
-  afterEach(() => world.stop());
+  afterEach(() => clockwork.stop());
 }

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { denoCommand } from "../../src/dev/local-deno.ts";
 import { readSqlite } from "./read-sqlite.ts";
 
-/** The same app under Deno, with the rights of a real run and an empty SQLite file. */
+/** Runs the app under Deno, with the permissions of a real run and an empty SQLite file. */
 export async function startDeno(vars: Record<string, string>) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-deno-"));
   const port = await freePort();
@@ -19,10 +19,10 @@ export async function startDeno(vars: Record<string, string>) {
   let child: ChildProcess;
   await run();
 
-  async function run(changed: Record<string, string> = {}): Promise<void> {
-    const [command, args] = denoCommand(folder, port, { ...vars, ...changed });
+  async function run(overrides: Record<string, string> = {}): Promise<void> {
+    const [command, args] = denoCommand(folder, port, { ...vars, ...overrides });
     const started = spawn(command, args, {
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, ...changed, STATE_DIR: folder },
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...vars, ...overrides, STATE_DIR: folder },
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = started;
@@ -32,14 +32,14 @@ export async function startDeno(vars: Record<string, string>) {
     for (const stream of [started.stdout, started.stderr])
       createInterface(stream).on("line", (line) => lines.push(line));
     for (;;) {
-      const answer = await fetch(new URL("/healthz", url)).catch(() => null);
-      if (answer?.ok) return;
-      if (started.exitCode !== null) throw new Error(`Deno ended while it started: ${lines.join("\n")}`);
-      await new Promise((wake) => setTimeout(wake, 20));
+      const response = await fetch(new URL("/healthz", url)).catch(() => null);
+      if (response?.ok) return;
+      if (started.exitCode !== null) throw new Error(`Deno exited during startup: ${lines.join("\n")}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 
-  /** Resolves with its exit code. */
+  /** Sends a signal, and resolves with the exit code. */
   async function end(signal: NodeJS.Signals): Promise<number | null> {
     const exited = once(child, "exit");
     child.kill(signal);
@@ -47,15 +47,14 @@ export async function startDeno(vars: Record<string, string>) {
     return code;
   }
 
-  /** The whole process is killed, and started again on what it has left behind, if need be with other settings. */
-  async function restart(changed: Record<string, string> = {}): Promise<void> {
+  /** Kills the whole process, and starts it again on the same state. */
+  async function restart(overrides: Record<string, string> = {}): Promise<void> {
     await end("SIGKILL");
-    await run(changed);
+    await run(overrides);
   }
 
   return {
     url,
-    /** What a SELECT finds in its database. */
     select,
     run,
     end,
@@ -68,7 +67,7 @@ export async function startDeno(vars: Record<string, string>) {
     },
     restart,
     crash: (_experimentId: string) => restart(),
-    /** Reads the database, past the service. */
+    /** Reads the database directly, not through the service. */
     query: select,
     async stop() {
       await end("SIGTERM");

@@ -2,31 +2,32 @@ import { bucketsOf, DAY } from "../../src/exposures/buckets.ts";
 import type { Evidence } from "../../src/exposures/health.ts";
 import { type Collection, type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
-/** When the experiments of `evidenceOf` start. */
+/** The start of the experiments of `evidenceOf`. */
 export const FROM = Date.UTC(2026, 5, 1);
 
-/** Numbers by variant; a Map where the keys are such that an object would lose or reorder them. */
+/** Numbers by variant. A Map keeps keys that an object would lose or reorder. */
 type Numbers = Record<string, number> | ReadonlyMap<string, number>;
 const entriesOf = (numbers: Numbers): [string, number][] =>
   numbers instanceof Map ? [...numbers] : Object.entries(numbers);
 
-export type Given = {
-  /** Weights. */
+export type EvidenceInput = {
+  /** Weights by variant. */
   variants?: Numbers;
-  /** Identities of the first bucket, and of the second. */
+  /** New identities in the first bucket. */
   seen?: Numbers;
+  /** New identities in the second bucket. */
   later?: Numbers;
   excluded?: number;
-  /** Of the window; ten buckets of a day unless told. */
+  /** The length of the window in milliseconds. The default is ten days, in daily buckets. */
   length?: number;
   isRunning?: boolean;
   collection?: Partial<Collection>;
   eventsTtlDays?: number;
 };
 
-/** What the checks of health know of an experiment with nothing to find fault with, but for what is given. */
-export function evidenceOf(given: Given): Evidence {
-  const { seen = {}, later = {}, excluded = 0, length = 10 * DAY, isRunning = true, eventsTtlDays = 90 } = given;
+/** Builds the evidence of a healthy experiment, with the given deviations. */
+export function evidenceOf(input: EvidenceInput): Evidence {
+  const { seen = {}, later = {}, excluded = 0, length = 10 * DAY, isRunning = true, eventsTtlDays = 90 } = input;
   const window = { from: FROM, to: FROM + length };
   const { first, size, count } = bucketsOf(window);
   const countsOf = (numbers: Numbers, bucket: number) =>
@@ -35,7 +36,7 @@ export function evidenceOf(given: Given): Evidence {
     );
   const counts = [...countsOf(seen, first), ...countsOf(later, first + Math.min(1, count - 1) * size)];
   if (excluded > 0) counts.push({ multiple: true, identities: excluded });
-  const variants = entriesOf(given.variants ?? { a: 1, b: 1 }).map(([key, weight]) => ({ key, weight }));
+  const variants = entriesOf(input.variants ?? { a: 1, b: 1 }).map(([key, weight]) => ({ key, weight }));
   return {
     window,
     isRunning,
@@ -50,7 +51,7 @@ export function evidenceOf(given: Given): Evidence {
       lateIdentities: 0,
       invalidEvents: 0,
       events: 0,
-      ...given.collection,
+      ...input.collection,
     },
     eventsTtlDays,
   };

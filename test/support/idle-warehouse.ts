@@ -1,6 +1,6 @@
 import type { Warehouse } from "../../src/warehouse/client.ts";
 
-/** For what never asks it. */
+/** A warehouse without rows, for tests that run no query. */
 export const idleWarehouse: Warehouse = {
   table: { database: "", table: "" },
   select: async () => ({ ok: true, value: [] }),

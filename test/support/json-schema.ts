@@ -1,6 +1,6 @@
 import fc from "fast-check";
 
-// Values for a JSON Schema, and values that are almost for it.
+// Generates values that match a JSON Schema, and values that almost match it.
 
 export type Schema = Readonly<Record<string, unknown>>;
 
@@ -11,7 +11,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 const schemasIn = (value: unknown): Schema[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const numberIn = (schema: Schema, key: string) => (typeof schema[key] === "number" ? schema[key] : undefined);
 
-/** Text that has broken something somewhere: quotes, escapes, NUL, half a surrogate pair, names of Object's own. */
+/** Text that often breaks parsers: quotes, escapes, NUL, lone surrogates, names of Object.prototype. */
 export const hostileText = fc.constantFrom(
   ...["", " ", "0", "-1", "null", "undefined", "true", "NaN", "[]", "{}", "a\0b", "\ud800", "\udc00x", "e\u0301"],
   ...["__proto__", "constructor", "toString", "hasOwnProperty", "*", "%", "%00", "..", "../..", ".", "/", "\\", "?"],
@@ -19,7 +19,7 @@ export const hostileText = fc.constantFrom(
   ...["🧪", "ltr\u202ertl", "\ufeff", "1e400", "2026-02-30T00:00:00.000Z", "a".repeat(65), "x".repeat(70_000)],
 );
 
-/** Values of the schema, but for rules that JSON Schema can't express. Without a schema: any JSON. */
+/** Generates values that match the schema. An empty schema matches any JSON. Rules that JSON Schema can't express are ignored. */
 export function valid(schema: Schema): fc.Arbitrary<unknown> {
   if ("const" in schema) return fc.constant(schema["const"]);
   if (Array.isArray(schema["enum"])) return fc.constantFrom<unknown>(...schema["enum"]);
@@ -65,7 +65,7 @@ function validText(schema: Schema): fc.Arbitrary<string> {
   try {
     return fc.stringMatching(new RegExp(pattern), { size: "small" });
   } catch {
-    return text; // A pattern that fast-check can't turn round.
+    return text; // fast-check does not support every pattern.
   }
 }
 
@@ -78,17 +78,17 @@ function validObject(schema: Schema): fc.Arbitrary<unknown> {
   return fc.record(model, { requiredKeys: required.filter((key) => key in model) });
 }
 
-type Change = (value: unknown) => unknown;
+type Mutation = (value: unknown) => unknown;
 
-const wrongs: fc.Arbitrary<unknown> = fc.oneof(
+const invalidValues: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(null, [], {}, true, 0, -0, -1, 0.5, 2 ** 53 + 2, 1e308, -1e308, [[]], [null], [{}]),
   hostileText,
   fc.jsonValue({ maxDepth: 2 }),
 );
 
-const change: fc.Arbitrary<Change> = fc.oneof(
-  wrongs.map((wrong) => () => wrong),
-  fc.constantFrom<Change>(
+const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  invalidValues.map((invalid) => () => invalid),
+  fc.constantFrom<Mutation>(
     (value) => [value],
     (value) => ({ value }),
     (value) => (isObject(value) ? Object.values(value) : { 0: value }),
@@ -96,37 +96,37 @@ const change: fc.Arbitrary<Change> = fc.oneof(
     (value) => (Array.isArray(value) ? [...value, ...value] : `${JSON.stringify(value)} `),
     () => undefined,
   ),
-  fc.tuple(fc.oneof(hostileText, fc.constantFrom("id", "status", "extra", "created_at")), wrongs).map(
-    ([key, wrong]): Change =>
+  fc.tuple(fc.oneof(hostileText, fc.constantFrom("id", "status", "extra", "created_at")), invalidValues).map(
+    ([key, invalid]): Mutation =>
       (value) =>
-        Object.fromEntries([...Object.entries(isObject(value) ? value : {}), [key, wrong]]),
+        Object.fromEntries([...Object.entries(isObject(value) ? value : {}), [key, invalid]]),
   ),
 );
 
-/** A value of the schema with one thing about it changed, at any depth: left out, added, of another type, out of range. */
+/** Generates values that match the schema except for one mutation at any depth, such as a missing key or another type. */
 export function almostValid(schema: Schema): fc.Arbitrary<unknown> {
-  return fc.tuple(valid(schema), fc.nat(), change).map(([value, at, changed]) => {
-    const places = countPlaces(value);
-    return changeAt(value, at % places, changed);
+  return fc.tuple(valid(schema), fc.nat(), mutation).map(([value, index, mutate]) => {
+    const count = countNodes(value);
+    return mutateAt(value, index % count, mutate);
   });
 }
 
 const childrenOf = (value: unknown): unknown[] =>
   typeof value === "object" && value !== null ? Object.values(value) : [];
 
-function countPlaces(value: unknown): number {
-  return childrenOf(value).reduce<number>((places, child) => places + countPlaces(child), 1);
+function countNodes(value: unknown): number {
+  return childrenOf(value).reduce<number>((count, child) => count + countNodes(child), 1);
 }
 
-/** A copy with the value at one place, counted from the outside in, replaced. */
-function changeAt(value: unknown, place: number, changed: Change): unknown {
-  if (place === 0) return changed(value);
-  let passed = 1;
+/** Returns a copy with one node replaced. Nodes are numbered in preorder. */
+function mutateAt(value: unknown, index: number, mutate: Mutation): unknown {
+  if (index === 0) return mutate(value);
+  let offset = 1;
   const visit = (child: unknown) => {
-    const own = countPlaces(child);
-    const here = place >= passed && place < passed + own;
-    const copy = here ? changeAt(child, place - passed, changed) : child;
-    passed += own;
+    const size = countNodes(child);
+    const isInside = index >= offset && index < offset + size;
+    const copy = isInside ? mutateAt(child, index - offset, mutate) : child;
+    offset += size;
     return copy;
   };
   if (Array.isArray(value)) return value.map(visit);

@@ -9,30 +9,31 @@ import { Webhook } from "standardwebhooks";
 import { afterAll } from "vitest";
 import { until } from "./worker.ts";
 
-// The local run as its users have it: `npm start` in a process group of its own, spoken to over HTTP.
+// Runs `npm start` or `npm run start:deno` in its own process group, as a user does.
 
-/** What this machine may have set for a local run of its own, and what a test runner tells its children. */
+/** Variables of the machine or of the test runner that must not affect a run. */
 const NOT_INHERITED =
   /^(CLICKHOUSE_|PORT$|STATE_DIR$|DEMO$|EVENTS_TABLE$|PUBLIC_READ$|VITEST|TEST$|NODE_ENV$|NODE_OPTIONS$)|_(PORT|TOKEN|SECRET|SECONDS)$/;
 
-const started: { kill(): void; gone(): Promise<unknown> }[] = [];
+const runs: { kill(): void; waitForExit(): Promise<unknown> }[] = [];
 const folders: string[] = [];
-export const toStop: (() => unknown)[] = [];
+/** Callbacks that run after all tests, once every run is killed. */
+export const cleanups: (() => unknown)[] = [];
 
 afterAll(async () => {
-  for (const run of started) run.kill();
-  for (const stop of toStop) await stop();
-  await Promise.all(started.map((run) => run.gone()));
+  for (const run of runs) run.kill();
+  for (const cleanUp of cleanups) await cleanUp();
+  await Promise.all(runs.map((run) => run.waitForExit()));
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-export function newFolder(): string {
+export function createFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-start-"));
   folders.push(folder);
   return folder;
 }
 
-const temporary = newFolder();
+const temporaryFolder = createFolder();
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -40,7 +41,7 @@ export async function freePort(): Promise<number> {
   const address = server.address();
   server.close();
   await once(server, "close");
-  if (typeof address !== "object" || address === null) throw new Error("no port is free");
+  if (typeof address !== "object" || address === null) throw new Error("The server has no port.");
   return address.port;
 }
 
@@ -49,12 +50,12 @@ type Process = {
   parent: number;
   session: number;
   command: string;
-  /** Unlike the pid, never used again. */
+  /** The pid and the start time. Unlike the pid, it is never reused. */
   key: string;
 };
 
-/** Every process of this machine that is more than an entry in the table. */
-function processes(): Process[] {
+/** Lists all processes of this machine except zombies. */
+function listProcesses(): Process[] {
   return readdirSync("/proc").flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
     try {
@@ -66,17 +67,17 @@ function processes(): Process[] {
       const key = `${pid}@${fields[19]}`;
       return [{ pid: Number(pid), parent: Number(parent), session: Number(session), command, key }];
     } catch {
-      return []; // It ended while we looked.
+      return []; // The process ended during the loop.
     }
   });
 }
 
 export type Environment = Record<string, string | number>;
 
-/** Free ports, a folder of its own and no sweeps, unless the environment says otherwise. */
+/** Adds free ports, a new folder and no sweeps, unless `env` overrides them. */
 export async function prepare(env: Environment): Promise<Environment> {
   return {
-    STATE_DIR: newFolder(),
+    STATE_DIR: createFolder(),
     SWEEP_SECONDS: 0,
     PORT: await freePort(),
     WAREHOUSE_PORT: await freePort(),
@@ -98,36 +99,36 @@ export function launch(env: Environment, script: Script = "start") {
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_INHERITED.test(name))),
-      // Who is killed leaves temporary files behind.
-      TMPDIR: temporary,
+      // A killed process leaves temporary files behind.
+      TMPDIR: temporaryFolder,
       ...texts(env),
     },
   });
   const npm = child.pid ?? Number.NaN;
-  const written = { stdout: "", stderr: "" };
+  const output = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {
     child[stream].on("data", (data: Buffer) => {
-      written[stream] += data;
+      output[stream] += data;
     });
   }
-  /** npm and what was seen below it at some time: it counts though it leaves the session. */
-  const seen = new Set(processes().flatMap(({ pid, key }) => (pid === npm ? [key] : [])));
+  /** The keys of npm and its descendants, which may leave the session. */
+  const descendants = new Set(listProcesses().flatMap(({ pid, key }) => (pid === npm ? [key] : [])));
 
-  /** All its processes that have not ended: those of its session, and those that descend from npm. */
-  function living(): Process[] {
-    const all = new Map(processes().map((one) => [one.pid, one]));
-    for (let before = -1; before < seen.size; ) {
-      before = seen.size;
+  /** Lists the running processes of the session and the descendants of npm. */
+  function runningProcesses(): Process[] {
+    const all = new Map(listProcesses().map((process) => [process.pid, process]));
+    for (let sizeBefore = -1; sizeBefore < descendants.size; ) {
+      sizeBefore = descendants.size;
       for (const { key, parent } of all.values()) {
-        if (seen.has(all.get(parent)?.key ?? "")) seen.add(key);
+        if (descendants.has(all.get(parent)?.key ?? "")) descendants.add(key);
       }
     }
-    return [...all.values()].filter(({ key, session }) => session === npm || seen.has(key));
+    return [...all.values()].filter(({ key, session }) => session === npm || descendants.has(key));
   }
 
-  /** Waits until it is ready to serve, or has ended with an exit code. */
-  function settled(): Promise<"ready" | number | null> {
-    const state = () => (written.stdout.includes("is ready on") ? "ready" : child.exitCode);
+  /** Resolves when the run is ready, or with its exit code. */
+  function outcome(): Promise<"ready" | number | null> {
+    const state = () => (output.stdout.includes("is ready on") ? "ready" : child.exitCode);
     return until(state, (value) => value !== null);
   }
 
@@ -148,38 +149,39 @@ export function launch(env: Environment, script: Script = "start") {
   const run = {
     env,
     origin,
-    written,
-    living,
-    settled,
+    output,
+    runningProcesses,
+    outcome,
     call,
     exposures: async (id: string) => (await call("GET", `/v1/experiments/${id}/exposures`)).json,
     experiments: async () => (await call("GET", "/v1/experiments")).json.experiments,
     async ready() {
-      if ((await settled()) !== "ready") throw new Error(`it did not start:\n${written.stdout}\n${written.stderr}`);
+      if ((await outcome()) !== "ready") throw new Error(`The run did not start:\n${output.stdout}\n${output.stderr}`);
       return run;
     },
     signal(signal: NodeJS.Signals, to: "npm" | "the whole group"): void {
-      living();
+      // Records the descendants before some of them lose their parents.
+      runningProcesses();
       process.kill(to === "npm" ? npm : -npm, signal);
     },
-    /** Until nothing of it is left. */
-    gone: () => until(living, (left) => left.length === 0, { seconds: 15 }),
+    /** Resolves when all processes have ended. */
+    waitForExit: () => until(runningProcesses, (running) => running.length === 0, { seconds: 15 }),
     kill(): void {
-      for (const { pid } of living()) {
+      for (const { pid } of runningProcesses()) {
         try {
           process.kill(pid, "SIGKILL");
         } catch {
-          // It has just ended by itself.
+          // The process has already ended.
         }
       }
     },
-    /** What it wrote to stderr, without what npm itself has to say. */
-    errorLines: () => written.stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("npm ")),
-    /** The lines of its log, wherever they were written. */
-    logLines: () => `${written.stdout}\n${written.stderr}`.split("\n").filter((line) => /^\s*[{[]/.test(line)),
-    /** Sends the signed webhook of whoever knows the printed secret. */
-    hint(experimentId: string) {
-      const secret = /WEBHOOK_SECRET +(whsec_\S+)/.exec(written.stdout)?.[1] ?? "";
+    /** Returns the lines of stderr, except those of npm itself. */
+    errorLines: () => output.stderr.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("npm ")),
+    /** Returns the log lines of stdout and stderr. */
+    logLines: () => `${output.stdout}\n${output.stderr}`.split("\n").filter((line) => /^\s*[{[]/.test(line)),
+    /** Sends a webhook that is signed with the printed secret. */
+    sendWebhook(experimentId: string) {
+      const secret = /WEBHOOK_SECRET +(whsec_\S+)/.exec(output.stdout)?.[1] ?? "";
       const body = { experiment_id: experimentId };
       const [id, now] = [`msg_${randomUUID()}`, new Date()];
       return call("POST", "/webhooks/refresh", body, {
@@ -188,14 +190,14 @@ export function launch(env: Environment, script: Script = "start") {
         "webhook-signature": new Webhook(secret).sign(id, now, JSON.stringify(body)),
       });
     },
-    /** How many events the embedded warehouse has before a time. */
+    /** Counts the events before a time in the embedded warehouse. */
     async countEvents(before: number): Promise<number> {
       const query = `SELECT count() FROM events WHERE timestamp < fromUnixTimestamp64Milli(${before})`;
-      const answer = await fetch(`http://127.0.0.1:${env["WAREHOUSE_PORT"]}/`, { method: "POST", body: query });
-      return Number(await answer.text());
+      const response = await fetch(`http://127.0.0.1:${env["WAREHOUSE_PORT"]}/`, { method: "POST", body: query });
+      return Number(await response.text());
     },
   };
-  started.push(run);
+  runs.push(run);
   return run;
 }
 

@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const PROJECTS = ["engine", "workerd", "deno", "unit"];
 
-/** Files that take longest, the longest first: one that began last would be waited for. */
+/** The slowest files, slowest first. A slow file that starts last would prolong the whole run. */
 const LONGEST = [
   "panel/panel",
   "worker/database-faults",
@@ -18,11 +18,11 @@ const LONGEST = [
 ];
 
 function rankOf({ moduleId }: TestSpecification): number {
-  const place = LONGEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
-  return place === -1 ? LONGEST.length : place;
+  const index = LONGEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+  return index === -1 ? LONGEST.length : index;
 }
 
-/** One project after the other, since its files share a process, and in each the longest files first. */
+/** Runs one project after the other, because the files of a project share a process. The slowest files run first. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const projectOf = ({ project }: TestSpecification) => PROJECTS.indexOf(project.name);

@@ -9,9 +9,8 @@ import { readSqlite } from "./read-sqlite.ts";
 const NAME = "edge-exposures";
 
 /**
- * The Worker as wrangler builds it, in workerd by bare Miniflare, with a migrated D1. Its state is a folder that
- * outlives the runtime.
- * @param entry wraps the Worker. It imports nothing but src/worker.ts and types.
+ * Runs the Worker as wrangler builds it, in workerd, with a migrated D1. The state is in a folder and survives restarts.
+ * @param entry a module that wraps the Worker. It may import only src/worker.ts and types.
  */
 export async function startMiniflare(vars: Record<string, string>, entry?: string) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-miniflare-"));
@@ -40,7 +39,7 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
   const [file = ""] = globSync(join(folder, "**/miniflare-D1DatabaseObject/*.sqlite"), {
     exclude: (path) => path.endsWith("metadata.sqlite"),
   });
-  // By the file, since Miniflare's own way to the database blocks this process for each call.
+  // Reads the file, because each of Miniflare's own D1 calls blocks this process.
   const select = async (sql: string) => readSqlite(file, sql);
   const url = await miniflare.ready;
   port = Number(url.port);
@@ -53,19 +52,16 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
     clearLines: () => {
       lines = [];
     },
-    /** Evicts the coordinator of an experiment: its memory is lost, and what it was doing. */
+    /** Evicts the coordinator of an experiment, which loses its memory and its work in flight. */
     crash: (experimentId: string) =>
       miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }),
-    /**
-     * The whole runtime is killed (Miniflare ends it by SIGKILL), and started again on what it has left behind, if need
-     * be with other settings.
-     */
-    async restart(changed: Record<string, string> = {}) {
+    /** Kills the whole runtime (Miniflare uses SIGKILL), and starts it again on the same state. */
+    async restart(overrides: Record<string, string> = {}) {
       await miniflare.dispose();
-      miniflare = new Miniflare(optionsFor({ ...vars, ...changed }));
+      miniflare = new Miniflare(optionsFor({ ...vars, ...overrides }));
       await miniflare.ready;
     },
-    /** Reads the database, past the Worker. */
+    /** Reads the database directly, not through the Worker. */
     select,
     query: select,
     async stop() {

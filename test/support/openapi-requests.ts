@@ -3,15 +3,15 @@ import { almostValid, hostileText, isObject, type Schema, valid } from "./json-s
 import type { SignatureHeader } from "./sign.ts";
 import { ADMIN, READER } from "./worker.ts";
 
-// Requests for whatever an OpenAPI document lists, right, nearly right and wild.
+// Generates requests for the operations of an OpenAPI document: valid, nearly valid and arbitrary ones.
 
 export type GeneratedRequest = {
   method: string;
-  /** With its query; percent-encoded, well or not. */
+  /** The path and query. Its percent-encoding may be malformed. */
   path: string;
   headers: Record<string, string>;
   body: string | Uint8Array | null;
-  /** To be signed when it is sent, as the operation asks; null: not at all. */
+  /** The header of the signature, which is added when the request is sent. Null if the request is unsigned. */
   signature: SignatureHeader | null;
 };
 
@@ -24,14 +24,14 @@ export type Operation = {
   template: string;
   parameters: Parameter[];
   body: { mediaType: string; schema: Schema } | null;
-  /** The documented answers. */
+  /** The documented response statuses. */
   statuses: number[];
 };
 
-/** Ids that are there, so that requests get past "not found". */
+/** Ids of existing experiments, so that not every request ends with 404. */
 export const knownIds = ["known-draft", "known-running", "known-final"] as const;
 
-/** Every operation of the document, with its references resolved. */
+/** Returns all operations of the document, with resolved references. */
 export function operationsOf(document: unknown): Operation[] {
   const root = resolve(document, document);
   const paths = isObject(root) && isObject(root["paths"]) ? root["paths"] : {};
@@ -77,9 +77,9 @@ function resolve(node: unknown, root: unknown): unknown {
   return resolve(target, root);
 }
 
-/** Longer addresses are the runtime's business: it answers 414 before the app hears of them. */
+/** Encodes text for a URL. It is truncated because the runtime rejects long URLs with 414 before the app. */
 const encode = (text: string) => encodeURIComponent(text.slice(0, 2000).toWellFormed());
-/** What a header may hold. */
+/** Restricts text to the characters that a header may contain. */
 const headerText = (text: string) =>
   text
     .toWellFormed()
@@ -100,24 +100,24 @@ const contentTypes = fc.constantFrom(
 );
 
 function parameterText({ name, schema }: Parameter): fc.Arbitrary<string> {
-  const right = valid(schema).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
-  const known = name === "id" || name.endsWith("_id") ? fc.constantFrom<string>(...knownIds) : right;
+  const validText = valid(schema).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+  const known = name === "id" || name.endsWith("_id") ? fc.constantFrom<string>(...knownIds) : validText;
   return fc.oneof(
     { weight: 4, arbitrary: known },
-    { weight: 5, arbitrary: right },
+    { weight: 5, arbitrary: validText },
     { weight: 2, arbitrary: hostileText },
     { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 80 }) },
   );
 }
 
-type Spoil = (text: string) => string | Uint8Array;
+type Corruption = (text: string) => string | Uint8Array;
 
-/** Now and then a body that is not what it says to be. */
-const spoil: fc.Arbitrary<Spoil> = fc.oneof(
-  { weight: 8, arbitrary: fc.constant<Spoil>((text) => text) },
+/** Sometimes corrupts a body. */
+const corruption: fc.Arbitrary<Corruption> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant<Corruption>((text) => text) },
   {
     weight: 1,
-    arbitrary: fc.constantFrom<Spoil>(
+    arbitrary: fc.constantFrom<Corruption>(
       (text) => text.slice(0, -1),
       (text) => text + text,
       (text) => `\ufeff${text}`,
@@ -131,46 +131,49 @@ const spoil: fc.Arbitrary<Spoil> = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }).map((bytes) => () => bytes) },
 );
 
-/** Calls of one operation: each part of it right, or wrong in one place. */
+/** Generates requests of one operation. Each part is valid or nearly valid. */
 export function requestsFor(operation: Operation): fc.Arbitrary<GeneratedRequest> {
-  const named = (place: string) => operation.parameters.filter((parameter) => parameter.in === place);
+  const parametersIn = (location: string) => operation.parameters.filter((parameter) => parameter.in === location);
   const texts = (parameters: Parameter[]) =>
     fc.record(Object.fromEntries(parameters.map((parameter) => [parameter.name, parameterText(parameter)])), {
       requiredKeys: parameters.filter(({ required }) => required).map(({ name }) => name),
     });
   const { body } = operation;
-  const signatureHeader = named("header")
+  const signatureHeader = parametersIn("header")
     .map(({ name }) => name.toLowerCase())
     .find((name) => name === "webhook-signature" || name === "x-flagsmith-signature");
   return fc
     .record({
-      path: texts(named("path")),
-      query: texts(named("query")),
-      moreQuery: fc.oneof({ weight: 9, arbitrary: fc.constant("") }, fc.constantFrom("&x=1", "&%00", "&=", "&limit=1")),
-      headers: texts(named("header")),
+      path: texts(parametersIn("path")),
+      query: texts(parametersIn("query")),
+      extraQuery: fc.oneof(
+        { weight: 9, arbitrary: fc.constant("") },
+        fc.constantFrom("&x=1", "&%00", "&=", "&limit=1"),
+      ),
+      headers: texts(parametersIn("header")),
       authorization,
       contentType: fc.oneof({ weight: 9, arbitrary: fc.constant(body?.mediaType ?? "") }, contentTypes),
       value: fc.oneof(
         { weight: 4, arbitrary: valid(body?.schema ?? {}) },
         { weight: 5, arbitrary: almostValid(body?.schema ?? {}) },
       ),
-      spoil,
+      corrupt: corruption,
       isSigned: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, fc.constant(false)),
     })
     .map((parts) => {
       const path = operation.template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encode(parts.path[name] ?? ""));
       const query = Object.entries(parts.query).map(([name, text]) => `${encode(name)}=${encode(text)}`);
-      const asked = query.join("&") + parts.moreQuery;
+      const fullQuery = query.join("&") + parts.extraQuery;
       const headers = Object.entries(parts.headers).map(([name, text]) => [name, headerText(text)]);
       return {
         method: operation.method,
-        path: asked === "" ? path : `${path}?${asked}`,
+        path: fullQuery === "" ? path : `${path}?${fullQuery}`,
         headers: {
           ...Object.fromEntries(headers),
           ...(body === null || parts.contentType === "" ? {} : { "Content-Type": parts.contentType }),
           Authorization: parts.authorization,
         },
-        body: body === null ? null : parts.spoil(textOf(parts.value, body.mediaType)),
+        body: body === null ? null : parts.corrupt(textOf(parts.value, body.mediaType)),
         signature: parts.isSigned ? (signatureHeader ?? null) : null,
       };
     });
@@ -185,8 +188,8 @@ const methods = fc.constantFrom(
   ...["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "SEARCH", "PURGE", "LOCK", "REPORT"],
 );
 
-/** Any request at all, near the addresses that are served. */
-export function wildRequests(operations: Operation[]): fc.Arbitrary<GeneratedRequest> {
+/** Generates arbitrary requests with paths near the served ones. */
+export function arbitraryRequests(operations: Operation[]): fc.Arbitrary<GeneratedRequest> {
   const served = operations.flatMap(({ template }) => template.split("/"));
   const segment = fc.oneof(
     { weight: 4, arbitrary: fc.constantFrom(...new Set(served), ...knownIds) },
@@ -195,7 +198,7 @@ export function wildRequests(operations: Operation[]): fc.Arbitrary<GeneratedReq
     hostileText.map((text) => encode(text)),
   );
   const anyPath = fc.array(segment, { maxLength: 6 }).map((segments) => `/${segments.join("/")}`);
-  const call = fc.oneof(
+  const target = fc.oneof(
     fc.record({ method: methods, path: anyPath }),
     fc
       .tuple(fc.constantFrom(...operations), fc.oneof(methods, fc.constant(null)), segment)
@@ -210,9 +213,9 @@ export function wildRequests(operations: Operation[]): fc.Arbitrary<GeneratedReq
     hostileText.map((text) => `?environment_key=${encode(text)}`),
   );
   const parts = fc.record({
-    call: fc
-      .tuple(call, query)
-      .map(([{ method, path }, asked]) => ({ method, path: path.replaceAll("#", "") + asked })),
+    target: fc
+      .tuple(target, query)
+      .map(([{ method, path }, search]) => ({ method, path: path.replaceAll("#", "") + search })),
     headers: fc
       .record({ authorization, contentType: contentTypes })
       .map(({ authorization: Authorization, contentType }) => ({
@@ -227,5 +230,5 @@ export function wildRequests(operations: Operation[]): fc.Arbitrary<GeneratedReq
     ),
     signature: fc.constantFrom<GeneratedRequest["signature"][]>(null, "webhook-signature", "x-flagsmith-signature"),
   });
-  return parts.map(({ call: { method, path }, ...rest }) => ({ method, path, ...rest }));
+  return parts.map(({ target: { method, path }, ...rest }) => ({ method, path, ...rest }));
 }

@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { faults } from "./proxy.ts";
 
-// A long run with everything going wrong, as data: the same seed gives the same plan.
+// Generates the plan of a long run with faults, as data. The same seed gives the same plan.
 
 export const EXPERIMENTS = 50;
 const HOUR = 3_600_000;
 
-/** Times are milliseconds from the beginning of the run. */
+/** Times are milliseconds from the start of the run. */
 export type PlannedEvent = { identity: number; variant: string; at: number };
 export type PlannedDefinition = {
-  /** Each experiment has three features of its own. Of the settled one, all events are there when the run begins. */
+  /** Each experiment has its own three features. The settled feature gets no events during the run. */
   feature: "first" | "second" | "settled";
   variants: readonly string[];
   start: number | null;
@@ -17,45 +17,50 @@ export type PlannedDefinition = {
 };
 
 export type Step =
-  | { do: "put"; experiment: number; definition: PlannedDefinition }
-  | { do: "delete"; experiment: number }
-  | { do: "expose"; experiment: number; feature: "first" | "second"; events: PlannedEvent[]; copies: number }
-  | { do: "call"; experiment: number }
-  /** One of the plan's deliveries, again if it was sent before. */
-  | { do: "hint"; delivery: number }
-  | { do: "flagsmith"; experiment: number; about: "feature" | "environment" }
-  | { do: "read"; experiment: number }
-  | { do: "sweep" }
-  /** The experiment's coordinator loses its memory. */
-  | { do: "evict"; experiment: number }
-  /** Everything loses its memory, and what it was doing. */
-  | { do: "kill" }
-  /** For a moment the warehouse takes no connections. */
-  | { do: "refuse"; milliseconds: number };
+  | { type: "put"; experiment: number; definition: PlannedDefinition }
+  | { type: "delete"; experiment: number }
+  | { type: "expose"; experiment: number; feature: "first" | "second"; events: PlannedEvent[]; copies: number }
+  | { type: "refresh"; experiment: number }
+  /** Sends one of the deliveries of the plan, which may repeat an earlier one. */
+  | { type: "webhook"; delivery: number }
+  | { type: "flagsmith"; experiment: number; about: "feature" | "environment" }
+  | { type: "read"; experiment: number }
+  | { type: "sweep" }
+  /** Evicts the coordinator of the experiment, which loses its memory. */
+  | { type: "evict"; experiment: number }
+  /** Kills the runtime, which loses its memory and all work in flight. */
+  | { type: "kill" }
+  /** Makes the warehouse refuse connections for a while. */
+  | { type: "refuse"; milliseconds: number };
 
 const experiment = fc.nat(EXPERIMENTS - 1);
 const variant = fc.constantFrom("control", "control", "control", "treatment", "$multiple");
 const variants = fc.constantFrom(["control"], ["control", "treatment"], ["treatment", "control", "other"]);
-const open = fc.constantFrom("first" as const, "second" as const);
-/** Late ones, and some that are ahead of time. */
+const openFeature = fc.constantFrom("first" as const, "second" as const);
+/** Events may be late, or in the future. */
 const event = fc.record({ identity: fc.nat(25), variant, at: fc.integer({ min: -6 * HOUR, max: HOUR }) });
 
 const definition = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      feature: open,
+      feature: openFeature,
       variants,
       start: fc.constantFrom(-80 * HOUR, -5 * HOUR, -5 * HOUR + 1, -4 * HOUR),
-      // The second is over, but takes late events for longer than the run lasts; the third ends within the run.
+      // null: no end. -HOUR / 2: ended, but late events still count throughout the run. 8_000: ends during the run.
       end: fc.constantFrom(null, null, null, -HOUR / 2, 8_000),
     }),
   },
   {
     weight: 1,
-    arbitrary: fc.record({ feature: open, variants, start: fc.constantFrom(null, 8_000), end: fc.constant(null) }),
+    arbitrary: fc.record({
+      feature: openFeature,
+      variants,
+      start: fc.constantFrom(null, 8_000),
+      end: fc.constant(null),
+    }),
   },
-  // Final with its first refresh.
+  // Becomes final with its first refresh.
   {
     weight: 2,
     arbitrary: fc.record({
@@ -67,50 +72,50 @@ const definition = fc.oneof(
   },
 );
 
-const act = <Name extends string>(name: Name) => fc.constant(name);
+const action = <Name extends string>(name: Name) => fc.constant(name);
 const DELIVERIES = 40;
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 18, arbitrary: fc.record({ do: act("call"), experiment }) },
+  { weight: 18, arbitrary: fc.record({ type: action("refresh"), experiment }) },
   {
     weight: 16,
     arbitrary: fc.record({
-      do: act("expose"),
+      type: action("expose"),
       experiment,
-      feature: open,
+      feature: openFeature,
       events: fc.array(event, { minLength: 1, maxLength: 5 }),
       copies: fc.integer({ min: 1, max: 2 }),
     }),
   },
-  { weight: 12, arbitrary: fc.record({ do: act("hint"), delivery: fc.nat(DELIVERIES - 1) }) },
-  { weight: 12, arbitrary: fc.record({ do: act("put"), experiment, definition }) },
-  { weight: 8, arbitrary: fc.record({ do: act("read"), experiment }) },
-  { weight: 5, arbitrary: fc.record({ do: act("evict"), experiment }) },
-  { weight: 5, arbitrary: fc.record({ do: act("delete"), experiment }) },
+  { weight: 12, arbitrary: fc.record({ type: action("webhook"), delivery: fc.nat(DELIVERIES - 1) }) },
+  { weight: 12, arbitrary: fc.record({ type: action("put"), experiment, definition }) },
+  { weight: 8, arbitrary: fc.record({ type: action("read"), experiment }) },
+  { weight: 5, arbitrary: fc.record({ type: action("evict"), experiment }) },
+  { weight: 5, arbitrary: fc.record({ type: action("delete"), experiment }) },
   {
     weight: 5,
     arbitrary: fc.record({
-      do: act("flagsmith"),
+      type: action("flagsmith"),
       experiment,
       about: fc.constantFrom("feature" as const, "environment" as const),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: act("sweep") }) },
-  { weight: 1, arbitrary: fc.record({ do: act("kill") }) },
-  { weight: 1, arbitrary: fc.record({ do: act("refuse"), milliseconds: fc.integer({ min: 50, max: 500 }) }) },
+  { weight: 2, arbitrary: fc.record({ type: action("sweep") }) },
+  { weight: 1, arbitrary: fc.record({ type: action("kill") }) },
+  { weight: 1, arbitrary: fc.record({ type: action("refuse"), milliseconds: fc.integer({ min: 50, max: 500 }) }) },
 );
 
 export type FaultName = keyof typeof faults | "slow" | null;
-/** Five of each kind among three hundred queries. */
-const someFaults: FaultName[] = Array.from({ length: 5 }, (): FaultName[] => [
+/** Five of each kind in three hundred responses. */
+const faultNames: FaultName[] = Array.from({ length: 5 }, (): FaultName[] => [
   "slow",
   ...(Object.keys(faults) as (keyof typeof faults)[]),
 ]).flat();
-const allAnswers: FaultName[] = [...someFaults, ...new Array<null>(300 - someFaults.length).fill(null)];
+const allResponses: FaultName[] = [...faultNames, ...new Array<null>(300 - faultNames.length).fill(null)];
 
 const plan = fc.record({
-  /** What the experiments are when the run begins. */
+  /** The definitions of the experiments at the start of the run. */
   definitions: fc.array(definition, { minLength: EXPERIMENTS, maxLength: EXPERIMENTS }),
-  /** What has happened by then: for each experiment and feature some events. */
+  /** The events before the start of the run, by experiment and feature. */
   history: fc.array(
     fc.record({ settled: fc.array(event, { maxLength: 12 }), first: fc.array(event, { maxLength: 12 }) }),
     {
@@ -126,13 +131,13 @@ const plan = fc.record({
     }),
     { minLength: DELIVERIES, maxLength: DELIVERIES },
   ),
-  /** What happens to the answers of the warehouse, one after the other, and again from the beginning. */
-  answers: fc.shuffledSubarray(allAnswers, { minLength: allAnswers.length }),
+  /** The faults of the warehouse's responses, in order. After the last one they repeat. */
+  responseFaults: fc.shuffledSubarray(allResponses, { minLength: allResponses.length }),
 });
 export type Plan = typeof plan extends fc.Arbitrary<infer Value> ? Value : never;
 
 export function planFor(seed: number): Plan {
   const [sampled] = fc.sample(plan, { seed, numRuns: 1 });
-  if (sampled === undefined) throw new Error("no plan");
+  if (sampled === undefined) throw new Error("fast-check generated no plan");
   return sampled;
 }

@@ -2,69 +2,73 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { WarehouseSettings } from "../../src/settings.ts";
 
-/** What the proxy does with a query instead of just passing it on. */
-export type Fault = (answer: { body: string; status: number; headers: Headers }, response: ServerResponse) => void;
+/** Sends a response to a query, given the warehouse's own response. */
+export type Fault = (upstream: { body: string; status: number; headers: Headers }, response: ServerResponse) => void;
 
 type Query = {
   number: number;
-  /** True if whoever had asked hung up: its deadline was over, or it was killed. */
-  abandoned: boolean;
+  /** True if the client closed the connection, after a timeout or when it was killed. */
+  aborted: boolean;
 };
 
-/** A proxy before the warehouse that watches, holds and spoils its queries. */
+/** Starts a proxy for the warehouse that records queries, holds them and injects faults. */
 export async function startProxy(warehouse: WarehouseSettings) {
-  /** By feature, or for all under the empty text. */
-  const spoiled = new Map<string, Fault>();
+  /** Faults by feature. The empty key applies to all other features. */
+  const faultsByFeature = new Map<string, Fault>();
   let gate: { opened: Promise<void>; open: () => void } | null = null;
   const state = {
-    /** Queries so far, now, and at most so many at once: in all, and for each feature. */
+    /** The number of queries since the last reset. */
     queries: 0,
-    underWay: 0,
-    mostAtOnce: 0,
-    mostAtOnceByFeature: new Map<string, number>(),
-    /** How many wait at the closed gate. */
+    inFlight: 0,
+    /** The maximum number of queries in flight since the last reset. */
+    maxConcurrent: 0,
+    maxConcurrentByFeature: new Map<string, number>(),
+    /** The number of queries held at the closed gate. */
     waiting: 0,
   };
-  /** Every pair of queries of one feature that were under way at the same time. */
+  /** Each pair of queries of one feature that were in flight at the same time. */
   const overlaps: { feature: string; first: Query; second: Query }[] = [];
-  const underWayByFeature = new Map<string, Set<Query>>();
+  const inFlightByFeature = new Map<string, Set<Query>>();
 
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? "/", warehouse.url);
     const feature = url.searchParams.get("param_feature_name") ?? "";
     const body = Buffer.concat(await Array.fromAsync<Buffer>(request));
     state.queries += 1;
-    state.underWay += 1;
-    const query = { number: state.queries, abandoned: false };
-    const own = underWayByFeature.get(feature) ?? new Set();
-    underWayByFeature.set(feature, own);
-    for (const first of own) overlaps.push({ feature, first, second: query });
-    own.add(query);
-    const judge = () => {
-      query.abandoned ||= request.socket.readableEnded || request.socket.errored !== null;
+    state.inFlight += 1;
+    const query = { number: state.queries, aborted: false };
+    const sameFeature = inFlightByFeature.get(feature) ?? new Set();
+    inFlightByFeature.set(feature, sameFeature);
+    for (const first of sameFeature) overlaps.push({ feature, first, second: query });
+    sameFeature.add(query);
+    const detectAbort = () => {
+      query.aborted ||= request.socket.readableEnded || request.socket.errored !== null;
     };
-    state.mostAtOnce = Math.max(state.mostAtOnce, state.underWay);
-    state.mostAtOnceByFeature.set(feature, Math.max(state.mostAtOnceByFeature.get(feature) ?? 0, own.size));
+    state.maxConcurrent = Math.max(state.maxConcurrent, state.inFlight);
+    state.maxConcurrentByFeature.set(
+      feature,
+      Math.max(state.maxConcurrentByFeature.get(feature) ?? 0, sameFeature.size),
+    );
     response.on("close", () => {
-      state.underWay -= 1;
-      own.delete(query);
-      // Again a little later: an answer may have crossed the asker's hanging up.
-      judge();
-      setTimeout(judge, 100);
+      state.inFlight -= 1;
+      sameFeature.delete(query);
+      // The abort may arrive shortly after the response was sent, so a second check follows.
+      detectAbort();
+      setTimeout(detectAbort, 100);
     });
     if (gate !== null) {
       state.waiting += 1;
       await gate.opened;
       state.waiting -= 1;
     }
-    const upstream = await fetch(url, {
+    const received = await fetch(url, {
       method: "POST",
       headers: { authorization: request.headers.authorization ?? "" },
       body,
     });
-    const answer = { body: await upstream.text(), status: upstream.status, headers: upstream.headers };
-    const fault = spoiled.get(feature) ?? spoiled.get("") ?? asItIs;
-    fault(answer, response);
+    const upstream = { body: await received.text(), status: received.status, headers: received.headers };
+    const fault = faultsByFeature.get(feature) ?? faultsByFeature.get("") ?? passThrough;
+    fault(upstream, response);
   });
   const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, "127.0.0.1", resolve));
   await listen(0);
@@ -74,12 +78,12 @@ export async function startProxy(warehouse: WarehouseSettings) {
     settings: { ...warehouse, url: new URL(`http://127.0.0.1:${port}`) },
     state,
     overlaps,
-    /** From now on answers like this; null: as they are. */
-    spoil(fault: Fault | null, feature = "") {
-      if (fault === null) spoiled.delete(feature);
-      else spoiled.set(feature, fault);
+    /** Applies a fault to all further responses; null removes it. */
+    injectFault(fault: Fault | null, feature = "") {
+      if (fault === null) faultsByFeature.delete(feature);
+      else faultsByFeature.set(feature, fault);
     },
-    /** Holds every query that comes until the gate is opened. */
+    /** Holds all further queries until `openGate`. */
     closeGate() {
       const { promise, resolve } = Promise.withResolvers<void>();
       gate = { opened: promise, open: resolve };
@@ -88,15 +92,15 @@ export async function startProxy(warehouse: WarehouseSettings) {
       gate?.open();
       gate = null;
     },
-    /** Refuses connections until it is told to accept them again. */
+    /** Refuses connections until `accept`. */
     refuse() {
       server.close();
     },
     accept: () => listen(port),
     reset() {
       state.queries = 0;
-      state.mostAtOnce = 0;
-      state.mostAtOnceByFeature.clear();
+      state.maxConcurrent = 0;
+      state.maxConcurrentByFeature.clear();
     },
     stop() {
       gate?.open();
@@ -106,8 +110,8 @@ export async function startProxy(warehouse: WarehouseSettings) {
   };
 }
 
-/** No fault: what the warehouse said. */
-export const asItIs: Fault = ({ body, status, headers }, response) => {
+/** Forwards the warehouse's response without a fault. */
+export const passThrough: Fault = ({ body, status, headers }, response) => {
   const code = headers.get("x-clickhouse-exception-code");
   response.writeHead(status, code === null ? {} : { "X-ClickHouse-Exception-Code": code });
   response.end(body);
@@ -115,7 +119,7 @@ export const asItIs: Fault = ({ body, status, headers }, response) => {
 
 export type WarehouseProxy = Awaited<ReturnType<typeof startProxy>>;
 
-/** Every way to break an answer that the product must survive. */
+/** All faults that the product must survive. */
 export const faults = {
   reset: (_, response) => response.destroy(),
   "hanging before the headers": () => undefined,
@@ -169,7 +173,7 @@ export const faults = {
   },
 } satisfies Record<string, Fault>;
 
-/** A response with these rows of the exposures query. Each is valid but for what it says. */
+/** Responds with rows of the exposures query. Fields that are not given have valid values. */
 export function respondWith(...rows: Record<string, unknown>[]): Fault {
   const valid = { kind: "multiple", name: "", variant_hash: "0", at: 0, identities: 1, late: 0, events: 1 };
   const data = rows.map((row) => ({ ...valid, ...row }));

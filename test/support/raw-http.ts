@@ -2,34 +2,34 @@ import { connect } from "node:net";
 import type { WarehouseSettings } from "../../src/settings.ts";
 import { startRuntime, varsFor } from "./worker.ts";
 
-/** The product with nothing before it that would mend a broken request. */
-export const startBare = (warehouse: WarehouseSettings) => startRuntime(varsFor(warehouse));
+/** Starts the product without a proxy, which would repair malformed requests. */
+export const startWithoutProxy = (warehouse: WarehouseSettings) => startRuntime(varsFor(warehouse));
 
-export type RawAnswer = {
-  /** Null if the connection was closed without an answer. */
+export type RawResponse = {
+  /** Null if the connection closed without a response. */
   status: number | null;
   headers: string;
   body: string;
-  /** How many bytes were sent until the answer came. */
+  /** The number of bytes sent before the response. */
   sent: number;
 };
 
 type Ending =
-  /** Waits for the answer. */
+  /** Keeps the connection open and waits for the response. */
   | "wait"
-  /** Says that nothing more comes, and waits for the answer. */
-  | "finish"
-  /** Is gone at once, without reading an answer. */
-  | "vanish"
-  /** Goes on with the last part until there is an answer or the connection is closed. */
-  | "forever";
+  /** Half-closes the connection and waits for the response. */
+  | "end"
+  /** Closes the connection without reading a response. */
+  | "abort"
+  /** Repeats the last part until there is a response or the connection closes. */
+  | "endless";
 
-/** What takes more than this has no limit. */
+/** A server that accepts more than this has no limit. */
 const MAX_BYTES = 200 * 1024 * 1024;
 
-/** Sends bytes as they are, and resolves with the first final answer, or with none when the connection is closed. */
+/** Sends raw bytes, and resolves with the first final response, or with status null when the connection closes. */
 export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], ending: Ending = "wait") {
-  const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
+  const { promise, resolve, reject } = Promise.withResolvers<RawResponse>();
   const socket = connect(Number(url.port), url.hostname);
   let received = "";
   let sent = 0;
@@ -38,21 +38,21 @@ export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], endin
     return socket.write(part);
   };
   const settle = () => {
-    const answer = readAnswer(received);
-    if (answer === null) return false;
+    const response = readResponse(received);
+    if (response === null) return false;
     socket.destroy();
-    resolve({ ...answer, sent });
+    resolve({ ...response, sent });
     return true;
   };
   socket.setTimeout(50_000, () => {
     socket.destroy();
-    reject(new Error(`neither an answer nor the end after ${sent} bytes; received: ${received}`));
+    reject(new Error(`No response and no close after ${sent} bytes. Received: ${received}`));
   });
   socket.on("data", (data) => {
     received += data;
     settle();
   });
-  // The connection may be reset while we still write: what was received until then counts.
+  // The server may reset the connection during a write. The bytes received so far still count.
   socket.on("error", (error) => {
     if (sent > MAX_BYTES) reject(error);
   });
@@ -61,27 +61,27 @@ export function sendRaw(url: URL, parts: readonly (string | Uint8Array)[], endin
   });
   socket.on("connect", () => {
     for (const part of parts) write(part);
-    if (ending === "finish") socket.end();
-    if (ending === "vanish") socket.end(() => socket.destroy());
-    if (ending === "forever") pump();
+    if (ending === "end") socket.end();
+    if (ending === "abort") socket.end(() => socket.destroy());
+    if (ending === "endless") pump();
   });
   function pump() {
     while (!socket.destroyed) {
-      if (sent > MAX_BYTES) return void socket.destroy(new Error("nobody stopped us"));
+      if (sent > MAX_BYTES) return void socket.destroy(new Error("The server accepted more than MAX_BYTES."));
       if (!write(parts.at(-1) ?? "")) return void socket.once("drain", pump);
     }
   }
   return promise;
 }
 
-/** The first answer that is not just 100 Continue, once it is all there. */
-function readAnswer(received: string): Omit<RawAnswer, "sent"> | null {
+/** Parses the first complete response other than 100 Continue, or returns null. */
+function readResponse(received: string): Omit<RawResponse, "sent"> | null {
   const end = received.indexOf("\r\n\r\n");
   if (end === -1) return null;
   const headers = received.slice(0, end);
   const rest = received.slice(end + 4);
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(headers)?.[1]);
-  if (status === 100) return readAnswer(rest);
+  if (status === 100) return readResponse(rest);
   const length = Number(/^content-length: *(\d+)/im.exec(headers)?.[1] ?? 0);
   return rest.length < length ? null : { status, headers, body: rest.slice(0, length) };
 }

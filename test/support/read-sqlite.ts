@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Row } from "../../src/store/database.ts";
 
-/** What a SELECT finds in a file that a runtime has open. */
+/** Runs a SELECT on a file that a runtime has open. */
 export function readSqlite(file: string, sql: string): Row[] {
   const sqlite = new DatabaseSync(file, { readOnly: true });
   try {

@@ -1,10 +1,10 @@
 import { createHmac, randomUUID } from "node:crypto";
 import { FLAGSMITH_SECRET, WEBHOOK_SECRET } from "./worker.ts";
 
-/** The header that carries a webhook's signature, by which a documented operation tells its scheme. */
+/** The header that carries a webhook's signature. It identifies the signature scheme. */
 export type SignatureHeader = "webhook-signature" | "x-flagsmith-signature";
 
-/** The headers of a webhook that is signed well, whatever bytes its body has. */
+/** Returns the headers of a correctly signed webhook. The body may be any bytes. */
 export function sign(header: SignatureHeader, body: string | Uint8Array, id: string = randomUUID()) {
   if (header === "x-flagsmith-signature") {
     return { "X-Flagsmith-Signature": createHmac("sha256", FLAGSMITH_SECRET).update(body).digest("hex") };

@@ -2,7 +2,7 @@ import type { Reporter, TestModule } from "vitest/node";
 
 const SHOWN = 20;
 
-/** Lists the slowest files: `npm test -- --reporter=default --reporter=./test/support/slowest-files.ts`. */
+/** Prints the slowest test files: `npm test -- --reporter=default --reporter=./test/support/slowest-files.ts`. */
 export default class SlowestFiles implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const files = modules.map((module) => {

@@ -15,7 +15,7 @@ export const REFRESHED: RefreshOutcome = { status: "refreshed" };
 
 export let database: ReturnType<typeof openSqlite>;
 
-/** An empty database of its own for each test. */
+/** Gives each test of a file an empty database. */
 export function useDatabase(): void {
   beforeEach(async () => {
     database = openSqlite(":memory:");
@@ -31,7 +31,7 @@ export async function put(id: string, startedAt: number | null, endedAt: number 
 
 export const idOf = (index: number) => `experiment-${String(index).padStart(6, "0")}`;
 
-/** So many running experiments, and their ids. Copies of the first: what one needs is the migrations' business. */
+/** Creates running experiments and returns their ids. All but the first are copies of its row. */
 export async function putMany(count: number): Promise<string[]> {
   await put(idOf(0), NOW);
   await runOnPrimary(database, {
@@ -54,7 +54,7 @@ type Options = {
   wrapSlice?: (refreshSlice: RefreshSlice) => RefreshSlice;
 };
 
-/** One sweep whose refreshes end as told, or as refreshed; what it did, in the order in which it did it. */
+/** Runs one sweep, and returns its result, its logs and its refreshes in order. By default every refresh succeeds. */
 export async function sweepWith({
   refresh = async () => REFRESHED,
   on = database,
@@ -66,12 +66,12 @@ export async function sweepWith({
   const calls: { id: string; now: number }[] = [];
   const logs: { level: string; event: string; fields: Record<string, unknown> }[] = [];
   const log: Log = (level, event, fields = {}) => logs.push({ level, event, fields });
-  const counted: SliceDeps["refresh"] = (id, now) => {
+  const recorded: SliceDeps["refresh"] = (id, now) => {
     calls.push({ id, now });
     return refresh(id, now);
   };
   const shared = { concurrency, clock, log };
-  const refreshSlice = wrapSlice(createRefreshSlice({ ...shared, refresh: counted }));
+  const refreshSlice = wrapSlice(createRefreshSlice({ ...shared, refresh: recorded }));
   const ok = await sweep({ ...shared, database: on, refreshSlice }, NOW, until);
   return { ok, logs, calls, ids: calls.map(({ id }) => id) };
 }

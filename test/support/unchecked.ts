@@ -1,4 +1,4 @@
 import type { Health } from "../../src/exposures/health.ts";
 
-/** A health of no checks, for tests that only care for the numbers beside it. */
+/** The health of an experiment without checks, for tests of other fields. */
 export const unchecked: Health = { status: "healthy", checks: [] };

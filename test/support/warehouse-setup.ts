@@ -11,7 +11,7 @@ declare module "vitest" {
   }
 }
 
-/** One real ClickHouse engine for all projects; each test file makes a database of its own in it. */
+/** Starts one real ClickHouse engine for all projects. Each test file creates its own database in it. */
 export default async function setup(project: TestProject) {
   const root = project.vitest.getRootProject();
   if ("warehouseUrl" in root.getProvidedContext()) return;

@@ -4,7 +4,7 @@ import { connectForWriting, prepareWarehouse } from "../../src/dev/local-warehou
 import type { WarehouseSettings } from "../../src/settings.ts";
 import { users } from "./users.ts";
 
-/** An exposure event; the fields that rarely matter have defaults. */
+/** An exposure event. Omitted fields get defaults. */
 export type Event = {
   environment_key: string;
   feature_name: string;
@@ -17,7 +17,7 @@ export type Event = {
   value: string;
 };
 
-/** A database of one's own with an empty events table, in the real engine; if asked for, with what keeps states. */
+/** Creates a database with an empty events table in the real engine. With `states`, it also has the tables for states. */
 export async function createWarehouse({ states = false } = {}) {
   const settings: WarehouseSettings = {
     url: new URL(inject("warehouseUrl")),
@@ -30,7 +30,7 @@ export async function createWarehouse({ states = false } = {}) {
   await prepareWarehouse(settings, states);
   const client = connectForWriting(settings);
 
-  /** In the order given; collected half a second after they happened, if they do not say when. */
+  /** Inserts events in the given order. By default `collected_at` is half a second after `timestamp`. */
   async function insert(events: readonly Event[]): Promise<void> {
     if (events.length === 0) return;
     await client.insert({
@@ -56,7 +56,7 @@ export async function createWarehouse({ states = false } = {}) {
 
 export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;
 
-/** As the engine's zone, UTC, writes it. A number would be taken as ticks or seconds, by its looks. */
+/** Formats a time as a UTC string. ClickHouse would read a number as ticks or seconds, depending on its size. */
 function utc(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, -1).replace("T", " ");
 }

@@ -17,10 +17,10 @@ declare module "vitest" {
     worker: {
       /** The path of the bundle. */
       script: string;
-      /** What wrangler.toml says. */
+      /** The options from wrangler.toml. */
       options: WorkerOptions;
       vars: Record<string, string | number | boolean>;
-      /** A folder with a migrated D1, to be copied. */
+      /** A folder with a migrated D1, which each runtime copies. */
       state: string;
     };
   }

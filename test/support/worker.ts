@@ -15,7 +15,7 @@ export const FLAGSMITH_SECRET = "flagsmith secret";
 
 export type LogLine = { event: string; level: string; [field: string]: unknown };
 
-/** Everything that a runtime needs to know, for that warehouse. */
+/** Returns the vars and secrets of a runtime for a warehouse. */
 export function varsFor(
   warehouse: WarehouseSettings,
   vars: Record<string, string | number | boolean> = {},
@@ -35,42 +35,42 @@ export function varsFor(
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
 }
 
-// Miniflare and wrangler each take a second to load, so only a test that starts one loads it.
+// Miniflare and wrangler each take a second to load, so they are imported only where they are used.
 
-/** The product, with an empty database, in the runtime that this run of the tests is for. */
+/** Starts the product with an empty database, in the runtime of the current Vitest project. */
 export async function startRuntime(vars: Record<string, string>) {
   if (inject("runtime") === "deno") return startDeno(vars);
   const { startMiniflare } = await import("./miniflare.ts");
   return startMiniflare(vars);
 }
 
-/** The Worker in wrangler's test harness, which lets a test use its bindings. */
+/** Starts the Worker in wrangler's test harness, which gives tests access to its bindings. */
 export async function startWorkerd(vars: Record<string, string>) {
   const workerd = await import("./workerd.ts");
   return workerd.startWorkerd(vars);
 }
 
-/** The product, on that warehouse. */
+/** Starts the product with a warehouse. */
 export async function startWorker(warehouse: WarehouseSettings, vars: Record<string, string | number | boolean> = {}) {
   return drive(await startRuntime(varsFor(warehouse, vars)));
 }
 
-/** The same, but with a database that outlives its runtime, which can be killed and started again. */
+/** Starts the product with a database that survives the death and restart of the runtime. */
 export async function startLastingWorker(
   warehouse: WarehouseSettings,
   vars: Record<string, string | number | boolean> = {},
 ) {
   const all = varsFor(warehouse, vars);
-  return drive(await (inject("runtime") === "deno" ? startDeno(all) : startVanishing(all)));
+  return drive(await (inject("runtime") === "deno" ? startDeno(all) : startCrashable(all)));
 }
 
-async function startVanishing(vars: Record<string, string>) {
+async function startCrashable(vars: Record<string, string>) {
   const { startMiniflare } = await import("./miniflare.ts");
   const runtime = await startMiniflare(vars, "test/worker/entries/vanishing.ts");
-  /** Aborts the coordinator of an experiment in the middle of whatever it does. */
+  /** Aborts the coordinator of an experiment with its work in flight. */
   const crash = async (experimentId: string) => {
-    const gone = await runtime.fetch("/", { headers: { "X-Vanish": experimentId } });
-    await gone.body?.cancel();
+    const response = await runtime.fetch("/", { headers: { "X-Vanish": experimentId } });
+    await response.body?.cancel();
   };
   return { ...runtime, crash };
 }
@@ -81,12 +81,12 @@ type Runtime = {
   lines(): string[];
 };
 
-/** What tests do with a runtime, in short words. */
+/** Adds shorthands for requests, sweeps and logs to a runtime. */
 export function drive<R extends Runtime>(runtime: R) {
-  // Tests ask for the log again and again while they wait.
+  // Tests poll the log, so each line is parsed once.
   const parsed = new Map<string, LogLine[]>();
 
-  /** One call of the API, by default as the admin; a body is sent as JSON. */
+  /** Sends a request, by default as the admin. A body that is not a string is sent as JSON. */
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const response = await runtime.fetch(path, {
       method,
@@ -105,7 +105,7 @@ export function drive<R extends Runtime>(runtime: R) {
   return {
     ...runtime,
     call,
-    /** Fires the Cron Trigger for a time; true if no refresh failed. */
+    /** Fires the Cron Trigger for a time, and resolves to true if no refresh failed. */
     sweep: (at = Date.now()) => runtime.trigger(at),
     exposures: async (id: string) => (await call("GET", `/v1/experiments/${id}/exposures`)).json,
     logs: (): LogLine[] =>
@@ -128,18 +128,20 @@ function parseLine(message: string): LogLine[] {
   }
 }
 
-/** Asks again until the condition holds, and returns what it held for. */
+/** Polls until the condition holds, and returns the last value. */
 export async function until<Value>(
-  ask: () => Promise<Value> | Value,
+  poll: () => Promise<Value> | Value,
   condition: (value: Value) => boolean,
   { seconds = 40 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {
-    const value = await ask();
+    const value = await poll();
     if (condition(value)) return value;
     if (Date.now() > end)
-      throw new Error(`still waiting after ${seconds} s; last: ${JSON.stringify(value)?.slice(0, 500)}`);
+      throw new Error(
+        `The condition does not hold after ${seconds} s. Last value: ${JSON.stringify(value)?.slice(0, 500)}`,
+      );
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }

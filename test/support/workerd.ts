@@ -4,7 +4,7 @@ import type { Row } from "../../src/store/database.ts";
 
 type Env = { DB: D1Database; COORDINATOR: DurableObjectNamespace };
 
-/** The real Worker in workerd, with an empty D1. */
+/** Starts the Worker in workerd, with an empty D1. */
 export async function startWorkerd(vars: Record<string, string>) {
   const harness = createTestHarness({ workers: [{ configPath: "wrangler.toml", vars }] });
   const { url } = await harness.listen();
@@ -13,14 +13,13 @@ export async function startWorkerd(vars: Record<string, string>) {
   return {
     worker,
     url,
-    /** What a SELECT finds in its database. */
     select: async (sql: string): Promise<Row[]> => (await (await worker.getEnv()).DB.prepare(sql).all<Row>()).results,
     fetch: (path: string, init: RequestInit & { duplex?: "half" }) =>
       harness.fetch(path, init as Parameters<typeof harness.fetch>[1]),
     trigger: async (at: number) => (await worker.scheduled({ scheduledTime: new Date(at) })).outcome === "ok",
     lines: () => harness.getLogs().map(({ message }) => message),
     clearLines: () => harness.clearLogs(),
-    /** The coordinator of an experiment loses its memory, and what it was doing. */
+    /** Evicts the coordinator of an experiment, which loses its memory and its work in flight. */
     crash: (experimentId: string) => worker.evictDurableObject("COORDINATOR", { name: experimentId }),
     stop: () => harness.close(),
   };

@@ -5,7 +5,7 @@ import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import { HOUR, situation } from "../support/arbitrary.ts";
+import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
@@ -31,7 +31,7 @@ describe("countExposures", () => {
   it("equals a brute-force count for any events, in any order and with duplicates", async () => {
     await fc.assert(
       fc.asyncProperty(
-        situation,
+        scenario,
         fc.infiniteStream(fc.nat()),
         async ({ from, to, configured, eventsOf }, randomNumbers) => {
           const environments = [randomUUID(), randomUUID(), randomUUID()] as const;

@@ -26,7 +26,7 @@ afterAll(() => proxy.stop());
 
 describe("countExposures, when a query fails", () => {
   it("accepts the rows that the faults below are made from", async () => {
-    proxy.spoil(respondWith({ identities: 7 }));
+    proxy.injectFault(respondWith({ identities: 7 }));
     const counted = await countExposures(connectWarehouse(proxy.settings), query);
     expect(counted).toMatchObject({ ok: true, value: { counts: [{ multiple: true, identities: 7 }] } });
   });
@@ -51,12 +51,12 @@ describe("countExposures, when a query fails", () => {
     ["fewer rows than it says", "bad_answer", "transient"],
   ];
   it.each(faultCases)("reports %s as %s, %s", async (fault, kind, persistence) => {
-    proxy.spoil(faults[fault]);
+    proxy.injectFault(faults[fault]);
     const result = await countExposures(connectWarehouse({ ...proxy.settings, queryTimeoutMs: 1000 }), query);
     expect(result).toMatchObject({ ok: false, failure: { kind } });
     expect(isTransient(kind)).toBe(persistence === "transient");
     // The connection of a hanging response is closed.
-    await expect.poll(() => proxy.state.underWay).toBe(0);
+    await expect.poll(() => proxy.state.inFlight).toBe(0);
   });
 
   const settingsCases: [string, () => Parameters<typeof connectWarehouse>[0], FailureKind][] = [
@@ -88,7 +88,7 @@ describe("countExposures, when a query fails", () => {
   });
 
   it("does not follow a redirect, so that credentials are not sent to another host", async () => {
-    proxy.spoil((_, response) => {
+    proxy.injectFault((_, response) => {
       response.writeHead(307, { Location: warehouse.settings.url.href });
       response.end();
     });

@@ -9,7 +9,7 @@ import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts"
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { countStates } from "../../src/warehouse/state-counts.ts";
 import { findWindow, listWindows, recordWindow } from "../../src/warehouse/state-windows.ts";
-import { HOUR, situation } from "../support/arbitrary.ts";
+import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
@@ -57,7 +57,7 @@ describe("countStates", () => {
   it("equals a brute-force count for events from before, during and after the filling, merged or not", async () => {
     const moment = fc.constantFrom("before", "while open", "after", "twice");
     await fc.assert(
-      fc.asyncProperty(situation, fc.infiniteStream(moment), async ({ from, to, configured, eventsOf }, moments) => {
+      fc.asyncProperty(scenario, fc.infiniteStream(moment), async ({ from, to, configured, eventsOf }, moments) => {
         const environmentKey = randomUUID();
         const experiment = experimentOf(environmentKey, from);
         const events = eventsOf(environmentKey, FEATURE);

@@ -135,8 +135,8 @@ const scenarios: Record<string, Scenario> = {
   "a manual request whose query fails": {
     async prepare(experiment) {
       await create(experiment);
-      proxy.spoil((upstream, response) => {
-        proxy.spoil(null, experiment.id);
+      proxy.injectFault((upstream, response) => {
+        proxy.injectFault(null, experiment.id);
         faults["status 500"](upstream, response);
       }, experiment.id);
     },
