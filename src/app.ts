@@ -4,11 +4,10 @@ import { createApi } from "./http/api.ts";
 import { createAuthentication } from "./http/authentication.ts";
 import { allowReadsFrom } from "./http/cors.ts";
 import type { AppDeps } from "./http/deps.ts";
-import { openApiDocument } from "./http/openapi.ts";
+import type { JsonObject } from "./http/openapi-parts.ts";
 import { refuse } from "./http/problem.ts";
 import { type AppEnv, traceRequests } from "./http/request-context.ts";
 import { describeBug } from "./log.ts";
-import { downloadPaths } from "./panel/download-openapi.ts";
 import { panelRoutes } from "./panel/routes.ts";
 import { DatabaseUnavailable } from "./store/database.ts";
 
@@ -17,7 +16,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const { corsOrigins, clientAddressHeader } = deps.settings;
   const authentication = createAuthentication(deps);
-  const document = openApiDocument(downloadPaths);
   const api = createApi(deps, authentication);
 
   app.use(traceRequests(deps.log, clientAddressHeader));
@@ -29,8 +27,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }),
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.get("/openapi.json", (c) => c.json(document));
-  app.route("/", panelRoutes(deps, authentication, document));
+  app.get("/openapi.json", async (c) => c.json(await loadOpenApi()));
+  app.route("/", panelRoutes(deps, authentication, loadOpenApi));
   app.route("/", api.routes);
 
   app.notFound(() => refuse({ kind: "not_found" }));
@@ -49,4 +47,13 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const { fetch } = app;
   app.fetch = (request, ...rest) => api.fastPath(request) ?? fetch(request, ...rest);
   return app;
+}
+
+/** Loads the OpenAPI document on demand, because generating its schemas would slow down the start of an isolate. */
+async function loadOpenApi(): Promise<JsonObject> {
+  const [{ openApiDocument }, { downloadPaths }] = await Promise.all([
+    import("./http/openapi.ts"),
+    import("./panel/download-openapi.ts"),
+  ]);
+  return openApiDocument(downloadPaths);
 }

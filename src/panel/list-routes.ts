@@ -22,7 +22,7 @@ const listQuery = z.object({
 export function listRoutes(
   { database, clock }: AppDeps,
   { sessions, visitorOf }: Visitors,
-  openApi: JsonObject,
+  loadOpenApi: () => Promise<JsonObject>,
 ): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
@@ -43,7 +43,7 @@ export function listRoutes(
 
   app.get("/docs", async (c) => {
     const signedIn = ((await sessions?.callerOf(c)) ?? null) !== null;
-    return htmlResponse(c, { title: "API reference", signedIn }, docsPage(openApi));
+    return htmlResponse(c, { title: "API reference", signedIn }, docsPage(await loadOpenApi()));
   });
 
   return app;

@@ -12,14 +12,18 @@ import { sessionRoutes } from "./session-routes.ts";
 import { createVisitors } from "./visitors.ts";
 
 /** The panel: its pages, and the downloads that they link to. */
-export function panelRoutes(deps: AppDeps, authentication: Authentication, openApi: JsonObject): Hono<AppEnv> {
+export function panelRoutes(
+  deps: AppDeps,
+  authentication: Authentication,
+  loadOpenApi: () => Promise<JsonObject>,
+): Hono<AppEnv> {
   const visitors = createVisitors(deps, authentication);
   const app = new Hono<AppEnv>();
   for (const path of ["/login", "/logout", "/experiments/*"]) app.use(path, sameOriginForms);
   return app
     .route("/", assetRoutes())
     .route("/", sessionRoutes(authentication, visitors))
-    .route("/", listRoutes(deps, visitors, openApi))
+    .route("/", listRoutes(deps, visitors, loadOpenApi))
     .route("/", experimentPageRoutes(deps, visitors))
     .route("/", downloadRoutes(deps, authentication, visitors));
 }
