@@ -11,7 +11,7 @@ import { fillSite, site, startSite } from "./site.ts";
 
 if (browserPath === null)
   console.warn(
-    "test/panel is skipped because no browser was found. Install Debian's chromium, or set CHROMIUM to the path of one.",
+    "test/panel is skipped because no browser was found. Install Debian's chromium-headless-shell, or set CHROMIUM to a browser.",
   );
 
 describe.skipIf(browserPath === null)("the panel in a browser", () => {
