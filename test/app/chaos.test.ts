@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
-import { idOf, MIN_QUERIES, type Run, runPlan } from "../support/chaos.ts";
+import { idOf, MIN_FAILURES, MIN_QUERIES, MIN_SUCCESSES, type Run, runPlan } from "../support/chaos.ts";
 import { EXPERIMENTS, planFor } from "../support/plan.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
@@ -54,8 +54,8 @@ describe(`the service after a run with faults (SEED=${SEED})`, () => {
   it("has attempted several hundred refreshes, with many failures and many successes", () => {
     expect(proxy.state.queries).toBeGreaterThanOrEqual(MIN_QUERIES);
     const count = (event: string) => worker.logs().filter((line) => line.event === event).length;
-    expect(count("refresh.failed")).toBeGreaterThanOrEqual(50);
-    expect(count("refresh.succeeded")).toBeGreaterThanOrEqual(100);
+    expect(count("refresh.failed")).toBeGreaterThanOrEqual(MIN_FAILURES);
+    expect(count("refresh.succeeded")).toBeGreaterThanOrEqual(MIN_SUCCESSES);
     expect(run.kills).toBeGreaterThanOrEqual(3);
   });
 

@@ -8,8 +8,10 @@ import { FLAGSMITH_SECRET, type LastingWorker, WEBHOOK_SECRET } from "./worker.t
 /** The number of clients that execute steps of the plan concurrently. */
 const CLIENTS = 6;
 
-/** A run sweeps after its last step until the warehouse has received this many queries. */
+/** A run sweeps after its last step until it has seen this many queries to the warehouse, and outcomes of refreshes. */
 export const MIN_QUERIES = 400;
+export const MIN_FAILURES = 50;
+export const MIN_SUCCESSES = 100;
 
 export const idOf = (experiment: number) => `chaos-${experiment}`;
 const environmentOf = (experiment: number) => `environment-${experiment % 5}`;
@@ -223,10 +225,19 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
   const clients = stepsByClient.map(async (steps) => {
     for (const step of steps) await perform(step);
   });
+  const isEnough = () => {
+    const count = (event: string) => worker.logs().filter((line) => line.event === event).length;
+    return (
+      proxy.state.queries >= MIN_QUERIES &&
+      count("refresh.failed") >= MIN_FAILURES &&
+      count("refresh.succeeded") >= MIN_SUCCESSES
+    );
+  };
   const executeAll = async () => {
     await Promise.all(clients);
     // Shared and delayed refreshes run fewer queries than there are requests.
-    while (proxy.state.queries < MIN_QUERIES) await perform({ type: "sweep" });
+    // A slow machine fails more of them.
+    while (!isEnough()) await perform({ type: "sweep" });
   };
   const executed = executeAll().finally(() => {
     isRunning = false;
