@@ -9,7 +9,7 @@ import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import { getRefreshBasis, type RefreshBasis, saveFailure, saveSummary } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
-import type { Warehouse } from "../warehouse/client.ts";
+import { forExperiment, type Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
 import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import type { RefreshOutcome } from "./coordinator-types.ts";
@@ -52,11 +52,12 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   const isFinal = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
 
   const started = { experimentId: id, environmentKey, featureName, startedAt };
+  const warehouse = forExperiment(deps.warehouse, id);
   const query = { environmentKey, featureName, window: { from: startedAt, to: asOf } };
   // Final numbers are never recomputed, so they come from the events: states depend on their materialized views.
-  const states = isFinal || deps.states === null ? null : { ...deps, ...deps.states };
+  const states = isFinal || deps.states === null ? null : { ...deps, ...deps.states, warehouse };
   const fromStates = states === null ? null : await countFromStates(states, started, query);
-  const counted = fromStates === null ? await countExposures(deps.warehouse, query) : ok(fromStates);
+  const counted = fromStates === null ? await countExposures(warehouse, query) : ok(fromStates);
   if (!counted.ok) return recordFailure(deps, basis, counted.failure, begunAt);
   const computed = computeExposures(counted.value, query.window, experiment, deps.eventsTtlDays);
   if (!computed.ok) return recordFailure(deps, basis, { kind: computed.failure }, begunAt);

@@ -5,7 +5,7 @@ import type { WarehouseFailure } from "./failure.ts";
 export function adviceFor({ kind }: WarehouseFailure): string {
   switch (kind) {
     case "unreachable":
-      return "ClickHouse can't be reached. Check CLICKHOUSE_URL, that the server runs, and that the network allows the connection";
+      return "ClickHouse or one of its shards can't be reached. Check CLICKHOUSE_URL, the servers and the network between them";
     case "timeout":
       return "ClickHouse did not answer in time. Check its load, or raise QUERY_TIMEOUT_SECONDS";
     case "overloaded":
@@ -28,6 +28,8 @@ export function adviceFor({ kind }: WarehouseFailure): string {
       return "The rows are not valid counts. Check that EVENTS_TABLE is the events table";
     case "too_large":
       return "The result is too large to store. Shorten the window, or check that the value column holds variants only";
+    case "limited":
+      return "The query exceeds a limit of the user's profile. Raise its limits on rows and bytes, such as max_rows_to_read";
     case "refused":
       return "The server refused the query. Check that CLICKHOUSE_URL is ClickHouse's HTTP interface";
   }
