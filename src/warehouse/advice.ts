@@ -27,7 +27,7 @@ export function adviceFor({ kind }: WarehouseFailure): string {
     case "bad_rows":
       return "The rows are not valid counts. Check that EVENTS_TABLE is the events table";
     case "too_large":
-      return "The result is too large to store. Shorten the window, or check that the value column holds variants only";
+      return "The result is too large to store. Shorten the window, or check that value holds variants only, of up to 1,000 bytes";
     case "limited":
       return "The query exceeds a limit of the user's profile. Raise its limits on rows and bytes, such as max_rows_to_read";
     case "refused":

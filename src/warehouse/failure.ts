@@ -72,6 +72,7 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   307: "limited", // TOO_MANY_BYTES
   369: "unreachable", // ALL_REPLICAS_ARE_STALE, also if a shard does not answer
   394: "timeout", // QUERY_WAS_CANCELLED
+  395: "too_large", // FUNCTION_THROW_IF_VALUE_IS_NON_ZERO, for a variant that is too long
   396: "too_large", // TOO_MANY_ROWS_OR_BYTES
   439: "overloaded", // CANNOT_SCHEDULE_TASK
   452: "settings_refused", // SETTING_CONSTRAINT_VIOLATION

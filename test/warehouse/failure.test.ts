@@ -38,7 +38,7 @@ describe("classify, with an exception code", () => {
     ["timeout", [159, 160, 394]],
     ["overloaded", [201, 202, 203, 241, 243, 439]],
     ["unreachable", [3, 209, 210, 279, 369]],
-    ["too_large", [396]],
+    ["too_large", [395, 396]],
     ["limited", [158, 191, 307]],
   ])("returns %s for the codes %j", (kind, codes) => {
     for (const code of codes)
