@@ -12,8 +12,9 @@ import { adviceFor } from "../warehouse/advice.ts";
 import { forExperiment, type Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
 import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import { advanceWindow } from "./advance-window.ts";
 import type { RefreshOutcome } from "./coordinator-types.ts";
-import { advanceWindow, countFromStates } from "./state-maintenance.ts";
+import { countFromStates } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;

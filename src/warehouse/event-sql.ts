@@ -27,6 +27,9 @@ export const MAX_VARIANT_BYTES = 1000;
  */
 export const COUNT_EVENTS = `countIf(throwIf(length(value) > ${MAX_VARIANT_BYTES}) = 0)`;
 
+/** The variant as states store it. A longer one is cut to a length that still fails the count. */
+export const STORED_VARIANT = `substring(value, 1, ${MAX_VARIANT_BYTES + 1})`;
+
 export const IS_VALID = "identifier != '' AND value != ''";
 
 /**
