@@ -1,4 +1,5 @@
 import { DAY } from "./buckets.ts";
+import { hasExpired } from "./expiry.ts";
 import { formatDays, formatIdentities, formatNumber, formatPercent, formatUtc, quoteName } from "./format.ts";
 import type { Evidence, Finding } from "./health.ts";
 
@@ -82,20 +83,20 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
 }
 
 /** Checks that the warehouse still has the events of the window's start. */
-export function checkWindow({ window: { from, to }, eventsTtlDays }: Evidence): Finding<"window"> {
-  const days = (to - from) / DAY;
+export function checkWindow({ window: { from }, countedAt, eventsTtlDays }: Evidence): Finding<"window"> {
+  const days = Math.max(0, countedAt - from) / DAY;
   const figures = { days, events_ttl_days: eventsTtlDays };
-  const length = days < 1 ? "less than a day" : formatDays(days);
+  const age = days < 1 ? "less than a day" : formatDays(days);
   if (eventsTtlDays === 0)
-    return { status: "healthy", figures, detail: `The window is ${length} long, and events never expire.` };
+    return { status: "healthy", figures, detail: `The window began ${age} ago, and events never expire.` };
   const kept = formatDays(eventsTtlDays);
-  return days > eventsTtlDays
+  return hasExpired(from, countedAt, eventsTtlDays)
     ? {
         status: "warning",
         figures,
-        detail: `The window exceeds the ${kept} that events are kept, so early identities are missing or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
+        detail: `The window began ${age} ago, but events are kept for ${kept}, so early identities may be missing or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
       }
-    : { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for ${kept}.` };
+    : { status: "healthy", figures, detail: `The window began ${age} ago, and events are kept for ${kept}.` };
 }
 
 /** Checks the share of events without an identity or a variant. */

@@ -14,11 +14,13 @@ const MIN_BYTES_PER_CELL = 10;
 /**
  * Computes the `exposures` object, as JSON text, and its health from the counts. Fails with `too_large` if the text does
  * not fit into a row.
+ * @param countedAt the time of the count, in epoch milliseconds
  */
 export function computeExposures(
   { counts, collection }: CountedExposures,
   window: Window,
   { variants, endedAt }: Pick<Definition, "variants" | "endedAt">,
+  countedAt: number,
   eventsTtlDays: number,
 ): Result<{ exposures: string; health: Health }, "too_large"> {
   const configured = variants.map(({ key }) => key);
@@ -29,7 +31,7 @@ export function computeExposures(
 
   const summary = summarise(counts, window, configured);
   const isRunning = endedAt === null || window.to < endedAt;
-  const health = checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays });
+  const health = checkHealth({ window, countedAt, isRunning, variants, summary, collection, eventsTtlDays });
   const exposures = serialise(summary, health);
   return new TextEncoder().encode(exposures).byteLength > MAX_BYTES ? failed("too_large") : ok({ exposures, health });
 }

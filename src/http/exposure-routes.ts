@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
+import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import type { Authentication } from "./authentication.ts";
 import type { Caller } from "./caller.ts";
@@ -44,13 +45,16 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     return respond(c.req.raw, id, summary, { "Server-Timing": timing });
   });
 
-  app.post("/:id/exposures/refresh", authentication.require("write"), async (c) => {
-    const id = c.req.param("id");
-    const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
-    const requested = await requestManualRefresh(refreshing, c.var.log, id, c.var.caller.environmentKey);
-    if (!requested.ok) return refuse(requested.failure);
-    return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
-  });
+  for (const request of manualRequests)
+    app.post(`/:id/exposures/${request}`, authentication.require("write"), async (c) => {
+      const id = c.req.param("id");
+      const { caller, log } = c.var;
+      const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
+      const requested = await requestManualRefresh(refreshing, log, request, id, caller.environmentKey);
+      if (!requested.ok) return refuse(requested.failure);
+      if (request === "recount") log("info", "recount.requested", { experiment_id: id, by: caller.name });
+      return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
+    });
 
   function fastPath(request: Request): Response | null {
     const id = request.method === "GET" ? PATH.exec(request.url)?.[1] : undefined;

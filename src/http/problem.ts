@@ -16,6 +16,8 @@ export type Refusal =
   | { kind: "feature_taken" }
   | { kind: "not_started" }
   | { kind: "final" }
+  | { kind: "final_numbers" }
+  | { kind: "not_final" }
   | { kind: "no_states" }
   | { kind: "too_soon"; retryAfterSeconds: number }
   | { kind: "warehouse"; detail: string }
@@ -108,7 +110,20 @@ export function problemOf(refusal: Refusal): Problem {
       return {
         status: 409,
         title: "Final",
-        detail: "The experiment has ended and its numbers are final. They are not refreshed.",
+        detail: "The experiment has ended and its numbers are final. To count them again, request a recount.",
+      };
+    case "final_numbers":
+      return {
+        status: 409,
+        title: "Final numbers",
+        detail:
+          "This edit would replace final numbers, and their events may have expired. To replace them, send it again with ?replace_numbers=true.",
+      };
+    case "not_final":
+      return {
+        status: 409,
+        title: "Not final",
+        detail: "The numbers are not final, so there is nothing to recount. Request a refresh instead.",
       };
     case "no_states":
       return {

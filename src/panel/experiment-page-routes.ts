@@ -8,6 +8,7 @@ import type { AppEnv } from "../http/request-context.ts";
 import { isoTime } from "../http/responses.ts";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { getExperiment } from "../store/experiments.ts";
+import { manualRequests } from "../store/refresh-requests.ts";
 import { describeExposureQuery } from "../warehouse/exposure-query.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { readForm } from "./forms.ts";
@@ -29,7 +30,7 @@ type Shown = PageOptions & {
   notice?: string;
 };
 
-/** The page of an experiment, and its forms: refresh and share. */
+/** The page of an experiment, and its forms: refresh, recount and share. */
 export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }: Visitors): Hono<AppEnv> {
   const { database, summaries, settings, coordinators, warehouse, clock } = deps;
   const { sessionSecret } = settings;
@@ -64,25 +65,29 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
     return showExperiment(c, id, visitor, { link });
   });
 
-  app.post("/experiments/:id/refresh", async (c) => {
-    const id = c.req.param("id");
-    const visitor = await visitorOf(c);
-    if (visitor === null) return redirectToLogin(c);
-    if (!hasRight(visitor.caller, "write")) {
-      const detail = "Your access is read-only. Sign in with ADMIN_TOKEN or a key with the role write.";
-      return refuse({ kind: "forbidden", detail });
-    }
-    const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
-    const requested = await requestManualRefresh(refreshing, c.var.log, id, visitor.caller.environmentKey);
-    if (wantsJson(c)) {
-      if (!requested.ok) return refuse(requested.failure);
-      return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
-    }
-    // Without the script, the page itself shows the outcome.
-    if (requested.ok) return c.redirect(`/experiments/${encodeURIComponent(id)}`, 303);
-    const { status, detail, headers } = problemOf(requested.failure);
-    return showExperiment(c, id, visitor, { notice: detail, status, headers });
-  });
+  for (const request of manualRequests)
+    app.post(`/experiments/:id/${request}`, async (c) => {
+      const id = c.req.param("id");
+      const visitor = await visitorOf(c);
+      if (visitor === null) return redirectToLogin(c);
+      const { caller } = visitor;
+      if (!hasRight(caller, "write")) {
+        const detail = "Your access is read-only. Sign in with ADMIN_TOKEN or a key with the role write.";
+        return refuse({ kind: "forbidden", detail });
+      }
+      const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
+      const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);
+      if (requested.ok && request === "recount")
+        c.var.log("info", "recount.requested", { experiment_id: id, by: caller.name });
+      if (wantsJson(c)) {
+        if (!requested.ok) return refuse(requested.failure);
+        return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
+      }
+      // Without the script, the page itself shows the outcome.
+      if (requested.ok) return c.redirect(`/experiments/${encodeURIComponent(id)}`, 303);
+      const { status, detail, headers } = problemOf(requested.failure);
+      return showExperiment(c, id, visitor, { notice: detail, status, headers });
+    });
 
   async function showExperiment(
     c: Context<AppEnv>,

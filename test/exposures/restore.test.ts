@@ -12,7 +12,7 @@ function textOf(counts: readonly ExposureCount[], window: Window, configured: re
   const variants = configured.map((key, index) => ({ key, weight: index }));
   const collection = { latestExposureAt: window.from, lateIdentities: 1, invalidEvents: 2, events: 30 };
   const isRunning = true;
-  return serialise(summary, checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays: 90 }));
+  return serialise(summary, checkHealth({ window, countedAt: window.to, isRunning, variants, summary, collection, eventsTtlDays: 90 }));
 }
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
