@@ -21,7 +21,10 @@ export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_
 }
 
 /** Checks that every variant seen is configured with a weight above 0. */
-export function checkUnknownVariants({ summary, variants }: Evidence): Finding<"unknown_variants"> {
+export function checkUnknownVariants({
+  summary,
+  variants,
+}: Pick<Evidence, "summary" | "variants">): Finding<"unknown_variants"> {
   if (variants.length === 0)
     return {
       status: "healthy",

@@ -7,7 +7,7 @@ import { serialise } from "./serialise.ts";
 import { type CountedExposures, summarise } from "./summary.ts";
 
 /** D1 stores at most 2,000,000 bytes per row. The other columns of the row get the rest. */
-const MAX_BYTES = 1_900_000;
+export const MAX_BYTES = 1_900_000;
 /** The minimum size of one variant in one bucket: `"k":0` twice. */
 const MIN_BYTES_PER_CELL = 10;
 

@@ -11,10 +11,20 @@ import { type ExposureCount, summarise } from "./summary.ts";
  * @param configured the keys of the configured variants, in order, because JSON.parse reorders keys like `2`
  */
 export function restoreExposures(exposures: unknown, window: Window, configured: readonly string[]): string | null {
+  const present = Object.keys(Object(property(exposures, "variants")));
+  const keys = new Set([...configured.filter((key) => present.includes(key)), ...present.sort()]);
+  const counts = restoreCounts(exposures, window);
+  const health = restoreHealth(exposures, keys);
+  if (counts === null || health === null) return null;
+  const text = serialise(summarise(counts, window, keys), health);
+  return isSame(JSON.parse(text), exposures) ? text : null;
+}
+
+/** Restores the counts behind a summary. Returns null if they are malformed or belong to another window. */
+export function restoreCounts(exposures: unknown, window: Window): ExposureCount[] | null {
   const points = property(property(exposures, "timeseries"), "points");
   const excluded = property(exposures, "excluded_identities");
   if (!Array.isArray(points) || points.length !== bucketsOf(window).count || !isCount(excluded)) return null;
-
   const counts: ExposureCount[] = [{ multiple: true, identities: excluded }];
   for (const point of points) {
     const bucket = Date.parse(String(property(point, "bucket")));
@@ -23,17 +33,15 @@ export function restoreExposures(exposures: unknown, window: Window, configured:
       counts.push({ multiple: false, variant, bucket, identities });
     }
   }
-  const present = Object.keys(Object(property(exposures, "variants")));
-  const keys = new Set([...configured.filter((key) => present.includes(key)), ...present.sort()]);
-  const health = restoreHealth(property(exposures, "health"), keys);
-  if (health === null) return null;
-  const text = serialise(summarise(counts, window, keys), health);
-  return isSame(JSON.parse(text), exposures) ? text : null;
+  return counts;
 }
 
-/** Restores the checks, whatever their names and figures: another version may have had others. */
-function restoreHealth(health: unknown, keys: ReadonlySet<string>): StoredHealth | null {
-  const found = property(health, "checks");
+/**
+ * Restores the checks, whatever their names and figures: another version may have had others.
+ * @param keys the keys of all variants, in order
+ */
+export function restoreHealth(exposures: unknown, keys: ReadonlySet<string>): StoredHealth | null {
+  const found = property(property(exposures, "health"), "checks");
   if (!Array.isArray(found)) return null;
   const order = new Map([...keys].map((key, index) => [key, index]));
   const checks: StoredHealth["checks"][number][] = [];

@@ -49,8 +49,6 @@ const definition = {
   environment_key: name,
   feature_name: name,
   variants,
-  started_at: optionalTime,
-  ended_at: optionalTime,
 };
 
 type Times = { started_at?: number | null | undefined; ended_at?: number | null | undefined };
@@ -62,7 +60,10 @@ function endsAfterStart({ started_at = null, ended_at }: Times, context: z.Refin
   if (started_at === null || ended_at <= started_at) context.addIssue({ code: "custom", path: ["ended_at"], message });
 }
 
-export const experimentBody = z.strictObject(definition).superRefine(endsAfterStart);
+/** The body of a PUT. It shows which times the client left out. */
+export const experimentBody = z
+  .strictObject({ ...definition, started_at: optionalTime, ended_at: optionalTime })
+  .superRefine(endsAfterStart);
 
 const FLAG_RULE = "must be true or false";
 export const editQuery = z.strictObject({
@@ -96,6 +97,8 @@ export const exportedExperiment = z
       .optional(),
     id: experimentId,
     ...definition,
+    started_at: time,
+    ended_at: time,
     created_at: instant,
     updated_at: instant,
     as_of: time,

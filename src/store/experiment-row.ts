@@ -51,7 +51,8 @@ export function experimentOf(row: Row): Experiment {
   };
 }
 
-function variantsOf(json: string): Variant[] {
+/** Parses the column of the variants. */
+export function variantsOf(json: string): Variant[] {
   const variants: unknown = JSON.parse(json);
   if (!Array.isArray(variants)) throw new TypeError("variants is not a list");
   return variants.map(({ key, weight }: Row) => {

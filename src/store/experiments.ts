@@ -1,6 +1,6 @@
 import type { Definition, Experiment, StartedExperiment, Status } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { type Database, numberOf, type Row, runOnPrimary, type Statement, textOf } from "./database.ts";
+import { type Database, flagOf, numberOf, type Row, runOnPrimary, type Statement, textOf } from "./database.ts";
 import {
   definitionValues,
   EXPERIMENT_COLUMNS,
@@ -10,6 +10,7 @@ import {
   type Scope,
   STATUS_AT,
 } from "./experiment-row.ts";
+import { reweighFinalSummary } from "./reweigh-summary.ts";
 
 export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 
@@ -41,7 +42,7 @@ const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
 /**
  * Creates or replaces an experiment, and requests a refresh if it has started. Another environment, feature or start
  * drops the summary. Another end or other variants keep the numbers until the next refresh. Final numbers stay final
- * under another name or other variants; any other edit of them needs `replaceNumbers`.
+ * under another name or other variants, which are applied to them; any other edit of them needs `replaceNumbers`.
  *
  * Fails and changes nothing with `feature_taken` if another experiment of the feature is open, with `not_found` if the
  * id belongs to another environment, with `forbidden` if the input names an environment out of scope, with
@@ -79,7 +80,7 @@ export async function putExperiment(
       is_final = ${STAYS_FINAL},
       refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END
     WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?12 OR NOT ${REPLACES_FINAL})
-    RETURNING ${EXPERIMENT_COLUMNS}, version, refresh_requested_at`,
+    RETURNING ${EXPERIMENT_COLUMNS}, version, is_final, refresh_requested_at`,
     values,
   };
   const find: Statement = {
@@ -100,6 +101,7 @@ export async function putExperiment(
   );
   const row = saved?.[0];
   if (row === undefined) return failed(putFailure(found?.[0], input, scope));
+  if (flagOf(row, "is_final")) await reweighFinalSummary(database, input.id);
   return ok({
     experiment: experimentOf(row),
     created: row["version"] === 1,

@@ -92,10 +92,7 @@ export async function startWorkerReferences(
       .prepare(`INSERT INTO experiments (${columns}) VALUES (${columns.map(() => "?")})`)
       .bind(...Object.values(row))
       .run();
-    await d1
-      .prepare("INSERT INTO summaries (experiment_id, exposures) VALUES (?, ?)")
-      .bind(row.id, copy.body)
-      .run();
+    await d1.prepare("INSERT INTO summaries (experiment_id, exposures) VALUES (?, ?)").bind(row.id, copy.body).run();
     return url;
   }
   return {

@@ -236,7 +236,15 @@ describe("authentication of a cached response", () => {
 
 describe("the cache after a write of the same process", () => {
   const input = { id: "some", name: "a", environmentKey: "env", featureName: "b", variants: [], endedAt: null };
-  const computed = { asOf: START, computedAt: START, isFinal: false, identities: 0, exposures: "{}", healthHistory: {}, alerts: [] };
+  const computed = {
+    asOf: START,
+    computedAt: START,
+    isFinal: false,
+    identities: 0,
+    exposures: "{}",
+    healthHistory: {},
+    alerts: [],
+  };
   const basisOf = async (database: Database) => {
     const basis = await getRefreshBasis(database, "some");
     if (basis === null) throw new Error("gone");

@@ -127,6 +127,37 @@ describe("final numbers", () => {
   });
 });
 
+describe("the health of final numbers", () => {
+  it("follows other weights, without a count", async () => {
+    const variantsOf = (control: number, treatment: number) => [
+      { key: "control", weight: control },
+      { key: "treatment", weight: treatment },
+    ];
+    const exposed = (value: string, count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...{ environment_key: experiment.id, feature_name: experiment.id, timestamp: START },
+        ...{ identifier: `${value}-${index}`, value },
+      }));
+    await clockwork.insert([...exposed("control", 900), ...exposed("treatment", 100)]);
+    const statusOf = ({ exposures }: Awaited<ReturnType<ClockworkExperiment["exposures"]>>) => [
+      exposures.health.status,
+      exposures.health.checks[0].status,
+    ];
+    await put({ variants: variantsOf(1, 1) });
+    await clockwork.pass(0);
+    const wrong = await experiment.get();
+    expect(statusOf(wrong.json)).toEqual(["unhealthy", "unhealthy"]);
+    const { queries } = clockwork.state;
+    await put({ variants: variantsOf(9, 1) });
+    const right = await experiment.get();
+    expect(statusOf(right.json)).toEqual(["healthy", "healthy"]);
+    expect(right.headers.get("ETag")).not.toBe(wrong.headers.get("ETag"));
+    await put({ variants: variantsOf(1, 1) });
+    expect((await experiment.exposures()).exposures).toEqual(wrong.json.exposures);
+    expect(clockwork.state.queries).toBe(queries);
+  });
+});
+
 describe("an edit that leaves out a stored time", () => {
   it("is a 400 that says so, and changes nothing", async () => {
     const final = await finalNumbers();
@@ -252,7 +283,9 @@ describe("numbers whose first events have expired", () => {
     expect(await clockwork.sweep()).toBe(true);
     const after = await experiment.exposures();
     expect(after).toMatchObject({ as_of: iso(START + TTL + MINUTE), last_error_at: null });
-    expect(after.exposures.health.checks).toContainEqual(expect.objectContaining({ name: "window", status: "warning" }));
+    expect(after.exposures.health.checks).toContainEqual(
+      expect.objectContaining({ name: "window", status: "warning" }),
+    );
   });
 
   it("become final once the experiment has ended, and no sweep counts them again", async () => {

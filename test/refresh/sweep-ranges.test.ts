@@ -127,7 +127,7 @@ describe("a sweep that runs out of time", () => {
     await putMany(100);
     await sweepWith(budgetFor(50));
     await deleteExperiment(database, idOf(49), null);
-    await run(`UPDATE experiments SET is_final = 1 WHERE id = '${idOf(50)}'`);
+    await run(`UPDATE experiments SET is_final = 1, refresh_requested_at = NULL WHERE id = '${idOf(50)}'`);
     await run(`UPDATE experiments SET started_at = ${NOW + 1} WHERE id = '${idOf(51)}'`);
     const { ids } = await sweepWith();
     expect(ids[0]).toBe(idOf(52));

@@ -36,6 +36,15 @@ describe("saveSummary", () => {
     expect((await getBasis()).healthHistory).toEqual(summary.healthHistory);
   });
 
+  it("succeeds after a rollback that left a check which this version does not know", async () => {
+    await saveSummary(database, await getBasis(), summary);
+    const history = '{"of_tomorrow":{"last":2,"alerted":2},"window":{"last":1,"alerted":1}}';
+    await runOnPrimary(database, { sql: "UPDATE health_histories SET history = ?", values: [history] });
+    const basis = await getBasis();
+    expect(basis.healthHistory).toEqual(summary.healthHistory);
+    expect(await saveSummary(database, basis, { ...summary, asOf: NOW + 1 })).toBe(true);
+  });
+
   it("stores no alert if the definition has changed", async () => {
     const basis = await getBasis();
     await putExperiment(database, { ...experiment, featureName: "b", startedAt: NOW - 1000 }, null, NOW);
