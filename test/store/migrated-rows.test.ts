@@ -5,6 +5,7 @@ import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { isMigrated } from "../../src/store/schema-version.ts";
 
 const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
@@ -27,6 +28,7 @@ const rowsAfter: Record<string, string[]> = {
     'INSERT INTO health_watches (experiment_id, watch) VALUES (\'full\', \'{"window":{"last":1,"told":1}}\')',
     "INSERT INTO alerts (id, experiment_id, body, failures, due_at) VALUES ('msg_1', 'full', '{}', 2, 1)",
   ],
+  "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 
 let opened = 0;
@@ -82,7 +84,9 @@ describe.each(databases)("migrate, in $name with rows of an earlier version", ({
       const opened = await open();
       close = opened.close;
       const { database } = opened;
+      await expect(isMigrated(database)).rejects.toMatchObject({ reason: "not_migrated" });
       await migrate(database, shipped.slice(0, version));
+      expect(await isMigrated(database)).toBe(version === shipped.length);
       for (const { name } of shipped.slice(0, version))
         for (const sql of rowsAfter[name] ?? []) await runOnPrimary(database, { sql, values: [] });
       const before = await rowsByTable(database);
