@@ -10,7 +10,7 @@ import type { AppEnv } from "./request-context.ts";
 import { flagsmithWebhookBody, refreshWebhookBody } from "./schemas.ts";
 import { isSignedHex, isSignedStandard } from "./webhook-signatures.ts";
 
-/** The time in which Flagsmith's webhooks with the same body are one delivery. */
+/** The period of the clock in which Flagsmith's webhooks with the same body are one delivery. */
 const REPEAT_MS = 300_000;
 
 /** The id of a delivery. Flagsmith sends none, and signs neither the environment nor a time outside the body. */
