@@ -9,7 +9,10 @@ const ALPHA = 0.001;
 type Arm = { key: string; share: number; identities: number; added: readonly number[] };
 
 /** Checks that identities are split by the weights. Excluded identities and variants without a weight do not count. */
-export function checkSampleRatio({ summary, variants }: Evidence): Finding<"sample_ratio"> {
+export function checkSampleRatio({
+  summary,
+  variants,
+}: Pick<Evidence, "summary" | "variants">): Finding<"sample_ratio"> {
   const weighted = variants.filter(({ weight }) => weight > 0);
   const shares = sharesOf(weighted.map(({ weight }) => weight));
   const arms: Arm[] = weighted.map(({ key }, index) => {

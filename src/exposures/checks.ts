@@ -1,4 +1,5 @@
 import { DAY } from "./buckets.ts";
+import { hasExpired } from "./expiry.ts";
 import { formatDays, formatIdentities, formatNumber, formatPercent, formatUtc, quoteName } from "./format.ts";
 import type { Evidence, Finding } from "./health.ts";
 
@@ -20,7 +21,10 @@ export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_
 }
 
 /** Checks that every variant seen is configured with a weight above 0. */
-export function checkUnknownVariants({ summary, variants }: Evidence): Finding<"unknown_variants"> {
+export function checkUnknownVariants({
+  summary,
+  variants,
+}: Pick<Evidence, "summary" | "variants">): Finding<"unknown_variants"> {
   if (variants.length === 0)
     return {
       status: "healthy",
@@ -81,19 +85,19 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
     : { status: "healthy", figures, detail: `${finding}.` };
 }
 
-/** Checks that the warehouse still has the events of the window's start. */
-export function checkWindow({ window: { from, to }, eventsTtlDays }: Evidence): Finding<"window"> {
+/** Checks that the warehouse still had the events of the window's start. Equal counts get equal figures at any time. */
+export function checkWindow({ window: { from, to }, countedAt, eventsTtlDays }: Evidence): Finding<"window"> {
   const days = (to - from) / DAY;
   const figures = { days, events_ttl_days: eventsTtlDays };
   const length = days < 1 ? "less than a day" : formatDays(days);
   if (eventsTtlDays === 0)
     return { status: "healthy", figures, detail: `The window is ${length} long, and events never expire.` };
   const kept = formatDays(eventsTtlDays);
-  return days > eventsTtlDays
+  return hasExpired(from, Math.max(to, countedAt), eventsTtlDays)
     ? {
         status: "warning",
         figures,
-        detail: `The window exceeds the ${kept} that events are kept, so early identities are missing or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
+        detail: `The window began more than ${kept} before it was counted, and events are kept no longer, so early identities may be missing or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
       }
     : { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for ${kept}.` };
 }

@@ -7,18 +7,20 @@ import { serialise } from "./serialise.ts";
 import { type CountedExposures, summarise } from "./summary.ts";
 
 /** D1 stores at most 2,000,000 bytes per row. The other columns of the row get the rest. */
-const MAX_BYTES = 1_900_000;
+export const MAX_BYTES = 1_900_000;
 /** The minimum size of one variant in one bucket: `"k":0` twice. */
 const MIN_BYTES_PER_CELL = 10;
 
 /**
  * Computes the `exposures` object, as JSON text, and its health from the counts. Fails with `too_large` if the text does
  * not fit into a row.
+ * @param countedAt the time of the count, in epoch milliseconds
  */
 export function computeExposures(
   { counts, collection }: CountedExposures,
   window: Window,
   { variants, endedAt }: Pick<Definition, "variants" | "endedAt">,
+  countedAt: number,
   eventsTtlDays: number,
 ): Result<{ exposures: string; health: Health }, "too_large"> {
   const configured = variants.map(({ key }) => key);
@@ -29,7 +31,7 @@ export function computeExposures(
 
   const summary = summarise(counts, window, configured);
   const isRunning = endedAt === null || window.to < endedAt;
-  const health = checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays });
+  const health = checkHealth({ window, countedAt, isRunning, variants, summary, collection, eventsTtlDays });
   const exposures = serialise(summary, health);
   return new TextEncoder().encode(exposures).byteLength > MAX_BYTES ? failed("too_large") : ok({ exposures, health });
 }

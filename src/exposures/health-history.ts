@@ -1,4 +1,5 @@
-import type { Check, CheckName, CheckStatus, Health } from "./health.ts";
+import { type Check, type CheckName, type CheckStatus, checkNames, type Health } from "./health.ts";
+import { isCount, property } from "./json.ts";
 
 const LEVELS: Record<CheckStatus, number> = { waiting: 0, healthy: 0, warning: 1, unhealthy: 2 };
 
@@ -7,6 +8,21 @@ const LEVELS: Record<CheckStatus, number> = { waiting: 0, healthy: 0, warning: 1
  * was last healthy. A healthy or waiting check has no entry.
  */
 export type HealthHistory = Partial<Record<CheckName, { last: number; alerted: number }>>;
+
+/**
+ * Parses a stored history. A check that is unknown or malformed is left out, because a history from another version must
+ * not fail a refresh.
+ */
+export function parseHealthHistory(json: string): HealthHistory {
+  const stored: unknown = JSON.parse(json);
+  const history: HealthHistory = {};
+  for (const name of checkNames) {
+    const entry = property(stored, name);
+    const [last, alerted] = [property(entry, "last"), property(entry, "alerted")];
+    if (isCount(last) && isCount(alerted)) history[name] = { last, alerted };
+  }
+  return history;
+}
 
 /** A check that has turned to a status to alert. */
 export type HealthTransition = { check: Check; status: "warning" | "unhealthy" };

@@ -37,9 +37,23 @@ export type Check = {
 /** The checks of an experiment's numbers, and the worst of their statuses. */
 export type Health = { status: CheckStatus; checks: readonly Check[] };
 
+/** Stored health. Another version may have had other checks, with other figures. */
+export type StoredHealth = {
+  status: CheckStatus;
+  checks: readonly {
+    name: string;
+    status: CheckStatus;
+    detail: string;
+    /** JSON values, or a map from variants to numbers. */
+    figures: Readonly<Record<string, unknown>>;
+  }[];
+};
+
 /** The input of every check. */
 export type Evidence = {
   window: Window;
+  /** The time of the count, in epoch milliseconds. */
+  countedAt: number;
   /** True if the experiment continues after the window. */
   isRunning: boolean;
   variants: readonly Variant[];

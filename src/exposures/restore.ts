@@ -1,5 +1,6 @@
 import { bucketsOf, type Window } from "./buckets.ts";
-import { type Check, checkNames, checkStatuses, type Figure, figureNames, type Health, worstStatus } from "./health.ts";
+import { checkStatuses, type StoredHealth, worstStatus } from "./health.ts";
+import { isCount, property } from "./json.ts";
 import { serialise } from "./serialise.ts";
 import { type ExposureCount, summarise } from "./summary.ts";
 
@@ -10,10 +11,20 @@ import { type ExposureCount, summarise } from "./summary.ts";
  * @param configured the keys of the configured variants, in order, because JSON.parse reorders keys like `2`
  */
 export function restoreExposures(exposures: unknown, window: Window, configured: readonly string[]): string | null {
+  const present = Object.keys(Object(property(exposures, "variants")));
+  const keys = new Set([...configured.filter((key) => present.includes(key)), ...present.sort()]);
+  const counts = restoreCounts(exposures, window);
+  const health = restoreHealth(exposures, keys);
+  if (counts === null || health === null) return null;
+  const text = serialise(summarise(counts, window, keys), health);
+  return isSame(JSON.parse(text), exposures) ? text : null;
+}
+
+/** Restores the counts behind a summary. Returns null if they are malformed or belong to another window. */
+export function restoreCounts(exposures: unknown, window: Window): ExposureCount[] | null {
   const points = property(property(exposures, "timeseries"), "points");
   const excluded = property(exposures, "excluded_identities");
   if (!Array.isArray(points) || points.length !== bucketsOf(window).count || !isCount(excluded)) return null;
-
   const counts: ExposureCount[] = [{ multiple: true, identities: excluded }];
   for (const point of points) {
     const bucket = Date.parse(String(property(point, "bucket")));
@@ -22,44 +33,36 @@ export function restoreExposures(exposures: unknown, window: Window, configured:
       counts.push({ multiple: false, variant, bucket, identities });
     }
   }
-  const present = Object.keys(Object(property(exposures, "variants")));
-  const keys = new Set([...configured.filter((key) => present.includes(key)), ...present.sort()]);
-  const health = restoreHealth(property(exposures, "health"), keys);
-  if (health === null) return null;
-  const text = serialise(summarise(counts, window, keys), health);
-  return isSame(JSON.parse(text), exposures) ? text : null;
+  return counts;
 }
 
-function restoreHealth(health: unknown, keys: ReadonlySet<string>): Health | null {
-  const found = property(health, "checks");
+/**
+ * Restores the checks, whatever their names and figures: another version may have had others.
+ * @param keys the keys of all variants, in order
+ */
+export function restoreHealth(exposures: unknown, keys: ReadonlySet<string>): StoredHealth | null {
+  const found = property(property(exposures, "health"), "checks");
+  if (!Array.isArray(found)) return null;
   const order = new Map([...keys].map((key, index) => [key, index]));
-  const checks: Check[] = [];
-  for (const [index, name] of checkNames.entries()) {
-    const check: unknown = Array.isArray(found) ? found[index] : null;
-    const status = checkStatuses.find((status) => status === property(check, "status"));
-    const detail = property(check, "detail");
-    if (status === undefined || typeof detail !== "string") return null;
-    const figures: Record<string, Figure> = {};
-    for (const figure of figureNames[name]) figures[figure] = restoreFigure(property(check, figure), order);
-    checks.push({ name, status, detail, figures });
+  const checks: StoredHealth["checks"][number][] = [];
+  for (const check of found) {
+    const [name, detail] = [property(check, "name"), property(check, "detail")];
+    const status = checkStatuses.find((each) => each === property(check, "status"));
+    if (typeof name !== "string" || status === undefined || typeof detail !== "string") return null;
+    const figures = Object.entries(Object(check))
+      .filter(([key]) => !["name", "status", "detail"].includes(key))
+      .map(([key, figure]) => [key, restoreFigure(figure, order)]);
+    checks.push({ name, status, detail, figures: Object.fromEntries(figures) });
   }
   return { status: worstStatus(checks), checks };
 }
 
-/** Restores one figure. An invalid one becomes another value, so that the final comparison fails. */
-function restoreFigure(figure: unknown, order: ReadonlyMap<string, number>): Figure {
-  if (typeof figure === "number" || typeof figure === "string") return figure;
-  if (typeof figure !== "object" || figure === null) return null;
-  const entries = Object.entries(figure).sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0));
-  return new Map(entries.map(([key, value]) => [key, Number(value)]));
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-function property(value: unknown, name: string): unknown {
-  return Object.entries(Object(value)).find(([key]) => key === name)?.[1];
+/** Restores the order of numbers by variant, which JSON.parse may have changed. */
+function restoreFigure(figure: unknown, order: ReadonlyMap<string, number>): unknown {
+  if (typeof figure !== "object" || figure === null || Array.isArray(figure)) return figure;
+  const entries = Object.entries(figure);
+  if (entries.some(([, value]) => typeof value !== "number")) return figure;
+  return new Map(entries.sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0)));
 }
 
 /** Compares two JSON values. The order of keys does not matter. */

@@ -1,11 +1,11 @@
-import type { Check, Figure, Health } from "./health.ts";
+import type { StoredHealth } from "./health.ts";
 import type { Summary } from "./summary.ts";
 
 /**
  * Serialises the `exposures` object of the response as JSON text. It does so by hand, because an object literal would
  * reorder keys like `2` and lose `__proto__`. Equal input gives equal bytes.
  */
-export function serialise(summary: Summary, health: Health): string {
+export function serialise(summary: Summary, health: StoredHealth): string {
   const { buckets } = summary;
   const columns = [...summary.variants].map(([key, series]) => ({ name: JSON.stringify(key), series, cumulative: 0 }));
   const points: string[] = [];
@@ -32,12 +32,12 @@ export function serialise(summary: Summary, health: Health): string {
   );
 }
 
-function serialiseCheck({ name, status, detail, figures }: Check): string {
-  const properties: Record<string, Figure> = { name, status, detail, ...figures };
+function serialiseCheck({ name, status, detail, figures }: StoredHealth["checks"][number]): string {
+  const properties: Record<string, unknown> = { name, status, detail, ...figures };
   const fields = Object.entries(properties).map(([key, figure]) => {
-    if (!(figure instanceof Map)) return `"${key}":${JSON.stringify(figure)}`;
+    if (!(figure instanceof Map)) return `${JSON.stringify(key)}:${JSON.stringify(figure)}`;
     const numbers = [...figure].map(([variant, value]) => `${JSON.stringify(variant)}:${JSON.stringify(value)}`);
-    return `"${key}":{${numbers.join()}}`;
+    return `${JSON.stringify(key)}:{${numbers.join()}}`;
   });
   return `{${fields.join()}}`;
 }

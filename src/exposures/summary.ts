@@ -23,6 +23,11 @@ export type Collection = {
 /** The warehouse's counts for one window. */
 export type CountedExposures = { counts: ExposureCount[]; collection: Collection };
 
+/** All identities of a count, excluded ones included. */
+export function identitiesIn({ counts }: CountedExposures): number {
+  return counts.reduce((sum, { identities }) => sum + identities, 0);
+}
+
 /** One variant's identities: the total, and the new ones per bucket. */
 export type Series = { total: number; added: number[] };
 

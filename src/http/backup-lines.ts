@@ -12,8 +12,14 @@ const MAX_LINE_BYTES = 2_000_000;
 /** Bounds the response, because one mistake can recur on every line. */
 const MAX_ERRORS = 100;
 
-/** Parses an export. Fails with the errors of all lines; a path starts with the line's number. */
-export function parseBackups(text: string): Result<Backup[], InputError[]> {
+/**
+ * Parses an export. A path in an error starts with the line's number.
+ * @param onError `refuse`: one bad line fails the whole export; `skip`: bad lines are left out
+ */
+export function parseBackups(
+  text: string,
+  onError: "refuse" | "skip",
+): Result<{ backups: Backup[]; errors: InputError[] }, InputError[]> {
   const lines = text.split(/\r?\n/);
   if (lines.filter(Boolean).length > MAX_LINES)
     return failed([{ path: "", message: `must not exceed ${MAX_LINES} lines: split it, and send one part at a time` }]);
@@ -22,12 +28,15 @@ export function parseBackups(text: string): Result<Backup[], InputError[]> {
   for (const [index, line] of lines.entries()) {
     if (line === "") continue;
     const backup = parseBackup(line);
-    if (backup.ok) backups.push(backup.value);
-    else
-      for (const { path, message } of backup.failure)
-        errors.push({ path: [index + 1, path].filter((part) => part !== "").join("."), message });
+    if (backup.ok) {
+      backups.push(backup.value);
+      continue;
+    }
+    // The first error names a skipped line.
+    for (const { path, message } of onError === "skip" ? backup.failure.slice(0, 1) : backup.failure)
+      errors.push({ path: [index + 1, path].filter((part) => part !== "").join("."), message });
   }
-  return errors.length === 0 ? ok(backups) : failed(errors.slice(0, MAX_ERRORS));
+  return errors.length === 0 || onError === "skip" ? ok({ backups, errors }) : failed(errors.slice(0, MAX_ERRORS));
 }
 
 function parseBackup(line: string): Result<Backup, InputError[]> {
@@ -46,8 +55,8 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
   const { startedAt, endedAt, variants } = experiment;
   const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal };
-  if (isFinal && (asOf === null || asOf !== endedAt))
-    return failed([{ path: "is_final", message: "must not be true unless as_of equals ended_at" }]);
+  if (isFinal && (asOf === null || endedAt === null))
+    return failed([{ path: "is_final", message: "must not be true without as_of and ended_at" }]);
   if (asOf === null && computedAt === null && rest.exposures === null) return ok({ ...backup, exposures: null });
 
   if (startedAt === null || asOf === null || computedAt === null || asOf < startedAt)

@@ -3,11 +3,12 @@ import { describeBug, type Log } from "../log.ts";
 import { type Backup, importBackups, listBackups } from "../store/backups.ts";
 import type { Authentication } from "./authentication.ts";
 import { parseBackups } from "./backup-lines.ts";
-import { isOfType, MIB, readText } from "./body.ts";
+import { isOfType, MIB, parseInput, readText } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { exportLine } from "./responses.ts";
+import { importQuery } from "./schemas.ts";
 
 const JSON_LINES = "application/jsonl";
 /** The number of experiments that one transaction imports. */
@@ -48,21 +49,26 @@ export function backupRoutes({ database, clock }: AppDeps, authentication: Authe
   app.post("/import", admin, async (c) => {
     if (!isOfType(c.req.header("Content-Type"), JSON_LINES))
       return refuse({ kind: "unsupported_media_type", type: JSON_LINES });
+    const query = parseInput(importQuery, c.req.query());
+    if (!query.ok) return refuse(query.failure);
+    const { on_error: onError } = query.value;
     const text = await readText(c, 8 * MIB);
     if (!text.ok) return refuse(text.failure);
     if (text.value === null) return refuse({ kind: "malformed_json" });
-    const backups = parseBackups(text.value);
-    if (!backups.ok) return refuse({ kind: "invalid_input", errors: backups.failure });
+    const parsed = parseBackups(text.value, onError);
+    if (!parsed.ok) return refuse({ kind: "invalid_input", errors: parsed.failure });
+    const { backups, errors } = parsed.value;
 
     const imported: string[] = [];
     const skipped: { experiment_id: string; reason: string }[] = [];
-    for (let from = 0; from < backups.value.length; from += BATCH_SIZE) {
-      const outcome = await importBackups(database, backups.value.slice(from, from + BATCH_SIZE), clock());
+    for (let from = 0; from < backups.length; from += BATCH_SIZE) {
+      const outcome = await importBackups(database, backups.slice(from, from + BATCH_SIZE), clock());
       imported.push(...outcome.imported);
       skipped.push(...outcome.skipped.map(({ experimentId, reason }) => ({ experiment_id: experimentId, reason })));
     }
-    c.var.log("info", "experiments.imported", { imported: imported.length, skipped: skipped.length });
-    return c.json({ imported, skipped });
+    const counts = { imported: imported.length, skipped: skipped.length, errors: errors.length };
+    c.var.log("info", "experiments.imported", counts);
+    return c.json({ imported, skipped, ...(onError === "skip" ? { errors } : {}) });
   });
 
   return app;

@@ -1,13 +1,20 @@
 import { Hono } from "hono";
 import { notifyCoordinators } from "../refresh/request-refresh.ts";
-import { deleteExperiment, getExperiment, listExperiments, putExperiment } from "../store/experiments.ts";
+import {
+  deleteExperiment,
+  getExperiment,
+  listExperiments,
+  type PutFailure,
+  putExperiment,
+  timeFields,
+} from "../store/experiments.ts";
 import type { Authentication } from "./authentication.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
-import { refuse } from "./problem.ts";
+import { type Refusal, refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { experimentJson, pageOf } from "./responses.ts";
-import { experimentBody, experimentId, experimentInput, listQuery } from "./schemas.ts";
+import { editQuery, experimentBody, experimentId, experimentInput, listQuery } from "./schemas.ts";
 
 export function experimentRoutes(deps: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const { database, clock } = deps;
@@ -24,15 +31,16 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
       return refuse({ kind: "invalid_input", errors });
     }
 
+    const query = parseInput(editQuery, c.req.query());
+    if (!query.ok) return refuse(query.failure);
+
     const input = experimentInput(id.data, body.value);
+    const omitted = timeFields.filter((field) => body.value[field] === undefined);
+    const options = { omitted, replaceNumbers: query.value.replace_numbers };
     const now = clock();
     const { caller, log } = c.var;
-    const saved = await putExperiment(database, input, caller.environmentKey, now);
-    if (!saved.ok) {
-      if (saved.failure !== "forbidden") return refuse({ kind: saved.failure });
-      const detail = "This key is bound to another environment. Use a key for this environment, or for all of them.";
-      return refuse({ kind: "forbidden", detail });
-    }
+    const saved = await putExperiment(database, input, caller.environmentKey, now, options);
+    if (!saved.ok) return refuse(putRefusal(saved.failure));
     const { experiment, created, refreshRequested } = saved.value;
     log("info", "experiment.saved", { experiment_id: experiment.id, created, by: caller.name });
     if (refreshRequested) await notifyCoordinators(deps.coordinators, log, [experiment.id], "edit");
@@ -69,4 +77,19 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
   });
 
   return app;
+}
+
+function putRefusal(failure: PutFailure): Refusal {
+  switch (failure.kind) {
+    case "forbidden": {
+      const detail = "This key is bound to another environment. Use a key for this environment, or for all of them.";
+      return { kind: "forbidden", detail };
+    }
+    case "times_missing": {
+      const message = "must be sent, because the experiment has one: send it to keep it, or null to clear it";
+      return { kind: "invalid_input", errors: failure.fields.map((path) => ({ path, message })) };
+    }
+    default:
+      return { kind: failure.kind };
+  }
 }

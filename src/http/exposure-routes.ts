@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
+import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import type { Authentication } from "./authentication.ts";
 import type { Caller } from "./caller.ts";
@@ -8,6 +9,7 @@ import { exposuresETag, matchesETag } from "./etag.ts";
 import { refuse } from "./problem.ts";
 import { type AppEnv, REQUEST_ID, requestIdOf } from "./request-context.ts";
 import { exposuresJson, isoTime } from "./responses.ts";
+import { securityHeaders } from "./security-headers.ts";
 
 const HIT = "cache;desc=hit";
 const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;
@@ -44,13 +46,16 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     return respond(c.req.raw, id, summary, { "Server-Timing": timing });
   });
 
-  app.post("/:id/exposures/refresh", authentication.require("write"), async (c) => {
-    const id = c.req.param("id");
-    const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
-    const requested = await requestManualRefresh(refreshing, c.var.log, id, c.var.caller.environmentKey);
-    if (!requested.ok) return refuse(requested.failure);
-    return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
-  });
+  for (const request of manualRequests)
+    app.post(`/:id/exposures/${request}`, authentication.require("write"), async (c) => {
+      const id = c.req.param("id");
+      const { caller, log } = c.var;
+      const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
+      const requested = await requestManualRefresh(refreshing, log, request, id, caller.environmentKey);
+      if (!requested.ok) return refuse(requested.failure);
+      if (request === "recount") log("info", "recount.requested", { experiment_id: id, by: caller.name });
+      return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
+    });
 
   function fastPath(request: Request): Response | null {
     const id = request.method === "GET" ? PATH.exec(request.url)?.[1] : undefined;
@@ -58,7 +63,11 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     if (id === undefined || summary === undefined) return null;
     const caller = authentication.cachedCaller(request.headers.get("Authorization"), "read");
     if (caller === null || !isInScope(caller, summary)) return null;
-    return respond(request, id, summary, { "Server-Timing": HIT, [REQUEST_ID]: requestIdOf(request) });
+    return respond(request, id, summary, {
+      ...securityHeaders(settings.publicUrl ?? request.url),
+      "Server-Timing": HIT,
+      [REQUEST_ID]: requestIdOf(request),
+    });
   }
 
   return { routes: app, fastPath };

@@ -16,10 +16,13 @@ export type Refusal =
   | { kind: "feature_taken" }
   | { kind: "not_started" }
   | { kind: "final" }
+  | { kind: "final_numbers" }
+  | { kind: "not_final" }
   | { kind: "no_states" }
   | { kind: "too_soon"; retryAfterSeconds: number }
   | { kind: "warehouse"; detail: string }
   | { kind: "unavailable" }
+  | { kind: "not_ready" }
   | { kind: "misconfigured"; detail: string }
   | { kind: "bug" };
 
@@ -108,7 +111,20 @@ export function problemOf(refusal: Refusal): Problem {
       return {
         status: 409,
         title: "Final",
-        detail: "The experiment has ended and its numbers are final. They are not refreshed.",
+        detail: "The experiment has ended and its numbers are final. To count them again, request a recount.",
+      };
+    case "final_numbers":
+      return {
+        status: 409,
+        title: "Final numbers",
+        detail:
+          "This edit would replace final numbers, and their events may have expired. To replace them, send it again with ?replace_numbers=true.",
+      };
+    case "not_final":
+      return {
+        status: 409,
+        title: "Not final",
+        detail: "The numbers are not final, so there is nothing to recount. Request a refresh instead.",
       };
     case "no_states":
       return {
@@ -130,6 +146,13 @@ export function problemOf(refusal: Refusal): Problem {
         status: 503,
         title: "Unavailable",
         detail: "The database did not answer. Try again.",
+        headers: { "Retry-After": "5" },
+      };
+    case "not_ready":
+      return {
+        status: 503,
+        title: "Not ready",
+        detail: "The service is not ready. Its log states the reason.",
         headers: { "Retry-After": "5" },
       };
     case "misconfigured":

@@ -2,6 +2,7 @@ import { type Experiment, statusAt } from "../experiment.ts";
 import type { ApiKey } from "../store/api-keys.ts";
 import type { Backup } from "../store/backups.ts";
 import type { StoredSummary } from "../store/summaries.ts";
+import { EXPORT_FORMAT } from "./schemas.ts";
 
 // The bodies of responses, from the types of the store.
 
@@ -64,6 +65,7 @@ export function exposuresJson(experimentId: string, summary: StoredSummary, now:
 export function exportLine({ experiment, exposures, ...summary }: Backup): string {
   const { status: _, ...definition } = experimentJson(experiment, 0);
   const head = JSON.stringify({
+    format: EXPORT_FORMAT,
     ...definition,
     as_of: isoTimeOrNull(summary.asOf),
     computed_at: isoTimeOrNull(summary.computedAt),

@@ -21,6 +21,7 @@ const instant = z.iso
   .refine((value) => !/\.\d{4,}/.test(value), "must not be more precise than milliseconds")
   .transform((value) => Date.parse(value))
   .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299");
+const optionalTime = instant.nullable().optional();
 const time = instant.nullable().default(null);
 
 const ID_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
@@ -48,23 +49,31 @@ const definition = {
   environment_key: name,
   feature_name: name,
   variants,
-  started_at: time,
-  ended_at: time,
 };
 
-function endsAfterStart(
-  { started_at, ended_at }: { started_at: number | null; ended_at: number | null },
-  context: z.RefinementCtx,
-): void {
+type Times = { started_at?: number | null | undefined; ended_at?: number | null | undefined };
+
+function endsAfterStart({ started_at = null, ended_at }: Times, context: z.RefinementCtx): void {
   // Zod runs this even if a time is invalid. That time has its own error.
   if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
   const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
   if (started_at === null || ended_at <= started_at) context.addIssue({ code: "custom", path: ["ended_at"], message });
 }
 
-export const experimentBody = z.strictObject(definition).superRefine(endsAfterStart);
+/** The body of a PUT. It shows which times the client left out. */
+export const experimentBody = z
+  .strictObject({ ...definition, started_at: optionalTime, ended_at: optionalTime })
+  .superRefine(endsAfterStart);
 
-/** Converts the body of a PUT. */
+const FLAG_RULE = "must be true or false";
+export const editQuery = z.strictObject({
+  replace_numbers: z
+    .enum(["true", "false"], { error: FLAG_RULE })
+    .default("false")
+    .transform((value) => value === "true"),
+});
+
+/** Converts the body of a PUT, or a line of an export. A time that is left out is null. */
 export function experimentInput(id: string, body: z.output<typeof experimentBody>): ExperimentInput {
   return {
     id,
@@ -72,25 +81,37 @@ export function experimentInput(id: string, body: z.output<typeof experimentBody
     environmentKey: body.environment_key,
     featureName: body.feature_name,
     variants: body.variants,
-    startedAt: body.started_at,
-    endedAt: body.ended_at,
+    startedAt: body.started_at ?? null,
+    endedAt: body.ended_at ?? null,
   };
 }
+
+/** The format of the lines of an export. Lines of earlier versions have none, and the same fields. */
+export const EXPORT_FORMAT = 1;
 
 /** One line of an export. `restoreExposures` checks its numbers. */
 export const exportedExperiment = z
   .strictObject({
+    format: z
+      .literal(EXPORT_FORMAT, { error: `must be ${EXPORT_FORMAT}, the only format that this version reads` })
+      .optional(),
     id: experimentId,
     ...definition,
+    started_at: time,
+    ended_at: time,
     created_at: instant,
     updated_at: instant,
     as_of: time,
     computed_at: time,
     last_error_at: time,
-    is_final: z.boolean({ error: "must be true or false" }).default(false),
+    is_final: z.boolean({ error: FLAG_RULE }).default(false),
     exposures: z.unknown().default(null),
   })
   .superRefine(endsAfterStart);
+
+export const importQuery = z.strictObject({
+  on_error: z.enum(["refuse", "skip"], { error: "must be refuse or skip" }).default("refuse"),
+});
 
 export const apiKeyBody = z.strictObject({
   name,

@@ -32,7 +32,7 @@ export function healthBadge(status: CheckStatus): Markup {
   return markup`<span class="badge ${status}">${status}</span>`;
 }
 
-export const checkTitles: Record<CheckName, string> = {
+const checkTitles: Record<CheckName, string> = {
   sample_ratio: "Sample ratio",
   multiple_variants: "Multiple variants",
   unknown_variants: "Unknown variants",
@@ -41,3 +41,7 @@ export const checkTitles: Record<CheckName, string> = {
   window: "Window",
   invalid_events: "Invalid events",
 };
+
+/** The title of a check, or the name of one of another version. */
+export const titleOf = (name: string): string =>
+  Object.entries(checkTitles).find(([known]) => known === name)?.[1] ?? name;

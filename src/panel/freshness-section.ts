@@ -15,7 +15,7 @@ ${
     ? ""
     : markup`<p class="problem">The last refresh failed at ${timeOf(lastErrorAt)}.${exposures === null ? "" : " The numbers below are older."}</p>`
 }
-${may.refresh && !isFinal && hasStarted ? refreshForm(experiment, summary) : ""}
+${may.refresh && hasStarted ? (isFinal ? recountForm(experiment, summary) : refreshForm(experiment, summary)) : ""}
 </section>`;
 }
 
@@ -29,6 +29,11 @@ function ageOf({ asOf, computedAt, isFinal }: StoredSummary, now: number, sweepM
 function stageOf({ isFinal, endedAt }: StoredSummary, now: number): string {
   if (isFinal) return "Final: these numbers no longer change.";
   return endedAt !== null && endedAt <= now ? "Settling: the experiment has ended, but late events still count." : "";
+}
+
+function recountForm({ id }: Experiment, { refreshRequestedAt }: StoredSummary): Markup {
+  if (refreshRequestedAt !== null) return markup`<p>A recount is requested. Until it succeeds, these numbers stay.</p>`;
+  return markup`<form method="post" action="/experiments/${encodeURIComponent(id)}/recount"><button>Recount</button></form>`;
 }
 
 function refreshForm({ id }: Experiment, { refreshRequestedAt, lastErrorAt }: StoredSummary): Markup {

@@ -1,12 +1,12 @@
 import { SEVERITY } from "../exposures/health.ts";
-import { checkTitles, healthBadge } from "./badges.ts";
+import { healthBadge, titleOf } from "./badges.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { CheckResult, Exposures } from "./parse-exposures.ts";
 
 export function healthSection({ health }: Exposures): Markup {
   const checks = bySeverity(health.checks).map(
     ({ name, status, detail }) =>
-      markup`<li>${healthBadge(status)} <div><h3>${checkTitles[name]}</h3><p>${detail}</p></div></li>`,
+      markup`<li>${healthBadge(status)} <div><h3>${titleOf(name)}</h3><p>${detail}</p></div></li>`,
   );
   return markup`<section class="health" aria-label="Health"><h2>Health</h2><ul>${checks}</ul></section>`;
 }

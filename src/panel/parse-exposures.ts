@@ -1,10 +1,11 @@
 import type { Granularity } from "../exposures/buckets.ts";
-import type { CheckName, CheckStatus } from "../exposures/health.ts";
+import type { CheckStatus } from "../exposures/health.ts";
 
 /** The identities of one variant: in total, and one value per bucket. */
 export type VariantSeries = { key: string; total: number; added: number[]; cumulative: number[] };
 
-export type CheckResult = { name: CheckName; status: CheckStatus; detail: string; [figure: string]: unknown };
+/** The name may be one of another version. */
+export type CheckResult = { name: string; status: CheckStatus; detail: string; [figure: string]: unknown };
 
 /** A stored summary in the form that pages and charts need. */
 export type Exposures = {

@@ -9,8 +9,8 @@ export type RefreshTrigger = "edit" | "manual" | "webhook";
 /** The outcome of one refresh. It is plain data, because it crosses an RPC boundary. */
 export type RefreshOutcome =
   | { status: "refreshed" }
-  /** There was nothing to do, or a newer definition or result superseded this one. */
-  | { status: "skipped"; reason: "not_found" | "not_started" | "final" | "superseded" }
+  /** There was nothing to do, a newer definition or result superseded this one, or it was worse than the stored one. */
+  | { status: "skipped"; reason: "not_found" | "not_started" | "final" | "superseded" | "incomplete" }
   /** `storage`: the database failed. `bug`: an unexpected error, in the log in full. */
   | { status: "failed"; kind: FailureKind | "storage" | "bug"; transient: boolean };
 

@@ -3,7 +3,7 @@ import { describeBug, type Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import type { Scope } from "../store/experiment-row.ts";
-import { recordManualRequest } from "../store/refresh-requests.ts";
+import { type ManualRequest, recordManualRequest } from "../store/refresh-requests.ts";
 import type { Coordinators, RefreshTrigger } from "./coordinator-types.ts";
 
 /** The number of connections that a Worker may open at once. */
@@ -39,17 +39,19 @@ export type ManualRefreshFailure =
   | { kind: "not_found" }
   | { kind: "not_started" }
   | { kind: "final" }
+  | { kind: "not_final" }
   | { kind: "too_soon"; retryAfterSeconds: number };
 
-/** Requests a refresh on behalf of a user or client, and returns the time of the request. */
+/** Requests a refresh or a recount on behalf of a client or visitor, and returns the time of the request. */
 export async function requestManualRefresh(
   { database, coordinators, minIntervalMs, clock }: ManualRefreshDeps,
   log: Log,
+  request: ManualRequest,
   id: string,
   scope: Scope,
 ): Promise<Result<number, ManualRefreshFailure>> {
   const now = clock();
-  const outcome = await recordManualRequest(database, id, scope, now, minIntervalMs);
+  const outcome = await recordManualRequest(database, request, id, scope, now, minIntervalMs);
   switch (outcome.kind) {
     case "accepted":
       await notifyCoordinators(coordinators, log, [id], "manual");

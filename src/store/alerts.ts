@@ -1,16 +1,5 @@
-import * as z from "zod";
-import { checkNames } from "../exposures/health.ts";
 import type { HealthHistory } from "../exposures/health-history.ts";
-import {
-  type Database,
-  numberOf,
-  numberOrNull,
-  type Row,
-  runOnPrimary,
-  type Statement,
-  textOf,
-  textOrNull,
-} from "./database.ts";
+import { type Database, numberOf, numberOrNull, runOnPrimary, type Statement, textOf } from "./database.ts";
 
 /** A message to be delivered. */
 export type Alert = {
@@ -53,22 +42,6 @@ export async function rescheduleAlert(database: Database, id: string, failures: 
   await runOnPrimary(database, { sql, values: [failures, dueAt, id] });
 }
 
-const level = z.int();
-const storedHistory = z.partialRecord(
-  z.enum(checkNames),
-  z.strictObject({ last: level, told: level }).transform(({ last, told }) => ({ last, alerted: told })),
-);
-
-/** Reads the health history of an experiment's row. It is empty for an experiment that has none. */
-export function healthHistoryOf(row: Row): HealthHistory {
-  return storedHistory.parse(JSON.parse(textOrNull(row, "watch") ?? "{}"));
-}
-
-function historyJson(history: HealthHistory): string {
-  const entries = Object.entries(history).map(([name, { last, alerted }]) => [name, { last, told: alerted }]);
-  return JSON.stringify(Object.fromEntries(entries));
-}
-
 /**
  * Statements that store a health history and the alerts that it led to. They go into the transaction that stores the
  * numbers, before the statement that changes the experiment's row.
@@ -83,9 +56,9 @@ export function alertStatements(
   const next = values.length + 1;
   return [
     {
-      sql: `INSERT INTO health_watches (experiment_id, watch) SELECT id, ?${next} FROM experiments WHERE ${condition}
-      ON CONFLICT (experiment_id) DO UPDATE SET watch = excluded.watch WHERE watch != excluded.watch`,
-      values: [...values, historyJson(healthHistory)],
+      sql: `INSERT INTO health_histories (experiment_id, history) SELECT id, ?${next} FROM experiments WHERE ${condition}
+      ON CONFLICT (experiment_id) DO UPDATE SET history = excluded.history WHERE history != excluded.history`,
+      values: [...values, JSON.stringify(healthHistory)],
     },
     ...alerts.map(({ id, body }) => ({
       sql: `INSERT INTO alerts (id, experiment_id, body, failures, due_at)

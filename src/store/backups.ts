@@ -13,7 +13,7 @@ export type Backup = {
   exposures: string | null;
 };
 
-const BACKUP_COLUMNS = `${EXPERIMENT_COLUMNS}, as_of, computed_at, last_error_at, is_final, exposures`;
+const BACKUP_COLUMNS = `${EXPERIMENT_COLUMNS}, as_of, computed_at, last_error_at, is_final`;
 /** The limits of a page. Only its last row may exceed the bytes. */
 const PAGE = { rows: 100, bytes: 2_000_000 };
 
@@ -21,9 +21,9 @@ const PAGE = { rows: 100, bytes: 2_000_000 };
 export async function listBackups(database: Database, after: string): Promise<Backup[]> {
   const rows = await runOnPrimary(database, {
     sql: `SELECT * FROM (
-      SELECT ${BACKUP_COLUMNS}, sum(length(exposures)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+      SELECT ${BACKUP_COLUMNS}, exposures, sum(length(exposures)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         AS bytes_before
-      FROM experiments WHERE id > ? ORDER BY id LIMIT ?
+      FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id > ? ORDER BY id LIMIT ?
     ) WHERE coalesce(bytes_before, 0) < ?`,
     values: [after, PAGE.rows, PAGE.bytes],
   });
@@ -55,8 +55,9 @@ export async function importBackups(
   now: number,
 ): Promise<ImportOutcome> {
   const insert = ({ experiment, ...summary }: Backup): Statement => ({
-    sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, version)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
+    sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, identities, version)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+      json_extract(?14, '$.total_identities') + json_extract(?14, '$.excluded_identities'), ?15
     WHERE ${featureIsFree("?15")}
     ON CONFLICT (id) DO NOTHING RETURNING id`,
     values: [
@@ -78,7 +79,10 @@ export async function importBackups(
     sql: "SELECT id FROM experiments WHERE id IN (SELECT value FROM json_each(?))",
     values: [JSON.stringify(ids)],
   };
-  const [existing = [], ...inserted] = await database.transact([findExisting, ...backups.map(insert)], ids);
+  const [existing = [], ...inserted] = await database.transact(
+    [findExisting, ...backups.map(insert), ...summaryInserts(backups, now)],
+    ids,
+  );
   const exists = new Set(existing.map((row) => textOf(row, "id")));
   const outcome: ImportOutcome = { imported: [], skipped: [] };
   for (const [index, id] of ids.entries()) {
@@ -88,4 +92,26 @@ export async function importBackups(
     } else outcome.skipped.push({ experimentId: id, reason: exists.has(id) ? "exists" : "feature_taken" });
   }
   return outcome;
+}
+
+/** D1 allows 100 parameters in a statement. */
+const SUMMARIES_PER_STATEMENT = 40;
+
+/** Few statements that add the summaries of the experiments imported in the same transaction, by their version. */
+function summaryInserts(backups: readonly Backup[], version: number): Statement[] {
+  const summaries = backups.flatMap(({ experiment, exposures }) =>
+    exposures === null ? [] : [[experiment.id, exposures]],
+  );
+  const statements: Statement[] = [];
+  for (let from = 0; from < summaries.length; from += SUMMARIES_PER_STATEMENT) {
+    const rows = summaries.slice(from, from + SUMMARIES_PER_STATEMENT);
+    statements.push({
+      sql: `WITH imported (imported_id, text) AS (VALUES ${rows.map(() => "(?, ?)")})
+      INSERT INTO summaries (experiment_id, exposures)
+      SELECT id, text FROM imported JOIN experiments ON id = imported_id WHERE version = ? AND as_of IS NOT NULL
+      ON CONFLICT DO NOTHING`,
+      values: [...rows.flat(), version],
+    });
+  }
+  return statements;
 }

@@ -38,7 +38,7 @@ export async function searchExperiments(
   const rows = await database.read({
     sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, last_error_at,
       CASE WHEN length(exposures) <= ${MAX_CHARACTERS} THEN exposures END AS exposures
-    FROM experiments WHERE id IN (
+    FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id IN (
       SELECT id FROM experiments WHERE ${conditions.join(" AND ")}
       ORDER BY ${NEWEST_FIRST} LIMIT ?5 OFFSET ?6
     )

@@ -21,6 +21,9 @@ export const featureIsFree = (now: string) => `(?7 <= ${now} OR NOT EXISTS (
       WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ${now})
     ))`;
 
+/** A condition: the numbers are not final, or they are to be recounted. The index of sweeps has the same condition. */
+export const NEEDS_REFRESH = "(is_final = 0 OR refresh_requested_at IS NOT NULL)";
+
 /** `statusAt` as conditions, each with one parameter: the current time. */
 export const STATUS_AT: Readonly<Record<Status, string>> = {
   draft: "coalesce(started_at > ?, 1)",
@@ -48,7 +51,8 @@ export function experimentOf(row: Row): Experiment {
   };
 }
 
-function variantsOf(json: string): Variant[] {
+/** Parses the column of the variants. */
+export function variantsOf(json: string): Variant[] {
   const variants: unknown = JSON.parse(json);
   if (!Array.isArray(variants)) throw new TypeError("variants is not a list");
   return variants.map(({ key, weight }: Row) => {

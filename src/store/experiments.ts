@@ -1,6 +1,6 @@
 import type { Definition, Experiment, StartedExperiment, Status } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { type Database, numberOf, runOnPrimary, type Statement, textOf } from "./database.ts";
+import { type Database, flagOf, numberOf, type Row, runOnPrimary, type Statement, textOf } from "./database.ts";
 import {
   definitionValues,
   EXPERIMENT_COLUMNS,
@@ -10,29 +10,61 @@ import {
   type Scope,
   STATUS_AT,
 } from "./experiment-row.ts";
+import { reweighFinalSummary } from "./reweigh-summary.ts";
 
 export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 
 export type ExperimentInput = Definition & { id: string; name: string };
 
+export const timeFields = ["started_at", "ended_at"] as const;
+export type TimeField = (typeof timeFields)[number];
+
+/** How an edit treats what is stored. */
+export type EditOptions = {
+  /** The times that the client left out. An edit must not clear a stored time that way. */
+  omitted: readonly TimeField[];
+  /** Allows the edit to replace final numbers, and the next refresh to replace numbers whose events have expired. */
+  replaceNumbers: boolean;
+};
+
+export type PutFailure =
+  | { kind: "feature_taken" | "not_found" | "forbidden" | "final_numbers" }
+  | { kind: "times_missing"; fields: TimeField[] };
+
+// Conditions on the numbered parameters of `putExperiment`.
+const KEEPS_NUMBERS = "environment_key = ?3 AND feature_name = ?4 AND started_at IS ?6";
+// A row that is final before its end was computed while a clock was ahead: an edit corrects it.
+const STAYS_FINAL = `(is_final AND ended_at <= ?8 AND ${KEEPS_NUMBERS} AND ended_at IS ?7)`;
+const REPLACES_FINAL = `(is_final AND ended_at <= ?8 AND NOT ${STAYS_FINAL})`;
+const LACKS_START = "(?10 AND started_at IS NOT NULL)";
+const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
+
 /**
  * Creates or replaces an experiment, and requests a refresh if it has started. Another environment, feature or start
- * drops the summary. Another end or other variants keep the numbers until the next refresh, but they are no longer final.
+ * drops the summary. Another end or other variants keep the numbers until the next refresh. Final numbers stay final
+ * under another name or other variants, which are applied to them; any other edit of them needs `replaceNumbers`.
  *
  * Fails and changes nothing with `feature_taken` if another experiment of the feature is open, with `not_found` if the
- * id belongs to another environment, and with `forbidden` if the input names an environment out of scope.
+ * id belongs to another environment, with `forbidden` if the input names an environment out of scope, with
+ * `times_missing` if the input omits a stored time, and with `final_numbers` if it would replace final numbers.
  */
 export async function putExperiment(
   database: Database,
   input: ExperimentInput,
   scope: Scope,
   now: number,
-): Promise<Result<SavedExperiment, "feature_taken" | "not_found" | "forbidden">> {
-  const sameNumbers = `environment_key = excluded.environment_key AND feature_name = excluded.feature_name
-      AND started_at IS excluded.started_at`;
-  const sameDefinition = `${sameNumbers} AND ended_at IS excluded.ended_at AND variants = excluded.variants`;
-  // A row that is final before its end was computed while a clock was ahead: an edit corrects it.
-  const staysFinal = `is_final AND ${sameDefinition} AND ended_at <= ?8`;
+  { omitted, replaceNumbers }: EditOptions = { omitted: [], replaceNumbers: false },
+): Promise<Result<SavedExperiment, PutFailure>> {
+  const values = [
+    input.id,
+    input.name,
+    ...definitionValues(input),
+    now,
+    scope,
+    omitted.includes("started_at") ? 1 : 0,
+    omitted.includes("ended_at") ? 1 : 0,
+    replaceNumbers ? 1 : 0,
+  ];
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END
@@ -41,31 +73,54 @@ export async function putExperiment(
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
       variants = excluded.variants, started_at = excluded.started_at, ended_at = excluded.ended_at,
       updated_at = max(updated_at, excluded.updated_at), version = version + 1,
-      exposures = CASE WHEN ${sameNumbers} THEN exposures END,
-      as_of = CASE WHEN ${sameNumbers} THEN as_of END,
-      computed_at = CASE WHEN ${sameNumbers} THEN computed_at END,
-      last_error_at = CASE WHEN ${sameNumbers} THEN last_error_at END,
-      is_final = ${staysFinal},
-      refresh_requested_at = CASE WHEN NOT (${staysFinal}) THEN excluded.refresh_requested_at END
-    WHERE ${inScope("?9")}
-    RETURNING ${EXPERIMENT_COLUMNS}, version, refresh_requested_at`,
-    values: [input.id, input.name, ...definitionValues(input), now, scope],
+      as_of = CASE WHEN ${KEEPS_NUMBERS} THEN as_of END,
+      computed_at = CASE WHEN ${KEEPS_NUMBERS} THEN computed_at END,
+      last_error_at = CASE WHEN ${KEEPS_NUMBERS} THEN last_error_at END,
+      identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?12) THEN identities END,
+      is_final = ${STAYS_FINAL},
+      refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END
+    WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?12 OR NOT ${REPLACES_FINAL})
+    RETURNING ${EXPERIMENT_COLUMNS}, version, is_final, refresh_requested_at`,
+    values,
   };
+  const find: Statement = {
+    sql: `SELECT environment_key, ${LACKS_START} AS lacks_start, ${LACKS_END} AS lacks_end,
+      ${REPLACES_FINAL} AND NOT ?12 AS replaces_final
+    FROM experiments WHERE id = ?1`,
+    values,
+  };
+  const dropped = "experiment_id IN (SELECT id FROM experiments WHERE id = ? AND as_of IS NULL)";
   const [saved, found] = await database.transact(
-    [upsert, { sql: "SELECT environment_key FROM experiments WHERE id = ?", values: [input.id] }],
+    [
+      upsert,
+      find,
+      { sql: `DELETE FROM summaries WHERE ${dropped}`, values: [input.id] },
+      { sql: `DELETE FROM health_histories WHERE ${dropped}`, values: [input.id] },
+    ],
     [input.id],
   );
   const row = saved?.[0];
-  if (row === undefined) {
-    const current = found?.[0];
-    if (scope !== null && current !== undefined && current["environment_key"] !== scope) return failed("not_found");
-    return failed(scope !== null && input.environmentKey !== scope ? "forbidden" : "feature_taken");
-  }
+  if (row === undefined) return failed(putFailure(found?.[0], input, scope));
+  if (flagOf(row, "is_final")) await reweighFinalSummary(database, input.id);
   return ok({
     experiment: experimentOf(row),
     created: row["version"] === 1,
     refreshRequested: row["refresh_requested_at"] !== null,
   });
+}
+
+/** The reason why an edit of this row was not saved. */
+function putFailure(current: Row | undefined, input: ExperimentInput, scope: Scope): PutFailure {
+  if (scope !== null && current !== undefined && current["environment_key"] !== scope) return { kind: "not_found" };
+  if (scope !== null && input.environmentKey !== scope) return { kind: "forbidden" };
+  if (current !== undefined) {
+    const fields: TimeField[] = [];
+    if (current["lacks_start"] === 1) fields.push("started_at");
+    if (current["lacks_end"] === 1) fields.push("ended_at");
+    if (fields.length > 0) return { kind: "times_missing", fields };
+    if (current["replaces_final"] === 1) return { kind: "final_numbers" };
+  }
+  return { kind: "feature_taken" };
 }
 
 export async function getExperiment(database: Database, id: string, scope: Scope): Promise<Experiment | null> {
@@ -92,19 +147,10 @@ export async function findStarted(database: Database, ids: readonly string[]): P
   );
 }
 
-/** Deletes an experiment. Returns false if there is none with this id in the scope. */
+/** Deletes an experiment and its summary. Returns false if there is none with this id in the scope. */
 export async function deleteExperiment(database: Database, id: string, scope: Scope): Promise<boolean> {
-  const [deleted] = await database.transact(
-    [
-      { sql: `DELETE FROM experiments WHERE id = ?1 AND ${inScope("?2")} RETURNING id`, values: [id, scope] },
-      {
-        sql: "DELETE FROM health_watches WHERE experiment_id = ?1 AND experiment_id NOT IN (SELECT id FROM experiments)",
-        values: [id],
-      },
-    ],
-    [id],
-  );
-  return deleted?.[0] !== undefined;
+  const sql = `DELETE FROM experiments WHERE id = ?1 AND ${inScope("?2")} RETURNING id`;
+  return (await runOnPrimary(database, { sql, values: [id, scope] }, [id])).length > 0;
 }
 
 export type ExperimentFilter = {

@@ -5,35 +5,43 @@ import { inScope, type Scope } from "./experiment-row.ts";
 
 const STARTED_NOT_FINAL = "started_at <= ?1 AND is_final = 0";
 
+/** A refresh of numbers that may still change, or a recount of final ones. */
+export const manualRequests = ["refresh", "recount"] as const;
+export type ManualRequest = (typeof manualRequests)[number];
+
 export type ManualRequestOutcome =
   | { kind: "accepted" }
   | { kind: "not_found" }
   | { kind: "not_started" }
   | { kind: "final" }
+  | { kind: "not_final" }
   /** `pending`: an earlier request has not been served yet. */
   | { kind: "too_soon"; nextAt: number; pending: boolean };
 
 /**
- * Records a manual refresh request, unless one was recorded less than `minIntervalMs` ago. One transaction checks and
+ * Records a manual request, unless one was recorded less than `minIntervalMs` ago. One transaction checks and
  * writes, so that only one of two simultaneous requests is accepted.
  */
 export async function recordManualRequest(
   database: Database,
+  request: ManualRequest,
   experimentId: string,
   scope: Scope,
   now: number,
   minIntervalMs: number,
 ): Promise<ManualRequestOutcome> {
+  const isPossible = request === "refresh" ? STARTED_NOT_FINAL : "is_final = 1";
   const [recorded, found] = await database.transact(
     [
       {
-        sql: `UPDATE experiments SET refresh_requested_at = ?1, called_at = ?1, version = version + 1
-      WHERE id = ?2 AND ${inScope("?4")} AND ${STARTED_NOT_FINAL} AND (called_at IS NULL OR called_at <= ?1 - ?3 OR called_at > ?1)
+        sql: `UPDATE experiments SET refresh_requested_at = ?1, manually_requested_at = ?1, version = version + 1
+      WHERE id = ?2 AND ${inScope("?4")} AND ${isPossible}
+        AND (manually_requested_at IS NULL OR manually_requested_at <= ?1 - ?3 OR manually_requested_at > ?1)
       RETURNING id`,
         values: [now, experimentId, minIntervalMs, scope],
       },
       {
-        sql: `SELECT started_at, is_final, called_at, refresh_requested_at FROM experiments
+        sql: `SELECT started_at, is_final, manually_requested_at, refresh_requested_at FROM experiments
       WHERE id = ?1 AND ${inScope("?2")}`,
         values: [experimentId, scope],
       },
@@ -43,9 +51,9 @@ export async function recordManualRequest(
   if (recorded?.[0] !== undefined) return { kind: "accepted" };
   const row = found?.[0];
   if (row === undefined) return { kind: "not_found" };
-  const reason = skipReason(row, now);
+  const reason = request === "refresh" ? skipReason(row, now) : flagOf(row, "is_final") ? null : "not_final";
   if (reason !== null) return { kind: reason };
-  const nextAt = (numberOrNull(row, "called_at") ?? now) + minIntervalMs;
+  const nextAt = (numberOrNull(row, "manually_requested_at") ?? now) + minIntervalMs;
   return { kind: "too_soon", nextAt, pending: row["refresh_requested_at"] !== null };
 }
 

@@ -1,14 +1,17 @@
 import type { Definition, Experiment } from "../experiment.ts";
-import type { HealthHistory } from "../exposures/health-history.ts";
-import { type Alert, alertStatements, healthHistoryOf } from "./alerts.ts";
-import { type Database, flagOf, numberOrNull, runOnPrimary } from "./database.ts";
-import { definitionValues, EXPERIMENT_COLUMNS, experimentOf } from "./experiment-row.ts";
+import { type HealthHistory, parseHealthHistory } from "../exposures/health-history.ts";
+import { type Alert, alertStatements } from "./alerts.ts";
+import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
+import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, NEEDS_REFRESH } from "./experiment-row.ts";
 
 /** The state at the start of a refresh. It is passed back with the outcome, so that nothing newer is overwritten. */
 export type RefreshBasis = {
   experiment: Experiment;
   asOf: number | null;
+  /** The identities in the stored summary, excluded ones included; null: any count may replace it. */
+  identities: number | null;
   isFinal: boolean;
+  /** For final numbers, the request is for a recount. */
   refreshRequestedAt: number | null;
   manuallyRequestedAt: number | null;
   healthHistory: HealthHistory;
@@ -16,26 +19,26 @@ export type RefreshBasis = {
 
 export async function getRefreshBasis(database: Database, experimentId: string): Promise<RefreshBasis | null> {
   const [row] = await runOnPrimary(database, {
-    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, is_final, refresh_requested_at, called_at, watch
-    FROM experiments LEFT JOIN health_watches ON experiment_id = id WHERE id = ?`,
+    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, identities, is_final, refresh_requested_at, manually_requested_at, history
+    FROM experiments LEFT JOIN health_histories ON experiment_id = id WHERE id = ?`,
     values: [experimentId],
   });
   if (row === undefined) return null;
-  const asOf = numberOrNull(row, "as_of");
   return {
     experiment: experimentOf(row),
-    asOf,
+    asOf: numberOrNull(row, "as_of"),
+    identities: numberOrNull(row, "identities"),
     isFinal: flagOf(row, "is_final"),
     refreshRequestedAt: numberOrNull(row, "refresh_requested_at"),
-    manuallyRequestedAt: numberOrNull(row, "called_at"),
-    // A history without numbers belongs to an earlier definition, or to a deleted experiment with the same id.
-    healthHistory: asOf === null ? {} : healthHistoryOf(row),
+    manuallyRequestedAt: numberOrNull(row, "manually_requested_at"),
+    healthHistory: parseHealthHistory(textOrNull(row, "history") ?? "{}"),
   };
 }
 
-// A condition on the numbered parameters ?1 to ?6: the row still has the definition that was computed, and is not final.
+// A condition on the numbered parameters ?1 to ?6: the row still has the definition that was computed, and a refresh may
+// change it.
 const SAME_DEFINITION = `id = ?1 AND environment_key = ?2 AND feature_name = ?3 AND variants = ?4
-  AND started_at IS ?5 AND ended_at IS ?6 AND is_final = 0`;
+  AND started_at IS ?5 AND ended_at IS ?6 AND ${NEEDS_REFRESH}`;
 
 function sameDefinitionValues({ id, ...definition }: { id: string } & Definition) {
   return [id, ...definitionValues(definition)];
@@ -45,6 +48,8 @@ export type ComputedSummary = {
   asOf: number;
   computedAt: number;
   isFinal: boolean;
+  /** The identities in the summary, excluded ones included. */
+  identities: number;
   /** The `exposures` object as JSON text. */
   exposures: string;
   healthHistory: HealthHistory;
@@ -52,37 +57,66 @@ export type ComputedSummary = {
 };
 
 /**
- * Stores a summary with its alerts. It clears the last error and the request that the refresh has served. A final
- * summary clears every request, because no refresh follows it.
+ * The request that remains after a refresh, in SQL: one that is newer than the served one. If the refresh made the numbers
+ * final, none remains, because no refresh follows it.
+ */
+const requestAfter = (isFinal: string, served: string) => `CASE
+      WHEN (is_final OR NOT ${isFinal}) AND refresh_requested_at IS NOT ${served} THEN refresh_requested_at END`;
+
+/**
+ * Stores a summary with its alerts. It clears the last error and the request that the refresh has served.
  *
- * Returns false, and stores nothing, if the result comes too late: the experiment is deleted, redefined, final, or has a
- * newer summary.
+ * Returns false, and stores nothing, if the result comes too late: the experiment is deleted, redefined, final without a
+ * request to recount it, or has a newer summary.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
-  const { asOf, computedAt, isFinal, exposures } = summary;
+  const { asOf, computedAt, isFinal, identities, exposures } = summary;
   const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)`;
   const values = [...sameDefinitionValues(basis.experiment), asOf];
-  const isHistoryChanged =
-    basis.asOf === null || JSON.stringify(summary.healthHistory) !== JSON.stringify(basis.healthHistory);
+  const isHistoryChanged = JSON.stringify(summary.healthHistory) !== JSON.stringify(basis.healthHistory);
   const alerts = isHistoryChanged ? alertStatements(summary, computedAt, isInTime, values) : [];
-  const update = {
+  const payload: Statement = {
+    sql: `INSERT INTO summaries (experiment_id, exposures) SELECT id, ?8 FROM experiments WHERE ${isInTime}
+    ON CONFLICT (experiment_id) DO UPDATE SET exposures = excluded.exposures`,
+    values: [...values, exposures],
+  };
+  const update: Statement = {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
-      exposures = ?10, last_error_at = NULL,
-      refresh_requested_at = CASE WHEN ?9 = 0 AND refresh_requested_at IS NOT ?11 THEN refresh_requested_at END,
-      version = version + 1
+      identities = ?10, last_error_at = NULL, refresh_requested_at = ${requestAfter("?9", "?11")}, version = version + 1
     WHERE ${isInTime}
     RETURNING id`,
-    values: [...values, computedAt, isFinal ? 1 : 0, exposures, basis.refreshRequestedAt],
+    values: [...values, computedAt, isFinal ? 1 : 0, identities, basis.refreshRequestedAt],
   };
-  const results = await database.transact([...alerts, update], [basis.experiment.id]);
+  const results = await database.transact([...alerts, payload, update], [basis.experiment.id]);
   return (results.at(-1) ?? []).length > 0;
+}
+
+/**
+ * Keeps the stored summary, because the count of this refresh is incomplete, and stores the time as that of an error. The
+ * request is served, since a retry would count the same.
+ * @param isFinal whether the stored summary is final from now on
+ */
+export async function keepSummary(
+  database: Database,
+  basis: RefreshBasis,
+  failedAt: number,
+  isFinal: boolean,
+): Promise<void> {
+  const update = {
+    sql: `UPDATE experiments SET last_error_at = ?7, is_final = ?8,
+      refresh_requested_at = ${requestAfter("?8", "?9")}, version = version + 1
+    WHERE ${SAME_DEFINITION}`,
+    values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0, basis.refreshRequestedAt],
+  };
+  await runOnPrimary(database, update, [basis.experiment.id]);
 }
 
 /** Stores the time of a failed refresh. The manual request behind it no longer counts against the minimum interval. */
 export async function saveFailure(database: Database, basis: RefreshBasis, failedAt: number): Promise<void> {
   const update = {
     sql: `UPDATE experiments SET last_error_at = ?7,
-      called_at = CASE WHEN called_at IS NOT ?8 THEN called_at END, version = version + 1
+      manually_requested_at = CASE WHEN manually_requested_at IS NOT ?8 THEN manually_requested_at END,
+      version = version + 1
     WHERE ${SAME_DEFINITION}`,
     values: [...sameDefinitionValues(basis.experiment), failedAt, basis.manuallyRequestedAt],
   };

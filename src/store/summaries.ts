@@ -31,7 +31,7 @@ const SUMMARY_COLUMNS = `experiments.environment_key, started_at, ended_at, expe
 
 export async function getSummary(database: Database, experimentId: string): Promise<StoredSummary | null> {
   const [row] = await database.read({
-    sql: `SELECT ${SUMMARY_COLUMNS} FROM experiments WHERE id = ?`,
+    sql: `SELECT ${SUMMARY_COLUMNS} FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id = ?`,
     values: [experimentId],
   });
   return row === undefined ? null : summaryOf(row);
@@ -45,7 +45,8 @@ export async function getSummaryWithApiKey(
 ): Promise<{ summary: StoredSummary | null; apiKey: ApiKey | null }> {
   const [row] = await runOnPrimary(database, {
     sql: `SELECT ${SUMMARY_COLUMNS}, ${API_KEY_COLUMNS.map((column) => `api_keys.${column} AS key_${column}`)}
-    FROM (SELECT 1) LEFT JOIN api_keys ON api_keys.sha256 = ? LEFT JOIN experiments ON experiments.id = ?`,
+    FROM (SELECT 1) LEFT JOIN api_keys ON api_keys.sha256 = ? LEFT JOIN experiments ON experiments.id = ?
+      LEFT JOIN summaries ON experiment_id = experiments.id`,
     values: [sha256, experimentId],
   });
   if (row === undefined) return { summary: null, apiKey: null };

@@ -1,10 +1,11 @@
 import { type Database, numberOf, numberOrNull, runOnPrimary, textOf } from "./database.ts";
+import { NEEDS_REFRESH } from "./experiment-row.ts";
 
 /** The ids after `after` up to and including `upTo`; null: to the end. */
 export type IdRange = { after: string; upTo: string | null };
 
 // A condition on ?1 to ?3: a sweep at ?1 must refresh this experiment, and its id is in the range.
-const IS_DUE = "is_final = 0 AND started_at <= ?1 AND id > ?2 AND (?3 IS NULL OR id <= ?3)";
+const IS_DUE = `${NEEDS_REFRESH} AND started_at <= ?1 AND id > ?2 AND (?3 IS NULL OR id <= ?3)`;
 
 /** Lists a page of the experiments in the range that a sweep at `now` must refresh. */
 export async function listDueExperiments(

@@ -32,6 +32,7 @@ const deletable = { environment_key: "env", feature_name: "deletable" };
 /** Every route, with its status for an authorized caller. A webhook needs a signature, so it rejects every token. */
 const routes: Route[] = [
   { method: "GET", path: "/healthz", right: "anyone", status: 200 },
+  { method: "GET", path: "/readyz", right: "anyone", status: 200 },
   { method: "GET", path: "/openapi.json", right: "anyone", status: 200 },
   { method: "GET", path: "/docs", right: "anyone", status: 200 },
   { method: "GET", path: "/v1/experiments", right: "read", status: 200 },
@@ -42,6 +43,7 @@ const routes: Route[] = [
   { method: "PUT", path: "/v1/experiments/kept", right: "write", status: 200, body: started },
   { method: "DELETE", path: "/v1/experiments/deletable", right: "write", status: 204 },
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", status: 202 },
+  { method: "POST", path: "/v1/experiments/kept/exposures/recount", right: "write", status: 409 },
   { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", status: 409 },
   { method: "GET", path: "/v1/warehouse/check", right: "write", status: 200 },
   { method: "GET", path: "/v1/api-keys", right: "admin", status: 200 },

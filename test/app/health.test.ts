@@ -138,7 +138,7 @@ describe("the health in an exposures response", () => {
     );
   });
 
-  it("warns when the window is longer than EVENTS_TTL_DAYS and when traffic has stopped", async () => {
+  it("warns when the start is older than EVENTS_TTL_DAYS and when traffic has stopped", async () => {
     const { byName, startedAt } = await healthOf({}, 31 * DAY, [{}]);
     expect(byName["window"]).toMatchObject({ status: "warning", days: expect.closeTo(31, 1), events_ttl_days: 30 });
     expect(byName["exposures_arriving"]).toMatchObject({

@@ -164,14 +164,16 @@ describe("a session", () => {
   it("is invalid once its cookie is altered", async () => {
     const { cookie } = await signInWith(worker, ADMIN);
     const value = decodeURIComponent(cookie.slice("session=".length));
-    const [sha256 = "", end = "", signature = ""] = value.split(".");
+    const [id = "", reference = "", end = "", signature = ""] = value.split(".");
+    const alterHex = (text: string) => text.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
     for (const altered of [
-      `${sha256}.${Number(end) + 1}.${signature}`,
-      `${sha256.replace(/^./, (digit) => (digit === "0" ? "1" : "0"))}.${end}.${signature}`,
-      `${sha256}.${end}.${signature.replace(/^./, (sign) => (sign === "A" ? "B" : "A"))}`,
-      `${sha256}.${end}.`,
-      `${sha256}.${end}`,
-      `.${end}.${signature}`,
+      `${id}.${reference}.${Number(end) + 1}.${signature}`,
+      `${alterHex(id)}.${reference}.${end}.${signature}`,
+      `${id}.${alterHex(reference)}.${end}.${signature}`,
+      `${id}.${reference}.${end}.${signature.replace(/^./, (sign) => (sign === "A" ? "B" : "A"))}`,
+      `${id}.${reference}.${end}.`,
+      `${id}.${reference}.${end}`,
+      `.${reference}.${end}.${signature}`,
       "",
     ])
       await expectSignedOut(`session=${encodeURIComponent(altered)}`);
@@ -179,15 +181,20 @@ describe("a session", () => {
     expect((await browse(worker, cookie).get("/")).status).toBe(200);
   });
 
-  it("is valid only with the right secret, the hash of a valid token and a future end", async () => {
-    const sha256 = /^[0-9a-f]{64}/.exec((await signInWith(worker, READER)).cookie.slice("session=".length))?.[0] ?? "";
+  it("is valid only with the right secret, a reference to a valid token and a future end", async () => {
+    const [id = "", reference = ""] = (await signInWith(worker, READER)).cookie.slice("session=".length).split(".");
     const later = Date.now() + HOUR;
-    expect((await browse(worker, signed(`${sha256}.${later}`, SESSION_SECRET)).get("/")).status).toBe(200);
-    await expectSignedOut(signed(`${sha256}.${later}`, "another secret"));
-    await expectSignedOut(signed(`${sha256}.${Date.now() - 1}`, SESSION_SECRET));
-    await expectSignedOut(signed(`${"0".repeat(64)}.${later}`, SESSION_SECRET));
-    await expectSignedOut(signed(`${sha256.toUpperCase()}.${later}`, SESSION_SECRET));
-    await expectSignedOut(signed(`${sha256}.NaN`, SESSION_SECRET));
+    expect((await browse(worker, signed(`${id}.${reference}.${later}`, SESSION_SECRET)).get("/")).status).toBe(200);
+    await expectSignedOut(signed(`${id}.${reference}.${later}`, "another secret"));
+    for (const value of [
+      `${id}.${reference}.${Date.now() - 1}`,
+      `${id}.${"0".repeat(32)}.${later}`,
+      `${id}.${"0".repeat(16)}.${later}`,
+      `${id}.${reference.toUpperCase()}.${later}`,
+      `${reference}.${later}`,
+      `${id}.${reference}.NaN`,
+    ])
+      await expectSignedOut(signed(value, SESSION_SECRET));
   });
 
   it("ends when its key is revoked", async () => {
@@ -199,12 +206,12 @@ describe("a session", () => {
     expect((await get("/v1/experiments/kept/exposures.svg")).status).toBe(401);
   });
 
-  it("ends on sign-out", async () => {
-    const { post } = await signInWith(worker, READER);
+  it("ends on sign-out, on the server too", async () => {
+    const { post, cookie } = await signInWith(worker, READER);
     const response = await post("/logout");
     expect([response.status, response.headers.get("Location")]).toEqual([303, "/login"]);
     expect(response.headers.get("Set-Cookie")).toMatch(/^session=;.*Max-Age=0/);
-    await expectSignedOut(cookieOf(response));
+    for (const sent of [cookieOf(response), cookie]) await expectSignedOut(sent);
   });
 
   it("gives access to no route of the API but the two downloads", async () => {
@@ -242,7 +249,8 @@ describe("a form", () => {
     const { post } = await signInWith(worker, ADMIN);
     const before = await worker.call("GET", "/v1/experiments/kept/exposures");
     const fields = { token: ADMIN, kind: "page", until: "2999-01-01" };
-    for (const path of ["/login", "/logout", "/experiments/kept/refresh", "/experiments/kept/share"]) {
+    const forms = ["refresh", "recount", "share"].map((form) => `/experiments/kept/${form}`);
+    for (const path of ["/login", "/logout", ...forms]) {
       const response = await post(path, fields, headers);
       expect(response.status, path).toBe(403);
       expect(response.headers.has("Set-Cookie")).toBe(false);
@@ -286,6 +294,32 @@ describe("a refresh by form", () => {
     expect((await post("/experiments/kept/refresh")).status).toBe(403);
     expect((await browse(worker).post("/experiments/kept/refresh")).headers.get("Location")).toBe("/login");
     expect((await browse(publicWorker).post("/experiments/kept/refresh")).status).toBe(403);
+  });
+
+  it("of final numbers is a recount, which the page says until it is served", async () => {
+    const [started_at, ended_at] = [5 * HOUR, 3 * HOUR].map((ago) => new Date(Date.now() - ago).toISOString());
+    const body = { environment_key: "env", feature_name: "final", started_at, ended_at };
+    await worker.call("PUT", "/v1/experiments/final", body);
+    const isFinal = () =>
+      until(
+        async () => worker.exposures("final"),
+        ({ is_final }) => is_final,
+      );
+    await isFinal();
+    const { get, post } = await signInWith(worker, ADMIN);
+    expect((await get("/experiments/final")).text).toContain("<button>Recount</button>");
+    expect((await post("/experiments/final/refresh")).text).toMatch(/role="alert">[^<]*recount/);
+    const accepted = await post("/experiments/final/recount");
+    expect([accepted.status, accepted.headers.get("Location")]).toEqual([303, "/experiments/final"]);
+    await until(
+      () => worker.exposures("final"),
+      ({ refresh_requested_at }) => refresh_requested_at === null,
+    );
+    expect((await post("/experiments/final/recount")).status).toBe(429);
+    expect((await post("/experiments/kept/recount")).text).toMatch(/role="alert">[^<]*not final/);
+    const reader = await signInWith(worker, READER);
+    expect((await reader.get("/experiments/final")).text).not.toContain("Recount");
+    expect((await reader.post("/experiments/final/recount")).status).toBe(403);
   });
 
   it("of a draft shows the reason on the page", async () => {

@@ -65,7 +65,15 @@ function experimentLine(index: number, running: boolean): string {
   };
   const summary = summarise(counts, window, ["control", "treatment"]);
   const collection = { latestExposureAt: to - 1, lateIdentities: 0, invalidEvents: 0, events: 0 };
-  const health = checkHealth({ window, isRunning: running, variants, summary, collection, eventsTtlDays: 0 });
+  const health = checkHealth({
+    window,
+    countedAt: to,
+    isRunning: running,
+    variants,
+    summary,
+    collection,
+    eventsTtlDays: 0,
+  });
   const exposures = serialise(summary, health);
   return `${JSON.stringify(line).slice(0, -1)},"exposures":${exposures}}`;
 }

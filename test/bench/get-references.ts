@@ -47,7 +47,7 @@ const unchangedOf = ({ headers }: Copy) => {
   export default { fetch: () => new Response(null, init) };`;
 };
 
-const SELECT = "SELECT * FROM experiments WHERE id = ?";
+const SELECT = "SELECT * FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id = ?";
 
 const d1Of = (from: string) => `export default { async fetch(request, env) {
     const row = await ${from}.prepare("${SELECT}").bind("${idOf(0)}").first();
@@ -85,13 +85,14 @@ export async function startWorkerReferences(
     await migrate(openD1(d1), readMigrations("migrations/d1"));
     const row = {
       ...{ id: idOf(0), name: idOf(0), environment_key: "env-0", feature_name: idOf(0), variants: "[]" },
-      ...{ started_at: NOW, created_at: NOW, updated_at: NOW, as_of: NOW, computed_at: NOW, exposures: copy.body },
+      ...{ started_at: NOW, created_at: NOW, updated_at: NOW, as_of: NOW, computed_at: NOW },
     };
     const columns = Object.keys(row);
     await d1
       .prepare(`INSERT INTO experiments (${columns}) VALUES (${columns.map(() => "?")})`)
       .bind(...Object.values(row))
       .run();
+    await d1.prepare("INSERT INTO summaries (experiment_id, exposures) VALUES (?, ?)").bind(row.id, copy.body).run();
     return url;
   }
   return {

@@ -349,16 +349,18 @@ describe("late_events", () => {
 
 describe("window", () => {
   it.each([
-    { status: "healthy", when: "a window of the same length as the TTL", length: 90 * DAY, eventsTtlDays: 90 },
-    { status: "warning", when: "a window 1 ms longer than the TTL", length: 90 * DAY + 1, eventsTtlDays: 90 },
-    { status: "healthy", when: "a window of a day with a TTL of a day", length: DAY, eventsTtlDays: 1 },
-    { status: "warning", when: "a window 1 ms longer than a TTL of a day", length: DAY + 1, eventsTtlDays: 1 },
-    { status: "healthy", when: "a window of ten years without a TTL", length: 3650 * DAY, eventsTtlDays: 0 },
-    { status: "healthy", when: "a window of 1 ms without a TTL", length: 1, eventsTtlDays: 0 },
-  ])("is $status for $when", ({ status, length, eventsTtlDays }) => {
-    const found = runCheck("window", { length, eventsTtlDays });
-    expect(found.status).toBe(status);
-    expect(found.figures).toEqual({ days: length / DAY, events_ttl_days: eventsTtlDays });
+    { status: "healthy", when: "a start as old as the TTL", age: 90 * DAY, eventsTtlDays: 90 },
+    { status: "warning", when: "a start 1 ms older than the TTL", age: 90 * DAY + 1, eventsTtlDays: 90 },
+    { status: "healthy", when: "a start as old as a TTL of a day", age: DAY, eventsTtlDays: 1 },
+    { status: "warning", when: "a start 1 ms older than a TTL of a day", age: DAY + 1, eventsTtlDays: 1 },
+    { status: "healthy", when: "a start ten years ago without a TTL", age: 3650 * DAY, eventsTtlDays: 0 },
+    { status: "healthy", when: "a start 1 ms ago without a TTL", age: 1, eventsTtlDays: 0 },
+  ])("is $status for $when, whatever the length of the window", ({ status, age, eventsTtlDays }) => {
+    for (const length of [1, age]) {
+      const found = runCheck("window", { length, countedAt: FROM + age, eventsTtlDays });
+      expect(found.status).toBe(status);
+      expect(found.figures).toEqual({ days: length / DAY, events_ttl_days: eventsTtlDays });
+    }
   });
 });
 

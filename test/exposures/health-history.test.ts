@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CheckStatus, checkNames, checkStatuses, type Health } from "../../src/exposures/health.ts";
-import { type HealthHistory, trackHealth } from "../../src/exposures/health-history.ts";
+import { type HealthHistory, parseHealthHistory, trackHealth } from "../../src/exposures/health-history.ts";
 
 /** A health in which the first check has this status, and the others are healthy. */
 function healthOf(status: CheckStatus): Health {
@@ -23,6 +23,18 @@ function alertedStatuses(statuses: readonly CheckStatus[]): (string | null)[] {
 }
 
 const [w, u, ok, wait] = ["warning", "unhealthy", "healthy", "waiting"] as const;
+
+describe("parseHealthHistory", () => {
+  it("returns the entries of known checks, whatever else is stored", () => {
+    const window = { last: 1, alerted: 2 };
+    const others = { of_tomorrow: window, late_events: { last: 1, told: 1 }, invalid_events: null, sample_ratio: "x" };
+    expect(parseHealthHistory(JSON.stringify({ ...others, window }))).toEqual({ window });
+  });
+
+  it.each(["{}", "[]", "null", "1", '"text"'])("returns an empty history for %s", (json) => {
+    expect(parseHealthHistory(json)).toEqual({});
+  });
+});
 
 describe("trackHealth", () => {
   it.each([

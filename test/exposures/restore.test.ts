@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
+import { checkStatuses, worstStatus } from "../../src/exposures/health.ts";
 import { restoreExposures } from "../../src/exposures/restore.ts";
+import { reweighExposures } from "../../src/exposures/reweigh.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
@@ -12,7 +14,10 @@ function textOf(counts: readonly ExposureCount[], window: Window, configured: re
   const variants = configured.map((key, index) => ({ key, weight: index }));
   const collection = { latestExposureAt: window.from, lateIdentities: 1, invalidEvents: 2, events: 30 };
   const isRunning = true;
-  return serialise(summary, checkHealth({ window, isRunning, variants, summary, collection, eventsTtlDays: 90 }));
+  return serialise(
+    summary,
+    checkHealth({ window, countedAt: window.to, isRunning, variants, summary, collection, eventsTtlDays: 90 }),
+  );
 }
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
@@ -40,14 +45,69 @@ const computed = fc
       return { multiple: false, variant, bucket: first + Math.floor(at * count) * size, identities };
     });
     rows.push({ multiple: true, identities: excluded });
-    return { window, configured, text: textOf(rows, window, configured) };
+    return { window, configured, rows, text: textOf(rows, window, configured) };
   });
+
+describe("reweighExposures", () => {
+  it("returns the text that a count with the other variants would have stored", () => {
+    fc.assert(
+      fc.property(computed, fc.uniqueArray(fc.constantFrom(...KEYS), { maxLength: 4 }), (stored, configured) => {
+        const { window, rows } = stored;
+        const seen = rows.filter(({ identities }) => identities > 0);
+        const variants = configured.map((key, index) => ({ key, weight: index }));
+        const before = textOf(seen, window, stored.configured);
+        expect(reweighExposures(before, window, variants)).toBe(textOf(seen, window, configured));
+      }),
+    );
+  });
+
+  it("keeps the checks of another version, and adds none", () => {
+    const window = { from: START, to: START + HOUR };
+    const exposures = JSON.parse(textOf([], window, ["a"]));
+    const another = { name: "of_tomorrow", status: "unhealthy", detail: "It is off.", share: 1 };
+    exposures.health = { status: "unhealthy", checks: [another] };
+    const reweighed = reweighExposures(JSON.stringify(exposures), window, [{ key: "b", weight: 1 }]);
+    expect(JSON.parse(reweighed ?? "null")).toMatchObject({ variants: { b: 0 }, health: exposures.health });
+  });
+
+  it("returns null if the numbers can't be restored, or are too large with the variants", () => {
+    const window = { from: START, to: START + HOUR };
+    const text = textOf([], window, ["a"]);
+    const variants = [{ key: "x".repeat(1_000_000), weight: 1 }];
+    expect(reweighExposures(text, window, variants)).toBeNull();
+    expect(reweighExposures(text, { from: START, to: START + 5 * DAY }, [])).toBeNull();
+    expect(reweighExposures(JSON.stringify({ ...JSON.parse(text), health: null }), window, [])).toBeNull();
+  });
+});
 
 describe("restoreExposures", () => {
   it("returns the original text from its parsed JSON", () => {
     fc.assert(
       fc.property(computed, ({ window, configured, text }) => {
         expect(restoreExposures(JSON.parse(text), window, configured)).toBe(text);
+      }),
+    );
+  });
+
+  it("keeps checks of another version, and needs none", () => {
+    // Without -0, which JSON.stringify does not keep.
+    const json = fc.jsonValue().map((value): unknown => JSON.parse(JSON.stringify(value)));
+    const figure = fc.oneof(json, fc.constant({ control: 1, "10": 2 }), fc.constant([{ dimension: "a" }]));
+    const unknown = fc.record({
+      name: fc.constantFrom("of_tomorrow", "__proto__", 'a"b', ""),
+      status: fc.constantFrom(...checkStatuses),
+      detail: fc.string(),
+      'fig"ure': figure,
+    });
+    fc.assert(
+      fc.property(computed, fc.nat(7), unknown, fc.nat(8), ({ window, configured, text }, missing, extra, place) => {
+        const exposures = JSON.parse(text);
+        const { checks } = exposures.health;
+        checks.splice(missing, 1);
+        checks.splice(place, 0, extra);
+        exposures.health.status = worstStatus(checks);
+        const restored = restoreExposures(exposures, window, configured);
+        expect(JSON.parse(restored ?? "null")).toEqual(exposures);
       }),
     );
   });

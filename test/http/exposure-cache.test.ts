@@ -7,7 +7,7 @@ import { type Database, DatabaseUnavailable } from "../../src/store/database.ts"
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
-import { getRefreshBasis, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
+import { getRefreshBasis, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
 import { appDeps } from "../support/app-deps.ts";
 
@@ -41,7 +41,7 @@ function startIsolate(env: Record<string, string> = {}) {
     async transact(list) {
       statements.push(...list.map(({ sql }) => sql));
       const rows = await sqlite.transact(list);
-      if (losesResponses) throw new DatabaseUnavailable("lost");
+      if (losesResponses) throw new DatabaseUnavailable("outage");
       return rows;
     },
   };
@@ -236,7 +236,15 @@ describe("authentication of a cached response", () => {
 
 describe("the cache after a write of the same process", () => {
   const input = { id: "some", name: "a", environmentKey: "env", featureName: "b", variants: [], endedAt: null };
-  const computed = { asOf: START, computedAt: START, isFinal: false, exposures: "{}", healthHistory: {}, alerts: [] };
+  const computed = {
+    asOf: START,
+    computedAt: START,
+    isFinal: false,
+    identities: 0,
+    exposures: "{}",
+    healthHistory: {},
+    alerts: [],
+  };
   const basisOf = async (database: Database) => {
     const basis = await getRefreshBasis(database, "some");
     if (basis === null) throw new Error("gone");
@@ -245,7 +253,7 @@ describe("the cache after a write of the same process", () => {
   const writes: Record<string, (database: Database) => Promise<() => Promise<unknown>>> = {
     "an edit": async (database) => () => putExperiment(database, { ...input, startedAt: null }, null, now),
     "a deletion": async (database) => () => deleteExperiment(database, "some", null),
-    "a manual request": async (database) => () => recordManualRequest(database, "some", null, now, 0),
+    "a manual request": async (database) => () => recordManualRequest(database, "refresh", "some", null, now, 0),
     "a webhook for the experiment": async (database) => () =>
       recordWebhook(database, { experimentId: "some" }, now, null),
     "a webhook for its feature": async (database) => () =>
@@ -259,6 +267,10 @@ describe("the cache after a write of the same process", () => {
     "a failed refresh": async (database) => {
       const basis = await basisOf(database);
       return () => saveFailure(database, basis, now);
+    },
+    "an incomplete count": async (database) => {
+      const basis = await basisOf(database);
+      return () => keepSummary(database, basis, now, false);
     },
   };
   const started = { started_at: new Date(START - HOUR).toISOString() };

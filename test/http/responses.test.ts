@@ -123,6 +123,7 @@ describe("exportLine", () => {
     const line = exportLine(backup);
     expect(line.indexOf("\n")).toBe(line.length - 1);
     expect(JSON.parse(line)).toEqual({
+      format: 1,
       id: "checkout-cta",
       name: "Checkout CTA",
       environment_key: "env_abc",

@@ -4,6 +4,7 @@ import { parseInput } from "../../src/http/body.ts";
 import type { InputError } from "../../src/http/problem.ts";
 import {
   apiKeyBody,
+  EXPORT_FORMAT,
   experimentBody,
   experimentId,
   exportedExperiment,
@@ -32,8 +33,8 @@ const at = (time: unknown) => ({ ...valid, started_at: time });
 const variants = (...list: unknown[]) => ({ ...valid, variants: list });
 
 describe("experimentBody", () => {
-  it("requires only the environment and the feature; there are no variants and no times by default", () => {
-    expect(accepted(experimentBody, valid)).toEqual({ ...valid, variants: [], started_at: null, ended_at: null });
+  it("requires only the environment and the feature; there are no variants by default, and omitted times stay omitted", () => {
+    expect(accepted(experimentBody, valid)).toEqual({ ...valid, variants: [] });
   });
 
   it("keeps all values, and converts times to epoch milliseconds", () => {
@@ -161,6 +162,10 @@ describe("exportedExperiment", () => {
     });
   });
 
+  it("accepts the format that an export has", () => {
+    expect(accepted(exportedExperiment, { ...line, format: EXPORT_FORMAT })).toMatchObject({ id: "a" });
+  });
+
   it("accepts any numbers", () => {
     const numbers = { as_of: T0, computed_at: T0, last_error_at: T0, is_final: true, exposures: { any: [1] } };
     const time = Date.parse(T0);
@@ -177,6 +182,7 @@ describe("exportedExperiment", () => {
     ["text as is_final", { is_final: "yes" }, "is_final", /true or false/],
     ["an end at the start", { started_at: T0, ended_at: T0 }, "ended_at", /after started_at/],
     ["a status", { status: "running" }, "status", /unknown/],
+    ["a later format", { format: 2 }, "format", /must be 1/],
   ])("reports exactly one error for %s", (_, part, path, message) => {
     expect(refused(exportedExperiment, { ...line, ...part })).toEqual([
       { path, message: expect.stringMatching(message) },

@@ -354,7 +354,11 @@ describe("a refresh that throws", () => {
   it.each([
     { what: "an Error is a bug", error: new TypeError("boom"), kind: "bug" },
     { what: "another value is a bug", error: "boom", kind: "bug" },
-    { what: "DatabaseUnavailable is a storage failure", error: new DatabaseUnavailable("boom"), kind: "storage" },
+    {
+      what: "DatabaseUnavailable is a storage failure",
+      error: DatabaseUnavailable.because(new Error("boom")),
+      kind: "storage",
+    },
   ])("fails, is logged in full and is retried: $what", async ({ error, kind }) => {
     const harness = createHarness();
     const outcome = harness.refresh(START);

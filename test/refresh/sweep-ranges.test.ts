@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
 import type { RefreshSlice } from "../../src/refresh/refresh-slice.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
+import { NEEDS_REFRESH } from "../../src/store/experiment-row.ts";
 import { deleteExperiment } from "../../src/store/experiments.ts";
 import { DAY, database, idOf, NOW, put, putMany, REFRESHED, sweepWith, useDatabase } from "../support/sweeps.ts";
 
@@ -126,7 +127,7 @@ describe("a sweep that runs out of time", () => {
     await putMany(100);
     await sweepWith(budgetFor(50));
     await deleteExperiment(database, idOf(49), null);
-    await run(`UPDATE experiments SET is_final = 1 WHERE id = '${idOf(50)}'`);
+    await run(`UPDATE experiments SET is_final = 1, refresh_requested_at = NULL WHERE id = '${idOf(50)}'`);
     await run(`UPDATE experiments SET started_at = ${NOW + 1} WHERE id = '${idOf(51)}'`);
     const { ids } = await sweepWith();
     expect(ids[0]).toBe(idOf(52));
@@ -323,7 +324,7 @@ describe("a sweep with many slices", () => {
 describe("the query for due experiments", () => {
   it("reads only a covering index", async () => {
     const plan = await run(`EXPLAIN QUERY PLAN SELECT id FROM experiments
-      WHERE is_final = 0 AND started_at <= 1 AND id > 'a' AND (NULL IS NULL OR id <= NULL) ORDER BY id LIMIT 5000`);
+      WHERE ${NEEDS_REFRESH} AND started_at <= 1 AND id > 'a' AND (NULL IS NULL OR id <= NULL) ORDER BY id LIMIT 5000`);
     expect(plan.map(({ detail }) => detail)).toEqual([
       expect.stringMatching(/^SEARCH experiments USING COVERING INDEX experiments_to_sweep \(id>\?/),
     ]);

@@ -15,7 +15,10 @@ describe("a sweep", () => {
     await put("planned", NOW + 1);
     await put("draft", null);
     await put("final", NOW - 2 * DAY, NOW - DAY);
-    await runOnPrimary(database, { sql: "UPDATE experiments SET is_final = 1 WHERE id = 'final'", values: [] });
+    await runOnPrimary(database, {
+      sql: "UPDATE experiments SET is_final = 1, refresh_requested_at = NULL WHERE id = 'final'",
+      values: [],
+    });
 
     const { ok, logs, calls, ids } = await sweepWith({
       refresh: async (id) => (id === "ended" ? { status: "skipped", reason: "superseded" } : REFRESHED),

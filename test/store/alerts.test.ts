@@ -9,7 +9,7 @@ import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts
 const NOW = Date.UTC(2026, 5, 1);
 const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
 const summary = {
-  ...{ asOf: NOW, computedAt: NOW, isFinal: false, exposures: "{}" },
+  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 3, exposures: "{}" },
   healthHistory: { window: { last: 1, alerted: 1 } },
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
 };
@@ -36,12 +36,21 @@ describe("saveSummary", () => {
     expect((await getBasis()).healthHistory).toEqual(summary.healthHistory);
   });
 
+  it("succeeds after a rollback that left a check which this version does not know", async () => {
+    await saveSummary(database, await getBasis(), summary);
+    const history = '{"of_tomorrow":{"last":2,"alerted":2},"window":{"last":1,"alerted":1}}';
+    await runOnPrimary(database, { sql: "UPDATE health_histories SET history = ?", values: [history] });
+    const basis = await getBasis();
+    expect(basis.healthHistory).toEqual(summary.healthHistory);
+    expect(await saveSummary(database, basis, { ...summary, asOf: NOW + 1 })).toBe(true);
+  });
+
   it("stores no alert if the definition has changed", async () => {
     const basis = await getBasis();
     await putExperiment(database, { ...experiment, featureName: "b", startedAt: NOW - 1000 }, null, NOW);
     expect(await saveSummary(database, basis, summary)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
-    expect(await rowsOf("health_watches")).toEqual([]);
+    expect(await rowsOf("health_histories")).toEqual([]);
   });
 
   it("stores no alert if newer numbers exist", async () => {

@@ -43,7 +43,9 @@ const backupOf = (id: string, exposures: string | null): Backup => ({
 describe("listBackups", () => {
   it("returns all experiments in pages that fit into a Worker's memory", async () => {
     const sizes = [0, 10, 1_900_000, 1_900_000, 1_900_000, 5, 900_000, 900_000, 900_000, 900_000];
-    const large = sizes.map((size, index) => backupOf(`large-${index}`, size === 0 ? null : "x".repeat(size)));
+    const large = sizes.map((size, index) =>
+      backupOf(`large-${index}`, size === 0 ? null : `{"text":"${"x".repeat(size)}"}`),
+    );
     const small = Array.from({ length: 230 }, (_, index) => backupOf(`small-${1000 + index}`, "{}"));
     const all = [...large, ...small];
     expect((await importBackups(sqlite, all, NOW)).imported).toHaveLength(all.length);

@@ -5,6 +5,7 @@ import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { isMigrated } from "../../src/store/schema-version.ts";
 
 const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
@@ -13,7 +14,8 @@ const rowsAfter: Record<string, string[]> = {
   "0001_experiments.sql": [
     `INSERT INTO experiments (id, name, environment_key, feature_name, variants, started_at, ended_at, created_at,
       updated_at, version, as_of, computed_at, is_final, last_error_at, refresh_requested_at, called_at, exposures)
-    VALUES ('full', 'Full: ☃ ''x''', 'env', 'button', '[{"key":"a","weight":0.5}]', 1, 2, 3, 4, 5, 6, 7, 1, 8, 9, 10, '{"a":1}')`,
+    VALUES ('full', 'Full: ☃ ''x''', 'env', 'button', '[{"key":"a","weight":0.5}]', 1, 2, 3, 4, 5, 6, 7, 1, 8, 9, 10,
+      '{"total_identities":3,"excluded_identities":2,"text":"☃' || hex(zeroblob(900000)) || '"}')`,
     `INSERT INTO experiments (id, name, environment_key, feature_name, variants, created_at, updated_at)
     VALUES ('bare', 'bare', 'env', 'other', '[]', 1, 1)`,
     "INSERT INTO webhook_deliveries (id, received_at, receipt) VALUES ('delivery', 1, 'receipt')",
@@ -24,10 +26,41 @@ const rowsAfter: Record<string, string[]> = {
   ],
   "0004_sweep.sql": ["INSERT INTO sweep_progress (only, resume_after) VALUES (1, 'full')"],
   "0005_alerts.sql": [
-    'INSERT INTO health_watches (experiment_id, watch) VALUES (\'full\', \'{"window":{"last":1,"told":1}}\')',
+    `INSERT INTO health_watches (experiment_id, watch)
+    VALUES ('full', '{"window":{"last":1,"told":2},"__proto__":{"last":2,"told":0}}'), ('deleted', '{"window":{"last":1,"told":1}}')`,
     "INSERT INTO alerts (id, experiment_id, body, failures, due_at) VALUES ('msg_1', 'full', '{}', 2, 1)",
   ],
+  "0006_summaries.sql": [
+    `INSERT INTO experiments (id, name, environment_key, feature_name, variants, created_at, updated_at, identities)
+    VALUES ('new', 'new', 'env', 'new', '[]', 1, 1, 5)`,
+    "INSERT INTO summaries (experiment_id, exposures) VALUES ('new', '{}')",
+    "INSERT INTO health_histories (experiment_id, history) VALUES ('new', '{}')",
+  ],
+  "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
+
+/** What 0006_summaries.sql makes of the rows before it. */
+function movedToSummaries(before: Map<string, Row[]>): Map<string, Row[]> {
+  if (before.has("summaries")) return before;
+  const after = new Map(before);
+  const experiments = before.get("experiments") ?? [];
+  after.set(
+    "experiments",
+    experiments.map(({ called_at, exposures, ...row }) => ({
+      ...row,
+      manually_requested_at: called_at,
+      identities: exposures === null ? null : 5,
+    })),
+  );
+  after.set(
+    "summaries",
+    experiments.flatMap(({ id, exposures }) => (exposures === null ? [] : [{ experiment_id: id, exposures }])),
+  );
+  after.delete("health_watches");
+  const history = '{"window":{"last":1,"alerted":2},"__proto__":{"last":2,"alerted":0}}';
+  after.set("health_histories", before.has("health_watches") ? [{ experiment_id: "full", history }] : []);
+  return after;
+}
 
 let opened = 0;
 /** With a database for each version. */
@@ -82,16 +115,20 @@ describe.each(databases)("migrate, in $name with rows of an earlier version", ({
       const opened = await open();
       close = opened.close;
       const { database } = opened;
-      await migrate(database, shipped.slice(0, version));
-      for (const { name } of shipped.slice(0, version))
+      await expect(isMigrated(database)).rejects.toMatchObject({ reason: "not_migrated" });
+      for (const [index, { name }] of shipped.slice(0, version).entries()) {
+        await migrate(database, shipped.slice(0, index + 1));
         for (const sql of rowsAfter[name] ?? []) await runOnPrimary(database, { sql, values: [] });
+      }
+      expect(await isMigrated(database)).toBe(version === shipped.length);
       const before = await rowsByTable(database);
       for (const [table, rows] of before) expect(rows.length, `${table} has rows`).toBeGreaterThan(0);
 
       await migrate(database, shipped);
       const after = await rowsByTable(database);
-      for (const [table, rows] of before)
+      for (const [table, rows] of movedToSummaries(before))
         expect(after.get(table)).toEqual(rows.map((row) => expect.objectContaining(row)));
+      expect([...after.keys()]).not.toContain("health_watches");
     },
   );
 });

@@ -76,7 +76,7 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
     const id = idOf(experiment);
     run.exists.delete(id);
     const at = Date.now();
-    const response = await call([200, 201], "PUT", `/v1/experiments/${id}`, {
+    const response = await call([200, 201], "PUT", `/v1/experiments/${id}?replace_numbers=true`, {
       environment_key: environmentOf(experiment),
       feature_name: featureOf(experiment, definition.feature),
       variants: definition.variants.map((key) => ({ key, weight: 1 })),
@@ -187,6 +187,8 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
         if (asOf < last) run.regressions.push(`${version}: from ${last} to ${asOf}`);
         newest.set(version, asOf);
       }
+      // Reading without a pause would take the processor from the refreshes.
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 

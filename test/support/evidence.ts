@@ -20,6 +20,8 @@ export type EvidenceInput = {
   excluded?: number;
   /** The length of the window in milliseconds. The default is ten days, in daily buckets. */
   length?: number;
+  /** The default is the end of the window. */
+  countedAt?: number;
   isRunning?: boolean;
   collection?: Partial<Collection>;
   eventsTtlDays?: number;
@@ -39,6 +41,7 @@ export function evidenceOf(input: EvidenceInput): Evidence {
   const variants = entriesOf(input.variants ?? { a: 1, b: 1 }).map(([key, weight]) => ({ key, weight }));
   return {
     window,
+    countedAt: input.countedAt ?? window.to,
     isRunning,
     variants,
     summary: summarise(

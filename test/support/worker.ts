@@ -11,6 +11,7 @@ declare module "vitest" {
 export const ADMIN = "admin-token-of-the-tests";
 export const READER = "read-token-of-the-tests";
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("standard webhook secret").toString("base64")}`;
+export const ALERT_SECRET = `whsec_${Buffer.from("secret of the alerts").toString("base64")}`;
 export const FLAGSMITH_SECRET = "flagsmith secret";
 
 export type LogLine = { event: string; level: string; [field: string]: unknown };
@@ -29,25 +30,20 @@ export function varsFor(
     ADMIN_TOKEN: ADMIN,
     READ_TOKEN: READER,
     WEBHOOK_SECRET,
+    ALERT_WEBHOOK_SECRET: ALERT_SECRET,
     FLAGSMITH_WEBHOOK_SECRET: FLAGSMITH_SECRET,
     ...vars,
   };
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
 }
 
-// Miniflare and wrangler each take a second to load, so they are imported only where they are used.
+// Miniflare takes a second to load, so it is imported only where it is used.
 
 /** Starts the product with an empty database, in the runtime of the current Vitest project. */
 export async function startRuntime(vars: Record<string, string>) {
   if (inject("runtime") === "deno") return startDeno(vars);
   const { startMiniflare } = await import("./miniflare.ts");
   return startMiniflare(vars);
-}
-
-/** Starts the Worker in wrangler's test harness, which gives tests access to its bindings. */
-export async function startWorkerd(vars: Record<string, string>) {
-  const workerd = await import("./workerd.ts");
-  return workerd.startWorkerd(vars);
 }
 
 /** Starts the product with a warehouse. */
@@ -132,7 +128,7 @@ function parseLine(message: string): LogLine[] {
 export async function until<Value>(
   poll: () => Promise<Value> | Value,
   condition: (value: Value) => boolean,
-  { seconds = 40 } = {},
+  { seconds = 120 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {
