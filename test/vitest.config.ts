@@ -47,7 +47,7 @@ export default defineConfig({
           provide: { runtime: "deno" },
         },
       },
-      { test: { ...shared, name: "engine", include: onEngine, globalSetup: engine } },
+      { test: { ...shared, name: "engine", include: onEngine, isolate: false, globalSetup: [engine, bundle] } },
       // Needs no process but its own.
       {
         test: {

@@ -1,13 +1,10 @@
-import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { get } from "node:http";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
-import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import { openD1 } from "../cloudflare/d1.ts";
 import { readMigrations } from "../deno/read-migrations.ts";
 import { migrate } from "../store/migrations.ts";
+import { buildWorker, type WorkerOptions } from "./build-worker.ts";
 
 export type LocalWorker = {
   url: URL;
@@ -17,8 +14,6 @@ export type LocalWorker = {
 
 /** A started part that must not outlive this process. */
 export type Stoppable = { stop(): Promise<void> };
-
-const CONFIG = "wrangler.toml";
 
 type OnStarted = (part: Stoppable) => void;
 
@@ -35,11 +30,8 @@ export async function startWorker(
   onStarted: OnStarted,
   onLog: (line: { level: string; message: string }) => void = printLine,
 ): Promise<LocalWorker> {
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(CONFIG);
-  const [contents] = await Promise.all([
-    build(join(stateDir, "worker")),
-    migrateState(stateDir, workerOptions, onStarted),
-  ]);
+  const { script, options } = await buildWorker();
+  await migrateState(stateDir, options, onStarted);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       ...sharedOptions(stateDir),
@@ -48,9 +40,9 @@ export async function startWorker(
       handleStructuredLogs: onLog,
       workers: [
         {
-          ...workerOptions,
+          ...options,
           name: "edge-exposures",
-          modules: [{ type: "ESModule", path: "worker.js", contents }],
+          modules: [{ type: "ESModule", path: "worker.js", contents: readFileSync(script, "utf8") }],
           bindings,
         },
       ],
@@ -66,32 +58,18 @@ function sharedOptions(resourcePersistencePath: string) {
   return { host: "127.0.0.1", cf: false, log: new NoOpLog(), resourcePersistencePath } as const;
 }
 
-/** Builds the Worker with wrangler and returns its code. */
-async function build(outDir: string): Promise<string> {
-  const building = promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", outDir], {
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
-  });
-  // Miniflare exits this process on a signal, so nothing else could kill the build.
-  const kill = () => building.child.kill();
-  process.once("exit", kill);
-  await building.finally(() => process.off("exit", kill));
-  return readFileSync(join(outDir, "worker.js"), "utf8");
-}
-
-type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
-
 /**
- * Migrates the database in a separate workerd, during the build. Miniflare reaches a database only while its port is open,
+ * Migrates the database in a separate workerd. Miniflare reaches a database only while its port is open,
  * and on the Worker's port clients would get a 503 before the migration ends.
  */
-async function migrateState(stateDir: string, workerOptions: WorkerOptions, onStarted: OnStarted): Promise<void> {
+async function migrateState(stateDir: string, options: WorkerOptions, onStarted: OnStarted): Promise<void> {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       ...sharedOptions(stateDir),
       port: 0,
       workers: [
         {
-          ...workerOptions,
+          ...options,
           name: "migrations",
           modules: [{ type: "ESModule", path: "worker.js", contents: "export default {}" }],
           durableObjects: {},

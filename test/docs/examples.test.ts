@@ -6,8 +6,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { createDemo } from "../../src/dev/demo.ts";
+import { startMiniflare } from "../support/miniflare.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { startWorkerd, varsFor } from "../support/worker.ts";
+import { varsFor } from "../support/worker.ts";
 import { codeIn, readPage, tableOf } from "./pages.ts";
 
 // Runs the `curl` examples of the docs in order, with the tokens and the demo of the local run.
@@ -45,11 +46,11 @@ const examples = ["README.md", "docs/api.md"].flatMap(examplesOf);
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 if (!hasCurl) console.warn("The examples of the docs are skipped because curl is not installed.");
 
-let worker: Awaited<ReturnType<typeof startWorkerd>>;
+let worker: Awaited<ReturnType<typeof startMiniflare>>;
 let demo: ReturnType<typeof createDemo>;
 beforeAll(async () => {
   const { settings } = await createWarehouse();
-  worker = await startWorkerd(varsFor(settings, { ADMIN_TOKEN: "dev-admin", READ_TOKEN: "dev-read" }));
+  worker = await startMiniflare(varsFor(settings, { ADMIN_TOKEN: "dev-admin", READ_TOKEN: "dev-read" }));
   demo = createDemo(settings, worker.url, "dev-admin");
 });
 afterAll(() => worker?.stop());

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
-import { type Script, start } from "../support/local-run.ts";
+import { type Script, start, stopRunsAfterAll } from "../support/local-run.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse } from "../support/warehouse.ts";
+
+stopRunsAfterAll();
 
 const scripts: Script[] = ["start", "start:deno"];
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { launch, start } from "../support/local-run.ts";
+import { launch, start, stopRunsAfterAll } from "../support/local-run.ts";
 import { until } from "../support/worker.ts";
+
+stopRunsAfterAll();
 
 describe("npm run start:deno", () => {
   it("serves the demo, sweeps, stops on SIGTERM, and keeps its state across a restart", async () => {

@@ -12,6 +12,7 @@ import {
   launch,
   type Run,
   start,
+  stopRunsAfterAll,
   texts,
 } from "../support/local-run.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
@@ -43,6 +44,7 @@ let bare: Run;
 let external: Run;
 const TOKENS = { ADMIN_TOKEN: "admin-token-of-the-test", READ_TOKEN: "read-token-of-the-test" };
 
+stopRunsAfterAll();
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
@@ -52,7 +54,7 @@ beforeAll(async () => {
   bare = await start({ DEMO: 0, SWEEP_SECONDS: 2, ...TOKENS });
   external = await start({ REFRESH_MIN_INTERVAL_SECONDS: 3, ...onWarehouse(proxy) });
   await Promise.all([demo, bare, external].map((run) => run.ready()));
-});
+}, 180_000);
 
 describe("npm start", () => {
   it("prints one line with its URL, and serves requests there", async () => {
@@ -251,7 +253,7 @@ describe("a signal to a run", () => {
   it.concurrent.for(cases)(
     "ends all processes after $signal to $to $moment",
     async ({ process, signal, to, embedded }, { onTestFinished }) => {
-      const run = await start(embedded ? {} : onWarehouse(warehouse));
+      const run = await start({ BUILD_CACHE_DIR: createFolder(), ...(embedded ? {} : onWarehouse(warehouse)) });
       onTestFinished(() => run.kill());
       await until(
         () => run.runningProcesses(),

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { browserPath } from "../support/browser-path.ts";
+import { stopRunsAfterAll } from "../support/local-run.ts";
 import { checkPage, everyPage } from "./every-page.ts";
 import { experimentPages } from "./experiment-pages.ts";
 import { hostileNames } from "./hostile-names.ts";
@@ -13,6 +14,8 @@ if (browserPath === null)
   console.warn(
     "test/panel is skipped because no browser was found. Install Debian's chromium-headless-shell, or set CHROMIUM to a browser.",
   );
+
+stopRunsAfterAll();
 
 describe.skipIf(browserPath === null)("the panel in a browser", () => {
   beforeAll(startSite, 120_000);

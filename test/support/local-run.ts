@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
-import { afterAll } from "vitest";
+import { afterAll, beforeAll } from "vitest";
 import { until } from "./worker.ts";
 
 // Runs `npm start` or `npm run start:deno` in its own process group, as a user does.
@@ -20,12 +20,18 @@ const folders: string[] = [];
 /** Callbacks that run after all tests, once every run is killed. */
 export const cleanups: (() => unknown)[] = [];
 
-afterAll(async () => {
-  for (const run of runs) run.kill();
-  for (const cleanUp of cleanups) await cleanUp();
-  await Promise.all(runs.map((run) => run.waitForExit()));
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
+/** Registers the hooks of a test file that starts runs. */
+export function stopRunsAfterAll(): void {
+  beforeAll(() => {
+    temporaryFolder = createFolder();
+  });
+  afterAll(async () => {
+    for (const run of runs) run.kill();
+    for (const cleanUp of cleanups.splice(0)) await cleanUp();
+    await Promise.all(runs.splice(0).map((run) => run.waitForExit()));
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  });
+}
 
 export function createFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-start-"));
@@ -33,7 +39,7 @@ export function createFolder(): string {
   return folder;
 }
 
-const temporaryFolder = createFolder();
+let temporaryFolder: string;
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -129,7 +135,7 @@ export function launch(env: Environment, script: Script = "start") {
   /** Resolves when the run is ready, or with its exit code. */
   function outcome(): Promise<"ready" | number | null> {
     const state = () => (output.stdout.includes("is ready on") ? "ready" : child.exitCode);
-    return until(state, (value) => value !== null);
+    return until(state, (value) => value !== null, { seconds: 120 });
   }
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {

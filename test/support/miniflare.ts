@@ -61,6 +61,10 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
       miniflare = new Miniflare(optionsFor({ ...vars, ...overrides }));
       await miniflare.ready;
     },
+    /** Runs a statement in the database. */
+    execute: async (sql: string) => {
+      await (await miniflare.getD1Database("DB")).prepare(sql).run();
+    },
     /** Reads the database directly, not through the Worker. */
     select,
     query: select,

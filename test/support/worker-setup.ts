@@ -1,16 +1,12 @@
-import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
 import type { TestProject } from "vitest/node";
-import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import { openD1 } from "../../src/cloudflare/d1.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
+import { buildWorker, type WorkerOptions } from "../../src/dev/build-worker.ts";
 import { migrate } from "../../src/store/migrations.ts";
-
-type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -29,11 +25,7 @@ declare module "vitest" {
 /** Builds the Worker as wrangler deploys it and migrates a D1, once for all test files. */
 export default async function setup(project: TestProject) {
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-worker-"));
-  await promisify(execFile)("wrangler", ["deploy", "--dry-run", "--outdir", folder], {
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false" },
-  });
-  const { workerOptions: options } = unstable_getMiniflareWorkerOptions("wrangler.toml");
-  const script = join(folder, "worker.js");
+  const { script, options } = await buildWorker();
   const vars = { ...Object(options["bindings"]) };
   const state = join(folder, "state");
   const modules = [{ type: "ESModule" as const, path: "worker.js", contents: readFileSync(script, "utf8") }];

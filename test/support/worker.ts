@@ -35,19 +35,13 @@ export function varsFor(
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
 }
 
-// Miniflare and wrangler each take a second to load, so they are imported only where they are used.
+// Miniflare takes a second to load, so it is imported only where it is used.
 
 /** Starts the product with an empty database, in the runtime of the current Vitest project. */
 export async function startRuntime(vars: Record<string, string>) {
   if (inject("runtime") === "deno") return startDeno(vars);
   const { startMiniflare } = await import("./miniflare.ts");
   return startMiniflare(vars);
-}
-
-/** Starts the Worker in wrangler's test harness, which gives tests access to its bindings. */
-export async function startWorkerd(vars: Record<string, string>) {
-  const workerd = await import("./workerd.ts");
-  return workerd.startWorkerd(vars);
 }
 
 /** Starts the product with a warehouse. */

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startMiniflare } from "../support/miniflare.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { ADMIN, startWorkerd, until, varsFor } from "../support/worker.ts";
+import { ADMIN, until, varsFor } from "../support/worker.ts";
 
-let runtime: Awaited<ReturnType<typeof startWorkerd>>;
+let runtime: Awaited<ReturnType<typeof startMiniflare>>;
 beforeAll(async () => {
-  runtime = await startWorkerd(varsFor((await createWarehouse()).settings));
-  const { DB } = await runtime.worker.getEnv();
-  await DB.prepare("ALTER TABLE experiments RENAME TO lost").run();
+  runtime = await startMiniflare(varsFor((await createWarehouse()).settings));
+  await runtime.execute("ALTER TABLE experiments RENAME TO lost");
 });
 afterAll(() => runtime.stop());
 
