@@ -85,21 +85,21 @@ export function checkLateEvents({ summary, collection: { lateIdentities: late } 
     : { status: "healthy", figures, detail: `${finding}.` };
 }
 
-/** Checks that the warehouse still has the events of the window's start. */
-export function checkWindow({ window: { from }, countedAt, eventsTtlDays }: Evidence): Finding<"window"> {
-  const days = Math.max(0, countedAt - from) / DAY;
+/** Checks that the warehouse still had the events of the window's start. Equal counts get equal figures at any time. */
+export function checkWindow({ window: { from, to }, countedAt, eventsTtlDays }: Evidence): Finding<"window"> {
+  const days = (to - from) / DAY;
   const figures = { days, events_ttl_days: eventsTtlDays };
-  const age = days < 1 ? "less than a day" : formatDays(days);
+  const length = days < 1 ? "less than a day" : formatDays(days);
   if (eventsTtlDays === 0)
-    return { status: "healthy", figures, detail: `The window began ${age} ago, and events never expire.` };
+    return { status: "healthy", figures, detail: `The window is ${length} long, and events never expire.` };
   const kept = formatDays(eventsTtlDays);
-  return hasExpired(from, countedAt, eventsTtlDays)
+  return hasExpired(from, Math.max(to, countedAt), eventsTtlDays)
     ? {
         status: "warning",
         figures,
-        detail: `The window began ${age} ago, but events are kept for ${kept}, so early identities may be missing or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
+        detail: `The window began more than ${kept} before it was counted, and events are kept no longer, so early identities may be missing or counted late: end the experiment, or keep events longer and raise EVENTS_TTL_DAYS.`,
       }
-    : { status: "healthy", figures, detail: `The window began ${age} ago, and events are kept for ${kept}.` };
+    : { status: "healthy", figures, detail: `The window is ${length} long, and events are kept for ${kept}.` };
 }
 
 /** Checks the share of events without an identity or a variant. */

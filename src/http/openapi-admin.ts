@@ -12,7 +12,7 @@ import {
   write,
 } from "./openapi-parts.ts";
 import { apiKey } from "./openapi-schemas.ts";
-import { apiKeyBody, pageQuery } from "./schemas.ts";
+import { apiKeyBody, importQuery, pageQuery } from "./schemas.ts";
 
 const exportedLines: JsonObject = { "application/jsonl": { schema: reference("ExportedExperiment") } };
 
@@ -74,7 +74,9 @@ export const adminPaths: JsonObject = {
   "/v1/import": {
     post: {
       summary: "Imports the experiments of an export; existing experiments do not change",
+      description: "One bad line refuses the whole file, unless on_error is skip.",
       security: admin,
+      parameters: queryParameters(importQuery),
       requestBody: { required: true, content: exportedLines },
       responses: withProblems(
         { 200: { description: "The imported and the skipped experiments", content: json(reference("ImportReceipt")) } },

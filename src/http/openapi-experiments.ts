@@ -11,7 +11,7 @@ import {
   withProblems,
   write,
 } from "./openapi-parts.ts";
-import { listQuery } from "./schemas.ts";
+import { editQuery, listQuery } from "./schemas.ts";
 
 /** Experiments and their exposures. */
 export const experimentPaths: JsonObject = {
@@ -49,7 +49,10 @@ export const experimentPaths: JsonObject = {
     },
     put: {
       summary: "Creates or replaces an experiment; a started one is refreshed at once",
+      description:
+        "An edit that would replace final numbers needs replace_numbers. An edit must send every time that is stored, or null to clear it.",
       security: write,
+      parameters: queryParameters(editQuery),
       requestBody: { required: true, content: json(reference("ExperimentInput")) },
       responses: withProblems(
         {
@@ -104,6 +107,29 @@ export const refreshPaths: JsonObject = {
         {
           202: {
             description: "The refresh will happen",
+            content: json(object({ experiment_id: { type: "string" }, refresh_requested_at: time })),
+          },
+        },
+        401,
+        403,
+        404,
+        409,
+        429,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/exposures/recount": {
+    parameters: [experimentIdInPath],
+    post: {
+      summary: "Requests a recount of final numbers",
+      description:
+        "The numbers stay until the recount succeeds. A recount that finds fewer identities does not replace them.",
+      security: write,
+      responses: withProblems(
+        {
+          202: {
+            description: "The recount will happen",
             content: json(object({ experiment_id: { type: "string" }, refresh_requested_at: time })),
           },
         },

@@ -35,12 +35,14 @@ const detail: JsonObject = {
 const health = object({
   status: checkStatus,
   checks: {
+    description: "Every check, in this order. Numbers of another version keep the checks that it had.",
     type: "array",
-    minItems: checkNames.length,
-    maxItems: checkNames.length,
-    prefixItems: checkNames.map((name) =>
-      object({ name: { const: name }, status: checkStatus, detail, ...figures[name] }),
-    ),
+    items: {
+      anyOf: [
+        ...checkNames.map((name) => object({ name: { const: name }, status: checkStatus, detail, ...figures[name] })),
+        object({ name: { type: "string" }, status: checkStatus, detail }),
+      ],
+    },
   },
 });
 
@@ -56,6 +58,8 @@ export const apiKey: JsonObject = {
   expires_at: timeOrNull,
 };
 
+const inputErrors = list(object({ path: { type: "string" }, message: { type: "string" } }));
+
 export const schemas: JsonObject = {
   Problem: {
     description: "Problem details (RFC 9457); errors is present if the input is invalid",
@@ -66,7 +70,7 @@ export const schemas: JsonObject = {
       title: { type: "string" },
       status: count,
       detail: { type: "string" },
-      errors: list(object({ path: { type: "string" }, message: { type: "string" } })),
+      errors: inputErrors,
     },
   },
   ExperimentInput: schemaOf(experimentBody),
@@ -124,10 +128,18 @@ export const schemas: JsonObject = {
     }),
   }),
   ExportedExperiment: schemaOf(exportedExperiment),
-  ImportReceipt: object({
-    imported: list({ type: "string" }),
-    skipped: list(object({ experiment_id: { type: "string" }, reason: { enum: ["exists", "feature_taken"] } })),
-  }),
+  ImportReceipt: {
+    type: "object",
+    required: ["imported", "skipped"],
+    properties: {
+      imported: list({ type: "string" }),
+      skipped: list(object({ experiment_id: { type: "string" }, reason: { enum: ["exists", "feature_taken"] } })),
+      errors: {
+        description: "The bad lines, if on_error is skip. A path starts with the line's number.",
+        ...inputErrors,
+      },
+    },
+  },
   ApiKey: object(apiKey),
   WebhookReceipt: object({
     accepted: list({ type: "string" }),

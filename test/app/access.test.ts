@@ -42,6 +42,7 @@ const routes: Route[] = [
   { method: "PUT", path: "/v1/experiments/kept", right: "write", status: 200, body: started },
   { method: "DELETE", path: "/v1/experiments/deletable", right: "write", status: 204 },
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", status: 202 },
+  { method: "POST", path: "/v1/experiments/kept/exposures/recount", right: "write", status: 409 },
   { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", status: 409 },
   { method: "GET", path: "/v1/warehouse/check", right: "write", status: 200 },
   { method: "GET", path: "/v1/api-keys", right: "admin", status: 200 },

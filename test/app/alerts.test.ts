@@ -132,7 +132,7 @@ describe("a health alert", () => {
     await worker.sweep();
     await waitForAlerts(id, 2);
     await worker.call("DELETE", `/v1/experiments/${id}`);
-    expect(await worker.select(`SELECT * FROM health_watches WHERE experiment_id = '${id}'`)).toEqual([]);
+    expect(await worker.select(`SELECT * FROM health_histories WHERE experiment_id = '${id}'`)).toEqual([]);
     await put(1000);
     expect(changes()).toHaveLength(2);
     await worker.sweep();

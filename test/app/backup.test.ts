@@ -45,8 +45,8 @@ beforeAll(async () => {
 afterAll(() => Promise.all([source.stop(), target.stop()]));
 
 const exportFrom = async (worker: TestWorker) => (await worker.call("GET", "/v1/export")).text;
-const importInto = (worker: TestWorker, lines: string) =>
-  worker.call("POST", "/v1/import", lines, { "Content-Type": "application/jsonl" });
+const importInto = (worker: TestWorker, lines: string, query = "") =>
+  worker.call("POST", `/v1/import${query}`, lines, { "Content-Type": "application/jsonl" });
 const linesOf = (text: string) => text.trim().split("\n");
 const exportedExperiment = async (id: string) => {
   const line = linesOf(await exportFrom(source)).find((each) => JSON.parse(each).id === id) ?? "";
@@ -68,6 +68,7 @@ describe("GET /v1/export", () => {
     const { status: _, ...definition } = json;
     const { as_of, computed_at, last_error_at, is_final, exposures } = await source.exposures("final");
     expect(JSON.parse(lines[2] ?? "")).toEqual({
+      format: 1,
       ...definition,
       as_of,
       computed_at,
@@ -130,6 +131,31 @@ describe("POST /v1/import", () => {
     const draft = JSON.stringify({ ...(await exportedExperiment("draft")), id: "twice", feature_name: "twice" });
     const response = await importInto(target, `\r\n${draft}\r\n\r\n${draft}\r\n`);
     expect(response.json).toEqual({ imported: ["twice"], skipped: [{ experiment_id: "twice", reason: "exists" }] });
+  });
+
+  it("accepts lines without a format, with fewer checks and with unknown ones", async () => {
+    const { format: _, ...line } = { ...(await exportedExperiment("final")), id: "another-version" };
+    const another = { name: "of_tomorrow", status: "unhealthy", detail: "It is off.", causes: [{ value: "ios" }] };
+    const { exposures } = line;
+    const health = { status: "unhealthy", checks: [...exposures.health.checks.slice(0, 3), another] };
+    const text = JSON.stringify({ ...line, exposures: { ...exposures, health } });
+    expect((await importInto(target, text)).json).toEqual({ imported: ["another-version"], skipped: [] });
+    expect((await target.exposures("another-version")).exposures).toEqual({ ...exposures, health });
+  });
+
+  it("imports the good lines and names the bad ones with on_error=skip", async () => {
+    const good = { ...(await exportedExperiment("draft")), id: "good-line", feature_name: "good-line" };
+    const later = { ...good, id: "later-format", format: 2, started_at: "soon" };
+    const text = ["{", JSON.stringify(later), JSON.stringify(good)].join("\n");
+    expect((await importInto(target, text)).status).toBe(400);
+    expect((await target.call("GET", "/v1/experiments/good-line")).status).toBe(404);
+    const response = await importInto(target, text, "?on_error=skip");
+    expect(response).toMatchObject({ status: 200, json: { imported: ["good-line"], skipped: [] } });
+    expect(response.json.errors).toEqual([
+      { path: "1", message: "must be one JSON object" },
+      { path: "2.format", message: expect.stringMatching(/must be 1/) },
+    ]);
+    expect((await importInto(target, text, "?on_error=ignore")).status).toBe(400);
   });
 
   it("never reuses the ETag of a deleted experiment", async () => {

@@ -79,11 +79,13 @@ describe("PUT /v1/experiments/{id}", () => {
     expect((await put(id, body)).json).toMatchObject({ name: id, variants: [], started_at: null, ended_at: null });
   });
 
-  it("replaces an experiment with 200, resets omitted fields and keeps created_at", async () => {
+  it("replaces an experiment with 200, resets other omitted fields than times and keeps created_at", async () => {
     const { id, body } = newExperiment();
     const named = { ...body, name: "Named", variants: [{ key: "a", weight: 1 }], started_at: fromNow(-HOUR) };
     const created = await put(id, named);
-    const replaced = await put(id, body);
+    expect(pathsOf(await put(id, body))).toEqual(["started_at"]);
+    expect((await get(id)).json).toEqual(created.json);
+    const replaced = await put(id, { ...body, started_at: null });
     expect(replaced.status).toBe(200);
     expect(replaced.json).toEqual({
       ...created.json,
@@ -240,7 +242,7 @@ describe("PUT /v1/experiments/{id}", () => {
       const other = newExperiment({ name: "Other", started_at: fromNow(-HOUR) });
       await put(open.id, open.body);
       const before = await put(other.id, other.body);
-      expectProblem(await put(other.id, { ...open.body, name: "Moved" }), 409);
+      expectProblem(await put(other.id, { ...other.body, ...open.body, name: "Moved" }), 409);
       expect((await get(other.id)).json).toEqual(before.json);
     });
 

@@ -242,7 +242,8 @@ describe("a form", () => {
     const { post } = await signInWith(worker, ADMIN);
     const before = await worker.call("GET", "/v1/experiments/kept/exposures");
     const fields = { token: ADMIN, kind: "page", until: "2999-01-01" };
-    for (const path of ["/login", "/logout", "/experiments/kept/refresh", "/experiments/kept/share"]) {
+    const forms = ["refresh", "recount", "share"].map((form) => `/experiments/kept/${form}`);
+    for (const path of ["/login", "/logout", ...forms]) {
       const response = await post(path, fields, headers);
       expect(response.status, path).toBe(403);
       expect(response.headers.has("Set-Cookie")).toBe(false);
@@ -286,6 +287,32 @@ describe("a refresh by form", () => {
     expect((await post("/experiments/kept/refresh")).status).toBe(403);
     expect((await browse(worker).post("/experiments/kept/refresh")).headers.get("Location")).toBe("/login");
     expect((await browse(publicWorker).post("/experiments/kept/refresh")).status).toBe(403);
+  });
+
+  it("of final numbers is a recount, which the page says until it is served", async () => {
+    const [started_at, ended_at] = [5 * HOUR, 3 * HOUR].map((ago) => new Date(Date.now() - ago).toISOString());
+    const body = { environment_key: "env", feature_name: "final", started_at, ended_at };
+    await worker.call("PUT", "/v1/experiments/final", body);
+    const isFinal = () =>
+      until(
+        async () => worker.exposures("final"),
+        ({ is_final }) => is_final,
+      );
+    await isFinal();
+    const { get, post } = await signInWith(worker, ADMIN);
+    expect((await get("/experiments/final")).text).toContain("<button>Recount</button>");
+    expect((await post("/experiments/final/refresh")).text).toMatch(/role="alert">[^<]*recount/);
+    const accepted = await post("/experiments/final/recount");
+    expect([accepted.status, accepted.headers.get("Location")]).toEqual([303, "/experiments/final"]);
+    await until(
+      () => worker.exposures("final"),
+      ({ refresh_requested_at }) => refresh_requested_at === null,
+    );
+    expect((await post("/experiments/final/recount")).status).toBe(429);
+    expect((await post("/experiments/kept/recount")).text).toMatch(/role="alert">[^<]*not final/);
+    const reader = await signInWith(worker, READER);
+    expect((await reader.get("/experiments/final")).text).not.toContain("Recount");
+    expect((await reader.post("/experiments/final/recount")).status).toBe(403);
   });
 
   it("of a draft shows the reason on the page", async () => {

@@ -40,7 +40,7 @@ function newExperiment() {
 
   async function put(change: Partial<typeof definition> = {}): Promise<void> {
     definition = { ...definition, ...change };
-    const { status, text } = await worker.call("PUT", path, definition);
+    const { status, text } = await worker.call("PUT", `${path}?replace_numbers=true`, definition);
     if (status !== 200 && status !== 201) throw new Error(text);
     await until(
       () => worker.exposures(id),
@@ -225,6 +225,35 @@ describe("with EXPOSURE_SOURCE = states", () => {
     await experiment.put({ ended_at: iso(Date.now() - 1000) });
     expect(await experiment.refresh(Date.now() + HOUR)).toBe("events");
     expect(await worker.exposures(experiment.id)).toMatchObject({ is_final: true });
+  });
+
+  it("the last refresh of a window whose events have expired counts the source that knows more identities", async () => {
+    const later = Date.now() + 91 * 24 * HOUR;
+    const [fromStates, fromEvents] = [newExperiment(), newExperiment()];
+    for (const experiment of [fromStates, fromEvents]) {
+      await experiment.put({ ended_at: iso(later) });
+      await experiment.expose("ann", "a");
+      await experiment.expose("bob", "a", experiment.from + HOUR);
+      await experiment.untilFromStates();
+    }
+    const expired = `environment_key = '${fromStates.id}' AND identifier = 'ann'`;
+    await warehouse.command(`DELETE FROM ${tableOf("events")} WHERE ${expired}`);
+    await warehouse.command(
+      `DELETE FROM ${tableOf("exposure_firsts")} WHERE window IN (
+        SELECT window FROM ${tableOf("exposure_windows")} WHERE experiment_id = '${fromEvents.id}'
+      )`,
+    );
+    await worker.sweep(later + HOUR);
+    for (const [experiment, source] of [
+      [fromStates, "states"],
+      [fromEvents, "events"],
+    ] as const) {
+      expect(await worker.exposures(experiment.id)).toMatchObject({
+        ...{ is_final: true, as_of: iso(later), last_error_at: null },
+        exposures: { total_identities: 2 },
+      });
+      expect(experiment.logged("refresh.succeeded").at(-1)).toMatchObject({ is_final: true, source });
+    }
   });
 
   it("a rebuild drops the states and fills them again", async () => {

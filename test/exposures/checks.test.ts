@@ -359,7 +359,7 @@ describe("window", () => {
     for (const length of [1, age]) {
       const found = runCheck("window", { length, countedAt: FROM + age, eventsTtlDays });
       expect(found.status).toBe(status);
-      expect(found.figures).toEqual({ days: age / DAY, events_ttl_days: eventsTtlDays });
+      expect(found.figures).toEqual({ days: length / DAY, events_ttl_days: eventsTtlDays });
     }
   });
 });

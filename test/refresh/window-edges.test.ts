@@ -199,7 +199,8 @@ describe("ended_at", () => {
     },
   );
 
-  describe("of a final experiment", () => {
+  describe("of a final experiment, with ?replace_numbers=true", () => {
+    const REPLACE = "?replace_numbers=true";
     const end = NOW - 3 * HOUR;
     beforeEach(async () => {
       await experiment.expose(end - 2 * HOUR, end - 1, end, NOW - MINUTE);
@@ -228,7 +229,7 @@ describe("ended_at", () => {
         total: 4,
       },
     ])("can be moved: $to", async ({ moved, as_of, isFinal, status, total }) => {
-      expect((await experiment.put(START, moved)).json.status).toBe(status);
+      expect((await experiment.put(START, moved, {}, REPLACE)).json.status).toBe(status);
       expect(await experiment.exposures()).toMatchObject({
         status,
         as_of: iso(as_of),
@@ -239,7 +240,7 @@ describe("ended_at", () => {
 
     it("can be moved while the warehouse fails: the old numbers stay, but are not final", async () => {
       clockwork.state.fault = { kind: "timeout" };
-      await experiment.put(START, end - HOUR);
+      await experiment.put(START, end - HOUR, {}, REPLACE);
       expect(await experiment.exposures()).toMatchObject({
         as_of: iso(end),
         is_final: false,

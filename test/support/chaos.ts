@@ -76,7 +76,7 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
     const id = idOf(experiment);
     run.exists.delete(id);
     const at = Date.now();
-    const response = await call([200, 201], "PUT", `/v1/experiments/${id}`, {
+    const response = await call([200, 201], "PUT", `/v1/experiments/${id}?replace_numbers=true`, {
       environment_key: environmentOf(experiment),
       feature_name: featureOf(experiment, definition.feature),
       variants: definition.variants.map((key) => ({ key, weight: 1 })),

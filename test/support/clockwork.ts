@@ -160,12 +160,17 @@ export function experimentOf(clockwork: Clockwork, id: string) {
     exposures: async () => (await get()).json,
     read: async () => (await clockwork.call("GET", path)).json,
     /** Creates or edits it, and waits for an immediate refresh. */
-    async put(startedAt: number | null, endedAt: number | null = null, fields: Record<string, unknown> = {}) {
+    async put(
+      startedAt: number | null,
+      endedAt: number | null = null,
+      fields: Record<string, unknown> = {},
+      query = "",
+    ) {
       const times = {
         started_at: startedAt === null ? null : iso(startedAt),
         ended_at: endedAt === null ? null : iso(endedAt),
       };
-      const response = await clockwork.call("PUT", path, {
+      const response = await clockwork.call("PUT", `${path}${query}`, {
         environment_key: id,
         feature_name: id,
         ...times,

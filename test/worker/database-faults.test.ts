@@ -43,7 +43,8 @@ function newExperiment() {
   const id = `faulty-${++count}`;
   const path = `/v1/experiments/${id}`;
   const events: Event[] = [];
-  const row = async () => (await worker.query(`SELECT * FROM experiments WHERE id = '${id}'`))[0];
+  const row = async () =>
+    (await worker.query(`SELECT * FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id = '${id}'`))[0];
   return {
     id,
     path,

@@ -1,0 +1,80 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
+import { checkHealth } from "../../src/exposures/check-health.ts";
+import { worstStatus } from "../../src/exposures/health.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
+import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
+import { parseBackups } from "../../src/http/backup-lines.ts";
+import { exportLine } from "../../src/http/responses.ts";
+import type { Backup } from "../../src/store/backups.ts";
+
+const START = Date.UTC(2026, 0, 1, 10, 30);
+const key = fc.constantFrom("control", "2", "10", "__proto__", "constructor", "$multiple", 'a"b', "ключ");
+
+/** A stored experiment with numbers. */
+const backup = fc
+  .record({
+    id: fc.stringMatching(/^[\w.-]{1,64}$/),
+    name: fc.constantFrom("Checkout", "☃ 'x'\n", "__proto__"),
+    keys: fc.uniqueArray(key, { maxLength: 4 }),
+    length: fc.constantFrom(1, HOUR, 72 * HOUR, 5 * DAY),
+    /** The difference of as_of from the end; null: there is no end. */
+    over: fc.constantFrom(null, 0, -HOUR, HOUR),
+    counts: fc.array(fc.record({ variant: key, identities: fc.integer({ min: 1, max: 1000 }) }), { maxLength: 9 }),
+    excluded: fc.nat(50),
+    isFinal: fc.boolean(),
+  })
+  .map(({ id, name, keys, length, over, counts, excluded, isFinal }): Backup => {
+    const window = { from: START, to: START + length };
+    const variants = keys.map((key, index) => ({ key, weight: index }));
+    const rows = counts.map((count): ExposureCount => ({ multiple: false, bucket: bucketsOf(window).first, ...count }));
+    const summary = summarise([...rows, { multiple: true, identities: excluded }], window, keys);
+    const collection = { latestExposureAt: START, lateIdentities: 1, invalidEvents: 2, events: 30 };
+    const evidence = { window, countedAt: window.to, isRunning: true, variants, summary, collection, eventsTtlDays: 2 };
+    const endedAt = over === null ? null : Math.max(START + 1, window.to - over);
+    const definition = { environmentKey: "env", featureName: "button", variants, startedAt: START, endedAt };
+    return {
+      experiment: { id, name, ...definition, createdAt: START - 1, updatedAt: START },
+      ...{ asOf: window.to, computedAt: window.to, lastErrorAt: null, isFinal: isFinal && endedAt !== null },
+      exposures: serialise(summary, checkHealth(evidence)),
+    };
+  });
+
+describe("parseBackups", () => {
+  it("returns what was exported, also from lines without a format", () => {
+    fc.assert(
+      fc.property(backup, fc.boolean(), (stored, hasFormat) => {
+        const line = hasFormat ? exportLine(stored) : exportLine(stored).replace('"format":1,', "");
+        expect(parseBackups(line, "refuse")).toEqual({ ok: true, value: { backups: [stored], errors: [] } });
+      }),
+    );
+  });
+
+  it("accepts a line with an unknown check, and one that lacks a check", () => {
+    const unknown = { name: "of_tomorrow", status: "warning", detail: "It is odd.", causes: [{ value: "ios" }] };
+    fc.assert(
+      fc.property(backup, fc.nat(6), fc.boolean(), (stored, at, isUnknown) => {
+        const line = JSON.parse(exportLine(stored));
+        const { health } = line.exposures;
+        health.checks.splice(at, isUnknown ? 0 : 1, ...(isUnknown ? [unknown] : []));
+        health.status = worstStatus(health.checks);
+        const parsed = parseBackups(JSON.stringify(line), "refuse");
+        const [restored] = parsed.ok ? parsed.value.backups : [];
+        expect(JSON.parse(restored?.exposures ?? "null")).toEqual(line.exposures);
+      }),
+    );
+  });
+
+  it("refuses the file for one bad line, or leaves the line out and names it", () => {
+    const [stored] = fc.sample(backup, { numRuns: 1, seed: 1 });
+    if (stored === undefined) throw new Error("There is no sample.");
+    const text = `{\n${exportLine(stored)}${exportLine(stored).replace('"format":1', '"format":2')}`;
+    const errors = [
+      { path: "1", message: expect.any(String) },
+      { path: "3.format", message: expect.stringMatching(/must be 1/) },
+    ];
+    expect(parseBackups(text, "refuse")).toEqual({ ok: false, failure: errors });
+    expect(parseBackups(text, "skip")).toEqual({ ok: true, value: { backups: [stored], errors } });
+  });
+});
