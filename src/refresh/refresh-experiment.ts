@@ -10,13 +10,22 @@ import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
 import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
-import { getRefreshBasis, keepSummary, type RefreshBasis, saveFailure, saveSummary } from "../store/refresh-results.ts";
+import {
+  beginRefresh,
+  endRebuild,
+  endRefresh,
+  keepSummary,
+  type RefreshBasis,
+  saveFailure,
+  saveSummary,
+} from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
-import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
-import type { RefreshOutcome } from "./coordinator-types.ts";
-import { advanceWindow, countFromStates } from "./state-maintenance.ts";
+import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import type { RefreshOutcome } from "./refresh-outcome.ts";
+import { planRetry, refreshOrRetry } from "./retries.ts";
+import { advanceWindow, countFromStates, replaceWindow } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;
@@ -29,25 +38,35 @@ export type RefreshDeps = {
   /** Delivers alerts; null: there is no receiver. */
   alerts: AlertDelivery | null;
   clock: () => number;
+  random: () => number;
   log: Log;
 };
+
+/** Refreshes an experiment, and never throws. All its queries share the deadline of one. */
+export function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+  return refreshOrRetry(deps, id, async () => {
+    const outcome = await recompute({ ...deps, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, id, now);
+    if (outcome.status === "skipped") await endRefresh(deps.database, id);
+    return outcome;
+  });
+}
 
 /**
  * Recomputes an experiment's whole window and stores the summary, or the time of the failure. Final numbers are recounted
  * on request only.
- * @param now the time of the request. The numbers are as of this time, of a newer request that they serve as well, or of
- * the experiment's end. They are never older than the stored ones.
+ * @param now the time that the numbers are as of. If a request is pending, they are as of the refresh itself. They end at the
+ * experiment's end, and are never older than the stored ones.
  * @throws DatabaseUnavailable
  */
-export async function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
-  const begunAt = Math.max(now, deps.clock());
-  const basis = await getRefreshBasis(deps.database, id);
+async function recompute(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+  const basis = await beginRefresh(deps.database, id);
   if (basis === null) return { status: "skipped", reason: "not_found" };
-  if (basis.isFinal && basis.refreshRequestedAt === null) return { status: "skipped", reason: "final" };
+  if (basis.isFinal && !basis.isRequested) return { status: "skipped", reason: "final" };
   const { experiment } = basis;
   const { environmentKey, featureName, startedAt, endedAt } = experiment;
-  // A sweep may run late. A request made after its due time needs numbers as of that request.
-  const requestedAt = Math.max(now, Math.min(basis.refreshRequestedAt ?? now, begunAt));
+  const begunAt = Math.max(now, deps.clock());
+  // A sweep may run late, and a request may be newer than its row says: webhooks do not rewrite a pending one.
+  const requestedAt = basis.isRequested ? begunAt : now;
   if (startedAt === null || statusAt(experiment, requestedAt) === "draft")
     return { status: "skipped", reason: "not_started" };
 
@@ -57,6 +76,8 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
 
   const started = { experimentId: id, environmentKey, featureName, startedAt };
   const window = { from: startedAt, to: asOf };
+  if (basis.isRebuildRequested && deps.states !== null && (await replaceWindow({ ...deps, ...deps.states }, started)))
+    await endRebuild(deps.database, id);
   const isExpiring = hasExpired(startedAt, begunAt, deps.eventsTtlDays);
   const found = await count(deps, started, window, isFinal, isExpiring);
   if (!found.ok) return recordFailure(deps, basis, found.failure, begunAt);
@@ -150,6 +171,8 @@ async function recordFailure(
     transient,
     advice: adviceFor(failure),
   });
-  await saveFailure(deps.database, basis, Math.max(begunAt, deps.clock()));
-  return { status: "failed", kind: failure.kind, transient };
+  const retry = transient ? planRetry(deps, basis.failures) : { failures: 0, retryAt: null };
+  const failedAt = Math.max(begunAt, deps.clock());
+  await saveFailure(deps.database, basis, { failedAt, ...retry, isCharged: isOverload(failure.kind) });
+  return { status: "failed", kind: failure.kind, retryAt: retry.retryAt };
 }

@@ -2,8 +2,8 @@ import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudf
 import type { Env } from "../../../src/cloudflare/env.ts";
 import worker, {
   Alerter as RealAlerter,
+  Dispatcher as RealDispatcher,
   RefreshCoordinator as RealCoordinator,
-  Sweeper as RealSweeper,
 } from "../../../src/worker.ts";
 import type { FaultMode } from "./fault-mode.ts";
 
@@ -73,7 +73,7 @@ export class Alerter extends RealAlerter {
   }
 }
 
-export class Sweeper extends RealSweeper {
+export class Dispatcher extends RealDispatcher {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
     super(ctx, withFaultyD1(env));
   }
