@@ -154,7 +154,7 @@ describe("settings", () => {
   });
 
   it("may be as long as the longest query that a Cron Trigger has time for", () => {
-    expect(settingsOf({ QUERY_TIMEOUT_SECONDS: "900" }).warehouse.queryTimeoutMs).toBe(900_000);
+    expect(settingsOf({ QUERY_TIMEOUT_SECONDS: "600" }).warehouse.queryTimeoutMs).toBe(600_000);
   });
 
   it("may open the answers to pages of every origin", () => {

@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { consoleLog, describeBug } from "../log.ts";
-import { createDispatcher, type Dispatcher as Core } from "../refresh/dispatcher.ts";
+import { type Dispatcher as Core, createDispatcher } from "../refresh/dispatcher.ts";
 import { createExclusiveSweep } from "../refresh/exclusive-sweep.ts";
 import type { SliceOutcome } from "../refresh/refresh-slice.ts";
 import { cleanUpWindows } from "../refresh/state-maintenance.ts";

@@ -129,7 +129,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     const due = pending.filter(({ dueAt }) => dueAt <= now);
     hasMore = due.length === limit;
     const request = { now: clock(), until: Number.POSITIVE_INFINITY, isUrgent: false };
-    for (const { experimentId, dueAt } of due.filter(({ experimentId }) => !queue.isQueued(experimentId)).slice(0, PAGE_SIZE)) {
+    for (const { experimentId, dueAt } of due
+      .filter(({ experimentId }) => !queue.isQueued(experimentId))
+      .slice(0, PAGE_SIZE)) {
       if (!queue.isRunning(experimentId)) void queue.add(experimentId, request);
       // Requested since the refresh began, or a moment before.
       else if (dueAt !== REFRESH_BEGUN) hasMore = true;

@@ -1,4 +1,13 @@
-import { type Database, flagOf, numberOf, numberOrNull, type Row, runOnPrimary, type Statement, textOf } from "./database.ts";
+import {
+  type Database,
+  flagOf,
+  numberOf,
+  numberOrNull,
+  type Row,
+  runOnPrimary,
+  type Statement,
+  textOf,
+} from "./database.ts";
 import { inScope, type Scope } from "./experiment-row.ts";
 
 // A refresh request is stored first, so that no crash can lose it. The rows with a refresh_due_at are the queue of requests

@@ -1,15 +1,7 @@
 import type { Definition, Experiment } from "../experiment.ts";
 import { type HealthHistory, parseHealthHistory } from "../exposures/health-history.ts";
 import { type Alert, alertStatements } from "./alerts.ts";
-import {
-  type Database,
-  flagOf,
-  numberOf,
-  numberOrNull,
-  runOnPrimary,
-  type Statement,
-  textOrNull,
-} from "./database.ts";
+import { type Database, flagOf, numberOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, NEEDS_REFRESH } from "./experiment-row.ts";
 import { REFRESH_BEGUN } from "./refresh-requests.ts";
 
@@ -189,13 +181,13 @@ export async function getFailures(database: Database, experimentId: string): Pro
   return row === undefined ? 0 : numberOf(row, "failures");
 }
 
-/** Stores the retry of a refresh that stored nothing. */
+/** Stores the retry of a refresh that stored nothing. It replaces a due time that has passed, so that no retry is endless. */
 export async function saveRetry(
   database: Database,
   experimentId: string,
   { failures, retryAt }: Pick<FailedRefresh, "failures" | "retryAt">,
 ): Promise<void> {
-  const sql = `UPDATE experiments SET failures = ?2, refresh_due_at = ${dueAfter("?3")} WHERE id = ?1`;
+  const sql = "UPDATE experiments SET failures = ?2, refresh_due_at = ?3 WHERE id = ?1";
   await runOnPrimary(database, { sql, values: [experimentId, failures, retryAt] });
 }
 

@@ -213,7 +213,6 @@ describe("a sweep over several pages", () => {
     expect((await sweepWith()).ids).toEqual(around);
     expect((await sweepWith()).ids).toEqual(around);
   });
-
 });
 
 describe("a sweep with many slices", () => {

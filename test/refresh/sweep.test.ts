@@ -99,7 +99,8 @@ describe("a sweep", () => {
 
   it("deletes deliveries that are too old to be retried, and no newer ones", async () => {
     await put("open", NOW - DAY);
-    const deliver = (delivery: string, at: number) => recordWebhook(database, { experimentId: "open" }, at, 0, delivery);
+    const deliver = (delivery: string, at: number) =>
+      recordWebhook(database, { experimentId: "open" }, at, 0, delivery);
     await deliver("old", NOW - 3 * DAY - 1);
     await deliver("recent", NOW - 2 * DAY);
     await deliver("new", NOW - 1);
