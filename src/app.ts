@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createApi } from "./http/api.ts";
 import { createAuthentication } from "./http/authentication.ts";
@@ -6,19 +6,29 @@ import { allowReadsFrom } from "./http/cors.ts";
 import type { AppDeps } from "./http/deps.ts";
 import type { JsonObject } from "./http/openapi-parts.ts";
 import { refuse } from "./http/problem.ts";
+import { createReadiness } from "./http/readiness.ts";
 import { type AppEnv, traceRequests } from "./http/request-context.ts";
 import { describeBug } from "./log.ts";
 import { panelRoutes } from "./panel/routes.ts";
-import { DatabaseUnavailable } from "./store/database.ts";
+import { type DatabaseFailure, DatabaseUnavailable } from "./store/database.ts";
+
+/** The log events of requests that the database failed. */
+const UNAVAILABLE: Record<DatabaseFailure, string> = {
+  not_migrated: "database.not_migrated",
+  full: "database.full",
+  outage: "database.unavailable",
+};
 
 /** Composes the API and the panel, on any runtime. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
-  const { corsOrigins, clientAddressHeader } = deps.settings;
+  const { corsOrigins, publicUrl } = deps.settings;
   const authentication = createAuthentication(deps);
   const api = createApi(deps, authentication);
+  const readiness = createReadiness(deps);
+  const loadOpenApi = () => buildOpenApi(publicUrl);
 
-  app.use(traceRequests(deps.log, clientAddressHeader));
+  app.use(traceRequests(deps.log, deps.settings));
   if (corsOrigins.length > 0) app.use(allowReadsFrom(corsOrigins));
   app.use(
     methodNotAllowed({
@@ -27,19 +37,23 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     }),
   );
   app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    const isReady = await readiness.check((failure) => logFailure(c, UNAVAILABLE[failure.reason], failure));
+    return isReady ? c.json({ status: "ready" }) : refuse({ kind: "not_ready" });
+  });
   app.get("/openapi.json", async (c) => c.json(await loadOpenApi()));
   app.route("/", panelRoutes(deps, authentication, loadOpenApi));
   app.route("/", api.routes);
 
   app.notFound(() => refuse({ kind: "not_found" }));
   app.onError((error, c) => {
-    const isUnavailable = error instanceof DatabaseUnavailable;
-    c.var.log("error", isUnavailable ? "database.unavailable" : "request.failed", {
-      method: c.req.method,
-      path: c.req.routePath,
-      error: describeBug(error),
-    });
-    return refuse({ kind: isUnavailable ? "unavailable" : "bug" });
+    if (!(error instanceof DatabaseUnavailable)) {
+      logFailure(c, "request.failed", error);
+      return refuse({ kind: "bug" });
+    }
+    readiness.observe(error);
+    logFailure(c, UNAVAILABLE[error.reason], error);
+    return refuse({ kind: "unavailable" });
   });
 
   // The fast path sets no CORS headers.
@@ -49,11 +63,15 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   return app;
 }
 
-/** Loads the OpenAPI document on demand, because generating its schemas would slow down the start of an isolate. */
-async function loadOpenApi(): Promise<JsonObject> {
+function logFailure(c: Context<AppEnv>, event: string, error: Error): void {
+  c.var.log("error", event, { method: c.req.method, path: c.req.routePath, error: describeBug(error) });
+}
+
+/** Builds the OpenAPI document on demand, because generating its schemas would slow down the start of an isolate. */
+async function buildOpenApi(publicUrl: string | null): Promise<JsonObject> {
   const [{ openApiDocument }, { downloadPaths }] = await Promise.all([
     import("./http/openapi.ts"),
     import("./panel/download-openapi.ts"),
   ]);
-  return openApiDocument(downloadPaths);
+  return openApiDocument(downloadPaths, publicUrl);
 }

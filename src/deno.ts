@@ -13,7 +13,7 @@ declare const Deno: {
   ) => Promise<void>;
 };
 
-const { service, stopping } = await runService();
+const { service, stopping, onListen } = await runService();
 const sweep = async () => void (await service.sweep(Date.now()));
 
 if (Deno.cron !== undefined) {
@@ -24,4 +24,4 @@ if (Deno.cron !== undefined) {
   stopping.addEventListener("abort", () => clearInterval(timer));
 }
 
-export default { fetch: service.fetch };
+export default { fetch: service.fetch, onListen };

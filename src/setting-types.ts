@@ -54,6 +54,11 @@ export const webhookSecret = text.refine((value) => {
   }
 }, "must be a Standard Webhooks secret: whsec_ followed by base64");
 
+/** True for a host that only this machine can reach. */
+export function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[?::1\]?)$/.test(hostname);
+}
+
 const isOrigin = (value: string) => !value.includes("*") && URL.parse(value)?.origin === value;
 export const origins = text
   .transform((value) => value.split(",").flatMap((origin) => origin.trim() || []))
@@ -61,6 +66,15 @@ export const origins = text
     (list) => list.every((origin) => origin === "*" || isOrigin(origin)),
     "must be origins with commas between them, like https://app.example, or *",
   );
+
+const PUBLIC_URL_RULE = "must be an http:// or https:// URL without a path, like https://exposures.example";
+export const publicUrl = z.string({ error: PUBLIC_URL_RULE }).transform((value, context): string | null => {
+  if (value === "") return null;
+  const url = URL.parse(value);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin;
+  context.addIssue(PUBLIC_URL_RULE);
+  return z.NEVER;
+});
 
 const HEADER_RULE = "must be the name of a header, like X-Real-IP";
 export const headerName = z

@@ -4,6 +4,7 @@ import {
   boolean,
   headerName,
   origins,
+  publicUrl,
   seconds,
   text,
   warehouseUrl,
@@ -48,6 +49,11 @@ function secret<Value>(schema: z.ZodType<Value, string>, description: string) {
 
 const exposureSource = z.enum(["events", "states"], { error: "must be events or states" });
 
+/** The condition for a check of several settings: these are valid, whatever else is wrong. */
+function areValid(...names: string[]) {
+  return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])));
+}
+
 /** Each setting once: its default, type and description. */
 export const settingsSchema = z
   .object({
@@ -61,9 +67,10 @@ export const settingsSchema = z
     CLICKHOUSE_PASSWORD: secret(text, "The password of that user."),
     ADMIN_TOKEN: secret(text, "A token that may read and write everything."),
     READ_TOKEN: secret(text, "A token that may read everything."),
-    WEBHOOK_SECRET: secret(webhookSecret, "Verifies calls of /webhooks/refresh and signs alerts: whsec_ and base64."),
+    WEBHOOK_SECRET: secret(webhookSecret, "Verifies calls of /webhooks/refresh: whsec_ and base64."),
     FLAGSMITH_WEBHOOK_SECRET: secret(text, "Verifies the webhooks of Flagsmith, where it is entered too."),
-    ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts. They are signed with WEBHOOK_SECRET."),
+    ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts. They are signed with ALERT_WEBHOOK_SECRET."),
+    ALERT_WEBHOOK_SECRET: secret(webhookSecret, "Signs alerts: whsec_ and base64."),
     SESSION_SECRET: secret(text, "Signs the panel's sessions and shared links. Without it, nobody can sign in."),
     EVENTS_TABLE: variable("events", text, "The events table, or the Distributed table over it."),
     EVENTS_TTL_DAYS: variable(
@@ -102,18 +109,29 @@ export const settingsSchema = z
     CACHE_SECONDS: variable(5, seconds(), "How long the service and its clients may cache exposures; 0: never."),
     PUBLIC_READ: variable(false, boolean, "true opens every read to anyone, without a token."),
     CORS_ORIGINS: variable("", origins, "The origins whose pages may read, with commas between them; * for all."),
+    PUBLIC_URL: variable(
+      "",
+      publicUrl,
+      "The origin at which clients reach the service, if a proxy hides it. Cloudflare needs none.",
+    ),
     CLIENT_ADDRESS_HEADER: variable(
       "",
       headerName,
       "The header in which a proxy names the client's address, like X-Real-IP. Cloudflare needs none.",
     ),
   })
-  .refine(({ ALERT_WEBHOOK_URL, WEBHOOK_SECRET }) => ALERT_WEBHOOK_URL === null || WEBHOOK_SECRET !== null, {
-    path: ["ALERT_WEBHOOK_URL"],
-    error: "must not be set without WEBHOOK_SECRET, which signs what is sent there",
-    // Whatever else is wrong, this is reported too.
-    when: ({ issues }) =>
-      issues.every(({ path }) => path?.[0] !== "ALERT_WEBHOOK_URL" && path?.[0] !== "WEBHOOK_SECRET"),
+  .refine(
+    ({ ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET }) => ALERT_WEBHOOK_URL === null || ALERT_WEBHOOK_SECRET !== null,
+    {
+      path: ["ALERT_WEBHOOK_URL"],
+      error: "must not be set without ALERT_WEBHOOK_SECRET, which signs what is sent there",
+      when: areValid("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"),
+    },
+  )
+  .refine(({ ALERT_WEBHOOK_SECRET: secret, WEBHOOK_SECRET }) => secret === null || secret !== WEBHOOK_SECRET, {
+    path: ["ALERT_WEBHOOK_SECRET"],
+    error: "must differ from WEBHOOK_SECRET, with which the receiver of alerts could request refreshes",
+    when: areValid("ALERT_WEBHOOK_SECRET", "WEBHOOK_SECRET"),
   });
 
 /** The documentation of each setting, in the order of the schema. */

@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { failed, ok, type Result } from "./result.ts";
+import { isLoopback } from "./setting-types.ts";
 import { settingsSchema, withoutEmpty } from "./settings-schema.ts";
 
 export type WarehouseSettings = {
@@ -47,6 +48,8 @@ export type Settings = {
   states: StatesSettings | null;
   /** The origins whose pages may read: `*` for all. */
   corsOrigins: string[];
+  /** The origin at which clients reach the service; null: as in their requests. */
+  publicUrl: string | null;
   /** The header in which a proxy names the client's address; null: there is no proxy. */
   clientAddressHeader: string | null;
 };
@@ -65,8 +68,8 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
   const parsed = settingsSchema.safeParse(withoutEmpty(env));
   if (!parsed.success) return failed(problemsOf(parsed.error));
   const values = parsed.data;
-  const { WEBHOOK_SECRET: webhookSecret, ALERT_WEBHOOK_URL: alertUrl } = values;
-  return ok({
+  const { ALERT_WEBHOOK_URL: alertUrl, ALERT_WEBHOOK_SECRET: alertSecret, PUBLIC_URL: publicUrl } = values;
+  const settings: Settings = {
     warehouse: {
       url: values.CLICKHOUSE_URL,
       database: values.CLICKHOUSE_DATABASE,
@@ -78,8 +81,8 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     adminToken: values.ADMIN_TOKEN,
     readToken: values.READ_TOKEN,
     publicRead: values.PUBLIC_READ,
-    webhookSecret,
-    alertEndpoint: alertUrl === null || webhookSecret === null ? null : { url: alertUrl, secret: webhookSecret },
+    webhookSecret: values.WEBHOOK_SECRET,
+    alertEndpoint: alertUrl === null || alertSecret === null ? null : { url: alertUrl, secret: alertSecret },
     sessionSecret: values.SESSION_SECRET,
     flagsmithWebhookSecret: values.FLAGSMITH_WEBHOOK_SECRET,
     refreshMinIntervalMs: values.REFRESH_MIN_INTERVAL_SECONDS * 1000,
@@ -90,7 +93,23 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     cacheSeconds: values.CACHE_SECONDS,
     states: values.EXPOSURE_SOURCE === "states" ? { longestInsertMs: values.LONGEST_INSERT_SECONDS * 1000 } : null,
     corsOrigins: values.CORS_ORIGINS,
+    publicUrl,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER,
+  };
+  const short = publicUrl === null || isLoopback(new URL(publicUrl).hostname) ? [] : findShortSecrets(settings);
+  return short.length > 0 ? failed(short) : ok(settings);
+}
+
+/** The secrets that are too short for a service that other machines can reach. */
+export function findShortSecrets({ adminToken, readToken, sessionSecret }: Settings): SettingProblem[] {
+  const secrets = [
+    { setting: "ADMIN_TOKEN", secret: adminToken, min: 16 },
+    { setting: "READ_TOKEN", secret: readToken, min: 16 },
+    { setting: "SESSION_SECRET", secret: sessionSecret, min: 32 },
+  ];
+  return secrets.flatMap(({ setting, secret, min }) => {
+    if (secret === null || secret.length >= min) return [];
+    return [{ setting, message: `must have at least ${min} characters, unless only this machine reaches the service` }];
   });
 }
 

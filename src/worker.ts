@@ -7,7 +7,8 @@ import { alerterStub, dispatcherStub } from "./cloudflare/stubs.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog, describeBug } from "./log.ts";
 import { failed, ok } from "./result.ts";
-import { describeProblems, parseSettings } from "./settings.ts";
+import { isLoopback } from "./setting-types.ts";
+import { describeProblems, findShortSecrets, parseSettings } from "./settings.ts";
 import { connectWarehouse } from "./warehouse/client.ts";
 
 export { Alerter } from "./cloudflare/alerter-object.ts";
@@ -33,7 +34,11 @@ function wire(env: Env) {
     clock: Date.now,
     log: consoleLog,
   });
-  return ok({ app, alerts: alerterStub(env, settings.value) });
+  return ok({
+    app,
+    alerts: alerterStub(env, settings.value),
+    shortSecrets: describeProblems(findShortSecrets(settings.value)),
+  });
 }
 
 type Wired = ReturnType<typeof wire>;
@@ -48,10 +53,12 @@ function partsFor(env: Env): Wired {
 export default {
   fetch(request, env) {
     const parts = partsFor(env);
-    if (parts.ok)
+    const detail = parts.ok ? shortSecretsFor(request, parts.value.shortSecrets) : parts.failure;
+    if (parts.ok && detail === "")
       return parts.value.app.fetch(request, { address: request.headers.get("CF-Connecting-IP") ?? undefined });
-    consoleLog("error", "settings.invalid", { detail: parts.failure });
-    return refuse({ kind: "misconfigured", detail: parts.failure });
+    consoleLog("error", "settings.invalid", { detail });
+    const isProbe = new URL(request.url).pathname === "/readyz";
+    return refuse(isProbe ? { kind: "not_ready" } : { kind: "misconfigured", detail });
   },
 
   /** Throws if an experiment was not refreshed, so that the platform records a failed run. */
@@ -66,6 +73,11 @@ export default {
     if (!isComplete) throw new Error("The sweep did not refresh all experiments. See the log for the failures.");
   },
 } satisfies ExportedHandler<Env>;
+
+/** Short secrets suffice for the local run. No client can send a request with a loopback host to a deployed Worker. */
+function shortSecretsFor(request: Request, shortSecrets: string): string {
+  return shortSecrets === "" || isLoopback(new URL(request.url).hostname) ? "" : shortSecrets;
+}
 
 async function sweep(env: Env, now: number): Promise<boolean> {
   try {

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { describeProblems, parseSettings, type SettingProblem, type Settings } from "../src/settings.ts";
+import {
+  describeProblems,
+  findShortSecrets,
+  parseSettings,
+  type SettingProblem,
+  type Settings,
+} from "../src/settings.ts";
 
 const WEBHOOK_SECRET = "whsec_c3RhbmRhcmQgd2ViaG9vayBzZWNyZXQ=";
+const ALERT_WEBHOOK_SECRET = "whsec_c2VjcmV0IG9mIGFsZXJ0cw==";
 
 function settingsOf(env: Record<string, unknown>): Settings {
   const settings = parseSettings(env);
@@ -38,6 +45,7 @@ const DEFAULTS: Settings = {
   cacheSeconds: 5,
   states: null,
   corsOrigins: [],
+  publicUrl: null,
   clientAddressHeader: null,
 };
 
@@ -47,6 +55,7 @@ const SECRETS = [
   "ADMIN_TOKEN",
   "READ_TOKEN",
   "WEBHOOK_SECRET",
+  "ALERT_WEBHOOK_SECRET",
   "FLAGSMITH_WEBHOOK_SECRET",
   "SESSION_SECRET",
 ];
@@ -69,6 +78,7 @@ const ALL = [
   "QUERY_CONCURRENCY",
   "PUBLIC_READ",
   "CORS_ORIGINS",
+  "PUBLIC_URL",
   "CLIENT_ADDRESS_HEADER",
 ];
 
@@ -91,12 +101,13 @@ describe("settings", () => {
       CLICKHOUSE_DATABASE: "flags",
       CLICKHOUSE_USER: "reader",
       CLICKHOUSE_PASSWORD: "pässword ☃",
-      ADMIN_TOKEN: "admin",
-      READ_TOKEN: "read",
+      ADMIN_TOKEN: "admin-token-of-16",
+      READ_TOKEN: "read-token-of-16+",
       WEBHOOK_SECRET,
       FLAGSMITH_WEBHOOK_SECRET: "flagsmith",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook?key=1",
-      SESSION_SECRET: "session",
+      ALERT_WEBHOOK_SECRET,
+      SESSION_SECRET: "session secret of 32 characters.",
       EVENTS_TABLE: "events_distributed",
       EVENTS_TTL_DAYS: "0",
       EXPOSURE_SOURCE: "states",
@@ -109,6 +120,7 @@ describe("settings", () => {
       CACHE_SECONDS: "60",
       PUBLIC_READ: "true",
       CORS_ORIGINS: "https://app.example, http://127.0.0.1:3000",
+      PUBLIC_URL: "https://exposures.example",
       CLIENT_ADDRESS_HEADER: "X-Real-IP",
     });
     expect(settings).toEqual({
@@ -120,13 +132,13 @@ describe("settings", () => {
         table: "events_distributed",
         queryTimeoutMs: 1000,
       },
-      adminToken: "admin",
-      readToken: "read",
+      adminToken: "admin-token-of-16",
+      readToken: "read-token-of-16+",
       publicRead: true,
       webhookSecret: WEBHOOK_SECRET,
       flagsmithWebhookSecret: "flagsmith",
-      sessionSecret: "session",
-      alertEndpoint: { url: new URL("https://alerts.example/hook?key=1"), secret: WEBHOOK_SECRET },
+      sessionSecret: "session secret of 32 characters.",
+      alertEndpoint: { url: new URL("https://alerts.example/hook?key=1"), secret: ALERT_WEBHOOK_SECRET },
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       eventsTtlDays: 0,
@@ -135,6 +147,7 @@ describe("settings", () => {
       cacheSeconds: 60,
       states: { longestInsertMs: 30_000 },
       corsOrigins: ["https://app.example", "http://127.0.0.1:3000"],
+      publicUrl: "https://exposures.example",
       clientAddressHeader: "X-Real-IP",
     });
   });
@@ -192,7 +205,10 @@ describe("a malformed setting is named", () => {
       ],
     ],
     ...[...TEXTS, ...SECRETS].map((setting): [string, unknown[]] => [setting, [17, true, {}, ["x"]]]),
-    ["WEBHOOK_SECRET", ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"]],
+    ...["WEBHOOK_SECRET", "ALERT_WEBHOOK_SECRET"].map((setting): [string, unknown[]] => [
+      setting,
+      ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"],
+    ]),
     ...[...SECONDS, "QUERY_CONCURRENCY"].map((setting): [string, unknown[]] => [
       setting,
       [
@@ -234,6 +250,18 @@ describe("a malformed setting is named", () => {
         {},
       ],
     ],
+    [
+      "PUBLIC_URL",
+      [
+        ...[
+          "exposures.example",
+          "ftp://exposures.example",
+          "https://exposures.example/app",
+          "https://exposures.example/?a=1",
+        ],
+        ...["https://user@exposures.example", "https://exposures.example/#a", "https://", 1, true, {}],
+      ],
+    ],
     ["CLIENT_ADDRESS_HEADER", ["X Real IP", "X-Real-IP: 1", "x_real_ip", " X-Real-IP", 1, {}]],
   ];
   const cases = malformed.flatMap(([setting, values]) =>
@@ -259,6 +287,7 @@ describe("problems with settings", () => {
     WEBHOOK_SECRET: "whsec_!secret-of-the-test!",
     FLAGSMITH_WEBHOOK_SECRET: 106,
     ALERT_WEBHOOK_URL: "hxxp://alerts-of-the-test",
+    ALERT_WEBHOOK_SECRET: "whsec_!alerts-of-the-test!",
     SESSION_SECRET: 108,
     SWEEP_SECONDS: "sweeps-of-the-test",
     EVENTS_TABLE: 107,
@@ -272,6 +301,7 @@ describe("problems with settings", () => {
     CACHE_SECONDS: "cache-of-the-test",
     PUBLIC_READ: "flag-of-the-test",
     CORS_ORIGINS: "origin-of-the-test",
+    PUBLIC_URL: "url-of-the-test",
     CLIENT_ADDRESS_HEADER: "header of-the-test",
   };
 
@@ -326,20 +356,65 @@ describe("CLICKHOUSE_URL", () => {
 describe("ALERT_WEBHOOK_URL", () => {
   it("needs the secret that signs what is sent there", () => {
     expect(problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example" })).toEqual([
-      { setting: "ALERT_WEBHOOK_URL", message: expect.stringContaining("without WEBHOOK_SECRET") },
+      { setting: "ALERT_WEBHOOK_URL", message: expect.stringContaining("without ALERT_WEBHOOK_SECRET") },
     ]);
   });
 
   it.each(["alerts.example", "ftp://alerts.example", "https://user:password@alerts.example", "/hook"])(
     "must not be %s",
     (url) => {
-      const problems = problemsOf({ ALERT_WEBHOOK_URL: url, WEBHOOK_SECRET });
+      const problems = problemsOf({ ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET });
       expect(problems).toEqual([{ setting: "ALERT_WEBHOOK_URL", message: expect.stringMatching(/^must be an http/) }]);
     },
   );
 
   it("is not what is wrong where the secret is no secret", () => {
-    const problems = problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example", WEBHOOK_SECRET: "whsec_!" });
-    expect(problems.map(({ setting }) => setting)).toEqual(["WEBHOOK_SECRET"]);
+    const problems = problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example", ALERT_WEBHOOK_SECRET: "whsec_!" });
+    expect(problems.map(({ setting }) => setting)).toEqual(["ALERT_WEBHOOK_SECRET"]);
+  });
+});
+
+describe("ALERT_WEBHOOK_SECRET", () => {
+  it("must differ from WEBHOOK_SECRET", () => {
+    const problems = problemsOf({ ALERT_WEBHOOK_SECRET: WEBHOOK_SECRET, WEBHOOK_SECRET, CACHE_SECONDS: "x" });
+    expect(problems.find(({ setting }) => setting === "ALERT_WEBHOOK_SECRET")?.message).toMatch(/^must differ/);
+    expect(problemsOf({ ALERT_WEBHOOK_SECRET, WEBHOOK_SECRET })).toEqual([]);
+  });
+});
+
+describe("PUBLIC_URL", () => {
+  it.each(["https://exposures.example", "https://exposures.example/", "HTTPS://EXPOSURES.example:443"])(
+    "is an origin: %s",
+    (url) => {
+      expect(settingsOf({ PUBLIC_URL: url }).publicUrl).toBe("https://exposures.example");
+    },
+  );
+});
+
+describe("a secret", () => {
+  const settings = [
+    { setting: "ADMIN_TOKEN", min: 16 },
+    { setting: "READ_TOKEN", min: 16 },
+    { setting: "SESSION_SECRET", min: 32 },
+  ];
+
+  it.each(settings)("has at least $min characters if PUBLIC_URL is not local: $setting", ({ setting, min }) => {
+    const PUBLIC_URL = "https://exposures.example";
+    expect(problemsOf({ PUBLIC_URL, [setting]: "x".repeat(min - 1) })).toEqual([
+      { setting, message: expect.stringContaining(`at least ${min} characters`) },
+    ]);
+    expect(problemsOf({ PUBLIC_URL, [setting]: "x".repeat(min) })).toEqual([]);
+  });
+
+  it.each(["", "http://127.0.0.1:8787", "http://localhost", "http://[::1]:8787"])(
+    "may be short if only this machine reaches the service: PUBLIC_URL=%s",
+    (PUBLIC_URL) => {
+      const found = settingsOf({ PUBLIC_URL, ADMIN_TOKEN: "a", READ_TOKEN: "r", SESSION_SECRET: "s" });
+      expect(findShortSecrets(found).map(({ setting }) => setting)).toEqual(settings.map(({ setting }) => setting));
+    },
+  );
+
+  it("is not too short if it is not set", () => {
+    expect(findShortSecrets(settingsOf({}))).toEqual([]);
   });
 });

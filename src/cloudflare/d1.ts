@@ -13,7 +13,7 @@ export function openD1(d1: D1Database): Database {
         const { results } = await withTimeout(prepare(d1.withSession("first-unconstrained"), statement).all<Row>());
         return results;
       } catch (error) {
-        throw new DatabaseUnavailable("D1 did not answer a read", { cause: error });
+        throw DatabaseUnavailable.because(error);
       }
     },
     async transact(statements) {
@@ -24,7 +24,7 @@ export function openD1(d1: D1Database): Database {
         );
         return responses.map(({ results }) => results);
       } catch (error) {
-        throw new DatabaseUnavailable("D1 did not answer a transaction", { cause: error });
+        throw DatabaseUnavailable.because(error);
       }
     },
   };

@@ -1,5 +1,6 @@
 import process from "node:process";
 import { consoleLog } from "../log.ts";
+import { isLoopback } from "../setting-types.ts";
 import { settingNames } from "../settings.ts";
 import { openService, type Service } from "./service.ts";
 
@@ -7,6 +8,8 @@ export type Running = {
   service: Service;
   /** Aborted when the service stops, for timers that would keep the process alive. */
   stopping: AbortSignal;
+  /** Logs the address of the server. If the secrets are too short for it, logs them instead, and exits with 1. */
+  onListen(address: { hostname: string; port: number }): void;
 };
 
 /**
@@ -19,10 +22,14 @@ export async function runService(): Promise<Running> {
   // Variables are read by name, so that the process needs permission for these only.
   const env = Object.fromEntries(settingNames.map((name) => [name, process.env[name]]));
   const service = await openService(env, process.env["STATE_DIR"] || ".state");
-  if (!service.ok) {
-    consoleLog("error", "settings.invalid", { detail: service.failure });
-    return process.exit(1);
-  }
+  if (!service.ok) return exitWith(service.failure);
+  const { shortSecrets } = service.value;
+  const onListen: Running["onListen"] = ({ hostname, port }) => {
+    if (shortSecrets !== "" && !isLoopback(hostname)) exitWith(shortSecrets);
+    consoleLog("info", "service.listening", {
+      url: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
+    });
+  };
   const stopping = new AbortController();
   const stop = async () => {
     if (stopping.signal.aborted) return;
@@ -30,5 +37,10 @@ export async function runService(): Promise<Running> {
     await service.value.stop();
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop());
-  return { service: service.value, stopping: stopping.signal };
+  return { service: service.value, stopping: stopping.signal, onListen };
+}
+
+function exitWith(detail: string): never {
+  consoleLog("error", "settings.invalid", { detail });
+  return process.exit(1);
 }

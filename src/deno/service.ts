@@ -11,7 +11,7 @@ import { cleanUpWindows } from "../refresh/state-maintenance.ts";
 import { sweep } from "../refresh/sweep.ts";
 import { maxRefreshMs, sweepBudget } from "../refresh/sweep-times.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { describeProblems, parseSettings } from "../settings.ts";
+import { describeProblems, findShortSecrets, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/summary-cache.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
@@ -22,6 +22,8 @@ import { openSqlite } from "./sqlite.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
 export type Service = {
+  /** Describes the secrets that are too short for a service that other machines can reach; empty: none is. */
+  shortSecrets: string;
   /** @param connection Deno's description of the connection */
   fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
   /** Runs one sweep, and resolves to false if not all experiments were refreshed. A call during a sweep shares its result. */
@@ -97,6 +99,7 @@ export async function openService(
   await requestDelivery(alerts, consoleLog);
   await dispatcher.wake(null);
   return ok({
+    shortSecrets: describeProblems(findShortSecrets(settings)),
     fetch,
     sweep(now) {
       lastSweep = exclusiveSweep(now);

@@ -28,7 +28,7 @@ export function openSqlite(path: string): Database & { close(): void } {
       return rows;
     } catch (error) {
       if (sqlite.isTransaction) sqlite.exec("ROLLBACK");
-      throw new DatabaseUnavailable("a SQLite transaction failed", { cause: error });
+      throw DatabaseUnavailable.because(error);
     }
   }
 
@@ -37,7 +37,7 @@ export function openSqlite(path: string): Database & { close(): void } {
       try {
         return run(statement);
       } catch (error) {
-        throw new DatabaseUnavailable("a SQLite read failed", { cause: error });
+        throw DatabaseUnavailable.because(error);
       }
     },
     transact,

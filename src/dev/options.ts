@@ -23,6 +23,7 @@ const LOCAL_DEFAULTS = {
   ADMIN_TOKEN: "dev-admin",
   READ_TOKEN: "dev-read",
   WEBHOOK_SECRET: "whsec_ZGV2LXdlYmhvb2stc2VjcmV0LWZvci1sb2NhbC11c2U=",
+  ALERT_WEBHOOK_SECRET: "whsec_ZGV2LWFsZXJ0LXNlY3JldC1mb3ItbG9jYWwtdXNl",
   FLAGSMITH_WEBHOOK_SECRET: "dev-flagsmith",
   SESSION_SECRET: "dev-session-of-this-machine",
 };

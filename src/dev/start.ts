@@ -121,6 +121,7 @@ edge-exposures is ready on ${url.origin}
   ADMIN_TOKEN               ${bindings["ADMIN_TOKEN"]}
   READ_TOKEN                ${bindings["READ_TOKEN"]}
   WEBHOOK_SECRET            ${bindings["WEBHOOK_SECRET"]}
+  ALERT_WEBHOOK_SECRET      ${bindings["ALERT_WEBHOOK_SECRET"]}
   FLAGSMITH_WEBHOOK_SECRET  ${bindings["FLAGSMITH_WEBHOOK_SECRET"]}
   ClickHouse                ${bindings["CLICKHOUSE_URL"]}
 `);

@@ -1,8 +1,9 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import { failed, ok, type Result } from "../result.ts";
+import { findApiKey } from "../store/api-keys.ts";
 import { createTtlCache } from "../ttl-cache.ts";
-import { sha256Hex } from "./api-key-format.ts";
+import { apiKeyId, sha256Hex } from "./api-key-format.ts";
 import { ANYONE, type Caller, hasRight, type Right } from "./caller.ts";
 import { type Credential, createCredentials, type FindKey, invalidToken, unauthorized } from "./credentials.ts";
 import type { AppDeps } from "./deps.ts";
@@ -17,10 +18,10 @@ export type Authentication = {
   authenticate(c: Context<AppEnv>, right: Right, find?: FindKey): Promise<Result<Caller, Refusal>>;
   /** The caller with this Authorization header, if its credential is cached; null: use `authenticate`. */
   cachedCaller(authorization: string | null, right: Right): Caller | null;
-  /** Authenticates a token from a form. The hash identifies the caller in a session. */
-  signIn(c: Context<AppEnv>, token: string): Promise<Result<{ caller: Caller; sha256: string }, Refusal>>;
-  /** The caller who signed in with the token of this hash; null if the token is no longer valid. */
-  callerOfSession(sha256: string): Promise<Caller | null>;
+  /** Authenticates a token from a form. */
+  signIn(c: Context<AppEnv>, token: string): Promise<Result<Caller, Refusal>>;
+  /** The credential with this name in `Caller`; null if it is no longer valid. Pass only names that this service signed. */
+  credentialNamed(name: string): Promise<Credential | null>;
   /** Drops a revoked key from the cache. */
   forgetKey(sha256: string): void;
 };
@@ -33,11 +34,15 @@ const BLOCKED: Refusal = { kind: "too_many_attempts", retryAfterSeconds: BLOCK_S
 
 /**
  * Authenticates callers by token, API key or session. Valid credentials are cached: most requests with a key need no
- * statement, and valid callers pass while others at their address are blocked.
+ * statement.
  */
 export function createAuthentication({ settings, database, limiter, clock }: AppDeps): Authentication {
   const credentials = createCredentials(settings, database);
   const credentialCache = createTtlCache<Credential>(CACHE_MS, MAX_CACHED, clock);
+  /** The hashes of keys that are well-formed but unknown. */
+  const unknownKeys = createTtlCache<true>(CACHE_MS, MAX_CACHED, clock);
+  /** For sessions and share links, which know a credential only by its name. */
+  const credentialsByName = createTtlCache<Credential>(CACHE_MS, MAX_CACHED, clock);
   // Hashes of headers that authenticated before, because hashing takes longer than the rest of a cache hit. The lookup
   // reveals nothing of a secret: a Map compares characters only between keys whose internal hashes are equal, and no
   // client can aim for that. Whether the token is still valid is up to credentialCache.
@@ -65,36 +70,37 @@ export function createAuthentication({ settings, database, limiter, clock }: App
     return caller?.ok ? caller.value : null;
   }
 
-  async function signIn(
-    c: Context<AppEnv>,
-    token: string,
-  ): Promise<Result<{ caller: Caller; sha256: string }, Refusal>> {
-    const sha256 = await sha256Hex(token);
-    const credential = await check(c, token, sha256);
-    const caller = credential.ok ? permit(credential.value, "read") : credential;
-    return caller.ok ? ok({ caller: caller.value, sha256 }) : caller;
+  async function signIn(c: Context<AppEnv>, token: string): Promise<Result<Caller, Refusal>> {
+    const credential = await check(c, token, await sha256Hex(token));
+    return credential.ok ? permit(credential.value, "read") : credential;
   }
 
-  async function callerOfSession(sha256: string): Promise<Caller | null> {
-    const cached = credentialCache.get(sha256);
-    const credential = cached ?? (await credentials.byHash(sha256));
+  async function credentialNamed(name: string): Promise<Credential | null> {
+    const cached = credentialsByName.get(name);
+    const credential = cached ?? (await credentials.byName(name));
     if (credential === null) return null;
     // The TTL runs from the lookup, not from the last use: otherwise a session in use would outlive its key.
-    if (cached === undefined) credentialCache.set(sha256, credential);
-    const caller = permit(credential, "read");
-    return caller.ok ? caller.value : null;
+    if (cached === undefined) credentialsByName.set(name, credential);
+    return permit(credential, "read").ok ? credential : null;
   }
 
-  /** Looks up a token, unless its address is blocked. A failure counts against the address. */
+  /**
+   * Looks up a token. A failure counts against its address. A valid credential passes even from a blocked address, which
+   * it may share with others.
+   */
   async function check(
     c: Context<AppEnv>,
     token: string,
     sha256: string,
-    find?: FindKey,
+    find: FindKey = (hash) => findApiKey(database, hash),
   ): Promise<Result<Credential, Refusal>> {
     const { address, log } = c.var;
-    if (failedAttempts.isBlocked(address)) return failed(BLOCKED);
-    const credential = await credentials.byToken(token, sha256, find);
+    const credential = await credentials.byToken(token, sha256, async (hash) => {
+      if (unknownKeys.get(hash) !== undefined || !failedAttempts.mayLookUp(address)) return null;
+      const key = await find(hash);
+      if (key === null) unknownKeys.set(hash, true);
+      return key;
+    });
     if (credential.ok) credentialCache.set(sha256, credential.value);
     else if (!(await failedAttempts.record(address, log))) return failed(BLOCKED);
     return credential;
@@ -122,7 +128,10 @@ export function createAuthentication({ settings, database, limiter, clock }: App
     authenticate,
     cachedCaller,
     signIn,
-    callerOfSession,
-    forgetKey: (sha256) => credentialCache.delete(sha256),
+    credentialNamed,
+    forgetKey(sha256) {
+      credentialCache.delete(sha256);
+      credentialsByName.delete(apiKeyId(sha256));
+    },
   };
 }

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from "hono/utils/buffer";
 import { failed, ok, type Result } from "../result.ts";
 import type { Settings } from "../settings.ts";
-import { type ApiKey, findApiKey } from "../store/api-keys.ts";
+import { type ApiKey, findApiKeyById } from "../store/api-keys.ts";
 import type { Database } from "../store/database.ts";
-import { inspectApiKey, sha256Hex } from "./api-key-format.ts";
+import { inspectApiKey } from "./api-key-format.ts";
 import type { Caller } from "./caller.ts";
 import type { Refusal } from "./problem.ts";
 
@@ -17,10 +17,10 @@ export type Credential = {
 export type FindKey = (sha256: string) => Promise<ApiKey | null>;
 
 export type Credentials = {
-  /** Looks up a token as sent. An API key is looked up by `find`, from the database by default. */
-  byToken(token: string, sha256: string, find?: FindKey): Promise<Result<Credential, Refusal>>;
-  /** Looks up the hash of a token, as sessions store it. Never pass a hash that a client has sent. */
-  byHash(sha256: string): Promise<Credential | null>;
+  /** Looks up a token as sent. An API key is looked up by `find`. */
+  byToken(token: string, sha256: string, find: FindKey): Promise<Result<Credential, Refusal>>;
+  /** Looks up a credential by its name in `Caller`. Pass only names that this service has signed. */
+  byName(name: string): Promise<Credential | null>;
 };
 
 /** ADMIN_TOKEN, READ_TOKEN and the API keys. A token that is not set grants nothing. */
@@ -28,17 +28,12 @@ export function createCredentials(
   { adminToken, readToken }: Pick<Settings, "adminToken" | "readToken">,
   database: Database,
 ): Credentials {
-  const findInDatabase: FindKey = (sha256) => findApiKey(database, sha256);
   const tokens: { token: string | null; caller: Caller }[] = [
     { token: adminToken, caller: { name: "ADMIN_TOKEN", right: "admin", environmentKey: null } },
     { token: readToken, caller: { name: "READ_TOKEN", right: "read", environmentKey: null } },
   ];
 
-  async function byToken(
-    token: string,
-    sha256: string,
-    find: FindKey = findInDatabase,
-  ): Promise<Result<Credential, Refusal>> {
+  async function byToken(token: string, sha256: string, find: FindKey): Promise<Result<Credential, Refusal>> {
     for (const { token: expected, caller } of tokens)
       if (expected !== null && (await timingSafeEqual(token, expected))) return ok({ caller, expiresAt: null });
     switch (await inspectApiKey(token)) {
@@ -54,14 +49,14 @@ export function createCredentials(
     }
   }
 
-  async function byHash(sha256: string): Promise<Credential | null> {
-    for (const { token, caller } of tokens)
-      if (token !== null && (await timingSafeEqual(sha256, await sha256Hex(token)))) return { caller, expiresAt: null };
-    const key = await findInDatabase(sha256);
+  async function byName(name: string): Promise<Credential | null> {
+    const token = tokens.find(({ caller }) => caller.name === name);
+    if (token !== undefined) return token.token === null ? null : { caller: token.caller, expiresAt: null };
+    const key = await findApiKeyById(database, name);
     return key === null ? null : credentialOf(key);
   }
 
-  return { byToken, byHash };
+  return { byToken, byName };
 }
 
 function credentialOf({ id, role, environmentKey, expiresAt }: ApiKey): Credential {

@@ -9,6 +9,7 @@ import { exposuresETag, matchesETag } from "./etag.ts";
 import { refuse } from "./problem.ts";
 import { type AppEnv, REQUEST_ID, requestIdOf } from "./request-context.ts";
 import { exposuresJson, isoTime } from "./responses.ts";
+import { securityHeaders } from "./security-headers.ts";
 
 const HIT = "cache;desc=hit";
 const PATH = /^[a-z]+:\/\/[^/]+\/v1\/experiments\/([\w.-]+)\/exposures$/;
@@ -62,7 +63,11 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     if (id === undefined || summary === undefined) return null;
     const caller = authentication.cachedCaller(request.headers.get("Authorization"), "read");
     if (caller === null || !isInScope(caller, summary)) return null;
-    return respond(request, id, summary, { "Server-Timing": HIT, [REQUEST_ID]: requestIdOf(request) });
+    return respond(request, id, summary, {
+      ...securityHeaders(settings.publicUrl ?? request.url),
+      "Server-Timing": HIT,
+      [REQUEST_ID]: requestIdOf(request),
+    });
   }
 
   return { routes: app, fastPath };

@@ -1,6 +1,6 @@
 import { adminPaths } from "./openapi-admin.ts";
 import { experimentPaths, refreshPaths } from "./openapi-experiments.ts";
-import { anyone, type JsonObject, json, object } from "./openapi-parts.ts";
+import { anyone, type JsonObject, json, object, withProblems } from "./openapi-parts.ts";
 import { schemas } from "./openapi-schemas.ts";
 import { sentWebhooks, webhookPaths } from "./openapi-webhooks.ts";
 
@@ -10,6 +10,16 @@ const servicePaths: JsonObject = {
       summary: "Reports whether the service is up",
       security: anyone,
       responses: { 200: { description: "The service is up", content: json(object({ status: { const: "ok" } })) } },
+    },
+  },
+  "/readyz": {
+    get: {
+      summary: "Reports whether the settings are valid and the database answers and is migrated",
+      security: anyone,
+      responses: withProblems(
+        { 200: { description: "The service is ready", content: json(object({ status: { const: "ready" } })) } },
+        503,
+      ),
     },
   },
   "/openapi.json": {
@@ -31,8 +41,9 @@ const servicePaths: JsonObject = {
 /**
  * The OpenAPI 3.1 document of the HTTP API. A test compares its paths with the routes.
  * @param downloadPaths the downloads of an experiment, which the panel serves
+ * @param publicUrl the origin of the service; null: that of the document
  */
-export function openApiDocument(downloadPaths: JsonObject): JsonObject {
+export function openApiDocument(downloadPaths: JsonObject, publicUrl: string | null): JsonObject {
   return {
     openapi: "3.1.0",
     info: {
@@ -41,6 +52,7 @@ export function openApiDocument(downloadPaths: JsonObject): JsonObject {
       description: "Counts the identities exposed to each variant of an experiment, in your own ClickHouse.",
       license: { name: "MIT", identifier: "MIT" },
     },
+    servers: [{ url: publicUrl ?? "/" }],
     paths: {
       ...servicePaths,
       ...experimentPaths,

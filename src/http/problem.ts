@@ -22,6 +22,7 @@ export type Refusal =
   | { kind: "too_soon"; retryAfterSeconds: number }
   | { kind: "warehouse"; detail: string }
   | { kind: "unavailable" }
+  | { kind: "not_ready" }
   | { kind: "misconfigured"; detail: string }
   | { kind: "bug" };
 
@@ -145,6 +146,13 @@ export function problemOf(refusal: Refusal): Problem {
         status: 503,
         title: "Unavailable",
         detail: "The database did not answer. Try again.",
+        headers: { "Retry-After": "5" },
+      };
+    case "not_ready":
+      return {
+        status: 503,
+        title: "Not ready",
+        detail: "The service is not ready. Its log states the reason.",
         headers: { "Retry-After": "5" },
       };
     case "misconfigured":

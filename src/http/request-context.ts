@@ -1,6 +1,9 @@
+import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Log } from "../log.ts";
+import type { Settings } from "../settings.ts";
 import type { Caller } from "./caller.ts";
+import { securityHeaders } from "./security-headers.ts";
 
 /** The context of a request, besides the request itself. */
 export type AppEnv = {
@@ -11,12 +14,19 @@ export type AppEnv = {
   Variables: {
     /** The client's address, from the proxy header if one is configured. */
     address: string;
+    /** PUBLIC_URL. */
+    publicUrl: string | null;
     /** Logs with the request's id. */
     log: Log;
     /** Set on routes that require authentication. */
     caller: Caller;
   };
 };
+
+/** The origin at which clients reach the service: PUBLIC_URL, else as in the request. */
+export function originOf(c: Context<AppEnv>): string {
+  return c.var.publicUrl ?? new URL(c.req.url).origin;
+}
 
 export const REQUEST_ID = "X-Request-Id";
 
@@ -26,17 +36,17 @@ export function requestIdOf(request: Request): string {
   return header !== null && /^[\w=-]{1,255}$/.test(header) ? header : crypto.randomUUID();
 }
 
-/**
- * Sets the context of each request, and adds the request's id to the response.
- * @param addressHeader the header in which a proxy passes the client's address; null: there is no proxy
- */
-export function traceRequests(log: Log, addressHeader: string | null) {
+/** Sets the context of each request, and adds the request's id and the security headers to the response. */
+export function traceRequests(log: Log, settings: Pick<Settings, "clientAddressHeader" | "publicUrl">) {
+  const { clientAddressHeader, publicUrl } = settings;
   return createMiddleware<AppEnv>(async (c, next) => {
     const requestId = requestIdOf(c.req.raw);
-    const forwardedFor = addressHeader === null ? undefined : c.req.header(addressHeader);
+    const forwardedFor = clientAddressHeader === null ? undefined : c.req.header(clientAddressHeader);
     c.set("address", forwardedFor ?? c.env.address ?? "unknown");
+    c.set("publicUrl", publicUrl);
     c.set("log", (level, event, fields) => log(level, event, { request_id: requestId, ...fields }));
     await next();
-    c.res.headers.set(REQUEST_ID, requestId);
+    const headers = { ...securityHeaders(publicUrl ?? c.req.url), [REQUEST_ID]: requestId };
+    for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
   });
 }

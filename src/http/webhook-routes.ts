@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { wakeDispatcher } from "../refresh/request-refresh.ts";
 import { recordWebhook, type WebhookScope } from "../store/refresh-requests.ts";
+import { sha256Hex } from "./api-key-format.ts";
 import { MIB, parseBody, readText } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
 import { BLOCK_SECONDS, createFailedAttempts } from "./failed-attempts.ts";
@@ -8,6 +9,14 @@ import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { flagsmithWebhookBody, refreshWebhookBody } from "./schemas.ts";
 import { isSignedHex, isSignedStandard } from "./webhook-signatures.ts";
+
+/** The period of the clock in which Flagsmith's webhooks with the same body are one delivery. */
+const REPEAT_MS = 300_000;
+
+/** The id of a delivery. Flagsmith sends none, and signs neither the environment nor a time outside the body. */
+function flagsmithDelivery(environmentKey: string, body: string, now: number): Promise<string> {
+  return sha256Hex(JSON.stringify(["flagsmith", environmentKey, Math.floor(now / REPEAT_MS), body]));
+}
 
 /** Signed webhooks that request a refresh. Without a secret, none is accepted. */
 export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -24,7 +33,7 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
     }
     const body = parseBody(c.req.header("Content-Type"), text.value, refreshWebhookBody);
     if (!body.ok) return refuse(body.failure);
-    const delivery = c.req.header("webhook-id") ?? null;
+    const delivery = c.req.header("webhook-id") ?? "";
     if ("experiment_id" in body.value) return accept(c, { experimentId: body.value.experiment_id }, delivery);
     const { environment_key: environmentKey, feature_name: featureName } = body.value;
     return accept(c, featureName === undefined ? { environmentKey } : { environmentKey, featureName }, delivery);
@@ -41,17 +50,18 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
     const body = parseBody(c.req.header("Content-Type"), text.value, flagsmithWebhookBody);
     if (!body.ok) return refuse(body.failure);
     const environmentKey = c.req.param("environment_key");
+    const delivery = await flagsmithDelivery(environmentKey, text.value, clock());
     switch (body.value.about) {
       case "feature":
-        return accept(c, { environmentKey, featureName: body.value.featureName }, null);
+        return accept(c, { environmentKey, featureName: body.value.featureName }, delivery);
       case "environment":
-        return accept(c, { environmentKey }, null);
+        return accept(c, { environmentKey }, delivery);
       case "nothing":
         return c.json({ accepted: [], skipped: [] }, 202);
     }
   });
 
-  async function accept(c: Context<AppEnv>, scope: WebhookScope, delivery: string | null): Promise<Response> {
+  async function accept(c: Context<AppEnv>, scope: WebhookScope, delivery: string): Promise<Response> {
     const recorded = await recordWebhook(database, scope, clock(), settings.refreshMinIntervalMs, delivery);
     const { accepted, skipped, isPending } = recorded;
     // A sender repeats a delivery that got no response, perhaps because the dispatcher was not woken.

@@ -1,4 +1,5 @@
 import { Webhook } from "standardwebhooks";
+import { verifyHmac } from "./hmac.ts";
 
 /** Checks a Standard Webhooks signature, with a tolerance of five minutes. */
 export function isSignedStandard(secret: string, headers: Headers, body: string): boolean {
@@ -12,9 +13,5 @@ export function isSignedStandard(secret: string, headers: Headers, body: string)
 
 /** Checks a hexadecimal HMAC-SHA256 of the body, in constant time. */
 export async function isSignedHex(secret: string, signature: string, body: string): Promise<boolean> {
-  if (!/^[0-9a-f]{64}$/i.test(signature)) return false;
-  const encoder = new TextEncoder();
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["verify"]);
-  return crypto.subtle.verify("HMAC", key, Uint8Array.fromHex(signature), encoder.encode(body));
+  return /^[0-9a-f]{64}$/i.test(signature) && verifyHmac(secret, body, Uint8Array.fromHex(signature));
 }

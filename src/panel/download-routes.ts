@@ -33,7 +33,7 @@ export function downloadRoutes(
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
 
   app.get("/v1/experiments/:id/exposures.svg", (c) => {
-    const { until: _, signature: __, ...parameters } = c.req.query();
+    const { until: _, by: __, signature: ___, ...parameters } = c.req.query();
     const query = parseInput(chartQuery, parameters);
     if (!query.ok) return refuse(query.failure);
     const { theme, ...size } = query.value;
@@ -72,7 +72,6 @@ export function downloadRoutes(
       Vary: "Authorization, Cookie",
       "Content-Type": type,
       "Content-Security-Policy": `default-src 'none'; frame-ancestors ${kind === "svg" ? "*" : "'none'"}`,
-      "X-Content-Type-Options": "nosniff",
       ...(kind === "csv" ? { "Content-Disposition": `attachment; filename="${id}.csv"` } : {}),
     };
     if (matchesETag(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });

@@ -4,7 +4,7 @@ import type { Experiment } from "../experiment.ts";
 import { ANYONE, hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { problemOf, refuse } from "../http/problem.ts";
-import type { AppEnv } from "../http/request-context.ts";
+import { type AppEnv, originOf } from "../http/request-context.ts";
 import { isoTime } from "../http/responses.ts";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { getExperiment } from "../store/experiments.ts";
@@ -16,7 +16,7 @@ import { htmlResponse, type PageOptions } from "./html-response.ts";
 import { markup } from "./markup.ts";
 import { redirectToLogin, wantsJson } from "./redirects.ts";
 import { seriesNames } from "./series.ts";
-import { isPast, shareKinds, signShareLink } from "./share-link.ts";
+import { isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
 const pageQuery = z.object({ series: z.enum(seriesNames).catch("cumulative") });
@@ -39,29 +39,31 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
   app.get("/experiments/:id", async (c) => {
     const id = c.req.param("id");
     const shared = await isSharedLink(c, id, "page");
-    const visitor = shared ? { caller: ANYONE, signedIn: false } : await visitorOf(c);
+    const visitor = shared ? { caller: ANYONE, session: null } : await visitorOf(c);
     return visitor === null ? redirectToLogin(c) : showExperiment(c, id, visitor, { shared });
   });
 
   app.post("/experiments/:id/share", async (c) => {
     const id = c.req.param("id");
     const visitor = await visitorOf(c);
-    if (visitor === null || !visitor.signedIn || sessionSecret === null) return redirectToLogin(c);
+    if (visitor === null || visitor.session === null || sessionSecret === null) return redirectToLogin(c);
     const fields = await readForm(c);
     if (!fields.ok) return refuse(fields.failure);
     const form = shareForm.safeParse(Object.fromEntries(fields.value));
-    if (!form.success || isPast(form.data.until, clock())) {
-      const notice = "The date is missing or in the past. Choose today or a later date (UTC).";
+    const { credential, reference: by } = visitor.session;
+    const lastDay = lastShareDay(clock(), credential.expiresAt);
+    if (!form.success || isPast(form.data.until, clock()) || form.data.until > lastDay) {
+      const notice = `The date is missing or out of range. Choose a day from today through ${lastDay} (UTC).`;
       return showExperiment(c, id, visitor, { notice, status: 400 });
     }
     const { kind, until } = form.data;
     const experiment = await getExperiment(database, id, visitor.caller.environmentKey);
     if (experiment === null) return showExperiment(c, id, visitor);
     const { environmentKey } = experiment;
-    const signature = await signShareLink(sessionSecret, { kind, experimentId: id, environmentKey, until });
+    const signature = await signShareLink(sessionSecret, { kind, experimentId: id, environmentKey, until, by });
     const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
     c.var.log("info", "link.made", { experiment_id: id, kind, until, by: visitor.caller.name });
-    const link = new URL(`${path}?until=${until}&signature=${signature}`, c.req.url).href;
+    const link = `${originOf(c)}${path}?${new URLSearchParams({ until, by, signature })}`;
     return showExperiment(c, id, visitor, { link });
   });
 
@@ -92,9 +94,10 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
   async function showExperiment(
     c: Context<AppEnv>,
     id: string,
-    { caller, signedIn }: Visitor,
+    { caller, session }: Visitor,
     { shared = false, link, notice, ...options }: Shown = {},
   ): Promise<Response> {
+    const signedIn = session !== null;
     const [experiment, summary] = await Promise.all([
       getExperiment(database, id, caller.environmentKey),
       summaries.read(id),
@@ -104,13 +107,17 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
       return htmlResponse(c, { title: "Not found", signedIn, shared }, main, { status: 404 });
     }
     const { series } = pageQuery.parse(c.req.query());
-    const { until = "", signature = "" } = c.req.query();
+    const { until = "", by = "", signature = "" } = c.req.query();
+    const now = clock();
     const main = experimentPage({
-      ...{ experiment, summary, series, now: clock(), sweepMs: settings.sweepMs },
+      ...{ experiment, summary, series, now, sweepMs: settings.sweepMs },
       link: link ?? null,
       notice: notice ?? null,
-      shareQuery: shared ? new URLSearchParams({ until, signature }) : null,
-      may: { refresh: hasRight(caller, "write"), share: signedIn && sessionSecret !== null },
+      shareQuery: shared ? new URLSearchParams({ until, by, signature }) : null,
+      may: {
+        refresh: hasRight(caller, "write"),
+        shareUntil: session === null ? null : lastShareDay(now, session.credential.expiresAt),
+      },
       query: shared ? null : queryOf(experiment, summary.asOf),
     });
     return htmlResponse(c, { title: experiment.name, signedIn, shared }, main, options);

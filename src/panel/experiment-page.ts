@@ -24,7 +24,7 @@ ${view.notice === null ? "" : markup`<p class="problem" role="alert">${view.noti
 ${freshnessSection(view)}
 ${exposures === null ? emptyState(view, status === "draft") : sections(view, exposures)}
 </div>
-${view.may.share ? shareSection(view) : ""}
+${view.may.shareUntil === null ? "" : shareSection(view, view.may.shareUntil)}
 ${view.query === null ? "" : queryDetails(view.query)}`;
 }
 

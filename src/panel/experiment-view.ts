@@ -11,7 +11,11 @@ export type ExperimentView = {
   /** The interval between sweeps. The age of the numbers is judged by it. */
   sweepMs: number;
   /** What the visitor may do on the page. */
-  may: { refresh: boolean; share: boolean };
+  may: {
+    refresh: boolean;
+    /** The last day that a share link may have; null: the visitor may not share. */
+    shareUntil: string | null;
+  };
   /** The SQL behind the numbers and the values of its parameters; null: not shown. */
   query: { sql: string; parameters: Readonly<Record<string, string | number>> } | null;
   /** The query string of a shared page, repeated in the links on it; null: the page is not shared. */

@@ -24,7 +24,7 @@ export const sameOriginForms = createMiddleware<AppEnv>(async (c, next) => {
 function isSameOrigin(c: Context<AppEnv>): boolean {
   const [site, origin] = [c.req.header("Sec-Fetch-Site"), c.req.header("Origin")];
   if (site !== undefined) return site === "same-origin";
-  return origin === undefined || URL.parse(origin)?.host === new URL(c.req.url).host;
+  return origin === undefined || origin === c.var.publicUrl || URL.parse(origin)?.host === new URL(c.req.url).host;
 }
 
 /** Reads the fields of a form. Its size is limited, because anyone may send one. */

@@ -19,6 +19,7 @@ const headersFor = (frameAncestors: string, referrerPolicy: string) =>
     referrerPolicy,
     // Superseded by frame-ancestors, and wrong for shared pages.
     xFrameOptions: false,
+    // Set on every response.
     strictTransportSecurity: false,
   });
 const ownPage = headersFor("'none'", "same-origin");

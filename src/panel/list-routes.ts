@@ -38,11 +38,11 @@ export function listRoutes(
       listEnvironments(database, scope),
     ]);
     const main = listPage({ ...found, environments, filter, now });
-    return htmlResponse(c, { title: "Experiments", signedIn: visitor.signedIn }, main);
+    return htmlResponse(c, { title: "Experiments", signedIn: visitor.session !== null }, main);
   });
 
   app.get("/docs", async (c) => {
-    const signedIn = ((await sessions?.callerOf(c)) ?? null) !== null;
+    const signedIn = ((await sessions?.find(c)) ?? null) !== null;
     return htmlResponse(c, { title: "API reference", signedIn }, docsPage(await loadOpenApi()));
   });
 

@@ -29,12 +29,12 @@ export function sessionRoutes(authentication: Authentication, { sessions }: Visi
       const { status, detail, headers } = problemOf(signedIn.failure);
       return showLogin(c, next, detail, { status, headers });
     }
-    await sessions.open(c, signedIn.value.sha256);
+    await sessions.open(c, signedIn.value);
     return c.redirect(next, 303);
   });
 
-  app.post("/logout", (c) => {
-    sessions?.close(c);
+  app.post("/logout", async (c) => {
+    await sessions?.close(c);
     return c.redirect("/login", 303);
   });
 

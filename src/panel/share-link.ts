@@ -1,10 +1,12 @@
 import { decodeBase64Url, encodeBase64Url } from "hono/utils/encode";
-
-const encoder = new TextEncoder();
+import { DAY } from "../exposures/buckets.ts";
+import { signHmac, verifyHmac } from "../http/hmac.ts";
 
 /** The kinds of content that a link can open. Each link opens one, of one experiment. */
 export const shareKinds = ["page", "svg", "csv"] as const;
 export type ShareKind = (typeof shareKinds)[number];
+
+const MAX_DAYS = 90;
 
 export type ShareLink = {
   kind: ShareKind;
@@ -13,24 +15,25 @@ export type ShareLink = {
   environmentKey: string;
   /** The last day on which the link works, in UTC: `2026-12-31`. */
   until: string;
+  /** Refers to the credential of the visitor who made the link. The link ends with it. */
+  by: string;
 };
 
 /** Signs a link. Replacing the secret invalidates all links. */
-export async function signShareLink(secret: string, shared: ShareLink): Promise<string> {
-  const signature = await crypto.subtle.sign("HMAC", await keyOf(secret), bytesOf(shared));
-  return encodeBase64Url(signature).replaceAll("=", "");
+export async function signShareLink(secret: string, link: ShareLink): Promise<string> {
+  return encodeBase64Url((await signHmac(secret, contentOf(link))).buffer).replaceAll("=", "");
 }
 
 /** Returns whether the signature is valid and the link has not expired. Compares in constant time. */
 export async function verifyShareLink(
   secret: string,
-  shared: ShareLink,
+  link: ShareLink,
   signature: string,
   now: number,
 ): Promise<boolean> {
   // A 256-bit signature has 43 characters. Others could make the decoder throw.
-  if (isPast(shared.until, now) || !/^[\w-]{43}$/.test(signature)) return false;
-  return crypto.subtle.verify("HMAC", await keyOf(secret), decodeBase64Url(signature), bytesOf(shared));
+  if (isPast(link.until, now) || !/^[\w-]{43}$/.test(signature)) return false;
+  return verifyHmac(secret, contentOf(link), decodeBase64Url(signature));
 }
 
 /** Returns whether the day is over in UTC. Anything but a valid date is past. */
@@ -38,14 +41,20 @@ export function isPast(day: string, now: number): boolean {
   return !/^\d{4}-\d\d-\d\d$/.test(day) || !(now < Date.parse(`${day}T24:00:00.000Z`));
 }
 
-/** The signed content. Its prefix keeps the signature from being valid for anything else that the secret signs. */
-function bytesOf({ kind, experimentId, environmentKey, until }: ShareLink) {
-  return encoder.encode(JSON.stringify(["share", kind, experimentId, environmentKey, until]));
+/**
+ * The last day that a new link may have, in UTC.
+ * @param expiresAt when the credential of its maker expires, in epoch milliseconds; null: never
+ */
+export function lastShareDay(now: number, expiresAt: number | null): string {
+  return dayOf(Math.min(now + MAX_DAYS * DAY, (expiresAt ?? Number.POSITIVE_INFINITY) - 1));
 }
 
-function keyOf(secret: string): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", encoder.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, [
-    "sign",
-    "verify",
-  ]);
+/** The day of a time, in UTC. */
+export function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}
+
+/** The signed content. Its prefix keeps the signature from being valid for anything else that the secret signs. */
+function contentOf({ kind, experimentId, environmentKey, until, by }: ShareLink): string {
+  return JSON.stringify(["share", kind, experimentId, environmentKey, until, by]);
 }

@@ -4,11 +4,16 @@ import { ANYONE, type Caller } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { getExperiment } from "../store/experiments.ts";
-import { createSessions, type Sessions } from "./session.ts";
+import { createCredentialReferences } from "./credential-references.ts";
+import { createSessions, type Session, type Sessions } from "./session.ts";
 import { type ShareKind, verifyShareLink } from "./share-link.ts";
 
 /** A person who views a page. */
-export type Visitor = { caller: Caller; signedIn: boolean };
+export type Visitor = {
+  caller: Caller;
+  /** Null if the visitor has not signed in. */
+  session: Session | null;
+};
 
 export type Visitors = {
   /** Null if SESSION_SECRET is not set. Nobody can sign in then. */
@@ -19,23 +24,30 @@ export type Visitors = {
   isSharedLink(c: Context<AppEnv>, experimentId: string, kind: ShareKind): Promise<boolean>;
 };
 
-export function createVisitors({ database, settings, clock }: AppDeps, authentication: Authentication): Visitors {
-  const { sessionSecret, publicRead } = settings;
-  const sessions = sessionSecret === null ? null : createSessions(sessionSecret, authentication, clock);
+export function createVisitors(deps: AppDeps, authentication: Authentication): Visitors {
+  const { database, settings, clock } = deps;
+  const { sessionSecret: secret, publicRead } = settings;
+  const anonymous: Visitor | null = publicRead ? { caller: ANYONE, session: null } : null;
+  if (secret === null) return { sessions: null, visitorOf: async () => anonymous, isSharedLink: async () => false };
+
+  const references = createCredentialReferences(secret, settings);
+  const sessions = createSessions({ secret, references, authentication, database, clock });
   return {
     sessions,
     async visitorOf(c) {
-      const caller = (await sessions?.callerOf(c)) ?? null;
-      if (caller !== null) return { caller, signedIn: true };
-      return publicRead ? { caller: ANYONE, signedIn: false } : null;
+      const session = await sessions.find(c);
+      return session === null ? anonymous : { caller: session.credential.caller, session };
     },
     async isSharedLink(c, experimentId, kind) {
-      const { until, signature } = c.req.query();
-      if (sessionSecret === null || until === undefined || signature === undefined) return false;
+      const { until, by, signature } = c.req.query();
+      if (until === undefined || by === undefined || signature === undefined) return false;
       const experiment = await getExperiment(database, experimentId, null);
       if (experiment === null) return false;
       const { environmentKey } = experiment;
-      return verifyShareLink(sessionSecret, { kind, experimentId, environmentKey, until }, signature, clock());
+      const link = { kind, experimentId, environmentKey, until, by };
+      if (!(await verifyShareLink(secret, link, signature, clock()))) return false;
+      const name = await references.nameOf(by);
+      return name !== null && (await authentication.credentialNamed(name)) !== null;
     },
   };
 }

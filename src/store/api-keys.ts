@@ -26,11 +26,20 @@ export async function addApiKey(database: Database, key: ApiKey, sha256: string)
   });
 }
 
+/** Finds a key by its hash. */
+export function findApiKey(database: Database, sha256: string): Promise<ApiKey | null> {
+  return findBy("sha256", database, sha256);
+}
+
+export function findApiKeyById(database: Database, id: string): Promise<ApiKey | null> {
+  return findBy("id", database, id);
+}
+
 /** Reads from the primary, because a lagging replica may still hold a revoked key. */
-export async function findApiKey(database: Database, sha256: string): Promise<ApiKey | null> {
+async function findBy(column: "sha256" | "id", database: Database, value: string): Promise<ApiKey | null> {
   const [row] = await runOnPrimary(database, {
-    sql: `SELECT ${COLUMNS} FROM api_keys WHERE sha256 = ?`,
-    values: [sha256],
+    sql: `SELECT ${COLUMNS} FROM api_keys WHERE ${column} = ?`,
+    values: [value],
   });
   return row === undefined ? null : apiKeyOf(row);
 }

@@ -17,9 +17,34 @@ export type Database = {
   transact(statements: readonly Statement[], changes?: Changes): Promise<Row[][]>;
 };
 
-/** The database failed, or its response was lost. A write may still have been committed. */
+/** Messages for the operator. */
+const ADVICE = {
+  not_migrated: "The database lacks a table or a column. Apply the migrations in migrations/d1.",
+  full: "The database is full. Delete experiments that are no longer needed, or give it more space.",
+  outage: "The database did not answer. If this persists, check its status.",
+};
+export type DatabaseFailure = keyof typeof ADVICE;
+
+/** The database failed, or its response was lost. After an outage, a write may still have been committed. */
 export class DatabaseUnavailable extends Error {
   override readonly name = "DatabaseUnavailable";
+  readonly reason: DatabaseFailure;
+
+  constructor(reason: DatabaseFailure, options?: ErrorOptions) {
+    super(ADVICE[reason], options);
+    this.reason = reason;
+  }
+
+  /** Tells the reasons apart by the error's text. SQLite's own texts appear in those of D1. */
+  static because(error: unknown): DatabaseUnavailable {
+    return new DatabaseUnavailable(reasonOf(String(error)), { cause: error });
+  }
+}
+
+function reasonOf(text: string): DatabaseFailure {
+  if (/\bno such (table|column)\b|\bhas no column named\b/i.test(text)) return "not_migrated";
+  if (/\bdatabase or disk is full\b|\bSQLITE_FULL\b|\bExceeded maximum DB size\b/i.test(text)) return "full";
+  return "outage";
 }
 
 /** Runs one statement on the primary. */

@@ -26,7 +26,7 @@ async function start() {
   const database: Database = {
     read: (statement) => sqlite.read(statement),
     transact: async (statements) => {
-      if (state.isDown) throw new DatabaseUnavailable("down");
+      if (state.isDown) throw new DatabaseUnavailable("outage");
       return sqlite.transact(statements);
     },
   };

@@ -32,6 +32,7 @@ const deletable = { environment_key: "env", feature_name: "deletable" };
 /** Every route, with its status for an authorized caller. A webhook needs a signature, so it rejects every token. */
 const routes: Route[] = [
   { method: "GET", path: "/healthz", right: "anyone", status: 200 },
+  { method: "GET", path: "/readyz", right: "anyone", status: 200 },
   { method: "GET", path: "/openapi.json", right: "anyone", status: 200 },
   { method: "GET", path: "/docs", right: "anyone", status: 200 },
   { method: "GET", path: "/v1/experiments", right: "read", status: 200 },

@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { sign } from "../support/sign.ts";
-import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
+import { createTable, createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
 // Every value that reaches ClickHouse or D1, with text that would end or widen a statement if it were part of the SQL.
@@ -138,49 +138,20 @@ describe("a value that reaches ClickHouse", () => {
     await pLimit(6).map(queries, check);
   }, 240_000);
 
-  it.each(["it's", 'say "so"', "tick`tick", "a; DROP TABLE events", "{x:Identifier}", "a.b", "ключ"])(
-    "is an identifier, not SQL, as the name of a database and a table: %s",
-    async (name) => {
-      const database = `${warehouse.settings.database} ${name}`;
-      const quoted = (text: string) => `\`${text.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
-      await warehouse.command(`CREATE DATABASE ${quoted(database)}`);
-      await warehouse.command(`CREATE TABLE ${quoted(database)}.${quoted(name)} AS events`);
-      await warehouse.command(
-        `INSERT INTO ${quoted(database)}.${quoted(name)} (environment_key, event, feature_name, timestamp, identifier, value)
-         VALUES ('e', '$flag_exposure', 'f', ${FROM / 1000}.5, 'ann', 'a')`,
-      );
-      const own = await startWorker({ ...warehouse.settings, database, table: name });
-      try {
-        expect((await own.call("GET", "/v1/warehouse/check")).json).toEqual({ status: "ok" });
-        await own.call("PUT", "/v1/experiments/own", { environment_key: "e", feature_name: "f", ...times });
-        const { exposures } = await until(
-          () => own.exposures("own"),
-          ({ is_final }) => is_final,
-        );
-        expect(exposures.variants).toEqual({ a: 1 });
-      } finally {
-        await own.stop();
-      }
-    },
-  );
-
-  it.each([
-    "events` WHERE 1=0 --",
-    "events; DROP TABLE events",
-    "(SELECT * FROM events)",
-    "events' OR '1'='1",
-    "events\\",
-  ])("is reported as a missing table, and drops nothing, as an invalid table name: %s", async (table) => {
-    const own = await startWorker({ ...warehouse.settings, table });
+  it("is an identifier, not SQL, as the name of a database and a table", async () => {
+    const name = `it's "a.b"; DROP {x:Identifier}`;
+    const own = await startWorker(await createTable(warehouse, name, FROM));
     try {
-      const response = await own.call("GET", "/v1/warehouse/check");
-      expect(response.status).toBe(502);
-      expect(response.json.detail).toMatch(/EVENTS_TABLE/);
-      expect(response.text).not.toContain(table);
+      expect((await own.call("GET", "/v1/warehouse/check")).json).toEqual({ status: "ok" });
+      await own.call("PUT", "/v1/experiments/own", { environment_key: "e", feature_name: "f", ...times });
+      const { exposures } = await until(
+        () => own.exposures("own"),
+        ({ is_final }) => is_final,
+      );
+      expect(exposures.variants).toEqual({ a: 1 });
     } finally {
       await own.stop();
     }
-    expect((await worker.call("GET", "/v1/warehouse/check")).status).toBe(200);
   });
 });
 

@@ -105,7 +105,7 @@ function documentedRoutes(): string[] {
 }
 
 const routes = {
-  anyone: ["GET /healthz", "GET /openapi.json", "GET /docs"],
+  anyone: ["GET /healthz", "GET /readyz", "GET /openapi.json", "GET /docs"],
   read: [
     "GET /v1/experiments",
     "GET /v1/experiments/{id}",
@@ -231,6 +231,7 @@ describe("a response of the Worker", () => {
   const exposures = `${byId}/exposures`;
   const cases: Case[] = [
     { label: "health", status: 200, method: "GET", path: "/healthz", url: "/healthz" },
+    { label: "readiness", status: 200, method: "GET", path: "/readyz", url: "/readyz" },
     { label: "the document", status: 200, method: "GET", path: "/openapi.json", url: "/openapi.json" },
     {
       label: "a new experiment",

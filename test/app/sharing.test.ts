@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createCredentialReferences } from "../../src/panel/credential-references.ts";
 import { type ShareLink, signShareLink } from "../../src/panel/share-link.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
@@ -42,8 +43,14 @@ async function shared(kind: string, id = "ours") {
   return link;
 }
 
-const linkTo = async (link: ShareLink, secret = SESSION_SECRET) =>
-  `${pathOf(link.kind, link.experimentId)}?until=${link.until}&signature=${await signShareLink(secret, link)}`;
+/** A link by READ_TOKEN. */
+async function linkTo(unsigned: Omit<ShareLink, "by">, secret = SESSION_SECRET): Promise<string> {
+  const references = createCredentialReferences(secret, { adminToken: ADMIN, readToken: READER });
+  const by = await references.of({ name: "READ_TOKEN", right: "read", environmentKey: null });
+  const link = { ...unsigned, by };
+  const query = new URLSearchParams({ until: link.until, by, signature: await signShareLink(secret, link) });
+  return `${pathOf(link.kind, link.experimentId)}?${query}`;
+}
 
 describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind) => {
   it("opens it without signing in", async () => {
@@ -82,6 +89,8 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
       link.replace(/signature=./, (start) => (start.endsWith("A") ? "signature=B" : "signature=A")),
       link.replace(/&signature=.*/, ""),
       link.replace(/until=[^&]*&/, ""),
+      link.replace(/by=./, (start) => (start.endsWith("a") ? "by=b" : "by=a")),
+      link.replace(/&by=[^&]*/, ""),
       link.replace(until, ""),
       link.replace("?", "?until=2999-01-01&"),
       `${link.replace(/signature=.*/, "signature=")}%00`,
@@ -149,6 +158,7 @@ describe("sharing", () => {
 
   it.each([
     { kind: "page", until: day(-DAY) },
+    { kind: "page", until: day(92 * DAY) },
     { kind: "page", until: "2026-13-01" },
     { kind: "page", until: "never" },
     { kind: "page" },

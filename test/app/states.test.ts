@@ -187,7 +187,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
       { numRuns: 1, seed },
     );
     expect(fromStates).toBeGreaterThan(0);
-  }, 120_000);
+  });
 
   it("a change of start or environment counts the events until the new window is filled", async () => {
     const experiment = newExperiment();

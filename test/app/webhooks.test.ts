@@ -485,7 +485,7 @@ describe("webhooks within the minimum interval", () => {
       sendRefresh({ experiment_id: id }),
       sendFlagsmith("env", flag),
       sendRefresh({ environment_key: "env", feature_name: id }),
-      sendFlagsmith("env", flag),
+      sendFlagsmith("env", { ...flag, timestamp: "2026-06-01T00:00:00Z" }),
       sendRefresh({ experiment_id: id }),
     ]);
     expect(Date.now() - begin).toBeLessThan(INTERVAL_MS);

@@ -9,7 +9,7 @@ import { settingNames } from "../../src/settings.ts";
 import { freePort } from "../support/deno.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { ADMIN, until, varsFor, WEBHOOK_SECRET } from "../support/worker.ts";
+import { ADMIN, ALERT_SECRET, until, varsFor } from "../support/worker.ts";
 
 const headers = { Authorization: `Bearer ${ADMIN}` };
 
@@ -89,6 +89,22 @@ describe("the Deno service", () => {
   });
 });
 
+describe("a short token", () => {
+  it("suffices on 127.0.0.1 only: on another address the service logs it, and exits with 1", async () => {
+    const vars = { HOST: "0.0.0.0", PORT: String(await freePort()), ADMIN_TOKEN: "short" };
+    const { written, exited } = run(["task", "--config", "src/deno/deno.json", "start"], varsFor(proxy.settings, vars));
+    expect(await exited).toBe(1);
+    const lines = written.output.split("\n").filter((line) => line.startsWith("{"));
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      {
+        event: "settings.invalid",
+        level: "error",
+        detail: expect.stringMatching(/^ADMIN_TOKEN must have at least 16/),
+      },
+    ]);
+  });
+});
+
 describe("the permissions of the Deno service", () => {
   const permissions = (host: string, env: Record<string, string>) =>
     serveArguments({ host, port: 8787, stateDir: "/var/lib/state", env }).filter((arg) => arg.startsWith("--allow-"));
@@ -98,7 +114,7 @@ describe("the permissions of the Deno service", () => {
     const env = {
       CLICKHOUSE_URL: "https://clickhouse.example:8443/proxy",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook",
-      WEBHOOK_SECRET,
+      ALERT_WEBHOOK_SECRET: ALERT_SECRET,
     };
     expect(permissions("0.0.0.0", env)).toEqual([
       "--allow-net=0.0.0.0:8787,clickhouse.example:8443,alerts.example:443",

@@ -20,7 +20,7 @@ async function authenticate(env: object, right: Right, authorization?: string, k
     Object.entries(keys).map(([key, entry]) => [createHash("sha256").update(key).digest("hex"), entry]),
   );
   const app = new Hono<AppEnv>();
-  app.use(traceRequests(() => undefined, null));
+  app.use(traceRequests(() => undefined, { clientAddressHeader: null, publicUrl: null }));
   app.get("/", async (c) =>
     c.json(await authentication.authenticate(c, right, async (sha256) => bySha256.get(sha256) ?? null)),
   );

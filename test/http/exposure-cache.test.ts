@@ -41,7 +41,7 @@ function startIsolate(env: Record<string, string> = {}) {
     async transact(list) {
       statements.push(...list.map(({ sql }) => sql));
       const rows = await sqlite.transact(list);
-      if (losesResponses) throw new DatabaseUnavailable("lost");
+      if (losesResponses) throw new DatabaseUnavailable("outage");
       return rows;
     },
   };

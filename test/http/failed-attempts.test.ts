@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { clientNetwork } from "../../src/http/client-network.ts";
-import { createFailedAttempts } from "../../src/http/failed-attempts.ts";
+import { createFailedAttempts, type FailedAttempts } from "../../src/http/failed-attempts.ts";
 
 let now: number;
 let allowed: number;
@@ -19,6 +19,9 @@ const create = () =>
     async (key) => limiterKeys.push(key) <= allowed,
     () => now,
   );
+/** Uses up the look-ups of a blocked address. */
+const isBlocked = ({ mayLookUp }: FailedAttempts, address: string) =>
+  Array.from({ length: 1_001 }, () => mayLookUp(address)).includes(false);
 const log = (...line: unknown[]) => void lines.push(line);
 
 describe("createFailedAttempts", () => {
@@ -29,13 +32,13 @@ describe("createFailedAttempts", () => {
       true,
       true,
     ]);
-    expect(failedAttempts.isBlocked("192.0.2.1")).toBe(false);
+    expect(isBlocked(failedAttempts, "192.0.2.1")).toBe(false);
     expect(await failedAttempts.record("192.0.2.1", log)).toBe(false);
-    expect(failedAttempts.isBlocked("192.0.2.1")).toBe(true);
+    expect(isBlocked(failedAttempts, "192.0.2.1")).toBe(true);
     now += 59_999;
-    expect(failedAttempts.isBlocked("192.0.2.1")).toBe(true);
+    expect(isBlocked(failedAttempts, "192.0.2.1")).toBe(true);
     now += 1;
-    expect(failedAttempts.isBlocked("192.0.2.1")).toBe(false);
+    expect(isBlocked(failedAttempts, "192.0.2.1")).toBe(false);
   });
 
   it("logs a block once, even if further failures follow", async () => {
@@ -52,7 +55,7 @@ describe("createFailedAttempts", () => {
     await failedAttempts.record("192.0.2.1", log);
     expect(limiterKeys).toEqual(["signature:192.0.2.1"]);
     now += 30_000;
-    expect(failedAttempts.isBlocked("192.0.2.1")).toBe(false);
+    expect(isBlocked(failedAttempts, "192.0.2.1")).toBe(false);
   });
 
   it("blocks all addresses of one network, and no others", async () => {
@@ -60,16 +63,27 @@ describe("createFailedAttempts", () => {
     await failedAttempts.record("2001:db8:1:2::1", log);
     await failedAttempts.record("192.0.2.1", log);
     for (const address of ["2001:db8:1:2:ffff::", "192.0.2.1", "::ffff:192.0.2.1"])
-      expect(failedAttempts.isBlocked(address), address).toBe(true);
+      expect(isBlocked(failedAttempts, address), address).toBe(true);
     for (const address of ["2001:db8:1:3::1", "192.0.2.2", "unknown"])
-      expect(failedAttempts.isBlocked(address), address).toBe(false);
+      expect(isBlocked(failedAttempts, address), address).toBe(false);
+  });
+
+  it("allows a blocked address 1,000 look-ups", async () => {
+    const failedAttempts = create();
+    await failedAttempts.record("192.0.2.1", log);
+    for (let lookUp = 0; lookUp < 1_000; lookUp += 1) expect(failedAttempts.mayLookUp("192.0.2.1")).toBe(true);
+    expect(failedAttempts.mayLookUp("192.0.2.1")).toBe(false);
+    now += 60_000;
+    expect(failedAttempts.mayLookUp("192.0.2.1")).toBe(true);
   });
 
   it("keeps the blocks of the last 10,000 addresses", async () => {
     const failedAttempts = create();
     const addresses = Array.from({ length: 10_001 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
     for (const address of addresses) await failedAttempts.record(address, log);
-    expect(addresses.filter((address) => !failedAttempts.isBlocked(address))).toEqual(["10.0.0.0"]);
+    limiterKeys = [];
+    for (const address of addresses.toReversed()) await failedAttempts.record(address, log);
+    expect(limiterKeys).toEqual(["signature:10.0.0.0"]);
   });
 });
 

@@ -1,8 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { isPast, type ShareLink, signShareLink, verifyShareLink } from "../../src/panel/share-link.ts";
+import { isPast, lastShareDay, type ShareLink, signShareLink, verifyShareLink } from "../../src/panel/share-link.ts";
 
 const SECRET = "test secret";
-const link: ShareLink = { kind: "page", experimentId: "button", environmentKey: "env", until: "2026-12-31" };
+const link: ShareLink = {
+  kind: "page",
+  experimentId: "button",
+  environmentKey: "env",
+  until: "2026-12-31",
+  by: "0123456789abcdef",
+};
 const now = Date.UTC(2026, 5, 1);
 
 describe("signShareLink", () => {
@@ -25,6 +31,7 @@ describe("verifyShareLink", () => {
     ["the same id in another environment", { environmentKey: "other" }],
     ["a later day", { until: "2027-01-01" }],
     ["an earlier day", { until: "2026-12-30" }],
+    ["another maker", { by: "0123456789abcdee" }],
     ["parts that are split elsewhere", { experimentId: "button env", environmentKey: "" }],
   ])("rejects the signature when used for %s", async (_, change) => {
     expect(await verifyShareLink(SECRET, { ...link, ...change }, await signShareLink(SECRET, link), now)).toBe(false);
@@ -76,5 +83,19 @@ describe("verifyShareLink", () => {
     const invalid = { ...link, until };
     expect(isPast(until, now)).toBe(true);
     expect(await verifyShareLink(SECRET, invalid, await signShareLink(SECRET, invalid), now)).toBe(false);
+  });
+});
+
+describe("lastShareDay", () => {
+  it("is 90 days ahead", () => {
+    expect(lastShareDay(now, null)).toBe("2026-08-30");
+  });
+
+  it.each([
+    { expiresAt: Date.UTC(2026, 5, 3, 12), day: "2026-06-03" },
+    { expiresAt: Date.UTC(2026, 5, 3), day: "2026-06-02" },
+    { expiresAt: Date.UTC(2030, 0, 1), day: "2026-08-30" },
+  ])("is at most the last day of a credential that expires at $expiresAt: $day", ({ expiresAt, day }) => {
+    expect(lastShareDay(now, expiresAt)).toBe(day);
   });
 });

@@ -285,7 +285,7 @@ describe("a refresh that throws", () => {
     const harness = await start();
     const sweeping = harness.startSweep();
     await flush();
-    await harness.last().reject(new DatabaseUnavailable("boom"));
+    await harness.last().reject(DatabaseUnavailable.because(new Error("boom")));
     expect(await sweeping).toMatchObject({ failed: 1 });
     expect(harness.state.logs).toMatchObject([{ event: "refresh.failed", fields: { kind: "storage" } }]);
   });

@@ -5,6 +5,7 @@ import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { isMigrated } from "../../src/store/schema-version.ts";
 
 const shipped = readMigrations("migrations/d1").toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
@@ -35,6 +36,7 @@ const rowsAfter: Record<string, string[]> = {
     "INSERT INTO summaries (experiment_id, exposures) VALUES ('new', '{}')",
     "INSERT INTO health_histories (experiment_id, history) VALUES ('new', '{}')",
   ],
+  "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 
 /** What 0006_summaries.sql makes of the rows before it. */
@@ -113,10 +115,12 @@ describe.each(databases)("migrate, in $name with rows of an earlier version", ({
       const opened = await open();
       close = opened.close;
       const { database } = opened;
+      await expect(isMigrated(database)).rejects.toMatchObject({ reason: "not_migrated" });
       for (const [index, { name }] of shipped.slice(0, version).entries()) {
         await migrate(database, shipped.slice(0, index + 1));
         for (const sql of rowsAfter[name] ?? []) await runOnPrimary(database, { sql, values: [] });
       }
+      expect(await isMigrated(database)).toBe(version === shipped.length);
       const before = await rowsByTable(database);
       for (const [table, rows] of before) expect(rows.length, `${table} has rows`).toBeGreaterThan(0);
 

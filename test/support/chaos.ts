@@ -187,6 +187,8 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
         if (asOf < last) run.regressions.push(`${version}: from ${last} to ${asOf}`);
         newest.set(version, asOf);
       }
+      // Reading without a pause would take the processor from the refreshes.
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 

@@ -54,7 +54,7 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
     logs: [] as { level: string; event: string; fields: Record<string, unknown> }[],
   };
   const unlessDown = <Value>(run: () => Promise<Value>) =>
-    state.isDatabaseDown ? Promise.reject(new DatabaseUnavailable("no disk")) : run();
+    state.isDatabaseDown ? Promise.reject(DatabaseUnavailable.because(new Error("no disk"))) : run();
   const database: Database = {
     read: (statement) => unlessDown(() => sqlite.read(statement)),
     transact: (statements) => unlessDown(() => sqlite.transact(statements)),

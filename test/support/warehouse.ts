@@ -56,6 +56,19 @@ export async function createWarehouse({ states = false } = {}) {
 
 export type TestWarehouse = Awaited<ReturnType<typeof createWarehouse>>;
 
+/** Creates a database and an events table of this name, with one exposure of the variant a. Returns its settings. */
+export async function createTable(warehouse: TestWarehouse, table: string, at: number): Promise<WarehouseSettings> {
+  const database = `${warehouse.settings.database} ${table}`;
+  const quoted = (text: string) => `\`${text.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
+  await warehouse.command(`CREATE DATABASE ${quoted(database)}`);
+  await warehouse.command(`CREATE TABLE ${quoted(database)}.${quoted(table)} AS events`);
+  await warehouse.command(
+    `INSERT INTO ${quoted(database)}.${quoted(table)} (environment_key, event, feature_name, timestamp, identifier, value)
+     VALUES ('e', '$flag_exposure', 'f', fromUnixTimestamp64Milli(${at}), 'ann', 'a')`,
+  );
+  return { ...warehouse.settings, database, table };
+}
+
 /** Formats a time as a UTC string. ClickHouse would read a number as ticks or seconds, depending on its size. */
 function utc(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, -1).replace("T", " ");

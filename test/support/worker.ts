@@ -11,6 +11,7 @@ declare module "vitest" {
 export const ADMIN = "admin-token-of-the-tests";
 export const READER = "read-token-of-the-tests";
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("standard webhook secret").toString("base64")}`;
+export const ALERT_SECRET = `whsec_${Buffer.from("secret of the alerts").toString("base64")}`;
 export const FLAGSMITH_SECRET = "flagsmith secret";
 
 export type LogLine = { event: string; level: string; [field: string]: unknown };
@@ -29,6 +30,7 @@ export function varsFor(
     ADMIN_TOKEN: ADMIN,
     READ_TOKEN: READER,
     WEBHOOK_SECRET,
+    ALERT_WEBHOOK_SECRET: ALERT_SECRET,
     FLAGSMITH_WEBHOOK_SECRET: FLAGSMITH_SECRET,
     ...vars,
   };
@@ -126,7 +128,7 @@ function parseLine(message: string): LogLine[] {
 export async function until<Value>(
   poll: () => Promise<Value> | Value,
   condition: (value: Value) => boolean,
-  { seconds = 40 } = {},
+  { seconds = 120 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {
