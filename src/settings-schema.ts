@@ -132,7 +132,16 @@ export const settingsSchema = z
     path: ["ALERT_WEBHOOK_SECRET"],
     error: "must differ from WEBHOOK_SECRET, with which the receiver of alerts could request refreshes",
     when: areValid("ALERT_WEBHOOK_SECRET", "WEBHOOK_SECRET"),
-  });
+  })
+  .refine(
+    ({ EXPOSURE_SOURCE, QUERY_TIMEOUT_SECONDS }) =>
+      EXPOSURE_SOURCE === "events" || QUERY_TIMEOUT_SECONDS <= MAX_QUERY_SECONDS / 2,
+    {
+      path: ["QUERY_TIMEOUT_SECONDS"],
+      error: `must be at most ${MAX_QUERY_SECONDS / 2} with EXPOSURE_SOURCE = states, because a refresh fills states too`,
+      when: areValid("EXPOSURE_SOURCE", "QUERY_TIMEOUT_SECONDS"),
+    },
+  );
 
 /** The documentation of each setting, in the order of the schema. */
 export function describeSettings(): (SettingDoc & { name: string })[] {

@@ -230,7 +230,7 @@ describe("a malformed setting is named", () => {
         ["5"],
       ],
     ]),
-    ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
+    ["QUERY_TIMEOUT_SECONDS", ["0", 0, "601", 1e6]],
     ["EXPOSURE_SOURCE", ["Events", "raw", " states", 1, true, {}]],
     ["QUERY_CONCURRENCY", ["0", 0, "101", 1000]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],

@@ -50,17 +50,17 @@ export class Dispatcher extends DurableObject<Env> implements DispatcherRpc {
   }
 
   async #refreshAll(now: number): Promise<boolean> {
-    const { warehouse, queryConcurrency: concurrency } = requireSettings(this.env);
+    const settings = requireSettings(this.env);
     const self = dispatcherStub(this.env);
     const deps = {
       database: openD1(this.env.DB),
       refreshSlice: (ids: readonly string[], now: number, until: number) => self.refreshSlice([...ids], now, until),
-      concurrency,
+      concurrency: settings.queryConcurrency,
       clock: Date.now,
       log: consoleLog,
     };
     await this.wake(null);
-    const isComplete = await sweep(deps, now, Date.now() + sweepBudget(warehouse.queryTimeoutMs));
+    const isComplete = await sweep(deps, now, Date.now() + sweepBudget(settings));
     // A call of its own, for which the sweep does not wait: it may take longer than a Cron Trigger.
     self.cleanUp().catch((error: unknown) => consoleLog("warn", "states.failed", { error: describeBug(error) }));
     return isComplete;
@@ -68,12 +68,12 @@ export class Dispatcher extends DurableObject<Env> implements DispatcherRpc {
 
   #open(): Core {
     if (this.#dispatcher !== null) return this.#dispatcher;
-    const { queryConcurrency: concurrency, warehouse } = requireSettings(this.env);
+    const settings = requireSettings(this.env);
     this.#dispatcher = createDispatcher({
       database: openD1(this.env.DB),
       refresh: coordinatorStubs(this.env),
-      concurrency,
-      maxRefreshMs: maxRefreshMs(warehouse.queryTimeoutMs),
+      concurrency: settings.queryConcurrency,
+      maxRefreshMs: maxRefreshMs(settings),
       alarm: storageAlarm(this.ctx.storage),
       clock: Date.now,
       random: Math.random,

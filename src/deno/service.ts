@@ -54,7 +54,6 @@ export async function openService(
   const shared = { database, warehouse, clock: Date.now, random: Math.random, log: consoleLog };
   const alerts = alertEndpoint === null ? null : createProcessAlerter(alertEndpoint, database);
   const { settleMs, eventsTtlDays } = settings;
-  const { queryTimeoutMs } = settings.warehouse;
   const refreshing = { ...shared, settleMs, eventsTtlDays, states, alerts };
   let stopped = false;
   const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
@@ -63,7 +62,7 @@ export async function openService(
     // The dispatcher never refreshes an experiment twice at once, so that one process needs no coordinators.
     refresh: (experimentId, now) => refreshExperiment(refreshing, experimentId, now),
     concurrency,
-    maxRefreshMs: maxRefreshMs(queryTimeoutMs),
+    maxRefreshMs: maxRefreshMs(settings),
     alarm: { ...timer, set: async (at) => (stopped ? undefined : timer.set(at)) },
   });
   const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
@@ -91,7 +90,7 @@ export async function openService(
   async function refreshAll(now: number): Promise<boolean> {
     await requestDelivery(alerts, consoleLog);
     await dispatcher.wake(null);
-    const isComplete = await sweep(sweepDeps, now, Date.now() + sweepBudget(queryTimeoutMs));
+    const isComplete = await sweep(sweepDeps, now, Date.now() + sweepBudget(settings));
     if (states !== null) cleanUp = cleanUp.then(() => cleanUpWindows({ ...shared, ...states }));
     return isComplete;
   }

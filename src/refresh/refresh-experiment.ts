@@ -20,12 +20,13 @@ import {
   saveSummary,
 } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
-import type { Warehouse } from "../warehouse/client.ts";
+import { forExperiment, type Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
 import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import { advanceWindow } from "./advance-window.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
 import { planRetry, refreshOrRetry } from "./retries.ts";
-import { advanceWindow, countFromStates, replaceWindow } from "./state-maintenance.ts";
+import { countFromStates, replaceWindow } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;
@@ -42,10 +43,10 @@ export type RefreshDeps = {
   log: Log;
 };
 
-/** Refreshes an experiment, and never throws. All its queries share the deadline of one. */
+/** Refreshes an experiment, and never throws. The count has one deadline for all its queries, and so has its state's fill. */
 export function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
   return refreshOrRetry(deps, id, async () => {
-    const outcome = await recompute({ ...deps, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, id, now);
+    const outcome = await recompute({ ...deps, warehouse: forExperiment(deps.warehouse, id) }, id, now);
     if (outcome.status === "skipped") await endRefresh(deps.database, id);
     return outcome;
   });
@@ -76,10 +77,15 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
 
   const started = { experimentId: id, environmentKey, featureName, startedAt };
   const window = { from: startedAt, to: asOf };
-  if (basis.isRebuildRequested && deps.states !== null && (await replaceWindow({ ...deps, ...deps.states }, started)))
+  const counting = { ...deps, warehouse: deps.warehouse.withSharedDeadline(deps.clock) };
+  if (
+    basis.isRebuildRequested &&
+    deps.states !== null &&
+    (await replaceWindow({ ...counting, ...deps.states }, started))
+  )
     await endRebuild(deps.database, id);
   const isExpiring = hasExpired(startedAt, begunAt, deps.eventsTtlDays);
-  const found = await count(deps, started, window, isFinal, isExpiring);
+  const found = await count(counting, started, window, isFinal, isExpiring);
   if (!found.ok) return recordFailure(deps, basis, found.failure, begunAt);
   const { counted, source } = found.value;
   const identities = identitiesIn(counted);
@@ -106,7 +112,7 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
     deps.log("info", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
   if (alerts.length > 0) await requestDelivery(deps.alerts, deps.log);
   if (deps.states !== null && !isFinal && source === "events")
-    await advanceWindow({ ...deps, ...deps.states }, started);
+    await advanceWindow({ ...deps, ...deps.states, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, started);
   return { status: "refreshed" };
 }
 

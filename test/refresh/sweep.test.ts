@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
+import { parseSettings } from "../../src/settings.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
 import { DAY, database, NOW, put, putMany, REFRESHED, sweepWith, useDatabase } from "../support/sweeps.ts";
@@ -148,8 +149,17 @@ describe("a sweep", () => {
   });
 
   it("stops starting refreshes early enough for the last query to end within the Cron Trigger's time", () => {
-    expect(sweepBudget(120_000)).toBe(12 * 60_000);
-    expect(sweepBudget(1000)).toBeLessThan(14 * 60_000);
-    expect(sweepBudget(600_000), "with the longest deadline that the settings allow").toBe(4 * 60_000);
+    const budget = (env: object) => {
+      const settings = parseSettings({ ...env });
+      return settings.ok ? sweepBudget(settings.value) : settings.failure.map(({ setting }) => setting);
+    };
+    expect(budget({})).toBe(12 * 60_000);
+    expect(budget({ QUERY_TIMEOUT_SECONDS: 600 })).toBe(4 * 60_000);
+    expect(budget({ QUERY_TIMEOUT_SECONDS: 601 })).toEqual(["QUERY_TIMEOUT_SECONDS"]);
+    // A refresh also fills states, with a deadline of its own.
+    const states = { EXPOSURE_SOURCE: "states" };
+    expect(budget(states)).toBe(10 * 60_000);
+    expect(budget({ ...states, QUERY_TIMEOUT_SECONDS: 300 })).toBe(4 * 60_000);
+    expect(budget({ ...states, QUERY_TIMEOUT_SECONDS: 301 })).toEqual(["QUERY_TIMEOUT_SECONDS"]);
   });
 });

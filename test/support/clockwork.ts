@@ -73,11 +73,11 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const refreshing = { ...shared, settleMs, eventsTtlDays, states, alerts: null };
   const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
   const dispatcher = createDispatcher({
-    ...{ ...shared, concurrency, alarm: timer, maxRefreshMs: maxRefreshMs(settings.warehouse.queryTimeoutMs) },
+    ...{ ...shared, concurrency, alarm: timer, maxRefreshMs: maxRefreshMs(settings) },
     refresh: (id, now) => refreshExperiment(refreshing, id, now),
   });
   const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
-  const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
+  const budget = sweepBudget(settings);
   const app = createApp({
     ...{ ...shared, settings, dispatcher },
     summaries: summariesThrough(cache, database),

@@ -2,8 +2,8 @@ import type { D1Database, D1DatabaseSession, D1PreparedStatement } from "@cloudf
 import type { Env } from "../../../src/cloudflare/env.ts";
 import worker, {
   Alerter as RealAlerter,
-  Dispatcher as RealDispatcher,
   RefreshCoordinator as RealCoordinator,
+  Dispatcher as RealDispatcher,
 } from "../../../src/worker.ts";
 import type { FaultMode } from "./fault-mode.ts";
 
