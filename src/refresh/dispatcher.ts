@@ -2,7 +2,7 @@ import pLimit from "p-limit";
 import { type Alarm, setAlarmBy } from "../alarm.ts";
 import { type Backoff, retryDelay } from "../backoff.ts";
 import { describeBug } from "../log.ts";
-import { listPendingRefreshes, REFRESH_BEGUN } from "../store/refresh-requests.ts";
+import { listPendingRefreshes, type PendingRefresh, REFRESH_BEGUN } from "../store/refresh-requests.ts";
 import type { Refresh, RefreshOutcome } from "./refresh-outcome.ts";
 import { createRefreshQueue } from "./refresh-queue.ts";
 import { createRefreshSlice, type RefreshSlice } from "./refresh-slice.ts";
@@ -127,15 +127,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     const pending = await listPendingRefreshes(database, limit);
     databaseFailures = 0;
     const due = pending.filter(({ dueAt }) => dueAt <= now);
-    hasMore = due.length === limit;
+    const isNew = ({ experimentId }: PendingRefresh) => !queue.isQueued(experimentId) && !queue.isRunning(experimentId);
+    const found = due.filter(isNew);
+    // A request of a running refresh may have arrived since it began.
+    const isRepeated = ({ experimentId, dueAt }: PendingRefresh) =>
+      dueAt !== REFRESH_BEGUN && queue.isRunning(experimentId);
+    hasMore = due.length === limit || found.length > PAGE_SIZE || due.some(isRepeated);
     const request = { now: clock(), until: Number.POSITIVE_INFINITY, isUrgent: false };
-    for (const { experimentId, dueAt } of due
-      .filter(({ experimentId }) => !queue.isQueued(experimentId))
-      .slice(0, PAGE_SIZE)) {
-      if (!queue.isRunning(experimentId)) void queue.add(experimentId, request);
-      // Requested since the refresh began, or a moment before.
-      else if (dueAt !== REFRESH_BEGUN) hasMore = true;
-    }
+    for (const { experimentId } of found.slice(0, PAGE_SIZE)) void queue.add(experimentId, request);
     const next = pending[due.length]?.dueAt ?? null;
     return due.length === 0 ? next : Math.min(next ?? Number.POSITIVE_INFINITY, clock() + CHECK_MS);
   }

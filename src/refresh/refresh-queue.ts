@@ -20,6 +20,9 @@ export type RefreshQueue = {
   stop(): Promise<void>;
 };
 
+/** The outcome of a refresh that was not started because the process ends. Its request stays in the database. */
+const STOPPED: RefreshOutcome = { status: "skipped", reason: "superseded" };
+
 type Job = PromiseWithResolvers<RefreshOutcome | null> & { now: number; until: number };
 
 /**
@@ -31,8 +34,10 @@ export function createRefreshQueue(concurrency: number, clock: () => number, ref
   const urgent = new Map<string, Job>();
   const others = new Map<string, Job>();
   const running = new Map<string, Promise<void>>();
+  let isStopped = false;
 
-  function add(experimentId: string, { now, until, isUrgent }: RefreshRequest): Promise<RefreshOutcome | null> {
+  async function add(experimentId: string, { now, until, isUrgent }: RefreshRequest): Promise<RefreshOutcome | null> {
+    if (isStopped) return STOPPED;
     const job = urgent.get(experimentId) ?? others.get(experimentId) ?? { now, until, ...Promise.withResolvers() };
     job.now = Math.max(job.now, now);
     job.until = Math.max(job.until, until);
@@ -71,8 +76,9 @@ export function createRefreshQueue(concurrency: number, clock: () => number, ref
     isRunning: (experimentId) => running.has(experimentId),
     length: () => urgent.size + others.size,
     async stop() {
+      isStopped = true;
       for (const queue of [urgent, others]) {
-        for (const job of queue.values()) job.resolve(null);
+        for (const job of queue.values()) job.resolve(STOPPED);
         queue.clear();
       }
       await Promise.all(running.values());

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Refresh } from "../../src/refresh/refresh-outcome.ts";
 import { failed } from "../../src/result.ts";
@@ -72,12 +73,12 @@ describe("the limit", () => {
     expect(harness.state.queries.map(({ experimentId }) => experimentId)).toEqual(["a", "e", "d", "b", "c"]);
   });
 
-  it("serves more pending requests than one alarm starts", async () => {
-    const ids = Array.from({ length: 150 }, (_, index) => `e${String(index).padStart(3, "0")}`);
+  it.each([43, 145])("serves %i pending requests, more than one alarm starts, in one go", async (count) => {
+    const ids = Array.from({ length: count }, (_, index) => `e${String(index).padStart(3, "0")}`);
     const harness = await start({ concurrency: 5, ids });
     await harness.sendWebhook(null);
     await harness.advance(0);
-    for (let settled = 0; settled < 150; settled += 1) {
+    for (let settled = 0; settled < count; settled += 1) {
       await harness.state.queries[settled]?.settle(REFRESHED);
       await harness.advance(0);
     }
@@ -476,4 +477,66 @@ describe("a manual request whose refresh failed", () => {
       expect(await harness.row()).toMatchObject({ manually_requested_at: isCharged ? START : null });
     },
   );
+});
+
+describe("any sequence of events", () => {
+  const IDS = ["a", "b", "c", "d"];
+  const id = fc.constantFrom(...IDS);
+  const step = fc.oneof(
+    fc.record({ do: fc.constantFrom("edit", "requestManually", "sendWebhook"), id }),
+    fc.record({ do: fc.constant("hint") }),
+    fc.record({ do: fc.constant("sweep") }),
+    fc.record({ do: fc.constant("advance"), milliseconds: fc.constantFrom(0, 1, SECOND, 60 * SECOND, INTERVAL) }),
+    fc.record({
+      do: fc.constant("settle"),
+      query: fc.nat(3),
+      answer: fc.constantFrom(REFRESHED, REFRESHED, TRANSIENT, PERMANENT),
+    }),
+    fc.record({ do: fc.constant("kill") }),
+  );
+
+  it("never exceeds the limit, and serves every accepted request with numbers as of its time or later", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const harness = await createHarness({ concurrency: 2, ids: IDS });
+        const { state } = harness;
+        const settled = new Set<unknown>();
+        const settle = async (index: number, answer: typeof REFRESHED | typeof TRANSIENT | typeof PERMANENT) => {
+          const unsettled = state.queries.filter((query) => !settled.has(query));
+          const query = unsettled[index % Math.max(1, unsettled.length)];
+          settled.add(query);
+          await query?.settle(answer);
+        };
+        const accepted: { id: string; at: number }[] = [];
+        for (const step of steps) {
+          const at = state.time;
+          if ("id" in step) {
+            await harness[step.do as "edit" | "requestManually" | "sendWebhook"](step.id);
+            accepted.push({ id: step.id, at });
+          } else if ("milliseconds" in step) await harness.advance(step.milliseconds);
+          else if ("query" in step) await settle(step.query, step.answer);
+          else if (step.do === "kill") await harness.kill();
+          else if (step.do === "sweep") void harness.startSweep(IDS);
+          else accepted.push(...(await harness.sendWebhook(null)).accepted.map((id) => ({ id, at })));
+        }
+        // From here on nothing fails, and enough time passes for every alarm. There is no sweep.
+        for (let turn = 0; turn < 300 && (state.alarm !== null || state.inFlight.length > 0); turn += 1) {
+          await settle(0, REFRESHED);
+          if (state.inFlight.length === 0) await harness.advance(Math.max(0, harness.alarmIn() ?? 0));
+        }
+        expect(state.alarm).toBeNull();
+        expect(state.maxInFlight).toBeLessThanOrEqual(2);
+        for (const { id, at } of accepted) {
+          const row = await harness.row(id);
+          expect(row["refresh_due_at"]).toBeNull();
+          // A failure that is not retried waits for the next sweep.
+          const isLeftToSweep = row["refresh_requested_at"] !== null && Number(row["last_error_at"]) >= at;
+          if (!isLeftToSweep)
+            expect(row).toMatchObject({ refresh_requested_at: null, as_of: expect.toSatisfy((asOf) => asOf >= at) });
+        }
+        harness.close();
+      }),
+      { numRuns: 150 },
+    );
+  });
 });

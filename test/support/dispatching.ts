@@ -53,19 +53,28 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
     maxInFlight: 0,
     logs: [] as { level: string; event: string; fields: Record<string, unknown> }[],
   };
-  const unlessDown = <Value>(run: () => Promise<Value>) =>
-    state.isDatabaseDown ? Promise.reject(DatabaseUnavailable.because(new Error("no disk"))) : run();
-  const database: Database = {
-    read: (statement) => unlessDown(() => sqlite.read(statement)),
-    transact: (statements) => unlessDown(() => sqlite.transact(statements)),
-  };
   let instance = 0;
+  /** What a killed process still waits for. */
+  const never = new Promise<never>(() => undefined);
+
+  function openDatabase(): Database {
+    const own = instance;
+    const unlessDown = <Value>(run: () => Promise<Value>): Promise<Value> => {
+      if (own !== instance) return never;
+      return state.isDatabaseDown ? Promise.reject(DatabaseUnavailable.because(new Error("no disk"))) : run();
+    };
+    return {
+      read: (statement) => unlessDown(() => sqlite.read(statement)),
+      transact: (statements) => unlessDown(() => sqlite.transact(statements)),
+    };
+  }
 
   function createWarehouse(): Warehouse {
     const own = instance;
     const warehouse: Warehouse = {
       table: { database: "default", table: "events" },
       select(_sql, parameters) {
+        if (own !== instance) return never;
         const experimentId = String(parameters["feature_name"]);
         const { promise, resolve, reject } = Promise.withResolvers<Answer>();
         expect(state.inFlight, "never two queries of an experiment").not.toContain(experimentId);
@@ -79,7 +88,6 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
           experimentId,
           to: Number(parameters["to"]),
           async settle(answer) {
-            // A process that was killed hears of no answer.
             if (own === instance) resolve(answer);
             await finish();
           },
@@ -101,7 +109,7 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
 
   function start(): Dispatcher {
     const shared = {
-      database,
+      database: openDatabase(),
       clock: () => state.time,
       random: () => 0,
       log: (level: string, event: string, fields: Record<string, unknown> = {}) =>
