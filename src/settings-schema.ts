@@ -23,8 +23,8 @@ const docs = z.registry<SettingDoc>();
 
 /** As the Cron Trigger in wrangler.toml. */
 const DEFAULT_SWEEP_SECONDS = 900;
-/** No Cron Trigger runs longer than 15 minutes. */
-const MAX_QUERY_SECONDS = 900;
+/** A Cron Trigger runs for 15 minutes at most. This leaves a sweep four of them to start refreshes. */
+const MAX_QUERY_SECONDS = 600;
 
 /** Drops empty values: shells and wrangler.toml have no other way to say that a setting is not set. */
 export function withoutEmpty(env: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -90,10 +90,10 @@ export const settingsSchema = z
       "The shortest time between two refreshes of an experiment that calls or webhooks request.",
     ),
     SETTLE_SECONDS: variable(3600, seconds(), "How long after an experiment's end late events still count."),
-    SWEEP_CONCURRENCY: variable(
+    QUERY_CONCURRENCY: variable(
       6,
       wholeNumber("number", 1, 100),
-      "How many experiments a sweep refreshes at once: its load on ClickHouse.",
+      "The max number of refreshes at once, each with one query: the load on ClickHouse of the whole installation.",
     ),
     SWEEP_SECONDS: variable(
       DEFAULT_SWEEP_SECONDS,
@@ -132,7 +132,16 @@ export const settingsSchema = z
     path: ["ALERT_WEBHOOK_SECRET"],
     error: "must differ from WEBHOOK_SECRET, with which the receiver of alerts could request refreshes",
     when: areValid("ALERT_WEBHOOK_SECRET", "WEBHOOK_SECRET"),
-  });
+  })
+  .refine(
+    ({ EXPOSURE_SOURCE, QUERY_TIMEOUT_SECONDS }) =>
+      EXPOSURE_SOURCE === "events" || QUERY_TIMEOUT_SECONDS <= MAX_QUERY_SECONDS / 2,
+    {
+      path: ["QUERY_TIMEOUT_SECONDS"],
+      error: `must be at most ${MAX_QUERY_SECONDS / 2} with EXPOSURE_SOURCE = states, because a refresh fills states too`,
+      when: areValid("EXPOSURE_SOURCE", "QUERY_TIMEOUT_SECONDS"),
+    },
+  );
 
 /** The documentation of each setting, in the order of the schema. */
 export function describeSettings(): (SettingDoc & { name: string })[] {

@@ -39,8 +39,8 @@ export type Settings = {
   settleMs: number;
   /** How long the warehouse keeps events; 0: for good. */
   eventsTtlDays: number;
-  /** The max number of refreshes of a sweep at once. */
-  sweepConcurrency: number;
+  /** The max number of refreshes at once, in the whole installation. */
+  queryConcurrency: number;
   /** The time between two sweeps: pages call numbers stale by it. */
   sweepMs: number;
   cacheSeconds: number;
@@ -88,7 +88,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     refreshMinIntervalMs: values.REFRESH_MIN_INTERVAL_SECONDS * 1000,
     settleMs: values.SETTLE_SECONDS * 1000,
     eventsTtlDays: values.EVENTS_TTL_DAYS,
-    sweepConcurrency: values.SWEEP_CONCURRENCY,
+    queryConcurrency: values.QUERY_CONCURRENCY,
     sweepMs: values.SWEEP_SECONDS * 1000,
     cacheSeconds: values.CACHE_SECONDS,
     states: values.EXPOSURE_SOURCE === "states" ? { longestInsertMs: values.LONGEST_INSERT_SECONDS * 1000 } : null,

@@ -3,10 +3,9 @@ import { createApp } from "./app.ts";
 import { openCachedD1 } from "./cloudflare/cached-d1.ts";
 import type { Env } from "./cloudflare/env.ts";
 import { createRateLimiter } from "./cloudflare/rate-limiter.ts";
-import { alerterStub, coordinatorStubs, sweeperStub } from "./cloudflare/stubs.ts";
+import { alerterStub, dispatcherStub } from "./cloudflare/stubs.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog, describeBug } from "./log.ts";
-import { cleanUpWindows } from "./refresh/state-maintenance.ts";
 import { failed, ok } from "./result.ts";
 import { isLoopback } from "./setting-types.ts";
 import { describeProblems, findShortSecrets, parseSettings } from "./settings.ts";
@@ -14,9 +13,9 @@ import { connectWarehouse } from "./warehouse/client.ts";
 
 export { Alerter } from "./cloudflare/alerter-object.ts";
 export { RefreshCoordinator } from "./cloudflare/coordinator-object.ts";
-export { Sweeper } from "./cloudflare/sweeper-object.ts";
+export { Dispatcher } from "./cloudflare/dispatcher-object.ts";
 
-const BINDINGS = ["DB", "COORDINATOR", "SWEEPER", "ALERTER", "FAILED_ATTEMPTS"] as const satisfies (keyof Env)[];
+const BINDINGS = ["DB", "COORDINATOR", "DISPATCHER", "ALERTER", "FAILED_ATTEMPTS"] as const satisfies (keyof Env)[];
 
 function wire(env: Env) {
   for (const binding of BINDINGS)
@@ -29,18 +28,17 @@ function wire(env: Env) {
     settings: settings.value,
     database,
     summaries,
-    coordinators: coordinatorStubs(env),
+    dispatcher: { wake: (urgentId) => dispatcherStub(env).wake(urgentId) },
     warehouse,
     limiter: createRateLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
     log: consoleLog,
   });
-  const { states } = settings.value;
-  const afterSweep = async () => {
-    if (states !== null) await cleanUpWindows({ ...states, database, warehouse, log: consoleLog });
-    await requestDelivery(alerterStub(env, settings.value), consoleLog);
-  };
-  return ok({ app, afterSweep, shortSecrets: describeProblems(findShortSecrets(settings.value)) });
+  return ok({
+    app,
+    alerts: alerterStub(env, settings.value),
+    shortSecrets: describeProblems(findShortSecrets(settings.value)),
+  });
 }
 
 type Wired = ReturnType<typeof wire>;
@@ -70,8 +68,8 @@ export default {
       consoleLog("error", "settings.invalid", { detail: parts.failure });
       throw new Error(parts.failure);
     }
+    await requestDelivery(parts.value.alerts, consoleLog);
     const isComplete = await sweep(env, controller.scheduledTime);
-    await parts.value.afterSweep();
     if (!isComplete) throw new Error("The sweep did not refresh all experiments. See the log for the failures.");
   },
 } satisfies ExportedHandler<Env>;
@@ -83,7 +81,7 @@ function shortSecretsFor(request: Request, shortSecrets: string): string {
 
 async function sweep(env: Env, now: number): Promise<boolean> {
   try {
-    return await sweeperStub(env).sweep(now);
+    return await dispatcherStub(env).sweep(now);
   } catch (error) {
     consoleLog("error", "sweep.failed", { error: describeBug(error) });
     return false;

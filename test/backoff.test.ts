@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { retryDelay } from "../src/backoff.ts";
-import { REFRESH_RETRIES } from "../src/refresh/coordinator.ts";
+import { REFRESH_RETRIES } from "../src/refresh/retries.ts";
 
 /** The delays of consecutive retries until they are used up. */
 function delays(random: number): number[] {

@@ -40,7 +40,7 @@ const DEFAULTS: Settings = {
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,
   eventsTtlDays: 90,
-  sweepConcurrency: 6,
+  queryConcurrency: 6,
   sweepMs: 900_000,
   cacheSeconds: 5,
   states: null,
@@ -75,7 +75,7 @@ const ALL = [
   ...SECONDS,
   "EVENTS_TTL_DAYS",
   "EXPOSURE_SOURCE",
-  "SWEEP_CONCURRENCY",
+  "QUERY_CONCURRENCY",
   "PUBLIC_READ",
   "CORS_ORIGINS",
   "PUBLIC_URL",
@@ -114,7 +114,7 @@ describe("settings", () => {
       LONGEST_INSERT_SECONDS: "30",
       REFRESH_MIN_INTERVAL_SECONDS: "10",
       SETTLE_SECONDS: "0",
-      SWEEP_CONCURRENCY: "24",
+      QUERY_CONCURRENCY: "24",
       SWEEP_SECONDS: "60",
       QUERY_TIMEOUT_SECONDS: "1",
       CACHE_SECONDS: "60",
@@ -142,7 +142,7 @@ describe("settings", () => {
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       eventsTtlDays: 0,
-      sweepConcurrency: 24,
+      queryConcurrency: 24,
       sweepMs: 60_000,
       cacheSeconds: 60,
       states: { longestInsertMs: 30_000 },
@@ -167,7 +167,7 @@ describe("settings", () => {
   });
 
   it("may be as long as the longest query that a Cron Trigger has time for", () => {
-    expect(settingsOf({ QUERY_TIMEOUT_SECONDS: "900" }).warehouse.queryTimeoutMs).toBe(900_000);
+    expect(settingsOf({ QUERY_TIMEOUT_SECONDS: "600" }).warehouse.queryTimeoutMs).toBe(600_000);
   });
 
   it("may open the answers to pages of every origin", () => {
@@ -209,7 +209,7 @@ describe("a malformed setting is named", () => {
       setting,
       ["whsec_", "whsec_not base64!", "whsec_A", "whsec_Zm9v-_"],
     ]),
-    ...[...SECONDS, "SWEEP_CONCURRENCY"].map((setting): [string, unknown[]] => [
+    ...[...SECONDS, "QUERY_CONCURRENCY"].map((setting): [string, unknown[]] => [
       setting,
       [
         "-1",
@@ -230,9 +230,9 @@ describe("a malformed setting is named", () => {
         ["5"],
       ],
     ]),
-    ["QUERY_TIMEOUT_SECONDS", ["0", 0, "901", 1e6]],
+    ["QUERY_TIMEOUT_SECONDS", ["0", 0, "601", 1e6]],
     ["EXPOSURE_SOURCE", ["Events", "raw", " states", 1, true, {}]],
-    ["SWEEP_CONCURRENCY", ["0", 0, "101", 1000]],
+    ["QUERY_CONCURRENCY", ["0", 0, "101", 1000]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
     [
       "CORS_ORIGINS",
@@ -296,7 +296,7 @@ describe("problems with settings", () => {
     LONGEST_INSERT_SECONDS: "insert-of-the-test",
     REFRESH_MIN_INTERVAL_SECONDS: "interval-of-the-test",
     SETTLE_SECONDS: "settle-of-the-test",
-    SWEEP_CONCURRENCY: "concurrency-of-the-test",
+    QUERY_CONCURRENCY: "concurrency-of-the-test",
     QUERY_TIMEOUT_SECONDS: "timeout-of-the-test",
     CACHE_SECONDS: "cache-of-the-test",
     PUBLIC_READ: "flag-of-the-test",

@@ -1,17 +1,20 @@
 import type { D1Database, DurableObjectNamespace, RateLimit, Rpc } from "@cloudflare/workers-types";
 import type { AlertDelivery } from "../alerts/alerter.ts";
-import type { Coordinators } from "../refresh/coordinator-types.ts";
+import type { RefreshDispatcher } from "../refresh/dispatcher.ts";
+import type { Refresh } from "../refresh/refresh-outcome.ts";
 import type { RefreshSlice } from "../refresh/refresh-slice.ts";
 
 // The RPC interfaces of the Durable Objects are declared here, so that no object imports another one.
 
-export type CoordinatorRpc = Coordinators & Rpc.DurableObjectBranded;
+export type CoordinatorRpc = { refresh: Refresh } & Rpc.DurableObjectBranded;
 export type AlerterRpc = AlertDelivery & Rpc.DurableObjectBranded;
-export type SweeperRpc = {
+export type DispatcherRpc = RefreshDispatcher & {
   /** Runs one sweep, and resolves to false if an experiment was not refreshed. A call during a sweep shares its result. */
   sweep(now: number): Promise<boolean>;
-  /** Called by the sweeper itself. */
+  /** Called by the dispatcher itself. */
   refreshSlice: RefreshSlice;
+  /** Drops and deletes states that no experiment needs. Called by the dispatcher itself. */
+  cleanUp(): Promise<void>;
 } & Rpc.DurableObjectBranded;
 
 /** The bindings of wrangler.toml. Vars and secrets are not listed: `parseSettings` validates them. */
@@ -19,6 +22,6 @@ export type Env = {
   DB: D1Database;
   FAILED_ATTEMPTS: RateLimit;
   COORDINATOR: DurableObjectNamespace<CoordinatorRpc>;
-  SWEEPER: DurableObjectNamespace<SweeperRpc>;
+  DISPATCHER: DurableObjectNamespace<DispatcherRpc>;
   ALERTER: DurableObjectNamespace<AlerterRpc>;
 };

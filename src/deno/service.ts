@@ -4,22 +4,22 @@ import { requestDelivery } from "../alerts/alerter.ts";
 import { createApp } from "../app.ts";
 import { refuse } from "../http/problem.ts";
 import { consoleLog } from "../log.ts";
+import { createDispatcher } from "../refresh/dispatcher.ts";
 import { createExclusiveSweep } from "../refresh/exclusive-sweep.ts";
-import { createRefreshSlice } from "../refresh/refresh-slice.ts";
+import { refreshExperiment } from "../refresh/refresh-experiment.ts";
 import { cleanUpWindows } from "../refresh/state-maintenance.ts";
 import { sweep } from "../refresh/sweep.ts";
-import { sweepBudget } from "../refresh/sweep-times.ts";
+import { maxRefreshMs, sweepBudget } from "../refresh/sweep-times.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, findShortSecrets, parseSettings } from "../settings.ts";
 import { migrate } from "../store/migrations.ts";
-import { listPendingRequests } from "../store/refresh-requests.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/summary-cache.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { createProcessAlerter } from "./process-alerter.ts";
-import { createProcessCoordinators } from "./process-coordinators.ts";
 import { createProcessLimiter } from "./process-limiter.ts";
 import { readMigrations } from "./read-migrations.ts";
 import { openSqlite } from "./sqlite.ts";
+import { createTimerAlarm } from "./timer-alarm.ts";
 
 export type Service = {
   /** Describes the secrets that are too short for a service that other machines can reach; empty: none is. */
@@ -33,7 +33,7 @@ export type Service = {
 };
 
 /**
- * Opens the whole product in one process: the app, the coordinators and a SQLite file in `stateDir`. It resumes the
+ * Opens the whole product in one process: the app, the dispatcher and a SQLite file in `stateDir`. It resumes the
  * requests and alerts that the previous process accepted but did not finish.
  */
 export async function openService(
@@ -43,7 +43,7 @@ export async function openService(
   const parsed = parseSettings(env);
   if (!parsed.ok) return failed(describeProblems(parsed.failure));
   const settings = parsed.value;
-  const { states, alertEndpoint, sweepConcurrency: concurrency } = settings;
+  const { states, alertEndpoint, queryConcurrency: concurrency } = settings;
   const sqlite = openDatabase(stateDir);
   if (!sqlite.ok) return sqlite;
   const cache = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
@@ -51,33 +51,33 @@ export async function openService(
   await migrate(database, readMigrations("migrations/d1"));
 
   const warehouse = connectWarehouse(settings.warehouse);
-  const shared = { database, warehouse, clock: Date.now, log: consoleLog };
+  const shared = { database, warehouse, clock: Date.now, random: Math.random, log: consoleLog };
   const alerts = alertEndpoint === null ? null : createProcessAlerter(alertEndpoint, database);
-  const coordinators = createProcessCoordinators({
+  const { settleMs, eventsTtlDays } = settings;
+  const refreshing = { ...shared, settleMs, eventsTtlDays, states, alerts };
+  let stopped = false;
+  const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
+  const dispatcher = createDispatcher({
     ...shared,
-    settleMs: settings.settleMs,
-    eventsTtlDays: settings.eventsTtlDays,
-    states,
-    alerts,
-    minIntervalMs: settings.refreshMinIntervalMs,
+    // The dispatcher never refreshes an experiment twice at once, so that one process needs no coordinators.
+    refresh: (experimentId, now) => refreshExperiment(refreshing, experimentId, now),
     concurrency,
-    random: Math.random,
+    maxRefreshMs: maxRefreshMs(settings),
+    alarm: { ...timer, set: async (at) => (stopped ? undefined : timer.set(at)) },
   });
-  const { refresh } = coordinators;
-  const sweepDeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
-  const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
-  const exclusiveSweep = createExclusiveSweep(Date.now, sweepAndCleanUp);
+  const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
+  const exclusiveSweep = createExclusiveSweep(Date.now, refreshAll);
   const app = createApp({
     ...shared,
     settings,
     summaries: summariesThrough(cache, database),
-    coordinators,
+    dispatcher,
     limiter: createProcessLimiter(Date.now),
   });
 
   const inFlight = new Set<Promise<Response>>();
   let lastSweep: Promise<boolean> | null = null;
-  let stopped = false;
+  let cleanUp: Promise<void> = Promise.resolve();
 
   function fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
@@ -87,15 +87,16 @@ export async function openService(
     return response.finally(() => inFlight.delete(response));
   }
 
-  async function sweepAndCleanUp(now: number): Promise<boolean> {
-    const isComplete = await sweep(sweepDeps, now, Date.now() + budget);
-    if (states !== null) await cleanUpWindows({ ...shared, ...states });
+  async function refreshAll(now: number): Promise<boolean> {
     await requestDelivery(alerts, consoleLog);
+    await dispatcher.wake(null);
+    const isComplete = await sweep(sweepDeps, now, Date.now() + sweepBudget(settings));
+    if (states !== null) cleanUp = cleanUp.then(() => cleanUpWindows({ ...shared, ...states }));
     return isComplete;
   }
 
   await requestDelivery(alerts, consoleLog);
-  for (const experimentId of await listPendingRequests(database)) await coordinators.request(experimentId, "edit");
+  await dispatcher.wake(null);
   return ok({
     shortSecrets: describeProblems(findShortSecrets(settings)),
     fetch,
@@ -106,8 +107,10 @@ export async function openService(
     async stop() {
       stopped = true;
       while (inFlight.size > 0) await Promise.allSettled(inFlight);
-      await coordinators.stop();
+      await timer.clear();
+      await dispatcher.stop();
       await lastSweep;
+      await cleanUp;
       await alerts?.stop();
       sqlite.value.close();
     },

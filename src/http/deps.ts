@@ -1,5 +1,5 @@
 import type { Log } from "../log.ts";
-import type { Coordinators } from "../refresh/coordinator-types.ts";
+import type { RefreshDispatcher } from "../refresh/dispatcher.ts";
 import type { Settings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import type { Summaries } from "../store/summary-cache.ts";
@@ -12,7 +12,7 @@ export type AppDeps = {
   database: Database;
   summaries: Summaries;
   warehouse: Warehouse;
-  coordinators: Coordinators;
+  dispatcher: RefreshDispatcher;
   /** Limits failed attempts by client address. */
   limiter: Limiter;
   clock: () => number;

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { notifyCoordinators } from "../refresh/request-refresh.ts";
+import { wakeDispatcher } from "../refresh/request-refresh.ts";
 import {
   deleteExperiment,
   getExperiment,
@@ -43,7 +43,7 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
     if (!saved.ok) return refuse(putRefusal(saved.failure));
     const { experiment, created, refreshRequested } = saved.value;
     log("info", "experiment.saved", { experiment_id: experiment.id, created, by: caller.name });
-    if (refreshRequested) await notifyCoordinators(deps.coordinators, log, [experiment.id], "edit");
+    if (refreshRequested) await wakeDispatcher(deps.dispatcher, log, experiment.id);
     return c.json(experimentJson(experiment, now), created ? 201 : 200);
   });
 

@@ -24,7 +24,7 @@ export type ExposureRoutes = {
 };
 
 export function createExposureRoutes(deps: AppDeps, authentication: Authentication): ExposureRoutes {
-  const { summaries, settings, database, coordinators, clock } = deps;
+  const { summaries, settings, database, dispatcher, clock } = deps;
   const app = new Hono<AppEnv>();
   const respond = createResponder(deps);
 
@@ -50,7 +50,7 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     app.post(`/:id/exposures/${request}`, authentication.require("write"), async (c) => {
       const id = c.req.param("id");
       const { caller, log } = c.var;
-      const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
+      const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
       const requested = await requestManualRefresh(refreshing, log, request, id, caller.environmentKey);
       if (!requested.ok) return refuse(requested.failure);
       if (request === "recount") log("info", "recount.requested", { experiment_id: id, by: caller.name });

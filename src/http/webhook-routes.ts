@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import { notifyCoordinators } from "../refresh/request-refresh.ts";
+import { wakeDispatcher } from "../refresh/request-refresh.ts";
 import { recordWebhook, type WebhookScope } from "../store/refresh-requests.ts";
 import { sha256Hex } from "./api-key-format.ts";
 import { MIB, parseBody, readText } from "./body.ts";
@@ -20,7 +20,7 @@ function flagsmithDelivery(environmentKey: string, body: string, now: number): P
 
 /** Signed webhooks that request a refresh. Without a secret, none is accepted. */
 export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
-  const { database, settings, clock, coordinators } = deps;
+  const { database, settings, clock, dispatcher } = deps;
   const app = new Hono<AppEnv>();
   const failedAttempts = createFailedAttempts("signature", deps.limiter, clock);
 
@@ -62,9 +62,10 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
   });
 
   async function accept(c: Context<AppEnv>, scope: WebhookScope, delivery: string): Promise<Response> {
-    const { accepted, skipped, pending } = await recordWebhook(database, scope, clock(), delivery);
-    // Includes the requests of an earlier delivery, which its sender repeats because it got no response.
-    await notifyCoordinators(coordinators, c.var.log, pending, "webhook");
+    const recorded = await recordWebhook(database, scope, clock(), settings.refreshMinIntervalMs, delivery);
+    const { accepted, skipped, isPending } = recorded;
+    // A sender repeats a delivery that got no response, perhaps because the dispatcher was not woken.
+    if (isPending) await wakeDispatcher(dispatcher, c.var.log, null);
     c.var.log("info", "webhook.accepted", { accepted: accepted.length, skipped: skipped.length });
     const reasons = skipped.map(({ experimentId, reason }) => ({ experiment_id: experimentId, reason }));
     return c.json({ accepted, skipped: reasons }, 202);

@@ -32,7 +32,7 @@ type Shown = PageOptions & {
 
 /** The page of an experiment, and its forms: refresh, recount and share. */
 export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }: Visitors): Hono<AppEnv> {
-  const { database, summaries, settings, coordinators, warehouse, clock } = deps;
+  const { database, summaries, settings, dispatcher, warehouse, clock } = deps;
   const { sessionSecret } = settings;
   const app = new Hono<AppEnv>();
 
@@ -77,7 +77,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
         const detail = "Your access is read-only. Sign in with ADMIN_TOKEN or a key with the role write.";
         return refuse({ kind: "forbidden", detail });
       }
-      const refreshing = { database, coordinators, minIntervalMs: settings.refreshMinIntervalMs, clock };
+      const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
       const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);
       if (requested.ok && request === "recount")
         c.var.log("info", "recount.requested", { experiment_id: id, by: caller.name });

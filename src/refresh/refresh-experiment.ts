@@ -10,14 +10,23 @@ import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
 import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
-import { getRefreshBasis, keepSummary, type RefreshBasis, saveFailure, saveSummary } from "../store/refresh-results.ts";
+import {
+  beginRefresh,
+  endRebuild,
+  endRefresh,
+  keepSummary,
+  type RefreshBasis,
+  saveFailure,
+  saveSummary,
+} from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { forExperiment, type Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
-import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import { advanceWindow } from "./advance-window.ts";
-import type { RefreshOutcome } from "./coordinator-types.ts";
-import { countFromStates } from "./state-maintenance.ts";
+import type { RefreshOutcome } from "./refresh-outcome.ts";
+import { planRetry, refreshOrRetry } from "./retries.ts";
+import { countFromStates, replaceWindow } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;
@@ -30,26 +39,35 @@ export type RefreshDeps = {
   /** Delivers alerts; null: there is no receiver. */
   alerts: AlertDelivery | null;
   clock: () => number;
+  random: () => number;
   log: Log;
 };
+
+/** Refreshes an experiment, and never throws. The count has one deadline for all its queries, and so has its state's fill. */
+export function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+  return refreshOrRetry(deps, id, async () => {
+    const outcome = await recompute({ ...deps, warehouse: forExperiment(deps.warehouse, id) }, id, now);
+    if (outcome.status === "skipped") await endRefresh(deps.database, id);
+    return outcome;
+  });
+}
 
 /**
  * Recomputes an experiment's whole window and stores the summary, or the time of the failure. Final numbers are recounted
  * on request only.
- * @param now the time of the request. The numbers are as of this time, of a newer request that they serve as well, or of
- * the experiment's end. They are never older than the stored ones.
+ * @param now the time that the numbers are as of. If a request is pending, they are as of the refresh itself. They end at the
+ * experiment's end, and are never older than the stored ones.
  * @throws DatabaseUnavailable
  */
-export async function refreshExperiment(service: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
-  const deps = { ...service, warehouse: forExperiment(service.warehouse, id) };
-  const begunAt = Math.max(now, deps.clock());
-  const basis = await getRefreshBasis(deps.database, id);
+async function recompute(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+  const basis = await beginRefresh(deps.database, id);
   if (basis === null) return { status: "skipped", reason: "not_found" };
-  if (basis.isFinal && basis.refreshRequestedAt === null) return { status: "skipped", reason: "final" };
+  if (basis.isFinal && !basis.isRequested) return { status: "skipped", reason: "final" };
   const { experiment } = basis;
   const { environmentKey, featureName, startedAt, endedAt } = experiment;
-  // A sweep may run late. A request made after its due time needs numbers as of that request.
-  const requestedAt = Math.max(now, Math.min(basis.refreshRequestedAt ?? now, begunAt));
+  const begunAt = Math.max(now, deps.clock());
+  // A sweep may run late, and a request may be newer than its row says: webhooks do not rewrite a pending one.
+  const requestedAt = basis.isRequested ? begunAt : now;
   if (startedAt === null || statusAt(experiment, requestedAt) === "draft")
     return { status: "skipped", reason: "not_started" };
 
@@ -59,8 +77,15 @@ export async function refreshExperiment(service: RefreshDeps, id: string, now: n
 
   const started = { experimentId: id, environmentKey, featureName, startedAt };
   const window = { from: startedAt, to: asOf };
+  const counting = { ...deps, warehouse: deps.warehouse.withSharedDeadline(deps.clock) };
+  if (
+    basis.isRebuildRequested &&
+    deps.states !== null &&
+    (await replaceWindow({ ...counting, ...deps.states }, started))
+  )
+    await endRebuild(deps.database, id);
   const isExpiring = hasExpired(startedAt, begunAt, deps.eventsTtlDays);
-  const found = await count(deps, started, window, isFinal, isExpiring);
+  const found = await count(counting, started, window, isFinal, isExpiring);
   if (!found.ok) return recordFailure(deps, basis, found.failure, begunAt);
   const { counted, source } = found.value;
   const identities = identitiesIn(counted);
@@ -87,7 +112,7 @@ export async function refreshExperiment(service: RefreshDeps, id: string, now: n
     deps.log("info", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
   if (alerts.length > 0) await requestDelivery(deps.alerts, deps.log);
   if (deps.states !== null && !isFinal && source === "events")
-    await advanceWindow({ ...deps, ...deps.states }, started);
+    await advanceWindow({ ...deps, ...deps.states, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, started);
   return { status: "refreshed" };
 }
 
@@ -152,6 +177,8 @@ async function recordFailure(
     transient,
     advice: adviceFor(failure),
   });
-  await saveFailure(deps.database, basis, Math.max(begunAt, deps.clock()));
-  return { status: "failed", kind: failure.kind, transient };
+  const retry = transient ? planRetry(deps, basis.failures) : { failures: 0, retryAt: null };
+  const failedAt = Math.max(begunAt, deps.clock());
+  await saveFailure(deps.database, basis, { failedAt, ...retry, isCharged: isOverload(failure.kind) });
+  return { status: "failed", kind: failure.kind, retryAt: retry.retryAt };
 }

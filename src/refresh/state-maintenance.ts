@@ -41,12 +41,24 @@ export async function countFromStates(
   return after.value?.window === before.value.window ? counted.value : null;
 }
 
-/** Opens a new window for an experiment, which replaces the one before. Its refreshes will fill it. */
 export function openWindow(
   warehouse: Warehouse,
   experiment: StartedExperiment,
 ): Promise<Result<null, WarehouseFailure>> {
   return recordWindow(warehouse, crypto.randomUUID(), experiment, "opened");
+}
+
+/**
+ * Drops an experiment's window and opens a new one, which its refreshes will fill. Returns false after a failure, which is
+ * logged. Only the experiment's coordinator calls this, as `advanceWindow`.
+ */
+export async function replaceWindow({ warehouse, log }: StatesDeps, experiment: StartedExperiment): Promise<boolean> {
+  const found = await findWindow(warehouse, experiment);
+  const dropped =
+    found.ok && found.value !== null ? await recordWindow(warehouse, found.value.window, experiment, "dropped") : found;
+  const opened = dropped.ok ? await openWindow(warehouse, experiment) : dropped;
+  if (!opened.ok) logStatesFailure(log, experiment, opened.failure);
+  return opened.ok;
 }
 
 /** The number of experiments whose windows are read at once. */

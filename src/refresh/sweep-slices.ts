@@ -24,7 +24,7 @@ export async function* slicesFrom(database: Database, now: number, start: string
       ids = await listDueExperiments(database, now, { after, upTo }, PAGE_SIZE);
       for (let from = 0; from < ids.length; from += SLICE_SIZE) {
         const slice = ids.slice(from, from + SLICE_SIZE);
-        yield { after, ids: slice, opensPage: from === 0 };
+        yield { after, ids: slice };
         after = slice.at(-1) ?? after;
       }
     } while (ids.length === PAGE_SIZE);

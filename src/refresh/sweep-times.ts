@@ -1,12 +1,21 @@
+import type { Settings } from "../settings.ts";
+
 /** The cron schedule of sweeps, as in wrangler.toml. */
 export const SWEEP_SCHEDULE = "*/15 * * * *";
 
 /** The platform ends a Cron Trigger after this time. */
 export const MAX_SWEEP_MS = 15 * 60_000;
-/** The time that a sweep needs after its last queries, to store and log their outcomes. */
+/** The time that a refresh may take beyond its queries, and a sweep after them, to store and log the outcome. */
 const WRAP_UP_MS = 60_000;
 
+type RefreshSettings = Pick<Settings, "warehouse" | "states">;
+
+/** The time after which a refresh has ended, in milliseconds. Its queries share one deadline, and filling states another. */
+export function maxRefreshMs({ warehouse, states }: RefreshSettings): number {
+  return warehouse.queryTimeoutMs * (states === null ? 1 : 2) + WRAP_UP_MS;
+}
+
 /** The time during which a sweep may start refreshes, so that the last of them ends in time, in milliseconds. */
-export function sweepBudget(queryTimeoutMs: number): number {
-  return Math.max(MAX_SWEEP_MS / 3, MAX_SWEEP_MS - WRAP_UP_MS - queryTimeoutMs);
+export function sweepBudget(settings: RefreshSettings): number {
+  return MAX_SWEEP_MS - maxRefreshMs(settings);
 }

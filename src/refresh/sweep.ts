@@ -37,7 +37,7 @@ export async function sweep(deps: SweepDeps, now: number, until: number): Promis
         ...count,
         left,
         oldest_as_of: firstAsOf === null ? null : new Date(firstAsOf).toISOString(),
-        advice: "Raise SWEEP_CONCURRENCY as far as ClickHouse allows. The next sweep continues where this one stopped",
+        advice: "Raise QUERY_CONCURRENCY as far as ClickHouse allows. The next sweep continues where this one stopped",
       });
       return false;
     }
@@ -72,16 +72,20 @@ async function refreshAll(deps: SweepDeps, now: number, until: number, count: Sw
     inFlight.delete(after);
   }
 
-  let pages = 0;
+  let saved = start;
+  async function saveProgress(resumeAfter: string): Promise<void> {
+    if (resumeAfter !== saved) await saveSweepProgress(deps.database, resumeAfter);
+    saved = resumeAfter;
+  }
+
   try {
-    for await (const { after, ids, opensPage } of slicesFrom(deps.database, now, start)) {
-      if (opensPage) pages += 1;
-      // Saved on the way, so that a sweep which is killed need not start again.
-      if (opensPage && pages > 1) await saveSweepProgress(deps.database, [...inFlight.keys()][0] ?? after);
+    for await (const { after, ids } of slicesFrom(deps.database, now, start)) {
       // As many slices as refreshes may run at once: no refresh waits while every slice waits for one slow query.
       if (inFlight.size >= deps.concurrency) await Promise.race(inFlight.values());
       unfinishedAfter.set(after, after);
       if (deps.clock() >= until) break;
+      // Saved before the slice starts, so that a sweep which it kills is not followed by sweeps that it kills as well.
+      await saveProgress(ids.at(-1) ?? after);
       inFlight.set(after, refresh(after, ids));
     }
   } finally {
@@ -89,6 +93,6 @@ async function refreshAll(deps: SweepDeps, now: number, until: number, count: Sw
   }
 
   const [resumeAfter] = unfinishedAfter.values();
-  if (resumeAfter !== undefined || pages > 1) await saveSweepProgress(deps.database, resumeAfter ?? start);
+  if (resumeAfter !== undefined) await saveProgress(resumeAfter);
   return resumeAfter === undefined ? [] : remainingRanges(resumeAfter, start);
 }

@@ -66,8 +66,8 @@ export async function putExperiment(
     replaceNumbers ? 1 : 0,
   ];
   const upsert: Statement = {
-    sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END
+    sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at, refresh_due_at)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
     WHERE (?9 IS NULL OR ?3 = ?9) AND ${featureIsFree("?8")}
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
@@ -78,7 +78,8 @@ export async function putExperiment(
       last_error_at = CASE WHEN ${KEEPS_NUMBERS} THEN last_error_at END,
       identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?12) THEN identities END,
       is_final = ${STAYS_FINAL},
-      refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END
+      refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END,
+      refresh_due_at = CASE WHEN ${STAYS_FINAL} THEN refresh_due_at ELSE excluded.refresh_due_at END
     WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?12 OR NOT ${REPLACES_FINAL})
     RETURNING ${EXPERIMENT_COLUMNS}, version, is_final, refresh_requested_at`,
     values,

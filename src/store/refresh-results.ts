@@ -1,8 +1,9 @@
 import type { Definition, Experiment } from "../experiment.ts";
 import { type HealthHistory, parseHealthHistory } from "../exposures/health-history.ts";
 import { type Alert, alertStatements } from "./alerts.ts";
-import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
+import { type Database, flagOf, numberOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, NEEDS_REFRESH } from "./experiment-row.ts";
+import { REFRESH_BEGUN } from "./refresh-requests.ts";
 
 /** The state at the start of a refresh. It is passed back with the outcome, so that nothing newer is overwritten. */
 export type RefreshBasis = {
@@ -11,28 +12,49 @@ export type RefreshBasis = {
   /** The identities in the stored summary, excluded ones included; null: any count may replace it. */
   identities: number | null;
   isFinal: boolean;
-  /** For final numbers, the request is for a recount. */
-  refreshRequestedAt: number | null;
+  /** True if the refresh serves a request: for final numbers, one to recount them. */
+  isRequested: boolean;
+  isRebuildRequested: boolean;
   manuallyRequestedAt: number | null;
+  /** Transient failures in a row. */
+  failures: number;
   healthHistory: HealthHistory;
 };
 
-export async function getRefreshBasis(database: Database, experimentId: string): Promise<RefreshBasis | null> {
-  const [row] = await runOnPrimary(database, {
-    sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, identities, is_final, refresh_requested_at, manually_requested_at, history
-    FROM experiments LEFT JOIN health_histories ON experiment_id = id WHERE id = ?`,
-    values: [experimentId],
-  });
+/** Begins a refresh: it takes over the pending request or retry. Returns null if there is no such experiment. */
+export async function beginRefresh(database: Database, experimentId: string): Promise<RefreshBasis | null> {
+  const [, found] = await database.transact([
+    {
+      sql: `UPDATE experiments SET refresh_due_at = ${REFRESH_BEGUN}
+      WHERE id = ? AND (refresh_due_at != ${REFRESH_BEGUN} OR refresh_due_at IS NULL AND refresh_requested_at IS NOT NULL)`,
+      values: [experimentId],
+    },
+    {
+      sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, identities, is_final, refresh_requested_at, rebuild_requested,
+        manually_requested_at, failures, history
+      FROM experiments LEFT JOIN health_histories ON experiment_id = id WHERE id = ?`,
+      values: [experimentId],
+    },
+  ]);
+  const row = found?.[0];
   if (row === undefined) return null;
   return {
     experiment: experimentOf(row),
     asOf: numberOrNull(row, "as_of"),
     identities: numberOrNull(row, "identities"),
     isFinal: flagOf(row, "is_final"),
-    refreshRequestedAt: numberOrNull(row, "refresh_requested_at"),
+    isRequested: row["refresh_requested_at"] !== null,
+    isRebuildRequested: flagOf(row, "rebuild_requested"),
     manuallyRequestedAt: numberOrNull(row, "manually_requested_at"),
+    failures: numberOf(row, "failures"),
     healthHistory: parseHealthHistory(textOrNull(row, "history") ?? "{}"),
   };
+}
+
+/** Ends a refresh that had nothing to do. Its request stays, and the next sweep looks at it again. */
+export async function endRefresh(database: Database, experimentId: string): Promise<void> {
+  const sql = `UPDATE experiments SET refresh_due_at = NULL WHERE id = ? AND refresh_due_at = ${REFRESH_BEGUN}`;
+  await runOnPrimary(database, { sql, values: [experimentId] });
 }
 
 // A condition on the numbered parameters ?1 to ?6: the row still has the definition that was computed, and a refresh may
@@ -57,11 +79,16 @@ export type ComputedSummary = {
 };
 
 /**
- * The request that remains after a refresh, in SQL: one that is newer than the served one. If the refresh made the numbers
- * final, none remains, because no refresh follows it.
+ * The changes, in SQL, after a refresh whose request is served. A request that arrived since it began remains, unless the
+ * refresh made the numbers final: no refresh follows it then.
  */
-const requestAfter = (isFinal: string, served: string) => `CASE
-      WHEN (is_final OR NOT ${isFinal}) AND refresh_requested_at IS NOT ${served} THEN refresh_requested_at END`;
+function servedRequest(isFinal: string, endedAt: string): string {
+  const remains = `refresh_due_at != ${REFRESH_BEGUN} AND (is_final OR NOT ${isFinal})`;
+  return `failures = 0,
+      refresh_requested_at = CASE WHEN ${remains} THEN refresh_requested_at END,
+      refresh_due_at = CASE WHEN ${remains} THEN refresh_due_at END,
+      interval_started_at = CASE WHEN ${remains} THEN interval_started_at ELSE min(interval_started_at, ${endedAt}) END`;
+}
 
 /**
  * Stores a summary with its alerts. It clears the last error and the request that the refresh has served.
@@ -82,10 +109,10 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
   };
   const update: Statement = {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
-      identities = ?10, last_error_at = NULL, refresh_requested_at = ${requestAfter("?9", "?11")}, version = version + 1
+      identities = ?10, last_error_at = NULL, ${servedRequest("?9", "?8")}, version = version + 1
     WHERE ${isInTime}
     RETURNING id`,
-    values: [...values, computedAt, isFinal ? 1 : 0, identities, basis.refreshRequestedAt],
+    values: [...values, computedAt, isFinal ? 1 : 0, identities],
   };
   const results = await database.transact([...alerts, payload, update], [basis.experiment.id]);
   return (results.at(-1) ?? []).length > 0;
@@ -103,22 +130,69 @@ export async function keepSummary(
   isFinal: boolean,
 ): Promise<void> {
   const update = {
-    sql: `UPDATE experiments SET last_error_at = ?7, is_final = ?8,
-      refresh_requested_at = ${requestAfter("?8", "?9")}, version = version + 1
+    sql: `UPDATE experiments SET last_error_at = ?7, is_final = ?8, ${servedRequest("?8", "?7")}, version = version + 1
     WHERE ${SAME_DEFINITION}`,
-    values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0, basis.refreshRequestedAt],
+    values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0],
   };
   await runOnPrimary(database, update, [basis.experiment.id]);
 }
 
-/** Stores the time of a failed refresh. The manual request behind it no longer counts against the minimum interval. */
-export async function saveFailure(database: Database, basis: RefreshBasis, failedAt: number): Promise<void> {
+export type FailedRefresh = {
+  failedAt: number;
+  /** Transient failures in a row; 0: the next sweep starts anew. */
+  failures: number;
+  /** When the refresh is retried; null: the next sweep takes over. */
+  retryAt: number | null;
+  /** Whether the manual request behind it counts against the minimum interval. */
+  isCharged: boolean;
+};
+
+/** The due time in SQL after a failure: that of the retry, or of a request that arrived since the refresh began. */
+const dueAfter = (retryAt: string) => `CASE WHEN refresh_due_at != ${REFRESH_BEGUN}
+      THEN min(refresh_due_at, coalesce(${retryAt}, refresh_due_at)) ELSE ${retryAt} END`;
+
+/** Stores the time of a failed refresh, and its retry. The request stays pending. */
+export async function saveFailure(
+  database: Database,
+  basis: RefreshBasis,
+  { failedAt, failures, retryAt, isCharged }: FailedRefresh,
+): Promise<void> {
   const update = {
-    sql: `UPDATE experiments SET last_error_at = ?7,
-      manually_requested_at = CASE WHEN manually_requested_at IS NOT ?8 THEN manually_requested_at END,
+    sql: `UPDATE experiments SET last_error_at = ?7, failures = ?8, refresh_due_at = ${dueAfter("?9")},
+      manually_requested_at = CASE WHEN ?10 OR manually_requested_at IS NOT ?11 THEN manually_requested_at END,
       version = version + 1
     WHERE ${SAME_DEFINITION}`,
-    values: [...sameDefinitionValues(basis.experiment), failedAt, basis.manuallyRequestedAt],
+    values: [
+      ...sameDefinitionValues(basis.experiment),
+      failedAt,
+      failures,
+      retryAt,
+      isCharged ? 1 : 0,
+      basis.manuallyRequestedAt,
+    ],
   };
   await runOnPrimary(database, update, [basis.experiment.id]);
+}
+
+/** Returns the number of an experiment's transient failures in a row. */
+export async function getFailures(database: Database, experimentId: string): Promise<number> {
+  const sql = "SELECT failures FROM experiments WHERE id = ?";
+  const [row] = await runOnPrimary(database, { sql, values: [experimentId] });
+  return row === undefined ? 0 : numberOf(row, "failures");
+}
+
+/** Stores the retry of a refresh that stored nothing. It replaces a due time that has passed, so that no retry is endless. */
+export async function saveRetry(
+  database: Database,
+  experimentId: string,
+  { failures, retryAt }: Pick<FailedRefresh, "failures" | "retryAt">,
+): Promise<void> {
+  const sql = "UPDATE experiments SET failures = ?2, refresh_due_at = ?3 WHERE id = ?1";
+  await runOnPrimary(database, { sql, values: [experimentId, failures, retryAt] });
+}
+
+/** Records that a requested rebuild of states has been made. */
+export async function endRebuild(database: Database, experimentId: string): Promise<void> {
+  const sql = "UPDATE experiments SET rebuild_requested = 0 WHERE id = ?";
+  await runOnPrimary(database, { sql, values: [experimentId] });
 }

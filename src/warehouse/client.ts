@@ -20,6 +20,8 @@ export type Warehouse = {
   ): Promise<Result<unknown[], WarehouseFailure>>;
   /** Runs a statement that writes. A failed one may have taken effect in part. */
   command(sql: string, parameters: QueryParameters, settings?: QuerySettings): Promise<Result<null, WarehouseFailure>>;
+  /** Returns a warehouse whose statements all end within the time that one may take, from now on. */
+  withSharedDeadline(clock: () => number): Warehouse;
 };
 
 /** The comment on every statement, which ClickHouse keeps as `log_comment` in system.query_log. */
@@ -32,6 +34,7 @@ export function forExperiment(warehouse: Warehouse, experimentId: string): Wareh
     ...warehouse,
     select: (sql, parameters, settings) => warehouse.select(sql, parameters, { ...settings, ...comment }),
     command: (sql, parameters, settings) => warehouse.command(sql, parameters, { ...settings, ...comment }),
+    withSharedDeadline: (clock) => forExperiment(warehouse.withSharedDeadline(clock), experimentId),
   };
 }
 
@@ -43,16 +46,17 @@ export function forExperiment(warehouse: Warehouse, experimentId: string): Wareh
 const MAX_ROWS = 100_000;
 const MAX_BYTES = 10_000_000;
 
-export function connectWarehouse(settings: WarehouseSettings): Warehouse {
+export function connectWarehouse(
+  settings: WarehouseSettings,
+  timeLeft: () => number = () => settings.queryTimeoutMs,
+): Warehouse {
   const clickhouseSettings: ClickHouseSettings = {
     // The server answers only when it is done, because an error after a 200 would arrive inside the body.
     wait_end_of_query: 1,
     output_format_json_quote_64bit_integers: 0,
     ...WHOLE_ANSWERS,
     log_comment: LOG_COMMENT,
-    // The server stops before our deadline, so that no query is left running when the next one starts. If its answer
-    // can't reach us, it notices the closed connection.
-    max_execution_time: Math.max(1, Math.floor((0.9 * settings.queryTimeoutMs) / 1000)),
+    // A query whose answer can't reach us ends with its connection.
     cancel_http_readonly_queries_on_client_close: 1,
     max_result_rows: String(MAX_ROWS),
     max_result_bytes: String(MAX_BYTES),
@@ -62,15 +66,21 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
   async function withDeadline<Value>(
     send: (client: ReturnType<typeof createClient>, signal: AbortSignal) => Promise<Result<Value, WarehouseFailure>>,
   ): Promise<Result<Value, WarehouseFailure>> {
+    const timeoutMs = timeLeft();
+    if (timeoutMs <= 0) return failed({ kind: "timeout" });
     let status: number | undefined;
     let exceptionCode: number | undefined;
     const client = createClient({
       ...connectionOptions(settings),
       // Our own deadline below fires first, and can be told from other failures.
-      request_timeout: 2 * settings.queryTimeoutMs,
+      request_timeout: 2 * timeoutMs,
       // The client would log statements with their parameters.
       log: { level: ClickHouseLogLevel.OFF },
-      clickhouse_settings: clickhouseSettings,
+      clickhouse_settings: {
+        ...clickhouseSettings,
+        // The server stops before our deadline, so that no query is left running when the next one starts.
+        max_execution_time: Math.max(1, Math.floor((0.9 * timeoutMs) / 1000)),
+      },
       // The client's errors lack the status, so it is recorded here. The body is read here as well, where the signal can
       // end it: if the client read it, Deno would keep the connection of a hanging answer open for ever.
       fetch: async (input, init) => {
@@ -83,7 +93,7 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
 
     const abort = new AbortController();
     const { promise: deadline, resolve: expire } = Promise.withResolvers<"deadline">();
-    const timer = setTimeout(() => expire("deadline"), settings.queryTimeoutMs);
+    const timer = setTimeout(() => expire("deadline"), timeoutMs);
     const answer = send(client, abort.signal).catch((error: unknown) => failed(classify(error, status, exceptionCode)));
     const first = await Promise.race([answer, deadline]);
     clearTimeout(timer);
@@ -115,6 +125,10 @@ export function connectWarehouse(settings: WarehouseSettings): Warehouse {
         });
         return ok(null);
       }),
+    withSharedDeadline(clock) {
+      const deadline = clock() + timeLeft();
+      return connectWarehouse(settings, () => deadline - clock());
+    },
   };
 }
 

@@ -35,6 +35,13 @@ export function isTransient(kind: FailureKind): boolean {
   return TRANSIENT[kind];
 }
 
+/** The kinds of failures that more queries would make worse: the warehouse is overloaded, slow or too small. */
+const OVERLOAD: readonly string[] = ["timeout", "overloaded", "too_large"] satisfies FailureKind[];
+
+export function isOverload(kind: FailureKind): boolean {
+  return OVERLOAD.includes(kind);
+}
+
 /** The code of a query that ran out of memory. */
 export const MEMORY_LIMIT_EXCEEDED = 241;
 

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => proxy.stop());
 beforeEach(async () => {
-  worker = await startWorker(proxy.settings, { SWEEP_CONCURRENCY: CONCURRENCY });
+  worker = await startWorker(proxy.settings, { QUERY_CONCURRENCY: CONCURRENCY });
   const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
     const id = idOf(index);
     return JSON.stringify({
@@ -51,7 +51,7 @@ const untilFinished = () =>
   );
 
 describe("a sweep of several slices", () => {
-  it("refreshes each experiment once, as of the sweep's time, SWEEP_CONCURRENCY at once", async () => {
+  it("refreshes each experiment once, as of the sweep's time, QUERY_CONCURRENCY at once", async () => {
     const now = Date.now();
     expect(await worker.sweep(now)).toBe(true);
     expect(proxy.state).toMatchObject({ queries: EXPERIMENTS, maxConcurrent: CONCURRENCY });

@@ -20,7 +20,7 @@ const MAX_START_RATIO = 1.3;
 /** The Durable Object classes that wrangler.toml names. */
 const CLASSES = `import { DurableObject } from "cloudflare:workers";
 export class RefreshCoordinator extends DurableObject {}
-export class Sweeper extends DurableObject {}
+export class Dispatcher extends DurableObject {}
 export class Alerter extends DurableObject {}`;
 
 const HELLO = `${CLASSES}

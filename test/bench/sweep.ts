@@ -13,7 +13,7 @@ import { compare, type Figure, timed } from "./turns.ts";
 // A sweep of running experiments against a warehouse that answers each query in 5 ms.
 
 const RESPONSE_MS = 5;
-const CONCURRENCY = Number(process.env["SWEEP_CONCURRENCY"] ?? 6);
+const CONCURRENCY = Number(process.env["QUERY_CONCURRENCY"] ?? 6);
 
 export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> {
   const started: Stoppable[] = [];
@@ -21,7 +21,7 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
   try {
     const stub = await startStub();
     started.push(stub);
-    const bindings = { CLICKHOUSE_URL: stub.url.href, SWEEP_CONCURRENCY: String(CONCURRENCY) };
+    const bindings = { CLICKHOUSE_URL: stub.url.href, QUERY_CONCURRENCY: String(CONCURRENCY) };
     const ours = await startFilled(folder, bindings, { experiments, running: experiments });
     started.push(ours);
     const reference = await startReference(stub.url, experiments);
@@ -74,7 +74,7 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
       {
         ...figure,
         what: "its load on the warehouse, at most",
-        against: "SWEEP_CONCURRENCY",
+        against: "QUERY_CONCURRENCY",
         unit: "at once",
         ours: maxInFlight,
         reference: CONCURRENCY,

@@ -7,7 +7,7 @@ import { type Database, DatabaseUnavailable } from "../../src/store/database.ts"
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
-import { getRefreshBasis, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
 import { appDeps } from "../support/app-deps.ts";
 
@@ -246,7 +246,7 @@ describe("the cache after a write of the same process", () => {
     alerts: [],
   };
   const basisOf = async (database: Database) => {
-    const basis = await getRefreshBasis(database, "some");
+    const basis = await beginRefresh(database, "some");
     if (basis === null) throw new Error("gone");
     return basis;
   };
@@ -254,19 +254,26 @@ describe("the cache after a write of the same process", () => {
     "an edit": async (database) => () => putExperiment(database, { ...input, startedAt: null }, null, now),
     "a deletion": async (database) => () => deleteExperiment(database, "some", null),
     "a manual request": async (database) => () => recordManualRequest(database, "refresh", "some", null, now, 0),
-    "a webhook for the experiment": async (database) => () =>
-      recordWebhook(database, { experimentId: "some" }, now, null),
-    "a webhook for its feature": async (database) => () =>
-      recordWebhook(database, { environmentKey: "env", featureName: "button" }, now, "delivery"),
-    "a webhook for its environment": async (database) => () =>
-      recordWebhook(database, { environmentKey: "env" }, now, null),
+    // The refresh before has begun. A webhook writes nothing to a request that still waits.
+    "a webhook for the experiment": async (database) => {
+      await basisOf(database);
+      return () => recordWebhook(database, { experimentId: "some" }, now, 0, null);
+    },
+    "a webhook for its feature": async (database) => {
+      await basisOf(database);
+      return () => recordWebhook(database, { environmentKey: "env", featureName: "button" }, now, 0, "delivery");
+    },
+    "a webhook for its environment": async (database) => {
+      await basisOf(database);
+      return () => recordWebhook(database, { environmentKey: "env" }, now, 0, null);
+    },
     "a refresh": async (database) => {
       const basis = await basisOf(database);
       return () => saveSummary(database, basis, computed);
     },
     "a failed refresh": async (database) => {
       const basis = await basisOf(database);
-      return () => saveFailure(database, basis, now);
+      return () => saveFailure(database, basis, { failedAt: now, failures: 0, retryAt: null, isCharged: false });
     },
     "an incomplete count": async (database) => {
       const basis = await basisOf(database);

@@ -132,7 +132,7 @@ describe("a sweep", () => {
 describe("a sweep that was due before a refresh request", () => {
   const due = NOW + MINUTE;
 
-  it.each(["sendWebhook", "requestRefresh"] as const)("counts as of the time of the request: %s", async (request) => {
+  it.each(["sendWebhook", "requestRefresh"] as const)("counts as of its own time: %s", async (request) => {
     await experiment.put(START);
     await experiment.sendWebhook();
     clockwork.set(due + 10 * SECOND);
@@ -144,7 +144,7 @@ describe("a sweep that was due before a refresh request", () => {
     clockwork.jump(SECOND);
     await clockwork.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
-      as_of: iso(due + 10 * SECOND),
+      as_of: iso(due + 11 * SECOND),
       refresh_requested_at: null,
       last_error_at: null,
       exposures: { total_identities: 1 },

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
+import { parseSettings } from "../../src/settings.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
 import { DAY, database, NOW, put, putMany, REFRESHED, sweepWith, useDatabase } from "../support/sweeps.ts";
@@ -39,7 +40,7 @@ describe("a sweep", () => {
   it("continues after a failed refresh, and fails at the end", async () => {
     for (const id of ["a", "b", "c"]) await put(id, NOW);
     const { ok, logs, ids } = await sweepWith({
-      refresh: async (id) => (id === "a" ? { status: "failed", kind: "timeout", transient: true } : REFRESHED),
+      refresh: async (id) => (id === "a" ? { status: "failed", kind: "timeout", retryAt: null } : REFRESHED),
     });
     expect(ok).toBe(false);
     expect(ids).toEqual(["a", "b", "c"]);
@@ -74,8 +75,9 @@ describe("a sweep", () => {
     expect((await sweepWith()).ids).toEqual(ids);
   });
 
-  it("runs only three statements of its own while all experiments fit on one page, because D1 bills each", async () => {
+  it("runs only four statements of its own while all experiments fit into one slice, because D1 bills each", async () => {
     for (const id of ["a", "b", "c"]) await put(id, NOW);
+    await sweepWith();
     let statements = 0;
     const counting: Database = {
       ...database,
@@ -85,7 +87,7 @@ describe("a sweep", () => {
       },
     };
     await sweepWith({ on: counting });
-    expect(statements).toBe(3);
+    expect(statements).toBe(4);
   });
 
   it.each([39, 40, 41, 4999, 5000, 5001, 10_001])("refreshes each of %i experiments once", async (count) => {
@@ -98,7 +100,8 @@ describe("a sweep", () => {
 
   it("deletes deliveries that are too old to be retried, and no newer ones", async () => {
     await put("open", NOW - DAY);
-    const deliver = (delivery: string, at: number) => recordWebhook(database, { experimentId: "open" }, at, delivery);
+    const deliver = (delivery: string, at: number) =>
+      recordWebhook(database, { experimentId: "open" }, at, 0, delivery);
     await deliver("old", NOW - 3 * DAY - 1);
     await deliver("recent", NOW - 2 * DAY);
     await deliver("new", NOW - 1);
@@ -132,7 +135,7 @@ describe("a sweep", () => {
       ...database,
       transact: (statements) => {
         calls += 1;
-        return calls <= 2 ? database.transact(statements) : Promise.reject(new Error("no disk"));
+        return calls <= 3 ? database.transact(statements) : Promise.reject(new Error("no disk"));
       },
     };
     const { ok, logs } = await sweepWith({ on: failing });
@@ -146,10 +149,17 @@ describe("a sweep", () => {
   });
 
   it("stops starting refreshes early enough for the last query to end within the Cron Trigger's time", () => {
-    expect(sweepBudget(120_000)).toBe(12 * 60_000);
-    expect(sweepBudget(1000)).toBeLessThan(14 * 60_000);
-    expect(sweepBudget(900_000), "a third of the time at least, although so long a query may be cut off").toBe(
-      5 * 60_000,
-    );
+    const budget = (env: object) => {
+      const settings = parseSettings({ ...env });
+      return settings.ok ? sweepBudget(settings.value) : settings.failure.map(({ setting }) => setting);
+    };
+    expect(budget({})).toBe(12 * 60_000);
+    expect(budget({ QUERY_TIMEOUT_SECONDS: 600 })).toBe(4 * 60_000);
+    expect(budget({ QUERY_TIMEOUT_SECONDS: 601 })).toEqual(["QUERY_TIMEOUT_SECONDS"]);
+    // A refresh also fills states, with a deadline of its own.
+    const states = { EXPOSURE_SOURCE: "states" };
+    expect(budget(states)).toBe(10 * 60_000);
+    expect(budget({ ...states, QUERY_TIMEOUT_SECONDS: 300 })).toBe(4 * 60_000);
+    expect(budget({ ...states, QUERY_TIMEOUT_SECONDS: 301 })).toEqual(["QUERY_TIMEOUT_SECONDS"]);
   });
 });

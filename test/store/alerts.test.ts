@@ -4,7 +4,7 @@ import { openSqlite } from "../../src/deno/sqlite.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
@@ -24,7 +24,7 @@ beforeEach(async () => {
 const rowsOf = (table: string) => runOnPrimary(database, { sql: `SELECT * FROM ${table}`, values: [] });
 
 async function getBasis() {
-  const found = await getRefreshBasis(database, "some");
+  const found = await beginRefresh(database, "some");
   if (found === null) throw new Error("The experiment is missing.");
   return found;
 }

@@ -8,7 +8,7 @@ import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
-import { getRefreshBasis, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
@@ -32,7 +32,7 @@ afterAll(() => {
 });
 
 async function basis() {
-  const found = await getRefreshBasis(sqlite, "some");
+  const found = await beginRefresh(sqlite, "some");
   if (found === null) throw new Error("The experiment is missing.");
   return found;
 }
@@ -57,8 +57,11 @@ describe("a summary of the maximum size", () => {
       refresh: await bytesOf(async (database) => saveSummary(database, await basis(), summary)),
       edit: await bytesOf((database) => putExperiment(database, { ...input, name: "Another" }, null, NOW)),
       request: await bytesOf((database) => recordManualRequest(database, "refresh", "some", null, NOW, 0)),
-      webhook: await bytesOf((database) => recordWebhook(database, { environmentKey: "env" }, NOW, null)),
-      failure: await bytesOf(async (database) => saveFailure(database, await basis(), NOW)),
+      begin: await bytesOf(basis),
+      webhook: await bytesOf((database) => recordWebhook(database, { environmentKey: "env" }, NOW, 0, null)),
+      failure: await bytesOf(async (database) =>
+        saveFailure(database, await basis(), { failedAt: NOW, failures: 0, retryAt: null, isCharged: false }),
+      ),
       incomplete: await bytesOf(async (database) => keepSummary(database, await basis(), NOW, false)),
     };
     const { refresh, ...others } = bytes;

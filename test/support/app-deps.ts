@@ -8,7 +8,7 @@ import { idleWarehouse } from "./idle-warehouse.ts";
 export const emptyDatabase: Database = { read: async () => [], transact: async () => [[], [], []] };
 
 /**
- * Creates the dependencies of an app in this process. The summary cache wraps the database; the coordinators and the
+ * Creates the dependencies of an app in this process. The summary cache wraps the database; the dispatcher and the
  * warehouse do nothing. `overrides` replaces single dependencies.
  */
 export function appDeps(env: object, database: Database, overrides: Partial<AppDeps> = {}): AppDeps {
@@ -22,7 +22,7 @@ export function appDeps(env: object, database: Database, overrides: Partial<AppD
     database: cached,
     summaries: summariesThrough(cache, cached),
     warehouse: idleWarehouse,
-    coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
+    dispatcher: { wake: async () => undefined },
     limiter: async () => true,
     clock,
     log: () => undefined,

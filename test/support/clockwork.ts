@@ -1,13 +1,14 @@
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeAll, beforeEach, vi } from "vitest";
 import { createApp } from "../../src/app.ts";
-import { createProcessCoordinators } from "../../src/deno/process-coordinators.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import { createTimerAlarm } from "../../src/deno/timer-alarm.ts";
 import type { LogLevel } from "../../src/log.ts";
-import { createRefreshSlice } from "../../src/refresh/refresh-slice.ts";
+import { createDispatcher } from "../../src/refresh/dispatcher.ts";
+import { refreshExperiment } from "../../src/refresh/refresh-experiment.ts";
 import { sweep } from "../../src/refresh/sweep.ts";
-import { sweepBudget } from "../../src/refresh/sweep-times.ts";
+import { maxRefreshMs, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { failed } from "../../src/result.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
@@ -50,6 +51,7 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const real = connectWarehouse(settings.warehouse);
   const warehouse: Warehouse = {
     ...real,
+    withSharedDeadline: () => warehouse,
     async select(sql, parameters) {
       state.queries += 1;
       state.inFlight += 1;
@@ -64,24 +66,20 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
     database,
     warehouse,
     clock: Date.now,
+    random: () => 0,
     log: (level: LogLevel, event: string, fields = {}) => void logEntries.push({ level, event, fields }),
   };
-  const {
-    settleMs,
-    eventsTtlDays,
-    states,
-    refreshMinIntervalMs: minIntervalMs,
-    sweepConcurrency: concurrency,
-  } = settings;
-  const coordinators = createProcessCoordinators({
-    ...{ ...shared, settleMs, eventsTtlDays, states, alerts: null, minIntervalMs, concurrency },
-    random: () => 0,
+  const { settleMs, eventsTtlDays, states, queryConcurrency: concurrency } = settings;
+  const refreshing = { ...shared, settleMs, eventsTtlDays, states, alerts: null };
+  const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
+  const dispatcher = createDispatcher({
+    ...{ ...shared, concurrency, alarm: timer, maxRefreshMs: maxRefreshMs(settings) },
+    refresh: (id, now) => refreshExperiment(refreshing, id, now),
   });
-  const { refresh } = coordinators;
-  const sweepDeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
-  const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
+  const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
+  const budget = sweepBudget(settings);
   const app = createApp({
-    ...{ ...shared, settings, coordinators },
+    ...{ ...shared, settings, dispatcher },
     summaries: summariesThrough(cache, database),
     limiter: async () => true,
   });
@@ -129,7 +127,10 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
     /** Moves the clock without advancing timers. */
     jump: (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds),
     /** Runs a sweep for a time, and resolves to true if no refresh failed. */
-    sweep: (time = Date.now()) => sweep(sweepDeps, time, Date.now() + budget),
+    async sweep(time = Date.now()) {
+      await dispatcher.wake(null);
+      return sweep(sweepDeps, time, Date.now() + budget);
+    },
     /** Sends a Standard Webhook with the timestamp `at`. */
     sendWebhook(body: unknown, { id = crypto.randomUUID() as string, at = Date.now() } = {}) {
       const text = JSON.stringify(body);
@@ -141,7 +142,8 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
     },
     logged: (event: string) => logEntries.filter((entry) => entry.event === event),
     async stop() {
-      await coordinators.stop();
+      await timer.clear();
+      await dispatcher.stop();
       sqlite.close();
       vi.useRealTimers();
     },

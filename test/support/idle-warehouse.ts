@@ -5,4 +5,5 @@ export const idleWarehouse: Warehouse = {
   table: { database: "", table: "" },
   select: async () => ({ ok: true, value: [] }),
   command: async () => ({ ok: true, value: null }),
+  withSharedDeadline: () => idleWarehouse,
 };

@@ -2,8 +2,9 @@ import { afterEach, beforeEach, expect } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Log } from "../../src/log.ts";
-import type { RefreshOutcome } from "../../src/refresh/coordinator-types.ts";
-import { createRefreshSlice, type RefreshSlice, type SliceDeps } from "../../src/refresh/refresh-slice.ts";
+import { createDispatcher } from "../../src/refresh/dispatcher.ts";
+import type { Refresh, RefreshOutcome } from "../../src/refresh/refresh-outcome.ts";
+import type { RefreshSlice } from "../../src/refresh/refresh-slice.ts";
 import { sweep } from "../../src/refresh/sweep.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
@@ -45,7 +46,7 @@ export async function putMany(count: number): Promise<string[]> {
 }
 
 type Options = {
-  refresh?: SliceDeps["refresh"];
+  refresh?: Refresh;
   on?: Database;
   concurrency?: number;
   clock?: () => number;
@@ -66,12 +67,16 @@ export async function sweepWith({
   const calls: { id: string; now: number }[] = [];
   const logs: { level: string; event: string; fields: Record<string, unknown> }[] = [];
   const log: Log = (level, event, fields = {}) => logs.push({ level, event, fields });
-  const recorded: SliceDeps["refresh"] = (id, now) => {
+  const recorded: Refresh = (id, now) => {
     calls.push({ id, now });
     return refresh(id, now);
   };
   const shared = { concurrency, clock, log };
-  const refreshSlice = wrapSlice(createRefreshSlice({ ...shared, refresh: recorded }));
+  const dispatcher = createDispatcher({
+    ...{ ...shared, database, random: () => 0, refresh: recorded, maxRefreshMs: 600_000 },
+    alarm: { get: async () => null, set: async () => undefined, clear: async () => undefined },
+  });
+  const refreshSlice = wrapSlice(dispatcher.refreshSlice);
   const ok = await sweep({ ...shared, database: on, refreshSlice }, NOW, until);
   return { ok, logs, calls, ids: calls.map(({ id }) => id) };
 }

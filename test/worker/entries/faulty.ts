@@ -3,7 +3,7 @@ import type { Env } from "../../../src/cloudflare/env.ts";
 import worker, {
   Alerter as RealAlerter,
   RefreshCoordinator as RealCoordinator,
-  Sweeper as RealSweeper,
+  Dispatcher as RealDispatcher,
 } from "../../../src/worker.ts";
 import type { FaultMode } from "./fault-mode.ts";
 
@@ -73,7 +73,7 @@ export class Alerter extends RealAlerter {
   }
 }
 
-export class Sweeper extends RealSweeper {
+export class Dispatcher extends RealDispatcher {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
     super(ctx, withFaultyD1(env));
   }

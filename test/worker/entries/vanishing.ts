@@ -3,7 +3,7 @@ import worker, { RefreshCoordinator as RealCoordinator } from "../../../src/work
 
 // The real Worker, whose coordinators a test can abort at any time.
 
-export { Alerter, Sweeper } from "../../../src/worker.ts";
+export { Alerter, Dispatcher } from "../../../src/worker.ts";
 
 export class RefreshCoordinator extends RealCoordinator {
   override fetch(): never {
