@@ -1,4 +1,5 @@
 import { requestDelivery } from "./alerts/alerter.ts";
+import { alertFailingRefreshes } from "./alerts/failing-refreshes.ts";
 import { createApp } from "./app.ts";
 import { openCachedD1 } from "./cloudflare/cached-d1.ts";
 import type { Env } from "./cloudflare/env.ts";
@@ -25,11 +26,13 @@ function wire(env: Env) {
   if (!settings.ok) return failed(describeProblems(settings.failure));
   const { database, summaries } = openCachedD1(env.DB, settings.value);
   const warehouse = connectWarehouse(settings.value.warehouse);
+  const alerts = alerterStub(env, settings.value);
   const app = createApp({
     settings: settings.value,
     database,
     summaries,
     coordinators: coordinatorStubs(env),
+    alerts,
     warehouse,
     limiter: createRateLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
@@ -38,7 +41,8 @@ function wire(env: Env) {
   const { states } = settings.value;
   const afterSweep = async () => {
     if (states !== null) await cleanUpWindows({ ...states, database, warehouse, log: consoleLog });
-    await requestDelivery(alerterStub(env, settings.value), consoleLog);
+    await requestDelivery(alerts, consoleLog);
+    await alertFailingRefreshes({ database, alerts, log: consoleLog }, Date.now());
   };
   return ok({ app, afterSweep, shortSecrets: describeProblems(findShortSecrets(settings.value)) });
 }

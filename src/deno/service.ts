@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { requestDelivery } from "../alerts/alerter.ts";
+import { alertFailingRefreshes } from "../alerts/failing-refreshes.ts";
 import { createApp } from "../app.ts";
 import { refuse } from "../http/problem.ts";
 import { consoleLog } from "../log.ts";
@@ -72,6 +73,7 @@ export async function openService(
     settings,
     summaries: summariesThrough(cache, database),
     coordinators,
+    alerts,
     limiter: createProcessLimiter(Date.now),
   });
 
@@ -91,6 +93,7 @@ export async function openService(
     const isComplete = await sweep(sweepDeps, now, Date.now() + budget);
     if (states !== null) await cleanUpWindows({ ...shared, ...states });
     await requestDelivery(alerts, consoleLog);
+    await alertFailingRefreshes({ ...shared, alerts }, Date.now());
     return isComplete;
   }
 

@@ -1,10 +1,11 @@
 import { type AlertDelivery, requestDelivery } from "../alerts/alerter.ts";
-import { healthAlert } from "../alerts/health-alert.ts";
+import { healthAlert } from "../alerts/messages.ts";
 import { type StartedExperiment, statusAt } from "../experiment.ts";
 import type { Window } from "../exposures/buckets.ts";
 import { computeExposures } from "../exposures/compute-exposures.ts";
 import { hasExpired } from "../exposures/expiry.ts";
 import { trackHealth } from "../exposures/health-history.ts";
+import { isIdle } from "../exposures/idle.ts";
 import { type CountedExposures, identitiesIn } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
@@ -72,7 +73,8 @@ export async function refreshExperiment(deps: RefreshDeps, id: string, now: numb
   const { history: healthHistory, transitions } = trackHealth(basis.healthHistory, health);
   const alerts =
     deps.alerts === null ? [] : transitions.map((transition) => healthAlert(experiment, transition, asOf, computedAt));
-  const summary = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts };
+  const stored = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts };
+  const summary = { ...stored, isIdle: isIdle(window, counted.collection.latestExposureAt) };
   if (!(await saveSummary(deps.database, basis, summary))) return { status: "skipped", reason: "superseded" };
 
   deps.log("info", "refresh.succeeded", {
@@ -150,6 +152,6 @@ async function recordFailure(
     transient,
     advice: adviceFor(failure),
   });
-  await saveFailure(deps.database, basis, Math.max(begunAt, deps.clock()));
+  await saveFailure(deps.database, basis, Math.max(begunAt, deps.clock()), failure.kind);
   return { status: "failed", kind: failure.kind, transient };
 }

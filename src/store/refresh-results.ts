@@ -3,6 +3,7 @@ import { type HealthHistory, parseHealthHistory } from "../exposures/health-hist
 import { type Alert, alertStatements } from "./alerts.ts";
 import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, NEEDS_REFRESH } from "./experiment-row.ts";
+import { failureStatement, successStatement } from "./refresh-failures.ts";
 
 /** The state at the start of a refresh. It is passed back with the outcome, so that nothing newer is overwritten. */
 export type RefreshBasis = {
@@ -50,6 +51,8 @@ export type ComputedSummary = {
   isFinal: boolean;
   /** The identities in the summary, excluded ones included. */
   identities: number;
+  /** Whether there was no exposure in the 30 days before `asOf`. */
+  isIdle: boolean;
   /** The `exposures` object as JSON text. */
   exposures: string;
   healthHistory: HealthHistory;
@@ -70,7 +73,7 @@ const requestAfter = (isFinal: string, served: string) => `CASE
  * request to recount it, or has a newer summary.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
-  const { asOf, computedAt, isFinal, identities, exposures } = summary;
+  const { asOf, computedAt, isFinal, identities, isIdle, exposures } = summary;
   const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)`;
   const values = [...sameDefinitionValues(basis.experiment), asOf];
   const isHistoryChanged = JSON.stringify(summary.healthHistory) !== JSON.stringify(basis.healthHistory);
@@ -82,12 +85,14 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
   };
   const update: Statement = {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
-      identities = ?10, last_error_at = NULL, refresh_requested_at = ${requestAfter("?9", "?11")}, version = version + 1
+      identities = ?10, is_idle = ?12, last_error_at = NULL, refresh_requested_at = ${requestAfter("?9", "?11")},
+      version = version + 1
     WHERE ${isInTime}
     RETURNING id`,
-    values: [...values, computedAt, isFinal ? 1 : 0, identities, basis.refreshRequestedAt],
+    values: [...values, computedAt, isFinal ? 1 : 0, identities, basis.refreshRequestedAt, isIdle ? 1 : 0],
   };
-  const results = await database.transact([...alerts, payload, update], [basis.experiment.id]);
+  const { id } = basis.experiment;
+  const results = await database.transact([...alerts, successStatement(id), payload, update], [id]);
   return (results.at(-1) ?? []).length > 0;
 }
 
@@ -108,11 +113,17 @@ export async function keepSummary(
     WHERE ${SAME_DEFINITION}`,
     values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0, basis.refreshRequestedAt],
   };
-  await runOnPrimary(database, update, [basis.experiment.id]);
+  const { id } = basis.experiment;
+  await database.transact([update, successStatement(id)], [id]);
 }
 
-/** Stores the time of a failed refresh. The manual request behind it no longer counts against the minimum interval. */
-export async function saveFailure(database: Database, basis: RefreshBasis, failedAt: number): Promise<void> {
+/** Stores a failed refresh. The manual request behind it no longer counts against the minimum interval. */
+export async function saveFailure(
+  database: Database,
+  basis: RefreshBasis,
+  failedAt: number,
+  kind: string,
+): Promise<void> {
   const update = {
     sql: `UPDATE experiments SET last_error_at = ?7,
       manually_requested_at = CASE WHEN manually_requested_at IS NOT ?8 THEN manually_requested_at END,
@@ -120,5 +131,6 @@ export async function saveFailure(database: Database, basis: RefreshBasis, faile
     WHERE ${SAME_DEFINITION}`,
     values: [...sameDefinitionValues(basis.experiment), failedAt, basis.manuallyRequestedAt],
   };
-  await runOnPrimary(database, update, [basis.experiment.id]);
+  const { id } = basis.experiment;
+  await database.transact([update, failureStatement(id, failedAt, kind)], [id]);
 }

@@ -241,6 +241,7 @@ describe("the cache after a write of the same process", () => {
     computedAt: START,
     isFinal: false,
     identities: 0,
+    isIdle: false,
     exposures: "{}",
     healthHistory: {},
     alerts: [],
@@ -266,7 +267,7 @@ describe("the cache after a write of the same process", () => {
     },
     "a failed refresh": async (database) => {
       const basis = await basisOf(database);
-      return () => saveFailure(database, basis, now);
+      return () => saveFailure(database, basis, now, "timeout");
     },
     "an incomplete count": async (database) => {
       const basis = await basisOf(database);

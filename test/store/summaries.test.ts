@@ -47,7 +47,7 @@ async function bytesOf(write: (database: Database) => Promise<unknown>): Promise
 const rowsOf = (table: string) => runOnPrimary(sqlite, { sql: `SELECT * FROM ${table}`, values: [] });
 
 const summary = {
-  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 5, exposures: PAYLOAD },
+  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 5, isIdle: false, exposures: PAYLOAD },
   ...{ healthHistory: { window: { last: 1, alerted: 0 } }, alerts: [] },
 };
 
@@ -58,7 +58,7 @@ describe("a summary of the maximum size", () => {
       edit: await bytesOf((database) => putExperiment(database, { ...input, name: "Another" }, null, NOW)),
       request: await bytesOf((database) => recordManualRequest(database, "refresh", "some", null, NOW, 0)),
       webhook: await bytesOf((database) => recordWebhook(database, { environmentKey: "env" }, NOW, null)),
-      failure: await bytesOf(async (database) => saveFailure(database, await basis(), NOW)),
+      failure: await bytesOf(async (database) => saveFailure(database, await basis(), NOW, "timeout")),
       incomplete: await bytesOf(async (database) => keepSummary(database, await basis(), NOW, false)),
     };
     const { refresh, ...others } = bytes;

@@ -23,6 +23,7 @@ export function appDeps(env: object, database: Database, overrides: Partial<AppD
     summaries: summariesThrough(cache, cached),
     warehouse: idleWarehouse,
     coordinators: { refresh: async () => ({ status: "refreshed" }), request: async () => undefined },
+    alerts: null,
     limiter: async () => true,
     clock,
     log: () => undefined,

@@ -81,7 +81,7 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const sweepDeps = { ...shared, concurrency, refreshSlice: createRefreshSlice({ ...shared, concurrency, refresh }) };
   const budget = sweepBudget(settings.warehouse.queryTimeoutMs);
   const app = createApp({
-    ...{ ...shared, settings, coordinators },
+    ...{ ...shared, settings, coordinators, alerts: null },
     summaries: summariesThrough(cache, database),
     limiter: async () => true,
   });
