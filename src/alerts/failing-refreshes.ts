@@ -3,7 +3,7 @@ import { alertStatement } from "../store/alerts.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
 import { failingAlertStatement, findFailing, isStillAlerted } from "../store/refresh-failures.ts";
 import { type AlertDelivery, requestDelivery } from "./alerter.ts";
-import { failingAlert, failingResolved } from "./messages.ts";
+import { adviceForKind, failingAlert, failingResolved } from "./messages.ts";
 
 const HOUR = 3_600_000;
 
@@ -39,7 +39,13 @@ export async function alertFailingRefreshes({ database, alerts, log }: FailingDe
     const stored = alerts === null ? [] : [alertStatement(alert, now, isStillAlerted("?1"), [alerted])];
     await database.transact([...stored, failingAlertStatement(failing === null ? null : experiments)]);
     if (failing === null) log("info", "refresh.resolved");
-    else log("error", "refresh.failing", { experiments, experiment_ids: failing.experimentIds, kind: failing.kind });
+    else
+      log("error", "refresh.failing", {
+        experiments,
+        experiment_ids: failing.experimentIds,
+        kind: failing.kind,
+        advice: adviceForKind(failing.kind),
+      });
     if (alerts !== null) await requestDelivery(alerts, log);
   } catch (error) {
     if (!(error instanceof DatabaseUnavailable)) throw error;

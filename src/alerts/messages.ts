@@ -46,15 +46,19 @@ export function healthAlert(
 /** The alert for experiments whose refreshes have failed for an hour. */
 export function failingAlert({ experiments, experimentIds, since, kind }: Failing, now: number): Alert {
   const subject = experiments === 1 ? "1 experiment" : `${formatNumber(experiments)} experiments`;
-  const advice = isFailureKind(kind) ? adviceFor({ kind }) : "The log states the cause";
   return alertOf("refresh.failing", null, now, {
     experiments,
     experiment_ids: experimentIds,
     since: new Date(since).toISOString(),
     kind,
     title: `Refreshes of ${subject} have failed for an hour`,
-    detail: `The first failure was at ${formatUtc(since)}. ${advice}.`,
+    detail: `The first failure was at ${formatUtc(since)}. ${adviceForKind(kind)}.`,
   });
+}
+
+/** The advice for a stored kind, which another version may have written. */
+export function adviceForKind(kind: string): string {
+  return isFailureKind(kind) ? adviceFor({ kind }) : "The log states the cause";
 }
 
 /** The alert for the end of failing refreshes. */
