@@ -124,8 +124,9 @@ function putFailure(current: Row | undefined, input: ExperimentInput, scope: Sco
   return { kind: "feature_taken" };
 }
 
+/** Reads from the primary, so that a client sees an experiment that it has just written. */
 export async function getExperiment(database: Database, id: string, scope: Scope): Promise<Experiment | null> {
-  const [row] = await database.read({
+  const [row] = await runOnPrimary(database, {
     sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE id = ?1 AND ${inScope("?2")}`,
     values: [id, scope],
   });

@@ -325,7 +325,7 @@ describe("the cache after a write of the same process", () => {
     const reading = getSummary(slow, "some");
     await isolate.put({ ended_at: new Date(START + HOUR).toISOString(), started_at: new Date(START).toISOString() });
     release();
-    expect((await reading)?.startedAt).toBeNull();
+    expect((await reading)?.experiment.startedAt).toBeNull();
     const { hit, text } = await isolate.send(ADMIN);
     expect([hit, JSON.parse(text).status]).toEqual([false, "running"]);
   });
