@@ -5,11 +5,11 @@ export function slackBody(body: string): string {
   const alert: unknown = JSON.parse(body);
   const data = property(alert, "data");
   const title = property(data, "title") ?? property(alert, "type");
-  return JSON.stringify({ text: `*${escape(title)}*\n${escape(property(data, "detail"))}` });
+  return JSON.stringify({ text: `*${escapeText(title)}*\n${escapeText(property(data, "detail"))}` });
 }
 
 /** Escapes what Slack reads as a link or a mention. */
-function escape(text: unknown): string {
+function escapeText(text: unknown): string {
   return String(text ?? "")
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")

@@ -64,6 +64,9 @@ export function openApiDocument(downloadPaths: JsonObject, publicUrl: string | n
       ...webhookPaths,
     },
     webhooks: sentWebhooks,
-    components: { schemas: { ...schemas, ...alertSchemas }, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    components: {
+      schemas: { ...schemas, ...alertSchemas },
+      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+    },
   };
 }

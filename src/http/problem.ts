@@ -100,7 +100,7 @@ export function problemOf(refusal: Refusal): Problem {
       return {
         status: 409,
         title: "Feature taken",
-        detail: 
+        detail:
           "The window overlaps that of another experiment of this environment and feature. End that one first, or change the times.",
       };
     case "not_started":

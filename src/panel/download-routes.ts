@@ -91,7 +91,9 @@ export function downloadRoutes(
     const caller = visitor === null ? await authentication.authenticate(c, "read") : ok(visitor.caller);
     if (!caller.ok) return caller;
     const summary = await find();
-    return summary !== null && isInScope(caller.value, summary.experiment) ? ok(summary) : failed({ kind: "not_found" });
+    return summary !== null && isInScope(caller.value, summary.experiment)
+      ? ok(summary)
+      : failed({ kind: "not_found" });
   }
 
   return app;

@@ -79,6 +79,8 @@ export function alertStatements(
       ON CONFLICT (experiment_id) DO UPDATE SET history = excluded.history WHERE history != excluded.history`,
       values: [...values, JSON.stringify(healthHistory)],
     },
-    ...alerts.map((alert) => alertStatement(alert, dueAt, `EXISTS (SELECT 1 FROM experiments WHERE ${condition})`, values)),
+    ...alerts.map((alert) =>
+      alertStatement(alert, dueAt, `EXISTS (SELECT 1 FROM experiments WHERE ${condition})`, values),
+    ),
   ];
 }

@@ -1,14 +1,6 @@
 import type { Experiment } from "../experiment.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
-import {
-  type Database,
-  flagOf,
-  numberOf,
-  numberOrNull,
-  type Row,
-  runOnPrimary,
-  textOrNull,
-} from "./database.ts";
+import { type Database, flagOf, numberOf, numberOrNull, type Row, runOnPrimary, textOrNull } from "./database.ts";
 import { EXPERIMENT_COLUMNS, experimentOf } from "./experiment-row.ts";
 
 /** An experiment with its summary, as one row of one read. The payload is the text that a response sends. */

@@ -32,9 +32,7 @@ export type SummaryCache = {
 export function createSummaryCache(ttlMs: number, clock: () => number): SummaryCache {
   const entries = createTtlCache<StoredSummary>(ttlMs, MAX_ENTRIES, clock, {
     weightOf: ({ experiment, exposures }) =>
-      BYTES_PER_ENTRY +
-      experiment.variants.length * BYTES_PER_VARIANT +
-      (exposures?.length ?? 0) * BYTES_PER_CHARACTER,
+      BYTES_PER_ENTRY + experiment.variants.length * BYTES_PER_VARIANT + (exposures?.length ?? 0) * BYTES_PER_CHARACTER,
     max: MAX_BYTES,
   });
   const newest = createTtlCache<Version | "changed">(REPLICA_LAG_MS, MAX_VERSIONS, clock);

@@ -24,7 +24,9 @@ beforeEach(async () => {
 async function put(...ids: string[]): Promise<void> {
   for (const id of ids) {
     const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], endedAt: null };
-    expect(await putExperiment(database, { ...input, startedAt: START - HOUR }, null, START)).toMatchObject({ ok: true });
+    expect(await putExperiment(database, { ...input, startedAt: START - HOUR }, null, START)).toMatchObject({
+      ok: true,
+    });
   }
 }
 
@@ -60,7 +62,11 @@ async function endSweep(at: number, hasReceiver = true) {
 
 async function storedAlerts() {
   const rows = await runOnPrimary(database, { sql: "SELECT * FROM alerts ORDER BY rowid", values: [] });
-  return rows.map((row) => ({ experimentId: row["experiment_id"], dueAt: row["due_at"], ...JSON.parse(`${row["body"]}`) }));
+  return rows.map((row) => ({
+    experimentId: row["experiment_id"],
+    dueAt: row["due_at"],
+    ...JSON.parse(`${row["body"]}`),
+  }));
 }
 
 const typesOf = (alerts: { type: string }[]) => alerts.map(({ type }) => type);
@@ -96,7 +102,10 @@ describe("an experiment whose refreshes fail", () => {
       { experimentId: null, type: "resolved", data: { alert: "refresh.failing", title: "Refreshes succeed again" } },
     ]);
     expect(await endSweep(START + 4 * HOUR)).toEqual([]);
-    expect(logs.map(({ level, event }) => `${level} ${event}`)).toEqual(["error refresh.failing", "info refresh.resolved"]);
+    expect(logs.map(({ level, event }) => `${level} ${event}`)).toEqual([
+      "error refresh.failing",
+      "info refresh.resolved",
+    ]);
   });
 
   it("is not alerted if a refresh succeeds within the hour, or if a count was only incomplete", async () => {
@@ -123,7 +132,14 @@ describe("an experiment whose refreshes fail", () => {
     [
       "turned into a draft",
       () => {
-        const input = { id: "some", name: "some", environmentKey: "env", featureName: "some", variants: [], endedAt: null };
+        const input = {
+          id: "some",
+          name: "some",
+          environmentKey: "env",
+          featureName: "some",
+          variants: [],
+          endedAt: null,
+        };
         return putExperiment(database, { ...input, startedAt: START + 9 * HOUR }, null, START);
       },
     ],

@@ -189,7 +189,12 @@ describe("failing refreshes", () => {
   it("are alerted after the sweep once they have failed for an hour, and resolved after the one that succeeds", async () => {
     const id = `failing-${++experimentCount}`;
     const [started_at, ended_at] = [STARTED - 2 * HOUR, STARTED].map((time) => new Date(time).toISOString());
-    await worker.call("PUT", `/v1/experiments/${id}`, { environment_key: "env", feature_name: id, started_at, ended_at });
+    await worker.call("PUT", `/v1/experiments/${id}`, {
+      environment_key: "env",
+      feature_name: id,
+      started_at,
+      ended_at,
+    });
     await until(
       () => worker.exposures(id),
       ({ is_final }) => is_final,

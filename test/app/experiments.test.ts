@@ -263,7 +263,11 @@ describe("PUT /v1/experiments/{id}", () => {
       await put(first.id, first.body);
       const after = newExperiment({ feature_name, started_at: first.body["ended_at"] });
       expect((await put(after.id, after.body)).status).toBe(201);
-      const before = newExperiment({ feature_name, started_at: fromNow(-2 * HOUR), ended_at: first.body["started_at"] });
+      const before = newExperiment({
+        feature_name,
+        started_at: fromNow(-2 * HOUR),
+        ended_at: first.body["started_at"],
+      });
       expect((await put(before.id, before.body)).status).toBe(201);
     });
 

@@ -120,7 +120,14 @@ const routes = {
     "POST /v1/experiments/{id}/exposures/refresh",
     "GET /v1/warehouse/check",
   ],
-  admin: ["POST /v1/api-keys", "GET /v1/api-keys", "DELETE /v1/api-keys/{id}", "GET /v1/export", "POST /v1/import", "POST /v1/alerts/test"],
+  admin: [
+    "POST /v1/api-keys",
+    "GET /v1/api-keys",
+    "DELETE /v1/api-keys/{id}",
+    "GET /v1/export",
+    "POST /v1/import",
+    "POST /v1/alerts/test",
+  ],
   signature: ["POST /webhooks/refresh", "POST /webhooks/flagsmith/{environment_key}"],
 };
 

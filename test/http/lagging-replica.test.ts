@@ -43,7 +43,9 @@ type Isolate = ReturnType<typeof startIsolate>;
 
 async function put(isolate: Isolate, more: object = {}) {
   const input = { id: "some", name: "some", environmentKey: "env", featureName: "button", variants: [], endedAt: null };
-  expect(await putExperiment(isolate.database, { ...input, startedAt: START, ...more }, null, now)).toMatchObject({ ok: true });
+  expect(await putExperiment(isolate.database, { ...input, startedAt: START, ...more }, null, now)).toMatchObject({
+    ok: true,
+  });
 }
 
 /** Stores numbers as of now, with this many identities. */

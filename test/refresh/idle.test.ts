@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { isIdle } from "../../src/exposures/idle.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
-import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
+import { getRefreshBasis, saveSummary } from "../../src/store/refresh-results.ts";
 import { DAY, database, NOW, put, sweepWith, useDatabase } from "../support/sweeps.ts";
 
 useDatabase();
@@ -71,7 +71,14 @@ describe("an experiment without an exposure for 30 days", () => {
   it("is no longer idle with another definition", async () => {
     await put("idle", NOW - 40 * DAY);
     await refresh("idle", NOW - MINUTE);
-    const input = { id: "idle", name: "idle", environmentKey: "env", featureName: "other", variants: [], endedAt: null };
+    const input = {
+      id: "idle",
+      name: "idle",
+      environmentKey: "env",
+      featureName: "other",
+      variants: [],
+      endedAt: null,
+    };
     await putExperiment(database, { ...input, startedAt: NOW - 1 }, null, NOW - 2);
     expect(await sweptIds()).toEqual(["idle"]);
   });
