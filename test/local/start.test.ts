@@ -30,7 +30,7 @@ function onWarehouse({ settings }: { settings: WarehouseSettings }) {
   };
 }
 
-const experiment = { environment_key: "env", feature_name: "button", started_at: "2026-06-01T00:00:00.000Z" };
+const experiment = { environment_key: "env", feature_name: "button", started_at: new Date(Date.now() - 86_400_000).toISOString() };
 
 const DAY = 86_400_000;
 let warehouse: TestWarehouse;
@@ -54,7 +54,7 @@ beforeAll(async () => {
   bare = await start({ DEMO: 0, SWEEP_SECONDS: 2, ...TOKENS });
   external = await start({ REFRESH_MIN_INTERVAL_SECONDS: 3, ...onWarehouse(proxy) });
   await Promise.all([demo, bare, external].map((run) => run.ready()));
-}, 180_000);
+});
 
 describe("npm start", () => {
   it("prints one line with its URL, and serves requests there", async () => {
