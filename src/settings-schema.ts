@@ -47,6 +47,7 @@ function secret<Value>(schema: z.ZodType<Value, string>, description: string) {
   return schema.nullable().default(null).register(docs, doc);
 }
 
+const alertFormat = z.enum(["standard", "slack"], { error: "must be standard or slack" });
 const exposureSource = z.enum(["events", "states"], { error: "must be events or states" });
 
 /** The condition for a check of several settings: these are valid, whatever else is wrong. */
@@ -69,8 +70,9 @@ export const settingsSchema = z
     READ_TOKEN: secret(text, "A token that may read everything."),
     WEBHOOK_SECRET: secret(webhookSecret, "Verifies calls of /webhooks/refresh: whsec_ and base64."),
     FLAGSMITH_WEBHOOK_SECRET: secret(text, "Verifies the webhooks of Flagsmith, where it is entered too."),
-    ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts. They are signed with ALERT_WEBHOOK_SECRET."),
-    ALERT_WEBHOOK_SECRET: secret(webhookSecret, "Signs alerts: whsec_ and base64."),
+    ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts."),
+    ALERT_WEBHOOK_SECRET: secret(webhookSecret, "Signs alerts, unless ALERT_FORMAT is slack: whsec_ and base64."),
+    ALERT_FORMAT: variable("standard", alertFormat, "The format of alerts: standard, for Standard Webhooks, or slack."),
     SESSION_SECRET: secret(text, "Signs the panel's sessions and shared links. Without it, nobody can sign in."),
     EVENTS_TABLE: variable("events", text, "The events table, or the Distributed table over it."),
     EVENTS_TTL_DAYS: variable(
@@ -121,11 +123,12 @@ export const settingsSchema = z
     ),
   })
   .refine(
-    ({ ALERT_WEBHOOK_URL, ALERT_WEBHOOK_SECRET }) => ALERT_WEBHOOK_URL === null || ALERT_WEBHOOK_SECRET !== null,
+    ({ ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret, ALERT_FORMAT: format }) =>
+      url === null || secret !== null || format === "slack",
     {
       path: ["ALERT_WEBHOOK_URL"],
       error: "must not be set without ALERT_WEBHOOK_SECRET, which signs what is sent there",
-      when: areValid("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"),
+      when: areValid("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_FORMAT"),
     },
   )
   .refine(({ ALERT_WEBHOOK_SECRET: secret, WEBHOOK_SECRET }) => secret === null || secret !== WEBHOOK_SECRET, {

@@ -13,11 +13,14 @@ export type WarehouseSettings = {
   queryTimeoutMs: number;
 };
 
-export type AlertEndpoint = {
-  url: URL;
-  /** A Standard Webhooks secret. */
-  secret: string;
-};
+export type AlertEndpoint = { url: URL } & (
+  | {
+      format: "standard";
+      /** A Standard Webhooks secret. */
+      secret: string;
+    }
+  | { format: "slack" }
+);
 
 export type StatesSettings = {
   /** The longest time that an insert into the events table may take. */
@@ -68,7 +71,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
   const parsed = settingsSchema.safeParse(withoutEmpty(env));
   if (!parsed.success) return failed(problemsOf(parsed.error));
   const values = parsed.data;
-  const { ALERT_WEBHOOK_URL: alertUrl, ALERT_WEBHOOK_SECRET: alertSecret, PUBLIC_URL: publicUrl } = values;
+  const { PUBLIC_URL: publicUrl } = values;
   const settings: Settings = {
     warehouse: {
       url: values.CLICKHOUSE_URL,
@@ -82,7 +85,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     readToken: values.READ_TOKEN,
     publicRead: values.PUBLIC_READ,
     webhookSecret: values.WEBHOOK_SECRET,
-    alertEndpoint: alertUrl === null || alertSecret === null ? null : { url: alertUrl, secret: alertSecret },
+    alertEndpoint: alertEndpointOf(values),
     sessionSecret: values.SESSION_SECRET,
     flagsmithWebhookSecret: values.FLAGSMITH_WEBHOOK_SECRET,
     refreshMinIntervalMs: values.REFRESH_MIN_INTERVAL_SECONDS * 1000,
@@ -98,6 +101,13 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
   };
   const short = publicUrl === null || isLoopback(new URL(publicUrl).hostname) ? [] : findShortSecrets(settings);
   return short.length > 0 ? failed(short) : ok(settings);
+}
+
+function alertEndpointOf(values: z.infer<typeof settingsSchema>): AlertEndpoint | null {
+  const { ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret, ALERT_FORMAT: format } = values;
+  if (url === null) return null;
+  if (format === "slack") return { url, format };
+  return secret === null ? null : { url, format, secret };
 }
 
 /** The secrets that are too short for a service that other machines can reach. */

@@ -1,4 +1,5 @@
 import { requestDelivery } from "./alerts/alerter.ts";
+import { alertFailingRefreshes } from "./alerts/failing-refreshes.ts";
 import { createApp } from "./app.ts";
 import { openCachedD1 } from "./cloudflare/cached-d1.ts";
 import type { Env } from "./cloudflare/env.ts";
@@ -24,21 +25,19 @@ function wire(env: Env) {
   if (!settings.ok) return failed(describeProblems(settings.failure));
   const { database, summaries } = openCachedD1(env.DB, settings.value);
   const warehouse = connectWarehouse(settings.value.warehouse);
+  const alerts = alerterStub(env, settings.value);
   const app = createApp({
     settings: settings.value,
     database,
     summaries,
     dispatcher: { wake: (urgentId) => dispatcherStub(env).wake(urgentId) },
+    alerts,
     warehouse,
     limiter: createRateLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
     log: consoleLog,
   });
-  return ok({
-    app,
-    alerts: alerterStub(env, settings.value),
-    shortSecrets: describeProblems(findShortSecrets(settings.value)),
-  });
+  return ok({ app, database, alerts, shortSecrets: describeProblems(findShortSecrets(settings.value)) });
 }
 
 type Wired = ReturnType<typeof wire>;
@@ -68,8 +67,10 @@ export default {
       consoleLog("error", "settings.invalid", { detail: parts.failure });
       throw new Error(parts.failure);
     }
-    await requestDelivery(parts.value.alerts, consoleLog);
+    const { database, alerts } = parts.value;
+    await requestDelivery(alerts, consoleLog);
     const isComplete = await sweep(env, controller.scheduledTime);
+    await alertFailingRefreshes({ database, alerts, log: consoleLog }, Date.now());
     if (!isComplete) throw new Error("The sweep did not refresh all experiments. See the log for the failures.");
   },
 } satisfies ExportedHandler<Env>;

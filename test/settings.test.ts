@@ -75,6 +75,7 @@ const ALL = [
   ...SECONDS,
   "EVENTS_TTL_DAYS",
   "EXPOSURE_SOURCE",
+  "ALERT_FORMAT",
   "QUERY_CONCURRENCY",
   "PUBLIC_READ",
   "CORS_ORIGINS",
@@ -138,7 +139,9 @@ describe("settings", () => {
       webhookSecret: WEBHOOK_SECRET,
       flagsmithWebhookSecret: "flagsmith",
       sessionSecret: "session secret of 32 characters.",
-      alertEndpoint: { url: new URL("https://alerts.example/hook?key=1"), secret: ALERT_WEBHOOK_SECRET },
+      alertEndpoint: {
+        ...{ url: new URL("https://alerts.example/hook?key=1"), format: "standard", secret: ALERT_WEBHOOK_SECRET },
+      },
       refreshMinIntervalMs: 10_000,
       settleMs: 0,
       eventsTtlDays: 0,
@@ -288,6 +291,7 @@ describe("problems with settings", () => {
     FLAGSMITH_WEBHOOK_SECRET: 106,
     ALERT_WEBHOOK_URL: "hxxp://alerts-of-the-test",
     ALERT_WEBHOOK_SECRET: "whsec_!alerts-of-the-test!",
+    ALERT_FORMAT: "format-of-the-test",
     SESSION_SECRET: 108,
     SWEEP_SECONDS: "sweeps-of-the-test",
     EVENTS_TABLE: 107,
@@ -358,6 +362,13 @@ describe("ALERT_WEBHOOK_URL", () => {
     expect(problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example" })).toEqual([
       { setting: "ALERT_WEBHOOK_URL", message: expect.stringContaining("without ALERT_WEBHOOK_SECRET") },
     ]);
+  });
+
+  it("needs no secret in Slack's format, which has no signature", () => {
+    const env = { ALERT_WEBHOOK_URL: "https://hooks.slack.example/x", ALERT_FORMAT: "slack" };
+    const alertEndpoint = { url: new URL(env.ALERT_WEBHOOK_URL), format: "slack" };
+    expect(settingsOf(env).alertEndpoint).toEqual(alertEndpoint);
+    expect(settingsOf({ ...env, ALERT_WEBHOOK_SECRET }).alertEndpoint).toEqual(alertEndpoint);
   });
 
   it.each(["alerts.example", "ftp://alerts.example", "https://user:password@alerts.example", "/hook"])(

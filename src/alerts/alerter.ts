@@ -41,7 +41,7 @@ export type AlerterDeps = {
   log: Log;
 };
 
-/** The retries span more than a day. After the last one, only the log still has the alert. */
+/** The retries span 14 to 29 hours. After the last one, only the log still has the alert. */
 const RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 6 * 3_600_000, maxRetries: 12 };
 /** A batch must fit into one Worker invocation, which has 50 subrequests on the free plan. */
 const BATCH_SIZE = 20;

@@ -1,29 +1,22 @@
 import { Webhook } from "standardwebhooks";
 import type { AlertEndpoint } from "../settings.ts";
 import type { Alert } from "../store/alerts.ts";
+import { slackBody } from "./slack.ts";
 
 /** A receiver should acknowledge an alert before it processes it. */
 const TIMEOUT_MS = 15_000;
 
 /**
- * Posts a signed alert to the endpoint. Redirects are not followed. Returns null if the receiver accepted it, else the
- * reason for the failure, which contains neither the URL nor any text of the receiver.
+ * Posts an alert to the endpoint. Redirects are not followed. Returns null if the receiver accepted it, else the reason
+ * for the failure, which contains neither the URL nor any text of the receiver.
  */
-export async function postAlert(
-  { url, secret }: AlertEndpoint,
-  { id, body }: Alert,
-  now: number,
-): Promise<string | null> {
+export async function postAlert(endpoint: AlertEndpoint, alert: Alert, now: number): Promise<string | null> {
   try {
-    const response = await fetch(url, {
+    const { headers, body } = endpoint.format === "slack" ? forSlack(alert) : signed(alert, endpoint.secret, now);
+    const response = await fetch(endpoint.url, {
       method: "POST",
       redirect: "manual",
-      headers: {
-        "Content-Type": "application/json",
-        "webhook-id": id,
-        "webhook-timestamp": String(Math.floor(now / 1000)),
-        "webhook-signature": new Webhook(secret).sign(id, new Date(now), body),
-      },
+      headers: { "Content-Type": "application/json", ...headers },
       body,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -32,4 +25,18 @@ export async function postAlert(
   } catch (error) {
     return error instanceof Error && error.name === "TimeoutError" ? "timeout" : "unreachable";
   }
+}
+
+function signed({ id, body }: Alert, secret: string, now: number) {
+  const headers = {
+    "webhook-id": id,
+    "webhook-timestamp": String(Math.floor(now / 1000)),
+    "webhook-signature": new Webhook(secret).sign(id, new Date(now), body),
+  };
+  return { headers, body };
+}
+
+/** Slack checks no signature: the URL is the secret. */
+function forSlack({ body }: Alert) {
+  return { headers: {}, body: slackBody(body) };
 }

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { requestDelivery } from "../alerts/alerter.ts";
+import { alertFailingRefreshes } from "../alerts/failing-refreshes.ts";
 import { createApp } from "../app.ts";
 import { refuse } from "../http/problem.ts";
 import { consoleLog } from "../log.ts";
@@ -72,6 +73,7 @@ export async function openService(
     settings,
     summaries: summariesThrough(cache, database),
     dispatcher,
+    alerts,
     limiter: createProcessLimiter(Date.now),
   });
 
@@ -92,6 +94,7 @@ export async function openService(
     await dispatcher.wake(null);
     const isComplete = await sweep(sweepDeps, now, Date.now() + sweepBudget(settings));
     if (states !== null) cleanUp = cleanUp.then(() => cleanUpWindows({ ...shared, ...states }));
+    await alertFailingRefreshes({ ...shared, alerts }, Date.now());
     return isComplete;
   }
 

@@ -4,8 +4,8 @@ import { isCount, property } from "./json.ts";
 const LEVELS: Record<CheckStatus, number> = { waiting: 0, healthy: 0, warning: 1, unhealthy: 2 };
 
 /**
- * The state that decides whether a check is alerted: its level at the last refresh, and the worst level alerted since it
- * was last healthy. A healthy or waiting check has no entry.
+ * The state that decides whether a check is alerted: its level at the last refresh, and the worst level of its open alert;
+ * 0: none is open. A healthy or waiting check without an open alert has no entry.
  */
 export type HealthHistory = Partial<Record<CheckName, { last: number; alerted: number }>>;
 
@@ -24,13 +24,13 @@ export function parseHealthHistory(json: string): HealthHistory {
   return history;
 }
 
-/** A check that has turned to a status to alert. */
-export type HealthTransition = { check: Check; status: "warning" | "unhealthy" };
+/** A check that has turned to a status to alert, or whose alert is over. */
+export type HealthTransition = { check: Check; status: "warning" | "unhealthy" | "resolved" };
 
 /**
  * Updates the history after a refresh, and returns the transitions to alert. A check has turned to a status once two
- * refreshes in a row found it at least that bad. Each transition is alerted once. It is alerted again only if the check
- * gets worse, or turns bad again after it was healthy or waiting.
+ * refreshes in a row found it at least that bad. Its alert is over once two refreshes in a row found it healthy or
+ * waiting. Until then, it is alerted again only if it gets worse.
  */
 export function trackHealth(
   before: HealthHistory,
@@ -40,11 +40,12 @@ export function trackHealth(
   const transitions: HealthTransition[] = [];
   for (const check of checks) {
     const level = LEVELS[check.status];
-    if (level === 0) continue;
     const { last, alerted } = before[check.name] ?? { last: 0, alerted: 0 };
     const turnedTo = Math.min(last, level);
     if (turnedTo > alerted) transitions.push({ check, status: turnedTo === 1 ? "warning" : "unhealthy" });
-    history[check.name] = { last: level, alerted: Math.max(turnedTo, alerted) };
+    if (last === 0 && level === 0) {
+      if (alerted > 0) transitions.push({ check, status: "resolved" });
+    } else if (level > 0 || alerted > 0) history[check.name] = { last: level, alerted: Math.max(turnedTo, alerted) };
   }
   return { history, transitions };
 }

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { alertRoutes } from "./alert-routes.ts";
 import { apiKeyRoutes } from "./api-key-routes.ts";
 import type { Authentication } from "./authentication.ts";
 import { backupRoutes } from "./backup-routes.ts";
@@ -19,6 +20,7 @@ export function createApi(deps: AppDeps, authentication: Authentication) {
     .route("/", experimentRoutes(deps, authentication));
   const routes = new Hono<AppEnv>()
     .route("/v1/experiments", experiments)
+    .route("/v1/alerts", alertRoutes(deps, authentication))
     .route("/v1/api-keys", apiKeyRoutes(deps, authentication))
     .route("/v1", backupRoutes(deps, authentication))
     .route("/v1/warehouse", warehouseRoutes(deps, authentication))

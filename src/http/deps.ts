@@ -1,3 +1,4 @@
+import type { AlertDelivery } from "../alerts/alerter.ts";
 import type { Log } from "../log.ts";
 import type { RefreshDispatcher } from "../refresh/dispatcher.ts";
 import type { Settings } from "../settings.ts";
@@ -13,6 +14,8 @@ export type AppDeps = {
   summaries: Summaries;
   warehouse: Warehouse;
   dispatcher: RefreshDispatcher;
+  /** Delivers alerts; null: there is no receiver. */
+  alerts: AlertDelivery | null;
   /** Limits failed attempts by client address. */
   limiter: Limiter;
   clock: () => number;

@@ -3,7 +3,7 @@ import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import type { Authentication } from "./authentication.ts";
-import type { Caller } from "./caller.ts";
+import { isInScope } from "./caller.ts";
 import type { AppDeps } from "./deps.ts";
 import { exposuresETag, matchesETag } from "./etag.ts";
 import { refuse } from "./problem.ts";
@@ -41,9 +41,9 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     if (!caller.ok) return refuse(caller.failure);
     const cached = summaryWithKey === undefined ? summaries.cached(id) : undefined;
     const summary = cached ?? (summaryWithKey === undefined ? await summaries.read(id) : summaryWithKey);
-    if (summary === null || !isInScope(caller.value, summary)) return refuse({ kind: "not_found" });
+    if (summary === null || !isInScope(caller.value, summary.experiment)) return refuse({ kind: "not_found" });
     const timing = cached === undefined ? `cache;desc=miss, db;dur=${clock() - startTime}` : HIT;
-    return respond(c.req.raw, id, summary, { "Server-Timing": timing });
+    return respond(c.req.raw, summary, { "Server-Timing": timing });
   });
 
   for (const request of manualRequests)
@@ -62,8 +62,8 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
     const summary = id === undefined ? undefined : summaries.cached(id);
     if (id === undefined || summary === undefined) return null;
     const caller = authentication.cachedCaller(request.headers.get("Authorization"), "read");
-    if (caller === null || !isInScope(caller, summary)) return null;
-    return respond(request, id, summary, {
+    if (caller === null || !isInScope(caller, summary.experiment)) return null;
+    return respond(request, summary, {
       ...securityHeaders(settings.publicUrl ?? request.url),
       "Server-Timing": HIT,
       [REQUEST_ID]: requestIdOf(request),
@@ -73,30 +73,26 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
   return { routes: app, fastPath };
 }
 
-function isInScope({ environmentKey }: Caller, summary: StoredSummary): boolean {
-  return environmentKey === null || environmentKey === summary.environmentKey;
-}
-
 function createResponder({ settings, clock }: AppDeps) {
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
   // The body of a cached summary stays the same as long as its ETag does.
   const bodies = new WeakMap<StoredSummary, { etag: string; text: string }>();
 
-  function bodyOf(id: string, summary: StoredSummary, etag: string, now: number): string {
+  function bodyOf(summary: StoredSummary, etag: string, now: number): string {
     const body = bodies.get(summary);
     if (body?.etag === etag) return body.text;
-    const text = exposuresJson(id, summary, now);
+    const text = exposuresJson(summary, now);
     bodies.set(summary, { etag, text });
     return text;
   }
 
-  return (request: Request, id: string, summary: StoredSummary, extraHeaders: Record<string, string>): Response => {
+  return (request: Request, summary: StoredSummary, extraHeaders: Record<string, string>): Response => {
     const now = clock();
     const etag = exposuresETag(summary, now);
     const headers = { ETag: etag, "Cache-Control": cacheControl, Vary: "Authorization", ...extraHeaders };
     if (matchesETag(request.headers.get("If-None-Match") ?? undefined, etag))
       return new Response(null, { status: 304, headers });
-    return new Response(bodyOf(id, summary, etag, now), {
+    return new Response(bodyOf(summary, etag, now), {
       headers: { ...headers, "Content-Type": "application/json" },
     });
   };

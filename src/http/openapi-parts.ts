@@ -31,7 +31,7 @@ const problems: Readonly<Record<number, string>> = {
   401: "The credentials are missing or invalid",
   403: "The token lacks the required right",
   404: "Not found, or not visible to this token",
-  409: "The state of the experiment does not allow this",
+  409: "The current state does not allow this; detail says why",
   413: "The body is too large",
   415: "The content type is not supported; detail names the required one",
   429: "Too soon after the previous request, or too many failed attempts from this address; see Retry-After",

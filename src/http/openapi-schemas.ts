@@ -113,20 +113,6 @@ export const schemas: JsonObject = {
       ],
     },
   }),
-  HealthChanged: object({
-    type: { const: "health.changed" },
-    timestamp: time,
-    data: object({
-      experiment_id: { type: "string" },
-      name: { type: "string" },
-      environment_key: { type: "string" },
-      feature_name: { type: "string" },
-      check: { enum: checkNames },
-      status: { enum: ["warning", "unhealthy"] },
-      detail,
-      as_of: time,
-    }),
-  }),
   ExportedExperiment: schemaOf(exportedExperiment),
   ImportReceipt: {
     type: "object",

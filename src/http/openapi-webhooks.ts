@@ -48,15 +48,3 @@ export const webhookPaths: JsonObject = {
     },
   },
 };
-
-/** Webhooks that this service sends, to ALERT_WEBHOOK_URL. */
-export const sentWebhooks: JsonObject = {
-  "health.changed": {
-    post: {
-      summary: "Reports that a check has turned to warning or unhealthy; signed as Standard Webhooks specifies",
-      parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
-      requestBody: { required: true, content: json(reference("HealthChanged")) },
-      responses: { "2XX": { description: "Accepted. After any other response, the delivery is retried." } },
-    },
-  },
-};

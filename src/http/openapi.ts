@@ -1,8 +1,9 @@
 import { adminPaths } from "./openapi-admin.ts";
+import { alertPaths, alertSchemas, sentWebhooks } from "./openapi-alerts.ts";
 import { experimentPaths, refreshPaths } from "./openapi-experiments.ts";
 import { anyone, type JsonObject, json, object, withProblems } from "./openapi-parts.ts";
 import { schemas } from "./openapi-schemas.ts";
-import { sentWebhooks, webhookPaths } from "./openapi-webhooks.ts";
+import { webhookPaths } from "./openapi-webhooks.ts";
 
 const servicePaths: JsonObject = {
   "/healthz": {
@@ -59,9 +60,13 @@ export function openApiDocument(downloadPaths: JsonObject, publicUrl: string | n
       ...downloadPaths,
       ...refreshPaths,
       ...adminPaths,
+      ...alertPaths,
       ...webhookPaths,
     },
     webhooks: sentWebhooks,
-    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    components: {
+      schemas: { ...schemas, ...alertSchemas },
+      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+    },
   };
 }

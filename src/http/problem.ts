@@ -19,6 +19,7 @@ export type Refusal =
   | { kind: "final_numbers" }
   | { kind: "not_final" }
   | { kind: "no_states" }
+  | { kind: "no_receiver" }
   | { kind: "too_soon"; retryAfterSeconds: number }
   | { kind: "warehouse"; detail: string }
   | { kind: "unavailable" }
@@ -99,7 +100,8 @@ export function problemOf(refusal: Refusal): Problem {
       return {
         status: 409,
         title: "Feature taken",
-        detail: "Another experiment of this environment and feature has not ended. End it first.",
+        detail:
+          "The window overlaps that of another experiment of this environment and feature. End that one first, or change the times.",
       };
     case "not_started":
       return {
@@ -131,6 +133,12 @@ export function problemOf(refusal: Refusal): Problem {
         status: 409,
         title: "No states",
         detail: "There are no states to rebuild, because EXPOSURE_SOURCE is events. Request a refresh instead.",
+      };
+    case "no_receiver":
+      return {
+        status: 409,
+        title: "No receiver",
+        detail: "There is no receiver of alerts. Set ALERT_WEBHOOK_URL first.",
       };
     case "too_soon":
       return {

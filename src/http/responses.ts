@@ -48,10 +48,10 @@ export function apiKeyJson({ id, name, environmentKey, role, createdAt, expiresA
 }
 
 /** The body of an exposures response. The stored payload is inserted as text, neither parsed nor serialised again. */
-export function exposuresJson(experimentId: string, summary: StoredSummary, now: number): string {
+export function exposuresJson(summary: StoredSummary, now: number): string {
   const head = JSON.stringify({
-    experiment_id: experimentId,
-    status: statusAt(summary, now),
+    experiment_id: summary.experiment.id,
+    status: statusAt(summary.experiment, now),
     as_of: isoTimeOrNull(summary.asOf),
     computed_at: isoTimeOrNull(summary.computedAt),
     last_error_at: isoTimeOrNull(summary.lastErrorAt),

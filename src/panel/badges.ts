@@ -34,7 +34,7 @@ export function healthBadge(status: CheckStatus): Markup {
 
 const checkTitles: Record<CheckName, string> = {
   sample_ratio: "Sample ratio",
-  multiple_variants: "Multiple variants",
+  multiple_variants: "Several variants",
   unknown_variants: "Unknown variants",
   exposures_arriving: "Exposures arriving",
   late_events: "Late events",

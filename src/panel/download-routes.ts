@@ -2,16 +2,17 @@ import { type Context, Hono } from "hono";
 import type { Experiment } from "../experiment.ts";
 import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
+import { isInScope } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { exposuresETag, matchesETag } from "../http/etag.ts";
 import { type Refusal, refuse } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { failed, ok, type Result } from "../result.ts";
-import type { Scope } from "../store/experiment-row.ts";
-import { getExperiment } from "../store/experiments.ts";
+import type { StoredSummary } from "../store/summaries.ts";
 import { drawChart } from "./chart.ts";
 import { chartQuery } from "./chart-query.ts";
 import { writeCsv } from "./csv.ts";
+import { hasJustWritten } from "./own-writes.ts";
 import { PALETTES } from "./palettes.ts";
 import { type Exposures, parseExposures } from "./parse-exposures.ts";
 import type { Visitors } from "./visitors.ts";
@@ -25,9 +26,9 @@ type DownloadKind = "svg" | "csv";
 
 /** An experiment's exposures as SVG and CSV, for a client with a token, a signed-in visitor, or a share link. */
 export function downloadRoutes(
-  { database, summaries, settings, clock }: AppDeps,
+  { summaries, settings, clock }: AppDeps,
   authentication: Authentication,
-  { visitorOf, isSharedLink }: Visitors,
+  { visitorOf, findShared }: Visitors,
 ): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
@@ -58,13 +59,10 @@ export function downloadRoutes(
     type: string,
     write: (exposures: Exposures | null, experiment: Experiment, asOf: number | null) => string,
   ): Promise<Response> {
-    const scope = await scopeOf(c, id, kind);
-    if (!scope.ok) return refuse(scope.failure);
-    const [experiment, summary] = await Promise.all([
-      getExperiment(database, id, scope.value),
-      summaries.cached(id) ?? summaries.read(id),
-    ]);
-    if (experiment === null || summary === null) return refuse({ kind: "not_found" });
+    const found = await findVisible(c, id, kind);
+    if (!found.ok) return refuse(found.failure);
+    const summary = found.value;
+    const { experiment } = summary;
     const etag = exposuresETag(summary, clock());
     const headers = {
       ETag: etag,
@@ -80,12 +78,22 @@ export function downloadRoutes(
     return new Response(write(exposures, experiment, summary.asOf), { headers });
   }
 
-  async function scopeOf(c: Context<AppEnv>, id: string, kind: DownloadKind): Promise<Result<Scope, Refusal>> {
-    if (await isSharedLink(c, id, kind)) return ok(null);
+  async function findVisible(
+    c: Context<AppEnv>,
+    id: string,
+    kind: DownloadKind,
+  ): Promise<Result<StoredSummary, Refusal>> {
+    const find = async () =>
+      hasJustWritten(c) ? summaries.readOnPrimary(id) : (summaries.cached(id) ?? summaries.read(id));
+    const shared = await findShared(c, kind, find);
+    if (shared !== null) return ok(shared);
     const visitor = c.req.header("Authorization") === undefined ? await visitorOf(c) : null;
-    if (visitor !== null) return ok(visitor.caller.environmentKey);
-    const caller = await authentication.authenticate(c, "read");
-    return caller.ok ? ok(caller.value.environmentKey) : failed(caller.failure);
+    const caller = visitor === null ? await authentication.authenticate(c, "read") : ok(visitor.caller);
+    if (!caller.ok) return caller;
+    const summary = await find();
+    return summary !== null && isInScope(caller.value, summary.experiment)
+      ? ok(summary)
+      : failed({ kind: "not_found" });
   }
 
   return app;

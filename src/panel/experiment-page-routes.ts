@@ -1,19 +1,20 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Experiment } from "../experiment.ts";
-import { ANYONE, hasRight } from "../http/caller.ts";
+import { ANYONE, hasRight, isInScope } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { problemOf, refuse } from "../http/problem.ts";
 import { type AppEnv, originOf } from "../http/request-context.ts";
 import { isoTime } from "../http/responses.ts";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
-import { getExperiment } from "../store/experiments.ts";
 import { manualRequests } from "../store/refresh-requests.ts";
+import type { StoredSummary } from "../store/summaries.ts";
 import { describeExposureQuery } from "../warehouse/exposure-query.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
 import { markup } from "./markup.ts";
+import { hasJustWritten, rememberWrite } from "./own-writes.ts";
 import { redirectToLogin, wantsJson } from "./redirects.ts";
 import { seriesNames } from "./series.ts";
 import { isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
@@ -31,16 +32,17 @@ type Shown = PageOptions & {
 };
 
 /** The page of an experiment, and its forms: refresh, recount and share. */
-export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }: Visitors): Hono<AppEnv> {
+export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: Visitors): Hono<AppEnv> {
   const { database, summaries, settings, dispatcher, warehouse, clock } = deps;
   const { sessionSecret } = settings;
   const app = new Hono<AppEnv>();
 
   app.get("/experiments/:id", async (c) => {
     const id = c.req.param("id");
-    const shared = await isSharedLink(c, id, "page");
-    const visitor = shared ? { caller: ANYONE, session: null } : await visitorOf(c);
-    return visitor === null ? redirectToLogin(c) : showExperiment(c, id, visitor, { shared });
+    const shared = await findShared(c, "page", () => find(c, id));
+    if (shared !== null) return show(c, shared, { caller: ANYONE, session: null }, { shared: true });
+    const visitor = await visitorOf(c);
+    return visitor === null ? redirectToLogin(c) : show(c, await find(c, id), visitor);
   });
 
   app.post("/experiments/:id/share", async (c) => {
@@ -52,19 +54,19 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
     const form = shareForm.safeParse(Object.fromEntries(fields.value));
     const { credential, reference: by } = visitor.session;
     const lastDay = lastShareDay(clock(), credential.expiresAt);
+    const summary = await find(c, id);
     if (!form.success || isPast(form.data.until, clock()) || form.data.until > lastDay) {
       const notice = `The date is missing or out of range. Choose a day from today through ${lastDay} (UTC).`;
-      return showExperiment(c, id, visitor, { notice, status: 400 });
+      return show(c, summary, visitor, { notice, status: 400 });
     }
     const { kind, until } = form.data;
-    const experiment = await getExperiment(database, id, visitor.caller.environmentKey);
-    if (experiment === null) return showExperiment(c, id, visitor);
-    const { environmentKey } = experiment;
+    if (summary === null || !isInScope(visitor.caller, summary.experiment)) return show(c, null, visitor);
+    const { environmentKey } = summary.experiment;
     const signature = await signShareLink(sessionSecret, { kind, experimentId: id, environmentKey, until, by });
     const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
     c.var.log("info", "link.made", { experiment_id: id, kind, until, by: visitor.caller.name });
     const link = `${originOf(c)}${path}?${new URLSearchParams({ until, by, signature })}`;
-    return showExperiment(c, id, visitor, { link });
+    return show(c, summary, visitor, { link });
   });
 
   for (const request of manualRequests)
@@ -81,6 +83,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
       const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);
       if (requested.ok && request === "recount")
         c.var.log("info", "recount.requested", { experiment_id: id, by: caller.name });
+      if (requested.ok) rememberWrite(c);
       if (wantsJson(c)) {
         if (!requested.ok) return refuse(requested.failure);
         return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
@@ -88,27 +91,29 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, isSharedLink }:
       // Without the script, the page itself shows the outcome.
       if (requested.ok) return c.redirect(`/experiments/${encodeURIComponent(id)}`, 303);
       const { status, detail, headers } = problemOf(requested.failure);
-      return showExperiment(c, id, visitor, { notice: detail, status, headers });
+      return show(c, await find(c, id), visitor, { notice: detail, status, headers });
     });
 
-  async function showExperiment(
+  function find(c: Context<AppEnv>, id: string): Promise<StoredSummary | null> {
+    return hasJustWritten(c) ? summaries.readOnPrimary(id) : summaries.read(id);
+  }
+
+  /** Shows the experiment if the visitor may see it. Scope and numbers come from one read, like everything on the page. */
+  async function show(
     c: Context<AppEnv>,
-    id: string,
+    summary: StoredSummary | null,
     { caller, session }: Visitor,
     { shared = false, link, notice, ...options }: Shown = {},
   ): Promise<Response> {
     const signedIn = session !== null;
-    const [experiment, summary] = await Promise.all([
-      getExperiment(database, id, caller.environmentKey),
-      summaries.read(id),
-    ]);
-    if (experiment === null || summary === null) {
+    if (summary === null || !isInScope(caller, summary.experiment)) {
       const main = markup`<h1>Not found</h1><p>This experiment does not exist, or you do not have access to it.</p>`;
       return htmlResponse(c, { title: "Not found", signedIn, shared }, main, { status: 404 });
     }
     const { series } = pageQuery.parse(c.req.query());
     const { until = "", by = "", signature = "" } = c.req.query();
     const now = clock();
+    const { experiment } = summary;
     const main = experimentPage({
       ...{ experiment, summary, series, now, sweepMs: settings.sweepMs },
       link: link ?? null,

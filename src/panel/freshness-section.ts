@@ -4,6 +4,9 @@ import { ago, timeOf } from "./badges.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup } from "./markup.ts";
 
+/** Sweeps refresh an idle experiment only this often. */
+const IDLE_SWEEP_MS = 3_600_000;
+
 /** The age of the numbers, whether they can still change, the last failure, and the refresh button. */
 export function freshnessSection({ summary, now, sweepMs, may, experiment }: ExperimentView): Markup {
   const { lastErrorAt, isFinal, exposures } = summary;
@@ -19,14 +22,15 @@ ${may.refresh && hasStarted ? (isFinal ? recountForm(experiment, summary) : refr
 </section>`;
 }
 
-function ageOf({ asOf, computedAt, isFinal }: StoredSummary, now: number, sweepMs: number): Markup | "" {
+function ageOf({ asOf, computedAt, isFinal, isIdle }: StoredSummary, now: number, sweepMs: number): Markup | "" {
   if (asOf === null || computedAt === null) return "";
   const age = isFinal ? 0 : now - asOf;
-  const level = age > 12 * sweepMs ? "unhealthy" : age > 4 * sweepMs ? "warning" : "";
+  const interval = isIdle ? Math.max(sweepMs, IDLE_SWEEP_MS) : sweepMs;
+  const level = age > 12 * interval ? "unhealthy" : age > 4 * interval ? "warning" : "";
   return markup`<span class="badge ${level}">as of ${timeOf(asOf)}</span>, computed ${timeOf(computedAt)} (${ago(now - computedAt)}). `;
 }
 
-function stageOf({ isFinal, endedAt }: StoredSummary, now: number): string {
+function stageOf({ isFinal, experiment: { endedAt } }: StoredSummary, now: number): string {
   if (isFinal) return "Final: these numbers no longer change.";
   return endedAt !== null && endedAt <= now ? "Settling: the experiment has ended, but late events still count." : "";
 }

@@ -4,10 +4,12 @@ import { statuses } from "../experiment.ts";
 import type { AppDeps } from "../http/deps.ts";
 import type { JsonObject } from "../http/openapi-parts.ts";
 import type { AppEnv } from "../http/request-context.ts";
+import { onPrimary } from "../store/database.ts";
 import { listEnvironments, searchExperiments } from "../store/experiment-list.ts";
 import { docsPage } from "./docs-page.ts";
 import { htmlResponse } from "./html-response.ts";
 import { listPage } from "./list-page.ts";
+import { hasJustWritten } from "./own-writes.ts";
 import { redirectToLogin } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
 
@@ -33,9 +35,10 @@ export function listRoutes(
     const filter = { environmentKey: environment, status, search, page: page - 1 };
     const scope = visitor.caller.environmentKey;
     const now = clock();
+    const current = hasJustWritten(c) ? onPrimary(database) : database;
     const [found, environments] = await Promise.all([
-      searchExperiments(database, { scope, ...filter }, now),
-      listEnvironments(database, scope),
+      searchExperiments(current, { scope, ...filter }, now),
+      listEnvironments(current, scope),
     ]);
     const main = listPage({ ...found, environments, filter, now });
     return htmlResponse(c, { title: "Experiments", signedIn: visitor.session !== null }, main);

@@ -3,7 +3,7 @@ import type { Authentication } from "../http/authentication.ts";
 import { ANYONE, type Caller } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import type { AppEnv } from "../http/request-context.ts";
-import { getExperiment } from "../store/experiments.ts";
+import type { StoredSummary } from "../store/summaries.ts";
 import { createCredentialReferences } from "./credential-references.ts";
 import { createSessions, type Session, type Sessions } from "./session.ts";
 import { type ShareKind, verifyShareLink } from "./share-link.ts";
@@ -20,15 +20,22 @@ export type Visitors = {
   sessions: Sessions | null;
   /** The signed-in visitor, or an anonymous one if PUBLIC_READ is set; null: the visitor must sign in. */
   visitorOf(c: Context<AppEnv>): Promise<Visitor | null>;
-  /** True if the URL is a valid share link to this kind of content. */
-  isSharedLink(c: Context<AppEnv>, experimentId: string, kind: ShareKind): Promise<boolean>;
+  /**
+   * The experiment that the URL shares, as `find` reads it; null: the URL is no valid share link to this kind of content.
+   * What is shown must come from this one read, because the experiment may move to another environment before the next.
+   */
+  findShared(
+    c: Context<AppEnv>,
+    kind: ShareKind,
+    find: () => Promise<StoredSummary | null>,
+  ): Promise<StoredSummary | null>;
 };
 
 export function createVisitors(deps: AppDeps, authentication: Authentication): Visitors {
   const { database, settings, clock } = deps;
   const { sessionSecret: secret, publicRead } = settings;
   const anonymous: Visitor | null = publicRead ? { caller: ANYONE, session: null } : null;
-  if (secret === null) return { sessions: null, visitorOf: async () => anonymous, isSharedLink: async () => false };
+  if (secret === null) return { sessions: null, visitorOf: async () => anonymous, findShared: async () => null };
 
   const references = createCredentialReferences(secret, settings);
   const sessions = createSessions({ secret, references, authentication, database, clock });
@@ -38,16 +45,16 @@ export function createVisitors(deps: AppDeps, authentication: Authentication): V
       const session = await sessions.find(c);
       return session === null ? anonymous : { caller: session.credential.caller, session };
     },
-    async isSharedLink(c, experimentId, kind) {
+    async findShared(c, kind, find) {
       const { until, by, signature } = c.req.query();
-      if (until === undefined || by === undefined || signature === undefined) return false;
-      const experiment = await getExperiment(database, experimentId, null);
-      if (experiment === null) return false;
-      const { environmentKey } = experiment;
+      if (until === undefined || by === undefined || signature === undefined) return null;
+      const summary = await find();
+      if (summary === null) return null;
+      const { id: experimentId, environmentKey } = summary.experiment;
       const link = { kind, experimentId, environmentKey, until, by };
-      if (!(await verifyShareLink(secret, link, signature, clock()))) return false;
+      if (!(await verifyShareLink(secret, link, signature, clock()))) return null;
       const name = await references.nameOf(by);
-      return name !== null && (await authentication.credentialNamed(name)) !== null;
+      return name !== null && (await authentication.credentialNamed(name)) !== null ? summary : null;
     },
   };
 }

@@ -1,10 +1,11 @@
 import { type AlertDelivery, requestDelivery } from "../alerts/alerter.ts";
-import { healthAlert } from "../alerts/health-alert.ts";
+import { healthAlert } from "../alerts/messages.ts";
 import { type StartedExperiment, statusAt } from "../experiment.ts";
 import type { Window } from "../exposures/buckets.ts";
 import { computeExposures } from "../exposures/compute-exposures.ts";
 import { hasExpired } from "../exposures/expiry.ts";
 import { trackHealth } from "../exposures/health-history.ts";
+import { isIdle } from "../exposures/idle.ts";
 import { type CountedExposures, identitiesIn } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
@@ -99,7 +100,8 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
   const { history: healthHistory, transitions } = trackHealth(basis.healthHistory, health);
   const alerts =
     deps.alerts === null ? [] : transitions.map((transition) => healthAlert(experiment, transition, asOf, computedAt));
-  const summary = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts };
+  const stored = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts };
+  const summary = { ...stored, isIdle: isIdle(window, counted.collection.latestExposureAt) };
   if (!(await saveSummary(deps.database, basis, summary))) return { status: "skipped", reason: "superseded" };
 
   deps.log("info", "refresh.succeeded", {
@@ -179,6 +181,11 @@ async function recordFailure(
   });
   const retry = transient ? planRetry(deps, basis.failures) : { failures: 0, retryAt: null };
   const failedAt = Math.max(begunAt, deps.clock());
-  await saveFailure(deps.database, basis, { failedAt, ...retry, isCharged: isOverload(failure.kind) });
+  await saveFailure(deps.database, basis, {
+    failedAt,
+    kind: failure.kind,
+    ...retry,
+    isCharged: isOverload(failure.kind),
+  });
   return { status: "failed", kind: failure.kind, retryAt: retry.retryAt };
 }

@@ -1,12 +1,13 @@
 import type { HealthHistory } from "../exposures/health-history.ts";
-import { type Database, numberOf, numberOrNull, runOnPrimary, type Statement, textOf } from "./database.ts";
+import { type Database, numberOf, numberOrNull, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
 
 /** A message to be delivered. */
 export type Alert = {
   /** The message's id. It is the same on each delivery, so that a receiver can drop duplicates. */
   id: string;
-  experimentId: string;
-  /** JSON, as it is signed and sent. */
+  /** Null: the alert concerns the whole installation. */
+  experimentId: string | null;
+  /** JSON, as Standard Webhooks signs and sends it. */
   body: string;
 };
 
@@ -21,7 +22,7 @@ export async function listDueAlerts(database: Database, now: number, limit: numb
   });
   return rows.map((row) => ({
     id: textOf(row, "id"),
-    experimentId: textOf(row, "experiment_id"),
+    experimentId: textOrNull(row, "experiment_id"),
     body: textOf(row, "body"),
     failures: numberOf(row, "failures"),
   }));
@@ -43,6 +44,24 @@ export async function rescheduleAlert(database: Database, id: string, failures: 
 }
 
 /**
+ * A statement that stores an alert.
+ * @param condition uses the numbered parameters from ?1 on, which `values` holds
+ */
+export function alertStatement(
+  { id, experimentId, body }: Alert,
+  dueAt: number,
+  condition = "1",
+  values: Statement["values"] = [],
+): Statement {
+  const next = values.length + 1;
+  return {
+    sql: `INSERT INTO alerts (id, experiment_id, body, failures, due_at)
+    SELECT ?${next}, ?${next + 1}, ?${next + 2}, 0, ?${next + 3} WHERE ${condition}`,
+    values: [...values, id, experimentId, body, dueAt],
+  };
+}
+
+/**
  * Statements that store a health history and the alerts that it led to. They go into the transaction that stores the
  * numbers, before the statement that changes the experiment's row.
  * @param condition on the experiment's row; it uses the numbered parameters from ?1 on, which `values` holds
@@ -60,10 +79,8 @@ export function alertStatements(
       ON CONFLICT (experiment_id) DO UPDATE SET history = excluded.history WHERE history != excluded.history`,
       values: [...values, JSON.stringify(healthHistory)],
     },
-    ...alerts.map(({ id, body }) => ({
-      sql: `INSERT INTO alerts (id, experiment_id, body, failures, due_at)
-      SELECT ?${next}, id, ?${next + 1}, 0, ?${next + 2} FROM experiments WHERE ${condition}`,
-      values: [...values, id, body, dueAt],
-    })),
+    ...alerts.map((alert) =>
+      alertStatement(alert, dueAt, `EXISTS (SELECT 1 FROM experiments WHERE ${condition})`, values),
+    ),
   ];
 }

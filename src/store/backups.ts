@@ -58,7 +58,7 @@ export async function importBackups(
     sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, identities, version)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
       json_extract(?14, '$.total_identities') + json_extract(?14, '$.excluded_identities'), ?15
-    WHERE ${featureIsFree("?15")}
+    WHERE (?13 AND ?7 <= ?15) OR ${featureIsFree("?15")}
     ON CONFLICT (id) DO NOTHING RETURNING id`,
     values: [
       experiment.id,

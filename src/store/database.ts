@@ -53,6 +53,14 @@ export async function runOnPrimary(database: Database, statement: Statement, cha
   return rows ?? [];
 }
 
+/** Beyond this time after a write, every replica is expected to have it. Usually it takes less than a second. */
+export const REPLICA_LAG_MS = 60_000;
+
+/** The database with its reads on the primary, which has every write. */
+export function onPrimary(database: Database): Database {
+  return { ...database, read: (statement) => runOnPrimary(database, statement) };
+}
+
 // The migrations define the types of the columns. These functions narrow them for the compiler, and throw if they differ.
 
 export function textOf(row: Row, column: string): string {

@@ -12,13 +12,20 @@ export type Scope = string | null;
 /** A condition: the experiment is in the scope that is bound to this parameter. */
 export const inScope = (parameter: string) => `(${parameter} IS NULL OR environment_key = ${parameter})`;
 
+/** A condition: the numbers are final, and the end has passed. A clock that was ahead may have made them final before. */
+const isOver = (now: string) => `(is_final = 1 AND ended_at <= ${now})`;
+
 /**
- * A condition on the parameters ?1 to ?7, in the order of the columns: the experiment is over at `now`, or no other
- * experiment of its feature is open.
+ * A condition on the parameters ?1 to ?7, in the order of the columns: the window overlaps that of no other experiment of
+ * the feature, or is the stored one. An experiment without a start has no window, and one that is over and final does not
+ * block.
  */
-export const featureIsFree = (now: string) => `(?7 <= ${now} OR NOT EXISTS (
+export const featureIsFree = (now: string) => `(NOT EXISTS (
+      SELECT 1 FROM experiments WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND NOT ${isOver(now)}
+        AND ?6 < coalesce(ended_at, 9e15) AND started_at < coalesce(?7, 9e15)
+    ) OR EXISTS (
       SELECT 1 FROM experiments
-      WHERE environment_key = ?3 AND feature_name = ?4 AND id != ?1 AND (ended_at IS NULL OR ended_at > ${now})
+      WHERE id = ?1 AND environment_key = ?3 AND feature_name = ?4 AND started_at IS ?6 AND ended_at IS ?7
     ))`;
 
 /** A condition: the numbers are not final, or they are to be recounted. The index of sweeps has the same condition. */

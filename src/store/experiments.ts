@@ -44,9 +44,9 @@ const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
  * drops the summary. Another end or other variants keep the numbers until the next refresh. Final numbers stay final
  * under another name or other variants, which are applied to them; any other edit of them needs `replaceNumbers`.
  *
- * Fails and changes nothing with `feature_taken` if another experiment of the feature is open, with `not_found` if the
- * id belongs to another environment, with `forbidden` if the input names an environment out of scope, with
- * `times_missing` if the input omits a stored time, and with `final_numbers` if it would replace final numbers.
+ * Fails and changes nothing with `feature_taken` if the window overlaps that of another experiment of the feature, with
+ * `not_found` if the id belongs to another environment, with `forbidden` if the input names an environment out of scope,
+ * with `times_missing` if the input omits a stored time, and with `final_numbers` if it would replace final numbers.
  */
 export async function putExperiment(
   database: Database,
@@ -77,6 +77,7 @@ export async function putExperiment(
       computed_at = CASE WHEN ${KEEPS_NUMBERS} THEN computed_at END,
       last_error_at = CASE WHEN ${KEEPS_NUMBERS} THEN last_error_at END,
       identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?12) THEN identities END,
+      is_idle = is_idle AND ${KEEPS_NUMBERS},
       is_final = ${STAYS_FINAL},
       refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END,
       refresh_due_at = CASE WHEN ${STAYS_FINAL} THEN refresh_due_at ELSE excluded.refresh_due_at END
@@ -124,8 +125,9 @@ function putFailure(current: Row | undefined, input: ExperimentInput, scope: Sco
   return { kind: "feature_taken" };
 }
 
+/** Reads from the primary, so that a client sees an experiment that it has just written. */
 export async function getExperiment(database: Database, id: string, scope: Scope): Promise<Experiment | null> {
-  const [row] = await database.read({
+  const [row] = await runOnPrimary(database, {
     sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE id = ?1 AND ${inScope("?2")}`,
     values: [id, scope],
   });

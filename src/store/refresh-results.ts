@@ -3,6 +3,7 @@ import { type HealthHistory, parseHealthHistory } from "../exposures/health-hist
 import { type Alert, alertStatements } from "./alerts.ts";
 import { type Database, flagOf, numberOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, NEEDS_REFRESH } from "./experiment-row.ts";
+import { failureStatement, successStatement } from "./refresh-failures.ts";
 import { REFRESH_BEGUN } from "./refresh-requests.ts";
 
 /** The state at the start of a refresh. It is passed back with the outcome, so that nothing newer is overwritten. */
@@ -72,6 +73,8 @@ export type ComputedSummary = {
   isFinal: boolean;
   /** The identities in the summary, excluded ones included. */
   identities: number;
+  /** Whether there was no exposure in the 30 days before `asOf`. */
+  isIdle: boolean;
   /** The `exposures` object as JSON text. */
   exposures: string;
   healthHistory: HealthHistory;
@@ -97,7 +100,7 @@ function servedRequest(isFinal: string, endedAt: string): string {
  * request to recount it, or has a newer summary.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
-  const { asOf, computedAt, isFinal, identities, exposures } = summary;
+  const { asOf, computedAt, isFinal, identities, isIdle, exposures } = summary;
   const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)`;
   const values = [...sameDefinitionValues(basis.experiment), asOf];
   const isHistoryChanged = JSON.stringify(summary.healthHistory) !== JSON.stringify(basis.healthHistory);
@@ -109,12 +112,13 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
   };
   const update: Statement = {
     sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
-      identities = ?10, last_error_at = NULL, ${servedRequest("?9", "?8")}, version = version + 1
+      identities = ?10, is_idle = ?11, last_error_at = NULL, ${servedRequest("?9", "?8")}, version = version + 1
     WHERE ${isInTime}
     RETURNING id`,
-    values: [...values, computedAt, isFinal ? 1 : 0, identities],
+    values: [...values, computedAt, isFinal ? 1 : 0, identities, isIdle ? 1 : 0],
   };
-  const results = await database.transact([...alerts, payload, update], [basis.experiment.id]);
+  const { id } = basis.experiment;
+  const results = await database.transact([...alerts, successStatement(id), payload, update], [id]);
   return (results.at(-1) ?? []).length > 0;
 }
 
@@ -134,11 +138,14 @@ export async function keepSummary(
     WHERE ${SAME_DEFINITION}`,
     values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0],
   };
-  await runOnPrimary(database, update, [basis.experiment.id]);
+  const { id } = basis.experiment;
+  await database.transact([update, successStatement(id)], [id]);
 }
 
 export type FailedRefresh = {
   failedAt: number;
+  /** The kind of the failure. */
+  kind: string;
   /** Transient failures in a row; 0: the next sweep starts anew. */
   failures: number;
   /** When the refresh is retried; null: the next sweep takes over. */
@@ -155,7 +162,7 @@ const dueAfter = (retryAt: string) => `CASE WHEN refresh_due_at != ${REFRESH_BEG
 export async function saveFailure(
   database: Database,
   basis: RefreshBasis,
-  { failedAt, failures, retryAt, isCharged }: FailedRefresh,
+  { failedAt, kind, failures, retryAt, isCharged }: FailedRefresh,
 ): Promise<void> {
   const update = {
     sql: `UPDATE experiments SET last_error_at = ?7, failures = ?8, refresh_due_at = ${dueAfter("?9")},
@@ -171,7 +178,8 @@ export async function saveFailure(
       basis.manuallyRequestedAt,
     ],
   };
-  await runOnPrimary(database, update, [basis.experiment.id]);
+  const { id } = basis.experiment;
+  await database.transact([update, failureStatement(id, failedAt, kind)], [id]);
 }
 
 /** Returns the number of an experiment's transient failures in a row. */

@@ -1,33 +1,26 @@
+import type { Experiment } from "../experiment.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
-import {
-  type Database,
-  flagOf,
-  numberOf,
-  numberOrNull,
-  type Row,
-  runOnPrimary,
-  textOf,
-  textOrNull,
-} from "./database.ts";
+import { type Database, flagOf, numberOf, numberOrNull, type Row, runOnPrimary, textOrNull } from "./database.ts";
+import { EXPERIMENT_COLUMNS, experimentOf } from "./experiment-row.ts";
 
-/** An experiment's summary as stored. Its payload is the text that a response sends. */
+/** An experiment with its summary, as one row of one read. The payload is the text that a response sends. */
 export type StoredSummary = {
-  environmentKey: string;
-  startedAt: number | null;
-  endedAt: number | null;
-  /** Differs between any two versions of a row, and from those of a deleted row with the same id. */
-  version: string;
+  experiment: Experiment;
+  /** Incremented by each write. With the time of creation, it differs from those of a deleted row with the same id. */
+  version: number;
   asOf: number | null;
   computedAt: number | null;
   lastErrorAt: number | null;
   refreshRequestedAt: number | null;
   isFinal: boolean;
+  /** Whether sweeps refresh it only once an hour. */
+  isIdle: boolean;
   /** The `exposures` object as JSON text. */
   exposures: string | null;
 };
 
-const SUMMARY_COLUMNS = `experiments.environment_key, started_at, ended_at, experiments.created_at, version, as_of,
-  computed_at, last_error_at, refresh_requested_at, is_final, exposures`;
+const SUMMARY_COLUMNS = `${EXPERIMENT_COLUMNS.split(", ").map((column) => `experiments.${column}`)}, version, as_of,
+  computed_at, last_error_at, refresh_requested_at, is_final, is_idle, exposures`;
 
 export async function getSummary(database: Database, experimentId: string): Promise<StoredSummary | null> {
   const [row] = await database.read({
@@ -58,15 +51,14 @@ export async function getSummaryWithApiKey(
 
 function summaryOf(row: Row): StoredSummary {
   return {
-    environmentKey: textOf(row, "environment_key"),
-    startedAt: numberOrNull(row, "started_at"),
-    endedAt: numberOrNull(row, "ended_at"),
-    version: `${numberOf(row, "created_at").toString(36)}-${numberOf(row, "version")}`,
+    experiment: experimentOf(row),
+    version: numberOf(row, "version"),
     asOf: numberOrNull(row, "as_of"),
     computedAt: numberOrNull(row, "computed_at"),
     lastErrorAt: numberOrNull(row, "last_error_at"),
     refreshRequestedAt: numberOrNull(row, "refresh_requested_at"),
     isFinal: flagOf(row, "is_final"),
+    isIdle: flagOf(row, "is_idle"),
     exposures: textOrNull(row, "exposures"),
   };
 }

@@ -31,6 +31,11 @@ const TRANSIENT = {
 } as const;
 export type FailureKind = keyof typeof TRANSIENT;
 
+/** Checks a stored kind, which another version may have written. */
+export function isFailureKind(kind: string): kind is FailureKind {
+  return Object.hasOwn(TRANSIENT, kind);
+}
+
 export function isTransient(kind: FailureKind): boolean {
   return TRANSIENT[kind];
 }

@@ -48,6 +48,7 @@ const routes: Route[] = [
   { method: "GET", path: "/v1/warehouse/check", right: "write", status: 200 },
   { method: "GET", path: "/v1/api-keys", right: "admin", status: 200 },
   { method: "POST", path: "/v1/api-keys", right: "admin", status: 201, body: { name: "CI", role: "read" } },
+  { method: "POST", path: "/v1/alerts/test", right: "admin", status: 409 },
   { method: "GET", path: "/v1/export", right: "admin", status: 200 },
   { method: "POST", path: "/v1/import", right: "admin", status: 415, body: {} },
   { method: "DELETE", path: "/v1/api-keys/nothing-here", right: "admin", status: 404 },

@@ -88,6 +88,7 @@ describe("a health alert", () => {
         feature_name: id,
         check: "multiple_variants",
         status: "unhealthy",
+        title: `${id}: multiple_variants unhealthy`,
         detail: expect.stringContaining("1 of 2 identities"),
         as_of: expect.any(String),
       },
@@ -97,20 +98,27 @@ describe("a health alert", () => {
     expect(receiver.deliveriesFor(id)).toHaveLength(1);
   });
 
-  it("is sent again when the check turns unhealthy again after it was healthy", async () => {
+  it("is resolved after two healthy refreshes in a row, and sent again when the check turns unhealthy again", async () => {
     const { id, changes, statusOf } = await createUnhealthy(worker);
     await worker.sweep();
     await waitForAlerts(id, 1);
     await expose(id, ["control"], identities(20, "single"));
     await worker.sweep();
     expect(await statusOf("multiple_variants")).toBe("healthy");
-    await expose(id, ["control", "treatment"], identities(30, "both"));
-    await worker.sweep();
     expect(changes()).toHaveLength(1);
     await worker.sweep();
     await waitForAlerts(id, 2);
-    expect(new Set(receiver.deliveriesFor(id).map(({ headers }) => headers["webhook-id"])).size).toBe(2);
-    expect(changes()).toHaveLength(2);
+    await expose(id, ["control", "treatment"], identities(30, "both"));
+    await worker.sweep();
+    await worker.sweep();
+    const alerts = await waitForAlerts(id, 3);
+    expect(new Set(alerts.map(({ headers }) => headers["webhook-id"])).size).toBe(3);
+    expect(alerts.map(({ body }) => JSON.parse(body))).toMatchObject([
+      { type: "health.changed", data: { check: "multiple_variants", status: "unhealthy" } },
+      { type: "resolved", data: { alert: "health.changed", check: "multiple_variants", status: "healthy" } },
+      { type: "health.changed", data: { check: "multiple_variants", status: "unhealthy" } },
+    ]);
+    expect(changes().map(({ status }) => status)).toEqual(["unhealthy", "resolved", "unhealthy"]);
   });
 
   it("is sent again after a new definition, or for a new experiment with the same id", async () => {
@@ -158,6 +166,61 @@ describe("a health alert", () => {
   });
 });
 
+describe("POST /v1/alerts/test", () => {
+  it("sends a signed alert through the same queue, once", async () => {
+    const { status, json } = await worker.call("POST", "/v1/alerts/test");
+    expect([status, json]).toEqual([202, { alert_id: expect.stringMatching(/^msg_/) }]);
+    const sent = () => receiver.received.filter(({ headers }) => headers["webhook-id"] === json.alert_id);
+    const [alert] = await until(sent, ({ length }) => length > 0);
+    expect(new Webhook(ALERT_SECRET).verify(alert?.body ?? "", alert?.headers ?? {})).toEqual({
+      type: "test",
+      timestamp: expect.any(String),
+      data: { title: "Test alert", detail: "Alerts arrive here. Sent with ADMIN_TOKEN." },
+    });
+    await until(
+      () => worker.select("SELECT id FROM alerts"),
+      ({ length }) => length === 0,
+    );
+    expect(sent()).toHaveLength(1);
+  });
+});
+
+describe("failing refreshes", () => {
+  it("are alerted after the sweep once they have failed for an hour, and resolved after the one that succeeds", async () => {
+    const id = `failing-${++experimentCount}`;
+    const [started_at, ended_at] = [STARTED - 2 * HOUR, STARTED].map((time) => new Date(time).toISOString());
+    await worker.call("PUT", `/v1/experiments/${id}`, {
+      environment_key: "env",
+      feature_name: id,
+      started_at,
+      ended_at,
+    });
+    await until(
+      () => worker.exposures(id),
+      ({ is_final }) => is_final,
+    );
+    // Sweeps leave a final experiment alone, so that it still has this failure after the sweep.
+    const failure = `'${id}', ${Date.now() - HOUR}, 'unreachable'`;
+    await worker.execute(`INSERT INTO refresh_failures (experiment_id, since, kind) VALUES (${failure})`);
+    await worker.sweep();
+    const sent = (type: string) =>
+      receiver.received.map(({ body }) => JSON.parse(body)).filter((alert) => alert.type === type);
+    const [alert] = await until(
+      () => sent("refresh.failing"),
+      ({ length }) => length > 0,
+    );
+    expect(alert.data).toMatchObject({ experiments: 1, experiment_ids: [id], kind: "unreachable" });
+
+    await worker.execute(`DELETE FROM refresh_failures WHERE experiment_id = '${id}'`);
+    await worker.sweep();
+    await until(
+      () => sent("resolved").filter(({ data }) => data.alert === "refresh.failing"),
+      ({ length }) => length === 1,
+    );
+    expect(sent("refresh.failing")).toHaveLength(1);
+  });
+});
+
 describe("alert delivery", () => {
   it("is retried with the same id and body until the receiver accepts it", async () => {
     const { id, events } = await createUnhealthy(worker);
@@ -200,6 +263,7 @@ describe("without ALERT_WEBHOOK_URL", () => {
       const { changes } = await createUnhealthy(withoutAlerts);
       await withoutAlerts.sweep();
       await until(changes, ({ length }) => length === 1);
+      expect((await withoutAlerts.call("POST", "/v1/alerts/test")).status).toBe(409);
       expect(await withoutAlerts.select("SELECT * FROM alerts")).toEqual([]);
     } finally {
       await withoutAlerts.stop();

@@ -116,7 +116,7 @@ describe("POST /v1/import", () => {
     expect(await exportFrom(target)).toBe(before);
   });
 
-  it("skips a second open experiment of a feature", async () => {
+  it("skips an experiment whose window overlaps that of another one of its feature", async () => {
     const line = { ...(await exportedExperiment("hours")), id: "second" };
     const ended = { ...(await exportedExperiment("final")), id: "ended" };
     const response = await importInto(target, [line, ended].map((each) => JSON.stringify(each)).join("\n"));

@@ -220,12 +220,12 @@ describe("PUT /v1/experiments/{id}", () => {
     });
   });
 
-  describe("the limit of one open experiment per feature", () => {
+  describe("the limit of one experiment per feature at any time", () => {
     const hour = { started_at: fromNow(-2 * HOUR), ended_at: fromNow(-HOUR) };
 
     it.each([
-      ["a draft", {}],
       ["a planned experiment", { started_at: fromNow(HOUR) }],
+      ["an experiment that has just ended", { started_at: fromNow(-2 * HOUR), ended_at: fromNow(-HOUR / 2) }],
       ["a running experiment", { started_at: fromNow(-HOUR) }],
       ["a running experiment with a planned end", { started_at: fromNow(-HOUR), ended_at: fromNow(HOUR) }],
     ])("rejects a second experiment beside %s with 409 and changes nothing", async (_, times) => {
@@ -238,17 +238,18 @@ describe("PUT /v1/experiments/{id}", () => {
     });
 
     it("rejects an edit that moves a second experiment to the feature, and changes nothing", async () => {
-      const open = newExperiment();
+      const open = newExperiment({ started_at: fromNow(-2 * HOUR) });
       const other = newExperiment({ name: "Other", started_at: fromNow(-HOUR) });
       await put(open.id, open.body);
       const before = await put(other.id, other.body);
-      expectProblem(await put(other.id, { ...other.body, ...open.body, name: "Moved" }), 409);
+      const { feature_name } = open.body;
+      expectProblem(await put(other.id, { ...other.body, feature_name, name: "Moved" }), 409);
       expect((await get(other.id)).json).toEqual(before.json);
     });
 
     it("rejects reopening an ended experiment beside an open one", async () => {
       const ended = newExperiment(hour);
-      const open = newExperiment({ feature_name: ended.body.feature_name });
+      const open = newExperiment({ feature_name: ended.body.feature_name, started_at: hour.ended_at });
       await put(ended.id, ended.body);
       expect((await put(open.id, open.body)).status).toBe(201);
       const before = await get(ended.id);
@@ -256,29 +257,45 @@ describe("PUT /v1/experiments/{id}", () => {
       expect((await get(ended.id)).json).toEqual(before.json);
     });
 
-    it("allows a second experiment beside an ended one", async () => {
-      const ended = newExperiment(hour);
-      await put(ended.id, ended.body);
-      const next = newExperiment({ feature_name: ended.body.feature_name, started_at: fromNow(-HOUR) });
-      expect((await put(next.id, next.body)).status).toBe(201);
+    it("allows a second experiment from the end of the first, and before its start", async () => {
+      const first = newExperiment({ started_at: fromNow(-HOUR), ended_at: fromNow(HOUR) });
+      const { feature_name } = first.body;
+      await put(first.id, first.body);
+      const after = newExperiment({ feature_name, started_at: first.body["ended_at"] });
+      expect((await put(after.id, after.body)).status).toBe(201);
+      const before = newExperiment({
+        feature_name,
+        started_at: fromNow(-2 * HOUR),
+        ended_at: first.body["started_at"],
+      });
+      expect((await put(before.id, before.body)).status).toBe(201);
+    });
+
+    it("allows drafts without a start, which can't start in another window", async () => {
+      const first = newExperiment({ started_at: fromNow(-HOUR) });
+      const draft = newExperiment({ feature_name: first.body.feature_name });
+      await put(first.id, first.body);
+      expect((await put(draft.id, draft.body)).status).toBe(201);
+      expectProblem(await put(draft.id, { ...draft.body, started_at: fromNow(HOUR) }), 409);
     });
 
     it("allows a second experiment once the first has ended or been deleted", async () => {
       const first = newExperiment({ started_at: fromNow(-2 * HOUR) });
       await put(first.id, first.body);
-      const second = newExperiment({ feature_name: first.body.feature_name });
+      const started_at = hour.ended_at;
+      const second = newExperiment({ feature_name: first.body.feature_name, started_at });
       expectProblem(await put(second.id, second.body), 409);
       expect((await put(first.id, { ...first.body, ...hour })).status).toBe(200);
       expect((await put(second.id, second.body)).status).toBe(201);
 
-      const third = newExperiment({ feature_name: first.body.feature_name });
+      const third = newExperiment({ feature_name: first.body.feature_name, started_at });
       expectProblem(await put(third.id, third.body), 409);
       expect((await worker.call("DELETE", pathOf(second.id))).status).toBe(204);
       expect((await put(third.id, third.body)).status).toBe(201);
     });
 
     it("allows a second experiment in another environment or of another feature", async () => {
-      const first = newExperiment();
+      const first = newExperiment({ started_at: fromNow(-HOUR) });
       await put(first.id, first.body);
       for (const change of [{ environment_key: "elsewhere" }, { feature_name: `${first.body.feature_name} ` }]) {
         expect((await put(newExperiment().id, { ...first.body, ...change })).status).toBe(201);
@@ -292,7 +309,7 @@ describe("PUT /v1/experiments/{id}", () => {
     });
 
     it("accepts only one of several concurrent requests", async () => {
-      const feature = newExperiment().body;
+      const feature = newExperiment({ started_at: fromNow(-HOUR) }).body;
       const responses = await Promise.all(Array.from({ length: 5 }, () => put(newExperiment().id, feature)));
       expect(responses.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409]);
     });

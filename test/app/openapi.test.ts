@@ -120,7 +120,14 @@ const routes = {
     "POST /v1/experiments/{id}/exposures/refresh",
     "GET /v1/warehouse/check",
   ],
-  admin: ["POST /v1/api-keys", "GET /v1/api-keys", "DELETE /v1/api-keys/{id}", "GET /v1/export", "POST /v1/import"],
+  admin: [
+    "POST /v1/api-keys",
+    "GET /v1/api-keys",
+    "DELETE /v1/api-keys/{id}",
+    "GET /v1/export",
+    "POST /v1/import",
+    "POST /v1/alerts/test",
+  ],
   signature: ["POST /webhooks/refresh", "POST /webhooks/flagsmith/{environment_key}"],
 };
 
@@ -239,7 +246,7 @@ describe("a response of the Worker", () => {
       method: "PUT",
       path: byId,
       url: "/v1/experiments/new",
-      body: { ...button, ...times },
+      body: { ...button, feature_name: "new", ...times },
     },
     {
       label: "a replaced experiment",
@@ -276,7 +283,14 @@ describe("a response of the Worker", () => {
       body: {},
       headers: { Authorization: "" },
     },
-    { label: "a taken feature", status: 409, method: "PUT", path: byId, url: "/v1/experiments/second", body: button },
+    {
+      label: "a taken feature",
+      status: 409,
+      method: "PUT",
+      path: byId,
+      url: "/v1/experiments/second",
+      body: { ...button, started_at: fromNow(-HOUR) },
+    },
     {
       label: "too large",
       status: 413,
@@ -395,6 +409,7 @@ describe("a response of the Worker", () => {
       body: "",
       headers: { "Content-Type": "application/jsonl" },
     },
+    { label: "no receiver", status: 409, method: "POST", path: "/v1/alerts/test", url: "/v1/alerts/test" },
     { label: "not JSON Lines", status: 415, method: "POST", path: "/v1/import", url: "/v1/import", body: "" },
     {
       label: "a malformed line",

@@ -5,7 +5,10 @@ import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
-const STARTED = "2026-06-01T00:00:00.000Z";
+const DAY = 86_400_000;
+// Less than 30 days ago: sweeps refresh idle experiments only once an hour.
+const STARTED = new Date(Date.now() - 10 * DAY).toISOString();
+const ENDED = new Date(Date.now() - 9 * DAY).toISOString();
 
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;
@@ -133,15 +136,15 @@ describe("refreshes of one experiment", () => {
     proxy.closeGate();
     await experiment.put();
     await untilHeld(1);
-    await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
+    await experiment.put({ ended_at: ENDED });
     proxy.openGate();
-    expect(await experiment.untilIdle()).toMatchObject({ as_of: "2026-06-01T05:00:00.000Z", is_final: true });
+    expect(await experiment.untilIdle()).toMatchObject({ as_of: ENDED, is_final: true });
   });
 
   it("serve a request that arrives during the last refresh with final numbers", async () => {
     const experiment = newExperiment();
     proxy.closeGate();
-    await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
+    await experiment.put({ ended_at: ENDED });
     await untilHeld(1);
     expect((await experiment.requestRefresh()).status).toBe(202);
     proxy.openGate();
@@ -175,7 +178,7 @@ describe("refreshes of one experiment", () => {
 
   it("survive a crash once a recount of final numbers is accepted", async () => {
     const experiment = newExperiment();
-    await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
+    await experiment.put({ ended_at: ENDED });
     expect(await experiment.untilIdle()).toMatchObject({ is_final: true });
     await experiment.expose("ann");
     expect((await experiment.requestRecount()).status).toBe(202);

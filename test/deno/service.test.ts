@@ -8,7 +8,8 @@ import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, until, varsFor } from "../support/worker.ts";
 
-const STARTED = "2026-06-01T00:00:00.000Z";
+// Less than 30 days ago: sweeps refresh idle experiments only once an hour.
+const STARTED = new Date(Date.now() - 86_400_000).toISOString();
 const headers = { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/json" };
 
 let proxy: WarehouseProxy;

@@ -22,7 +22,7 @@ function alertedStatuses(statuses: readonly CheckStatus[]): (string | null)[] {
   });
 }
 
-const [w, u, ok, wait] = ["warning", "unhealthy", "healthy", "waiting"] as const;
+const [w, u, ok, wait, over] = ["warning", "unhealthy", "healthy", "waiting", "resolved"] as const;
 
 describe("parseHealthHistory", () => {
   it("returns the entries of known checks, whatever else is stored", () => {
@@ -43,7 +43,15 @@ describe("trackHealth", () => {
     ["does not alert after a single bad refresh", [ok, u, ok, ok], [null, null, null, null]],
     ["does not alert if the status alternates", [u, ok, u, ok, u, wait, u], Array(7).fill(null)],
     ["alerts once while the status lasts", [w, w, w, w, w], [null, w, null, null, null]],
-    ["alerts again when the check turns bad after it was healthy", [w, w, ok, w, w], [null, w, null, null, w]],
+    ["resolves at the second healthy refresh in a row, once", [w, w, ok, ok, ok], [null, w, null, over, null]],
+    ["does not resolve after a single healthy refresh", [w, w, ok, w, ok, w], [null, w, null, null, null, null]],
+    ["does not resolve what it did not alert", [w, ok, ok, u, ok, ok], Array(6).fill(null)],
+    [
+      "alerts again when the check turns bad after it was resolved",
+      [w, w, ok, ok, w, w],
+      [null, w, null, over, null, w],
+    ],
+    ["alerts when an open alert gets worse after a healthy refresh", [w, w, ok, u, u], [null, w, null, null, u]],
     ["alerts again when the check is worse at two refreshes", [w, w, u, u, u], [null, w, null, u, null]],
     ["alerts the milder status of two refreshes first", [w, u, u], [null, w, u]],
     [
@@ -52,7 +60,7 @@ describe("trackHealth", () => {
       [null, u, null, null, null, null],
     ],
     ["does not alert a waiting check", [wait, wait, wait], [null, null, null]],
-    ["alerts again when the check turns bad after it was waiting", [u, u, wait, u, u], [null, u, null, null, u]],
+    ["resolves a check that waits again", [u, u, wait, ok, u, u], [null, u, null, over, null, u]],
   ] as const)("%s", (_, statuses, expected) => {
     expect(alertedStatuses(statuses)).toEqual(expected);
   });
@@ -71,25 +79,27 @@ describe("trackHealth", () => {
     expect(names).toEqual([[], ["window"], ["late_events"]]);
   });
 
-  it("alerts a status at most once per bad period, and only after two bad refreshes in a row", () => {
+  it("alerts and resolves in turn, each after two refreshes in a row that agree", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...checkStatuses), { maxLength: 30 }), (statuses) => {
-        const seen = { warning: false, unhealthy: false };
+        let open: string | null = null;
         for (const [index, status] of alertedStatuses(statuses).entries()) {
-          const now = statuses[index];
-          if (now === ok || now === wait) seen.warning = seen.unhealthy = false;
-          if (status === w || status === u) {
-            expect(seen[status]).toBe(false);
-            seen[status] = true;
-            expect([w, u]).toContain(statuses[index - 1]);
-            expect([w, u]).toContain(now);
+          if (status === null) continue;
+          const seen = [statuses[index - 1], statuses[index]];
+          if (status === over) {
+            expect(open).not.toBeNull();
+            for (const each of seen) expect([ok, wait]).toContain(each);
+          } else {
+            expect([null, ...(status === u ? [w] : [])]).toContain(open);
+            for (const each of seen) expect([w, u]).toContain(each);
           }
+          open = status === over ? null : status;
         }
       }),
     );
   });
 
-  it("drops the entry of a healthy check", () => {
+  it("drops the entry of a healthy check without an alert", () => {
     const bad = trackHealth({}, healthOf(u));
     expect(bad.history).toEqual({ sample_ratio: { last: 2, alerted: 0 } });
     expect(trackHealth(bad.history, healthOf(ok)).history).toEqual({});

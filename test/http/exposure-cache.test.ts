@@ -241,6 +241,7 @@ describe("the cache after a write of the same process", () => {
     computedAt: START,
     isFinal: false,
     identities: 0,
+    isIdle: false,
     exposures: "{}",
     healthHistory: {},
     alerts: [],
@@ -273,7 +274,8 @@ describe("the cache after a write of the same process", () => {
     },
     "a failed refresh": async (database) => {
       const basis = await basisOf(database);
-      return () => saveFailure(database, basis, { failedAt: now, failures: 0, retryAt: null, isCharged: false });
+      const failure = { failedAt: now, kind: "timeout", failures: 0, retryAt: null, isCharged: false };
+      return () => saveFailure(database, basis, failure);
     },
     "an incomplete count": async (database) => {
       const basis = await basisOf(database);
@@ -331,7 +333,7 @@ describe("the cache after a write of the same process", () => {
     const reading = getSummary(slow, "some");
     await isolate.put({ ended_at: new Date(START + HOUR).toISOString(), started_at: new Date(START).toISOString() });
     release();
-    expect((await reading)?.startedAt).toBeNull();
+    expect((await reading)?.experiment.startedAt).toBeNull();
     const { hit, text } = await isolate.send(ADMIN);
     expect([hit, JSON.parse(text).status]).toEqual([false, "running"]);
   });

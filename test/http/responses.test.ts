@@ -8,16 +8,27 @@ import type { StoredSummary } from "../../src/store/summaries.ts";
 const START = Date.UTC(2026, 5, 1);
 const END = Date.UTC(2026, 5, 15);
 
-const stored: StoredSummary = {
-  environmentKey: "env",
+const experiment: Experiment = {
+  id: "checkout-cta",
+  name: "Checkout CTA",
+  environmentKey: "env_abc",
+  featureName: "checkout_button",
+  variants: [{ key: "control", weight: 50 }],
   startedAt: START,
   endedAt: END,
-  version: "m1x-3",
+  createdAt: START - 2,
+  updatedAt: START - 1,
+};
+
+const stored: StoredSummary = {
+  experiment,
+  version: 3,
   asOf: START + 3_600_000,
   computedAt: START + 3_601_412,
   lastErrorAt: START + 1,
   refreshRequestedAt: START + 2,
   isFinal: false,
+  isIdle: false,
   exposures: '{"total_identities":1,"variants":{"2":0,"__proto__":1,"1":0}}',
 };
 const neverRefreshed: StoredSummary = {
@@ -39,18 +50,6 @@ const KEYS = [
   "is_final",
   "exposures",
 ];
-
-const experiment: Experiment = {
-  id: "checkout-cta",
-  name: "Checkout CTA",
-  environmentKey: "env_abc",
-  featureName: "checkout_button",
-  variants: [{ key: "control", weight: 50 }],
-  startedAt: START,
-  endedAt: END,
-  createdAt: START - 2,
-  updatedAt: START - 1,
-};
 
 describe("experimentJson", () => {
   it("has the documented keys, times in UTC with milliseconds, and the current status", () => {
@@ -76,7 +75,7 @@ describe("experimentJson", () => {
 
 describe("exposuresJson", () => {
   it("has its keys in the documented order, and times in UTC with milliseconds", () => {
-    const response = JSON.parse(exposuresJson("checkout-cta", stored, START));
+    const response = JSON.parse(exposuresJson(stored, START));
     expect(Object.keys(response)).toEqual(KEYS);
     expect(response).toMatchObject({
       experiment_id: "checkout-cta",
@@ -90,7 +89,7 @@ describe("exposuresJson", () => {
   });
 
   it("has null exposures, as_of and computed_at until the first refresh succeeds", () => {
-    const response = JSON.parse(exposuresJson("checkout-cta", neverRefreshed, START));
+    const response = JSON.parse(exposuresJson(neverRefreshed, START));
     expect(Object.keys(response)).toEqual(KEYS);
     expect(response).toEqual({
       experiment_id: "checkout-cta",
@@ -105,12 +104,12 @@ describe("exposuresJson", () => {
   });
 
   it("inserts the stored payload byte for byte", () => {
-    expect(exposuresJson("checkout-cta", stored, START)).toMatch(/^\{"experiment_id":"checkout-cta",/);
-    expect(exposuresJson("checkout-cta", stored, START).endsWith(`,"exposures":${stored.exposures}}`)).toBe(true);
+    expect(exposuresJson(stored, START)).toMatch(/^\{"experiment_id":"checkout-cta",/);
+    expect(exposuresJson(stored, START).endsWith(`,"exposures":${stored.exposures}}`)).toBe(true);
   });
 
   it("derives the status from the clock", () => {
-    const status = (now: number) => JSON.parse(exposuresJson("x", stored, now)).status;
+    const status = (now: number) => JSON.parse(exposuresJson(stored, now)).status;
     expect([status(START - 1), status(START), status(END)]).toEqual(["draft", "running", "completed"]);
   });
 });
@@ -188,7 +187,8 @@ describe("exposuresETag", () => {
       exposuresETag(stored, START - 1),
       exposuresETag(stored, START),
       exposuresETag(stored, END),
-      exposuresETag({ ...stored, version: "m1x-4" }, START),
+      exposuresETag({ ...stored, version: 4 }, START),
+      exposuresETag({ ...stored, experiment: { ...experiment, createdAt: START } }, START),
     ];
     expect(new Set(tags).size).toBe(tags.length);
     expect(exposuresETag(stored, START)).toBe(exposuresETag(stored, END - 1));

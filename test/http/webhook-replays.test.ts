@@ -4,6 +4,7 @@ import { createApp } from "../../src/app.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { beginRefresh } from "../../src/store/refresh-results.ts";
 import { appDeps } from "../support/app-deps.ts";
 
 const SECRET = "secret of Flagsmith";
@@ -51,6 +52,8 @@ describe("a repeated Flagsmith webhook", () => {
     expect(await send("production", flag)).toEqual({ accepted: [], skipped });
     expect(await requestedAt("production")).toBe(first);
     now += 1;
+    // While a request waits, another one writes nothing.
+    await beginRefresh(sqlite, "production");
     expect(await send("production", flag)).toEqual({ accepted: ["production"], skipped: [] });
     expect(await requestedAt("production")).toBe(now);
   });

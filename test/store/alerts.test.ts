@@ -9,7 +9,7 @@ import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
 const NOW = Date.UTC(2026, 5, 1);
 const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
 const summary = {
-  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 3, exposures: "{}" },
+  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 3, isIdle: false, exposures: "{}" },
   healthHistory: { window: { last: 1, alerted: 1 } },
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
 };

@@ -36,6 +36,11 @@ const rowsAfter: Record<string, string[]> = {
     "INSERT INTO summaries (experiment_id, exposures) VALUES ('new', '{}')",
     "INSERT INTO health_histories (experiment_id, history) VALUES ('new', '{}')",
   ],
+  "0009_alerts_and_idle.sql": [
+    "INSERT INTO alerts (id, experiment_id, body, failures, due_at) VALUES ('msg_2', NULL, '{}', 0, 1)",
+    "INSERT INTO refresh_failures (experiment_id, since, kind) VALUES ('new', 1, 'timeout')",
+    "INSERT INTO failing_alert (only, experiments) VALUES (1, 1)",
+  ],
   "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 

@@ -47,7 +47,7 @@ async function bytesOf(write: (database: Database) => Promise<unknown>): Promise
 const rowsOf = (table: string) => runOnPrimary(sqlite, { sql: `SELECT * FROM ${table}`, values: [] });
 
 const summary = {
-  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 5, exposures: PAYLOAD },
+  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 5, isIdle: false, exposures: PAYLOAD },
   ...{ healthHistory: { window: { last: 1, alerted: 0 } }, alerts: [] },
 };
 
@@ -59,9 +59,10 @@ describe("a summary of the maximum size", () => {
       request: await bytesOf((database) => recordManualRequest(database, "refresh", "some", null, NOW, 0)),
       begin: await bytesOf(basis),
       webhook: await bytesOf((database) => recordWebhook(database, { environmentKey: "env" }, NOW, 0, null)),
-      failure: await bytesOf(async (database) =>
-        saveFailure(database, await basis(), { failedAt: NOW, failures: 0, retryAt: null, isCharged: false }),
-      ),
+      failure: await bytesOf(async (database) => {
+        const failure = { failedAt: NOW, kind: "timeout", failures: 0, retryAt: null, isCharged: false };
+        return saveFailure(database, await basis(), failure);
+      }),
       incomplete: await bytesOf(async (database) => keepSummary(database, await basis(), NOW, false)),
     };
     const { refresh, ...others } = bytes;

@@ -11,9 +11,10 @@ beforeEach(() => {
 const createCache = (ttlMs = TTL) => createSummaryCache(ttlMs, () => now);
 
 function summaryOf(exposures: string | null = null): StoredSummary {
-  const times = { startedAt: 0, endedAt: null, asOf: null, computedAt: null };
-  const flags = { lastErrorAt: null, refreshRequestedAt: null, isFinal: false };
-  return { environmentKey: "env", version: "m1x-1", ...times, ...flags, exposures };
+  const names = { id: "a", name: "a", environmentKey: "env", featureName: "a", variants: [] };
+  const experiment = { ...names, startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0 };
+  const times = { asOf: null, computedAt: null, lastErrorAt: null, refreshRequestedAt: null };
+  return { experiment, version: 1, ...times, isFinal: false, isIdle: false, exposures };
 }
 
 const read = (cache: SummaryCache, id: string, summary = summaryOf()) => cache.beginRead()(id, summary);

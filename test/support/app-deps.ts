@@ -23,6 +23,7 @@ export function appDeps(env: object, database: Database, overrides: Partial<AppD
     summaries: summariesThrough(cache, cached),
     warehouse: idleWarehouse,
     dispatcher: { wake: async () => undefined },
+    alerts: null,
     limiter: async () => true,
     clock,
     log: () => undefined,

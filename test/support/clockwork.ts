@@ -79,7 +79,7 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
   const budget = sweepBudget(settings);
   const app = createApp({
-    ...{ ...shared, settings, dispatcher },
+    ...{ ...shared, settings, dispatcher, alerts: null },
     summaries: summariesThrough(cache, database),
     limiter: async () => true,
   });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { denoCommand } from "../../src/dev/local-deno.ts";
-import { readSqlite } from "./read-sqlite.ts";
+import { readSqlite, writeSqlite } from "./read-sqlite.ts";
 
 /** Runs the app under Deno, with the permissions of a real run and an empty SQLite file. */
 export async function startDeno(vars: Record<string, string>) {
@@ -56,6 +56,8 @@ export async function startDeno(vars: Record<string, string>) {
   return {
     url,
     select,
+    /** Runs a statement in the database. */
+    execute: async (sql: string) => writeSqlite(file, sql),
     run,
     end,
     file,

@@ -1,0 +1,11 @@
+import { DAY, type Window } from "./buckets.ts";
+
+const IDLE_DAYS = 30;
+
+/**
+ * Returns whether the window's last 30 days have no exposure. A shorter window is never idle.
+ * @param latestExposureAt epoch milliseconds; null: there is no exposure
+ */
+export function isIdle({ from, to }: Window, latestExposureAt: number | null): boolean {
+  return (latestExposureAt ?? from) <= to - IDLE_DAYS * DAY;
+}

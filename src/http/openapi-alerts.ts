@@ -1,0 +1,91 @@
+import { checkNames } from "../exposures/health.ts";
+import {
+  admin,
+  count,
+  type JsonObject,
+  json,
+  list,
+  object,
+  reference,
+  requiredHeader,
+  time,
+  withProblems,
+} from "./openapi-parts.ts";
+
+// The alerts that this service sends, and the call that sends a test alert.
+
+const text: JsonObject = { type: "string" };
+/** For people: what has happened, and what to do. */
+const forPeople: JsonObject = { title: text, detail: text };
+
+const healthData = (statuses: readonly string[]): JsonObject => ({
+  experiment_id: text,
+  name: text,
+  environment_key: text,
+  feature_name: text,
+  check: { enum: checkNames },
+  status: { enum: statuses },
+  ...forPeople,
+  as_of: time,
+});
+
+const alert = (type: string, data: JsonObject): JsonObject => object({ type: { const: type }, timestamp: time, data });
+
+export const alertSchemas: JsonObject = {
+  HealthChanged: alert("health.changed", object(healthData(["warning", "unhealthy"]))),
+  RefreshFailing: alert(
+    "refresh.failing",
+    object({
+      experiments: count,
+      experiment_ids: { description: "The first ten", ...list(text) },
+      since: time,
+      kind: { description: "The most frequent kind of their last failures", ...text },
+      ...forPeople,
+    }),
+  ),
+  Resolved: alert("resolved", {
+    oneOf: [
+      object({ alert: { const: "health.changed" }, ...healthData(["healthy", "waiting"]) }),
+      object({ alert: { const: "refresh.failing" }, ...forPeople }),
+    ],
+  }),
+  TestAlert: alert("test", object(forPeople)),
+};
+
+const sent = (summary: string, schema: string): JsonObject => ({
+  post: {
+    summary: `${summary}; signed as Standard Webhooks specifies`,
+    parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
+    requestBody: { required: true, content: json(reference(schema)) },
+    responses: { "2XX": { description: "Accepted. After any other response, the delivery is retried." } },
+  },
+});
+
+/** Webhooks that this service sends to ALERT_WEBHOOK_URL, if ALERT_FORMAT is standard. */
+export const sentWebhooks: JsonObject = {
+  "health.changed": sent("Reports that a check has turned to warning or unhealthy", "HealthChanged"),
+  "refresh.failing": sent("Reports that refreshes of experiments have failed for an hour", "RefreshFailing"),
+  resolved: sent("Reports that an alert is over", "Resolved"),
+  test: sent("Tests the delivery", "TestAlert"),
+};
+
+export const alertPaths: JsonObject = {
+  "/v1/alerts/test": {
+    post: {
+      summary: "Sends a test alert to ALERT_WEBHOOK_URL",
+      security: admin,
+      responses: withProblems(
+        {
+          202: {
+            description: "The alert is stored, and is delivered like any other",
+            content: json(object({ alert_id: text })),
+          },
+        },
+        401,
+        403,
+        409,
+        503,
+      ),
+    },
+  },
+};

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { isIdle } from "../../src/exposures/idle.ts";
+import { putExperiment } from "../../src/store/experiments.ts";
+import { recordWebhook } from "../../src/store/refresh-requests.ts";
+import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
+import { DAY, database, NOW, put, sweepWith, useDatabase } from "../support/sweeps.ts";
+
+useDatabase();
+
+const MINUTE = 60_000;
+
+/** Stores numbers as of this time, as a refresh does. */
+async function refresh(id: string, asOf: number, idle = true): Promise<void> {
+  const basis = await beginRefresh(database, id);
+  if (basis === null) throw new Error(`${id} is missing.`);
+  const numbers = { asOf, computedAt: asOf, isFinal: false, identities: 0, isIdle: idle, exposures: "{}" };
+  expect(await saveSummary(database, basis, { ...numbers, healthHistory: {}, alerts: [] })).toBe(true);
+}
+
+const sweptIds = async () => (await sweepWith()).ids;
+
+describe("isIdle", () => {
+  it.each([
+    ["30 days after the latest exposure", NOW, true],
+    ["a moment before that", NOW + 1, false],
+    ["30 days after the start without an exposure", null, true],
+  ])("says whether the last 30 days have no exposure: %s", (_, latest, expected) => {
+    expect(isIdle({ from: NOW, to: NOW + 30 * DAY }, latest)).toBe(expected);
+  });
+
+  it("is false for an experiment that started less than 30 days ago", () => {
+    expect(isIdle({ from: NOW, to: NOW + 30 * DAY - 1 }, null)).toBe(false);
+  });
+});
+
+describe("an experiment without an exposure for 30 days", () => {
+  it.each([
+    [0, ["live"]],
+    [15, ["live"]],
+    [45, ["live"]],
+    [60, ["idle", "live"]],
+    [75, ["idle", "live"]],
+  ])("is swept once an hour, and others in every sweep: after %i minutes", async (minutes, expected) => {
+    await put("idle", NOW - 40 * DAY);
+    await put("live", NOW - 40 * DAY);
+    await refresh("idle", NOW - minutes * MINUTE);
+    await refresh("live", NOW - minutes * MINUTE, false);
+    expect(await sweptIds()).toEqual(expected);
+  });
+
+  it("is swept an hour later, even if the sweep comes half a second early", async () => {
+    await put("idle", NOW - 40 * DAY);
+    await refresh("idle", NOW - 60 * MINUTE + 500);
+    expect(await sweptIds()).toEqual(["idle"]);
+  });
+
+  it("is swept at once after a request", async () => {
+    await put("idle", NOW - 40 * DAY);
+    await refresh("idle", NOW - MINUTE);
+    await recordWebhook(database, { environmentKey: "env" }, NOW, 0, null);
+    expect(await sweptIds()).toEqual(["idle"]);
+  });
+
+  it("is swept in every sweep again once there are exposures", async () => {
+    await put("idle", NOW - 40 * DAY);
+    await refresh("idle", NOW - 60 * MINUTE);
+    await refresh("idle", NOW - MINUTE, false);
+    expect(await sweptIds()).toEqual(["idle"]);
+  });
+
+  it("is no longer idle with another definition", async () => {
+    await put("idle", NOW - 40 * DAY);
+    await refresh("idle", NOW - MINUTE);
+    const input = {
+      id: "idle",
+      name: "idle",
+      environmentKey: "env",
+      featureName: "other",
+      variants: [],
+      endedAt: null,
+    };
+    await putExperiment(database, { ...input, startedAt: NOW - 1 }, null, NOW - 2);
+    expect(await sweptIds()).toEqual(["idle"]);
+  });
+});
