@@ -18,6 +18,7 @@ const LAYERS = [
   ["exposures"],
   [
     "experiment.ts",
+    "gamma.ts",
     "settings.ts",
     "settings-schema.ts",
     "setting-types.ts",
