@@ -15,7 +15,7 @@ const LAYERS = [
   ["refresh"],
   ["alerts"],
   ["store", "warehouse"],
-  ["exposures"],
+  ["exposures", "results"],
   [
     "experiment.ts",
     "gamma.ts",
