@@ -5,8 +5,10 @@ const shared = {
   root: ".",
   // Node 24 has Uint8Array.prototype.toHex behind a flag; workerd and Deno have it.
   execArgv: ["--js-base-64"],
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // Only ends what hangs: a busy machine may take ten times as long as a quiet one.
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  expect: { poll: { timeout: 120_000, interval: 100 } },
 };
 const engine = "test/support/warehouse-setup.ts";
 const bundle = "test/support/worker-setup.ts";

@@ -10,6 +10,8 @@ export type QueryOptions = {
   /** Values of `{name: Type}` placeholders, as text. */
   parameters: Record<string, string>;
   settings: Record<string, string>;
+  /** The settings of the user's profile, which `settings` override. */
+  profile: Readonly<Record<string, string>>;
   /** As in ClickHouse: 0 allows everything, 1 neither writes nor settings, 2 settings but no writes. */
   readonly: 0 | 1 | 2;
 };
@@ -27,8 +29,10 @@ export function openEngine(folder: string) {
     const session = new Session(folder);
     try {
       await session.queryAsync(`USE \`${options.database.replaceAll(/[`\\]/g, "\\$&")}\``);
-      // readonly is set before the user's settings, because it may forbid them.
-      await session.queryAsync(setStatement({ log_comment: options.id, readonly: String(options.readonly) }));
+      // readonly is set before the query's settings, because it may forbid them. The tag has no other effect, because
+      // the embedded engine has no query cache.
+      const { profile, id, readonly } = options;
+      await session.queryAsync(setStatement({ ...profile, query_cache_tag: id, readonly: String(readonly) }));
       if (Object.keys(options.settings).length > 0) await session.queryAsync(setStatement(options.settings));
       const bound = Object.keys(options.parameters).length > 0;
       const result = bound
@@ -42,7 +46,7 @@ export function openEngine(folder: string) {
 
   /** Cancels a running statement. */
   async function kill(id: string): Promise<void> {
-    await root.queryAsync(`KILL QUERY WHERE Settings['log_comment'] = ${quote(id)} ASYNC`);
+    await root.queryAsync(`KILL QUERY WHERE Settings['query_cache_tag'] = ${quote(id)} ASYNC`);
   }
 
   async function close(): Promise<void> {

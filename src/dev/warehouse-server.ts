@@ -2,7 +2,13 @@ import { randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type Engine, engineErrorOf, type QueryOptions } from "./engine.ts";
 
-export type WarehouseUser = { name: string; password: string; readonly: 0 | 1 | 2 };
+export type WarehouseUser = {
+  name: string;
+  password: string;
+  readonly: 0 | 1 | 2;
+  /** Settings that apply unless the query overrides them. */
+  profile?: Readonly<Record<string, string>>;
+};
 
 /** Parameters of ClickHouse's HTTP interface that are not settings. https://clickhouse.com/docs/interfaces/http */
 const NOT_SETTINGS = new Set([
@@ -56,7 +62,7 @@ export function createWarehouse(engine: Engine, users: readonly WarehouseUser[])
         text: "Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)",
       });
     }
-    const options: QueryOptions = { ...readOptions(url), id, readonly: user.readonly };
+    const options: QueryOptions = { ...readOptions(url), id, readonly: user.readonly, profile: user.profile ?? {} };
     const cancel = options.settings["cancel_http_readonly_queries_on_client_close"] === "1";
     response.on("close", () => {
       if (!response.writableEnded && cancel) void engine.kill(id).catch(() => undefined);
@@ -85,7 +91,7 @@ export function createWarehouse(engine: Engine, users: readonly WarehouseUser[])
   }
 }
 
-function readOptions(url: URL): Omit<QueryOptions, "id" | "readonly"> {
+function readOptions(url: URL): Omit<QueryOptions, "id" | "readonly" | "profile"> {
   const parameters: Record<string, string> = {};
   const settings: Record<string, string> = {};
   for (const [name, value] of url.searchParams) {

@@ -12,11 +12,12 @@ import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import { getRefreshBasis, keepSummary, type RefreshBasis, saveFailure, saveSummary } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
-import type { Warehouse } from "../warehouse/client.ts";
+import { forExperiment, type Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
 import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import { advanceWindow } from "./advance-window.ts";
 import type { RefreshOutcome } from "./coordinator-types.ts";
-import { advanceWindow, countFromStates } from "./state-maintenance.ts";
+import { countFromStates } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;
@@ -39,7 +40,8 @@ export type RefreshDeps = {
  * the experiment's end. They are never older than the stored ones.
  * @throws DatabaseUnavailable
  */
-export async function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+export async function refreshExperiment(service: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
+  const deps = { ...service, warehouse: forExperiment(service.warehouse, id) };
   const begunAt = Math.max(now, deps.clock());
   const basis = await getRefreshBasis(deps.database, id);
   if (basis === null) return { status: "skipped", reason: "not_found" };

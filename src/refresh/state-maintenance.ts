@@ -13,7 +13,6 @@ import { countStates } from "../warehouse/state-counts.ts";
 import {
   belongsTo,
   deleteWindow,
-  fillWindow,
   findWindow,
   listWindows,
   recordWindow,
@@ -40,30 +39,6 @@ export async function countFromStates(
   const after = await findWindow(deps.warehouse, experiment);
   if (!after.ok) return logStatesFailure(deps.log, experiment, after.failure);
   return after.value?.window === before.value.window ? counted.value : null;
-}
-
-/**
- * Opens an experiment's window, or fills an open one if it is time. Only the experiment's coordinator calls this, so that
- * it never runs twice at once. A failure is logged, and a later refresh tries again.
- *
- * An insert in flight while the window is opened may miss it, and its events can't be filled in before it ends. So the
- * window stays open for the longest time that an insert takes, and is filled only after that.
- */
-export async function advanceWindow(deps: StatesDeps, experiment: StartedExperiment): Promise<void> {
-  const { warehouse, log } = deps;
-  const found = await findWindow(warehouse, experiment);
-  if (!found.ok) return void logStatesFailure(log, experiment, found.failure);
-  if (found.value === null) {
-    const opened = await openWindow(warehouse, experiment);
-    if (!opened.ok) logStatesFailure(log, experiment, opened.failure);
-    return;
-  }
-  const { window, state, ageMs } = found.value;
-  if (state !== "opened" || ageMs < deps.longestInsertMs) return;
-  const filled = await fillWindow(warehouse, window, experiment);
-  const recorded = filled.ok ? await recordWindow(warehouse, window, experiment, "filled") : filled;
-  if (recorded.ok) log("info", "states.filled", { experiment_id: experiment.experimentId });
-  else logStatesFailure(log, experiment, recorded.failure);
 }
 
 /** Opens a new window for an experiment, which replaces the one before. Its refreshes will fill it. */
@@ -130,7 +105,7 @@ function unneededWindows(windows: readonly StateWindow[], experiment: StartedExp
 }
 
 /** Returns null, for callers that fall back to the events. */
-function logStatesFailure(log: Log, experiment: StartedExperiment | null, failure: WarehouseFailure): null {
+export function logStatesFailure(log: Log, experiment: StartedExperiment | null, failure: WarehouseFailure): null {
   log("warn", "states.failed", {
     experiment_id: experiment?.experimentId ?? null,
     ...failure,

@@ -5,7 +5,7 @@ import type { WarehouseFailure } from "./failure.ts";
 export function adviceFor({ kind }: WarehouseFailure): string {
   switch (kind) {
     case "unreachable":
-      return "ClickHouse can't be reached. Check CLICKHOUSE_URL, that the server runs, and that the network allows the connection";
+      return "ClickHouse or one of its shards can't be reached. Check CLICKHOUSE_URL, the servers and the network between them";
     case "timeout":
       return "ClickHouse did not answer in time. Check its load, or raise QUERY_TIMEOUT_SECONDS";
     case "overloaded":
@@ -27,7 +27,9 @@ export function adviceFor({ kind }: WarehouseFailure): string {
     case "bad_rows":
       return "The rows are not valid counts. Check that EVENTS_TABLE is the events table";
     case "too_large":
-      return "The result is too large to store. Shorten the window, or check that the value column holds variants only";
+      return "The result is too large to store. Shorten the window, or check that value holds variants only, of up to 1,000 bytes";
+    case "limited":
+      return "The query exceeds a limit of the user's profile. Raise its limits on rows and bytes, such as max_rows_to_read";
     case "refused":
       return "The server refused the query. Check that CLICKHOUSE_URL is ClickHouse's HTTP interface";
   }
@@ -37,7 +39,9 @@ export function adviceFor({ kind }: WarehouseFailure): string {
 export function adviceForStates(failure: WarehouseFailure): string {
   switch (failure.kind) {
     case "missing_table":
-      return "EXPOSURE_SOURCE is states, but their tables do not exist. Run migrations/clickhouse/0002 to 0008";
+      return "EXPOSURE_SOURCE is states, but their tables do not exist. Run migrations/clickhouse/0002 to 0010";
+    case "missing_column":
+      return "EXPOSURE_SOURCE is states, but their tables lack a column. Run migrations/clickhouse/0009 and 0010";
     case "credentials":
     case "settings_refused":
       return "States need SELECT, INSERT and ALTER DELETE on the exposure_ tables, and no readonly. See docs/states.md";

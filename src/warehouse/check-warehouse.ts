@@ -5,7 +5,7 @@ import { countExposures } from "./count-exposures.ts";
 import { countStates } from "./state-counts.ts";
 import { findWindow } from "./state-windows.ts";
 
-/** The columns of the events table with their types, without wrappers such as LowCardinality. */
+/** The columns of the events table with their types, without LowCardinality. */
 const COLUMNS = {
   environment_key: "String",
   event: "String",
@@ -36,13 +36,19 @@ export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ col
     if (typeof row.name === "string" && typeof row.type === "string") types.set(row.name, bareType(row.type));
   }
   const missing: string[] = [];
+  const nullable: string[] = [];
   for (const [column, expected] of Object.entries(COLUMNS)) {
     const actual = types.get(column);
     if (actual === undefined) missing.push(`lacks the column ${column} (${expected})`);
+    else if (actual === "Nullable") nullable.push(column);
     else if (actual !== expected) missing.push(`has ${column} as ${actual} instead of ${expected}`);
   }
   if (missing.length > 0)
     return failed(`The events table ${missing.join(", ")}. Compare it with migrations/clickhouse`);
+  if (nullable.length > 0)
+    return failed(
+      `The events table has Nullable columns, and NULL can't be counted: ${nullable.join(", ")}. Change their types, or set EVENTS_TABLE to a view that replaces NULL`,
+    );
 
   const counted = await countExposures(warehouse, {
     environmentKey: "",
@@ -60,8 +66,7 @@ export async function checkStates(warehouse: Warehouse): Promise<Result<null, st
   return counted.ok ? ok(null) : failed(adviceForStates(counted.failure));
 }
 
-/** `LowCardinality(Nullable(String))` → `String`, `DateTime64(3, 'UTC')` → `DateTime64`. */
+/** `LowCardinality(String)` → `String`, `DateTime64(3, 'UTC')` → `DateTime64`, `LowCardinality(Nullable(String))` → `Nullable`. */
 function bareType(type: string): string {
-  const inner = /^(?:LowCardinality|Nullable)\((.*)\)$/.exec(type)?.[1];
-  return inner === undefined ? type.replace(/\(.*$/, "") : bareType(inner);
+  return type.replace(/^LowCardinality\(/, "").replace(/[()].*$/, "");
 }

@@ -17,6 +17,19 @@ export const IS_EXPOSURE = `environment_key = {environment_key:String}
 export const IN_WINDOW = `${IS_EXPOSURE}
     AND timestamp < fromUnixTimestamp64Milli({to:Int64})`;
 
+/** The maximum length of a variant's key in bytes. */
+export const MAX_VARIANT_BYTES = 1000;
+
+/**
+ * Counts events, and fails at one whose variant is too long to be a key: an SDK may send something else as `value`.
+ * Otherwise ClickHouse would keep each distinct value in memory. The check is not in WHERE, where ClickHouse may evaluate
+ * it for events of other experiments.
+ */
+export const COUNT_EVENTS = `countIf(throwIf(length(value) > ${MAX_VARIANT_BYTES}) = 0)`;
+
+/** The variant as states store it. A longer one is cut to a length that still fails the count. */
+export const STORED_VARIANT = `substring(value, 1, ${MAX_VARIANT_BYTES + 1})`;
+
 export const IS_VALID = "identifier != '' AND value != ''";
 
 /**

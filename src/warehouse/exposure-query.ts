@@ -1,6 +1,6 @@
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
+import { COUNT_EVENTS, EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
 
 /** The exposures to count: those of one environment and feature, in a window. */
 export type ExposureQuery = { environmentKey: string; featureName: string; window: Window };
@@ -32,7 +32,7 @@ export const EVENTS: ExposureSource = {
   identity: [`if(${IS_VALID}, cityHash64(identifier), 0)`, `if(${IS_VALID}, xxh3(identifier), 0)`],
   variant: "value",
   firstAndLate: FIRST_AND_LATE,
-  events: "count()",
+  events: COUNT_EVENTS,
   rest: [SELECT_LATEST],
 };
 

@@ -26,6 +26,7 @@ const TRANSIENT = {
   bad_query: false,
   bad_rows: false,
   too_large: false,
+  limited: false,
   refused: false,
 } as const;
 export type FailureKind = keyof typeof TRANSIENT;
@@ -50,10 +51,11 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   62: "bad_query", // SYNTAX_ERROR
   81: "missing_table", // UNKNOWN_DATABASE
   115: "settings_refused", // UNKNOWN_SETTING
-  158: "too_large", // TOO_MANY_ROWS
+  158: "limited", // TOO_MANY_ROWS
   159: "timeout", // TIMEOUT_EXCEEDED
   160: "timeout", // TOO_SLOW
   164: "settings_refused", // READONLY
+  191: "limited", // SET_SIZE_LIMIT_EXCEEDED
   192: "credentials", // UNKNOWN_USER
   193: "credentials", // WRONG_PASSWORD
   194: "credentials", // REQUIRED_PASSWORD
@@ -67,8 +69,10 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   243: "overloaded", // NOT_ENOUGH_SPACE
   279: "unreachable", // ALL_CONNECTION_TRIES_FAILED
   291: "credentials", // DATABASE_ACCESS_DENIED
-  307: "too_large", // TOO_MANY_BYTES
+  307: "limited", // TOO_MANY_BYTES
+  369: "unreachable", // ALL_REPLICAS_ARE_STALE, also if a shard does not answer
   394: "timeout", // QUERY_WAS_CANCELLED
+  395: "too_large", // FUNCTION_THROW_IF_VALUE_IS_NON_ZERO, for a variant that is too long
   396: "too_large", // TOO_MANY_ROWS_OR_BYTES
   439: "overloaded", // CANNOT_SCHEDULE_TASK
   452: "settings_refused", // SETTING_CONSTRAINT_VIOLATION

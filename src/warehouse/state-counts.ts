@@ -1,19 +1,19 @@
-import * as z from "zod";
 import type { CountedExposures } from "../exposures/summary.ts";
 import type { Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
 import { countFrom } from "./count-exposures.ts";
-import { EVENTS_TABLE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
+import { EVENTS_TABLE, IN_WINDOW, IS_VALID, MAX_VARIANT_BYTES, SELECT_LATEST } from "./event-sql.ts";
 import { type ExposureQuery, type ExposureSource, exposureParameters, type VariantHash } from "./exposure-query.ts";
 import { readCounts } from "./exposure-rows.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
-// Counts from the tables of migrations/clickhouse/0002 to 0008. For each identity of a window they hold when it first saw
+// Counts from the tables of migrations/clickhouse/0002 to 0010. For each identity of a window they hold when it first saw
 // which variant, and for the window whether it has invalid events.
 
+/** Fails at a variant that is too long. */
 const selectNames = (variantHash: VariantHash) => `
 SELECT 'variant' AS kind, toString(variant) AS name, toString(${variantHash}(variant)) AS variant_hash, 0 AS at,
-  0 AS identities, 0 AS late, 0 AS events
+  0 AS identities, 0 AS late, toUInt64(throwIf(length(variant) > ${MAX_VARIANT_BYTES})) AS events
 FROM {database:Identifier}.exposure_firsts
 WHERE window = {window:String}
 GROUP BY variant`;
@@ -41,10 +41,10 @@ const FIRSTS: ExposureSource = {
   rest: REST,
 };
 
-// Fast path: a window that is merged into one part has one row per identity, so that a scan replaces the GROUP BY. With
-// more parts this returns no rows. FINAL is free then, and keeps the result right if a part is added meanwhile. An identity
-// with several variants may have seen only one of them before the window's end: such rows are returned as 'open'.
-const SELECT_MERGED = [
+// Fast path: FINAL leaves one row per identity, so that a scan replaces the GROUP BY. It merges the parts of the window as
+// they are read, which is fast while few of them are large. An identity with several variants may have seen only one of
+// them before the window's end: such rows are returned as 'open'.
+const SELECT_SCANNED = [
   `
 SELECT
   arrayElement(['identities', 'multiple', 'open'], row_kind) AS kind,
@@ -61,17 +61,12 @@ FROM (
     if(row_kind = 1, intDiv(first_and_late, 2 * {bucket_size:Int64}), 0) AS index,
     first_and_late
   FROM {database:Identifier}.exposure_identities FINAL
-  WHERE window = {window:String} AND first_and_late < 2 * {to:Int64} AND 1 = (
-    SELECT uniqExact(_part_index) FROM {database:Identifier}.exposure_identities WHERE window = {window:String}
-  )
+  WHERE window = {window:String} AND first_and_late < 2 * {to:Int64}
 )
 GROUP BY row_kind, hash, index`,
   selectNames("cityHash64"),
   ...REST,
 ].join("\nUNION ALL\n");
-
-const countRow = z.object({ kind: z.enum(["identities", "multiple"]) });
-const openRow = z.object({ kind: z.literal("open") });
 
 /** Counts the identities of a filled window, with the same result as `countExposures`. */
 export async function countStates(
@@ -80,13 +75,10 @@ export async function countStates(
   query: ExposureQuery,
 ): Promise<Result<CountedExposures, WarehouseFailure>> {
   const parameters = { ...exposureParameters(warehouse.table, query), window: stateWindow };
-  const rows = await warehouse.select(SELECT_MERGED, parameters);
+  const rows = await warehouse.select(SELECT_SCANNED, parameters);
   if (!rows.ok) return rows;
-  const isMerged = rows.value.some((row) => countRow.safeParse(row).success);
-  const hasOpenRows = rows.value.some((row) => openRow.safeParse(row).success);
-  const counted = isMerged && !hasOpenRows ? readCounts(rows.value, query.window) : null;
-  // The scan neither resolves a hash collision nor knows a variant that has just arrived. The full count does both.
-  return counted === null || counted === "collision" || !counted.ok
-    ? countFrom(warehouse, FIRSTS, parameters, query.window)
-    : counted;
+  const counted = readCounts(rows.value, query.window);
+  if (counted !== "collision" && counted.ok) return counted;
+  // The scan can't count open rows, resolve a hash collision, or name a variant that has just arrived. The full count can.
+  return countFrom(warehouse, FIRSTS, parameters, query.window);
 }

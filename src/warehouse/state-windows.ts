@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { StartedExperiment } from "../experiment.ts";
+import { DAY } from "../exposures/buckets.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { EVENTS_TABLE, FIRST_AND_LATE, IS_EXPOSURE, IS_VALID } from "./event-sql.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
 // The windows that ClickHouse keeps states for. A window belongs to one definition of an experiment: a redefined or
@@ -11,8 +11,26 @@ import type { WarehouseFailure } from "./failure.ts";
 export type StateWindow = StartedExperiment & {
   window: string;
   state: "opened" | "filled" | "dropped";
-  /** Time since the state was recorded, by the server's clock. */
+  /** When the window was opened, by the server's clock. */
+  openedAt: number;
+  /** Time since then. */
+  openMs: number;
+  /** Time since the newest record, by the server's clock. */
   ageMs: number;
+  fill: Fill;
+};
+
+/** The length of a window's first slice. */
+const FIRST_SLICE_MS = DAY;
+
+/** How far the events from before a window was opened have been filled in. */
+export type Fill = {
+  /** The end of the last slice. */
+  to: number;
+  /** The length of the next slice. */
+  sliceMs: number;
+  /** The number of attempts at the next slice that failed. */
+  failures: number;
 };
 
 const windowRow = z.object({
@@ -22,7 +40,12 @@ const windowRow = z.object({
   feature_name: z.string(),
   started: z.int(),
   newest_state: z.enum(["opened", "filled", "dropped"]),
+  opened: z.int(),
+  open: z.int(),
   age: z.int(),
+  filled: z.int(),
+  slice: z.int(),
+  failures: z.int(),
 });
 
 const SELECT_WINDOWS = `
@@ -30,7 +53,12 @@ SELECT
   window, experiment_id, environment_key, feature_name,
   toUnixTimestamp64Milli(started_at) AS started,
   toString(max(state)) AS newest_state,
-  toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(max(noted_at)) AS age
+  toUnixTimestamp64Milli(min(noted_at)) AS opened,
+  toUnixTimestamp64Milli(now64(3)) - opened AS open,
+  toUnixTimestamp64Milli(now64(3)) - toUnixTimestamp64Milli(max(noted_at)) AS age,
+  toUnixTimestamp64Milli(max(filled_to)) AS filled,
+  argMax(fill_slice_ms, (filled_to, fill_failures)) AS slice,
+  argMax(fill_failures, (filled_to, fill_failures)) AS failures
 FROM {database:Identifier}.exposure_windows`;
 const GROUP_WINDOWS = "GROUP BY window, experiment_id, environment_key, feature_name, started_at";
 const NEWEST_FIRST = "min(noted_at) DESC, window";
@@ -53,7 +81,10 @@ async function selectWindows(
       featureName: row.feature_name,
       startedAt: row.started,
       state: row.newest_state,
+      openedAt: row.opened,
+      openMs: row.open,
       ageMs: row.age,
+      fill: { to: row.filled, sliceMs: row.slice, failures: row.failures },
     })),
   );
 }
@@ -99,17 +130,19 @@ export function belongsTo(window: StartedExperiment, experiment: StartedExperime
 }
 
 /** Records the state of a window. The first record opens it: from then on, arriving events go into it. */
-export async function recordWindow(
+export function recordWindow(
   warehouse: Warehouse,
   window: string,
   experiment: StartedExperiment,
   state: StateWindow["state"],
+  fill: Fill = { to: experiment.startedAt, sliceMs: FIRST_SLICE_MS, failures: 0 },
 ): Promise<Result<null, WarehouseFailure>> {
   return warehouse.command(
-    `INSERT INTO {database:Identifier}.exposure_windows
-      (window, experiment_id, environment_key, feature_name, started_at, state)
+    `INSERT INTO {database:Identifier}.exposure_windows (window, experiment_id, environment_key, feature_name, started_at,
+      state, filled_to, fill_failures, fill_slice_ms)
     SELECT {window:String}, {experiment_id:String}, {environment_key:String}, {feature_name:String},
-      fromUnixTimestamp64Milli({started_at:Int64}), {state:String}`,
+      fromUnixTimestamp64Milli({started_at:Int64}), {state:String},
+      fromUnixTimestamp64Milli({filled_to:Int64}), {failures:UInt8}, {slice:UInt64}`,
     {
       database: warehouse.table.database,
       window,
@@ -118,38 +151,10 @@ export async function recordWindow(
       feature_name: experiment.featureName,
       started_at: experiment.startedAt,
       state,
+      filled_to: fill.to,
+      failures: fill.failures,
+      slice: fill.sliceMs,
     },
-  );
-}
-
-/** Adds all present events to a window. Events that are in it already change nothing. */
-export async function fillWindow(
-  warehouse: Warehouse,
-  window: string,
-  experiment: StartedExperiment,
-): Promise<Result<null, WarehouseFailure>> {
-  const { environmentKey, featureName, startedAt } = experiment;
-  const parameters = {
-    ...warehouse.table,
-    window,
-    environment_key: environmentKey,
-    feature_name: featureName,
-    from: startedAt,
-  };
-  const filled = await warehouse.command(
-    `INSERT INTO {database:Identifier}.exposure_firsts (window, identity, identity_check, variant, first_and_late)
-    SELECT {window:String}, cityHash64(identifier) AS identity, xxh3(identifier) AS identity_check, value,
-      min(${FIRST_AND_LATE})
-    FROM ${EVENTS_TABLE}
-    WHERE ${IS_EXPOSURE} AND ${IS_VALID}
-    GROUP BY identity, identity_check, value`,
-    parameters,
-  );
-  if (!filled.ok) return filled;
-  return warehouse.command(
-    `INSERT INTO {database:Identifier}.exposure_invalids (window)
-    SELECT {window:String} FROM ${EVENTS_TABLE} WHERE ${IS_EXPOSURE} AND NOT (${IS_VALID}) LIMIT 1`,
-    parameters,
   );
 }
 

@@ -173,7 +173,7 @@ describe("alert delivery", () => {
       () => worker.select("SELECT id FROM alerts"),
       ({ length }) => length === 0,
     );
-  }, 90_000);
+  });
 
   it("does not follow redirects", async () => {
     const { id } = await createUnhealthy(worker);
@@ -181,7 +181,7 @@ describe("alert delivery", () => {
     await worker.sweep();
     const alerts = await waitForAlerts(id, 2);
     expect(new Set(alerts.map(({ path }) => path))).toEqual(new Set(["/hook?key=of-the-test"]));
-  }, 90_000);
+  });
 
   it("reveals the URL neither in the log nor in a response", async () => {
     const { id } = await createUnhealthy(worker);
@@ -227,5 +227,5 @@ describe("a restarted service", () => {
     } finally {
       await lasting.stop();
     }
-  }, 120_000);
+  });
 });

@@ -35,6 +35,7 @@ function newExperiment() {
     put: (change: Record<string, unknown> = {}) => worker.call("PUT", path, { ...definition, ...change }),
     delete: () => worker.call("DELETE", path),
     requestRefresh: () => worker.call("POST", `${path}/exposures/refresh`),
+    requestRecount: () => worker.call("POST", `${path}/exposures/recount`),
     expose: (identifier: string) => {
       const event = { environment_key: id, feature_name: id, identifier, value: "control" };
       return warehouse.insert([{ ...event, timestamp: Date.parse(STARTED) }]);
@@ -170,6 +171,16 @@ describe("refreshes of one experiment", () => {
     await worker.crash(experiment.id);
     await experiment.untilExposed(1);
     await experiment.delete();
+  });
+
+  it("survive a crash once a recount of final numbers is accepted", async () => {
+    const experiment = newExperiment();
+    await experiment.put({ ended_at: "2026-06-01T05:00:00.000Z" });
+    expect(await experiment.untilIdle()).toMatchObject({ is_final: true });
+    await experiment.expose("ann");
+    expect((await experiment.requestRecount()).status).toBe(202);
+    await worker.crash(experiment.id);
+    expect(await experiment.untilExposed(1)).toMatchObject({ is_final: true });
   });
 
   it("survive a crash once a webhook is postponed", async () => {

@@ -187,7 +187,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
       { numRuns: 1, seed },
     );
     expect(fromStates).toBeGreaterThan(0);
-  }, 120_000);
+  });
 
   it("a change of start or environment counts the events until the new window is filled", async () => {
     const experiment = newExperiment();
@@ -325,7 +325,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
 
 describe("with EXPOSURE_SOURCE = states and no usable states", () => {
   it.each([
-    ["the tables are missing", async () => (await createWarehouse()).settings, "0002 to 0008"],
+    ["the tables are missing", async () => (await createWarehouse()).settings, "0002 to 0010"],
     [
       "the user may not write",
       async () => {

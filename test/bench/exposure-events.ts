@@ -114,12 +114,12 @@ const conditionOf = (feature: string) => `environment_key = '${ENVIRONMENT}' AND
   AND timestamp < fromUnixTimestamp64Milli(${WINDOW.to}) AND identifier != '' AND value != ''`;
 
 /** The query of the best known system: the exact set of each identity's variants. */
-export const uniqExactOf = (feature: string) => `
+export const uniqExactOf = (feature: string, table = "events") => `
   SELECT multiple, if(multiple, '', variant) AS variant_key, if(multiple, toDateTime64(0, 3), toStartOfDay(first)) AS bucket,
     count() AS identities
   FROM (
     SELECT uniqExact(value) > 1 AS multiple, any(value) AS variant, min(timestamp) AS first
-    FROM events WHERE ${conditionOf(feature)} GROUP BY identifier
+    FROM ${table} WHERE ${conditionOf(feature)} GROUP BY identifier
   )
   GROUP BY multiple, variant_key, bucket`;
 

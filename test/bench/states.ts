@@ -1,6 +1,7 @@
 import type { StartedExperiment } from "../../src/experiment.ts";
 import type { ExposureCount } from "../../src/exposures/summary.ts";
-import { advanceWindow, countFromStates } from "../../src/refresh/state-maintenance.ts";
+import { advanceWindow } from "../../src/refresh/advance-window.ts";
+import { countFromStates } from "../../src/refresh/state-maintenance.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { Sizes } from "./bench.ts";
 import { ENVIRONMENT, type Events, queryOf, type Shape, startEvents, uniqExactOf, WINDOW } from "./exposure-events.ts";
@@ -71,7 +72,10 @@ async function countParts({ select }: Events): Promise<number> {
 const noLog = () => undefined;
 
 async function open({ connection }: Events, feature: string): Promise<void> {
-  await advanceWindow({ warehouse: connection, longestInsertMs: 0, log: noLog }, experimentOf(feature));
+  await advanceWindow(
+    { warehouse: connection, longestInsertMs: 0, clock: Date.now, log: noLog },
+    experimentOf(feature),
+  );
 }
 
 /** Records the window as filled. All events arrived while it was open, so nothing else is missing. */

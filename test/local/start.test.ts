@@ -54,7 +54,7 @@ beforeAll(async () => {
   bare = await start({ DEMO: 0, SWEEP_SECONDS: 2, ...TOKENS });
   external = await start({ REFRESH_MIN_INTERVAL_SECONDS: 3, ...onWarehouse(proxy) });
   await Promise.all([demo, bare, external].map((run) => run.ready()));
-}, 180_000);
+});
 
 describe("npm start", () => {
   it("prints one line with its URL, and serves requests there", async () => {

@@ -135,7 +135,7 @@ export function launch(env: Environment, script: Script = "start") {
   /** Resolves when the run is ready, or with its exit code. */
   function outcome(): Promise<"ready" | number | null> {
     const state = () => (output.stdout.includes("is ready on") ? "ready" : child.exitCode);
-    return until(state, (value) => value !== null, { seconds: 120 });
+    return until(state, (value) => value !== null);
   }
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
@@ -171,7 +171,7 @@ export function launch(env: Environment, script: Script = "start") {
       process.kill(to === "npm" ? npm : -npm, signal);
     },
     /** Resolves when all processes have ended. */
-    waitForExit: () => until(runningProcesses, (running) => running.length === 0, { seconds: 15 }),
+    waitForExit: () => until(runningProcesses, (running) => running.length === 0, { seconds: 60 }),
     kill(): void {
       for (const { pid } of runningProcesses()) {
         try {

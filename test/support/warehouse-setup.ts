@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startWarehouse } from "../../src/dev/local-warehouse.ts";
-import { users } from "./users.ts";
+import { profileUsers, users } from "./users.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -16,7 +16,7 @@ export default async function setup(project: TestProject) {
   const root = project.vitest.getRootProject();
   if ("warehouseUrl" in root.getProvidedContext()) return;
   const folder = mkdtempSync(join(tmpdir(), "edge-exposures-"));
-  const warehouse = await startWarehouse({ folder, port: 0, users: Object.values(users) });
+  const warehouse = await startWarehouse({ folder, port: 0, users: [...Object.values(users), ...profileUsers] });
   if (!warehouse.ok) throw new Error(warehouse.failure);
   root.provide("warehouseUrl", warehouse.value.url.href);
   return async () => {

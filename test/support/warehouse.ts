@@ -31,10 +31,10 @@ export async function createWarehouse({ states = false } = {}) {
   const client = connectForWriting(settings);
 
   /** Inserts events in the given order. By default `collected_at` is half a second after `timestamp`. */
-  async function insert(events: readonly Event[]): Promise<void> {
+  async function insert(events: readonly Event[], table = settings.table): Promise<void> {
     if (events.length === 0) return;
     await client.insert({
-      table: settings.table,
+      table,
       format: "JSONEachRow",
       values: events.map((event) => ({
         event: "$flag_exposure",

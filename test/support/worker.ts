@@ -128,7 +128,7 @@ function parseLine(message: string): LogLine[] {
 export async function until<Value>(
   poll: () => Promise<Value> | Value,
   condition: (value: Value) => boolean,
-  { seconds = 40 } = {},
+  { seconds = 120 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {

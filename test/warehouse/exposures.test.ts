@@ -154,6 +154,35 @@ describe("countExposures", () => {
     expect(settingsUsed).toEqual([{}, { max_bytes_before_external_group_by: "100000000" }]);
   });
 
+  it("fails with too_large if a variant has more than 1,000 bytes, in little memory", async () => {
+    const fill = (feature: string, events: number, value: string) =>
+      warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
+        (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
+        SELECT 'long', '$flag_exposure', '${feature}', fromUnixTimestamp64Milli(${from}) AS timestamp, timestamp,
+          toString(number), ${value} FROM numbers(${events})`);
+    await fill("1 MB", 100, "concat(toString(number), repeat('x', 1000000))");
+    await fill("1,001 bytes", 1, "repeat('ü', 501)");
+    await fill("1,000 bytes", 2, "repeat('ü', 500)");
+    const limited: Warehouse = {
+      ...connection,
+      select: (sql, parameters) => connection.select(sql, parameters, { max_memory_usage: "60000000" }),
+    };
+    const countOf = (featureName: string) =>
+      countExposures(limited, { environmentKey: "long", featureName, window: { from, to: from + HOUR } });
+    expect(await countOf("1 MB")).toMatchObject({ ok: false, failure: { kind: "too_large" } });
+    expect(await countOf("1,001 bytes")).toMatchObject({ ok: false, failure: { kind: "too_large" } });
+    expect(await countOf("1,000 bytes")).toMatchObject({ ok: true, value: { counts: [{ identities: 2 }] } });
+  });
+
+  it("fails with too_large if the variants' names are too long together", async () => {
+    await warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
+      (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
+      SELECT 'many', '$flag_exposure', 'button', fromUnixTimestamp64Milli(${from}) AS timestamp, timestamp, toString(number),
+        rightPad(toString(number), 1000) FROM numbers(10000)`);
+    const query = { environmentKey: "many", featureName: "button", window: { from, to: from + HOUR } };
+    expect(await countExposures(connection, query)).toMatchObject({ ok: false, failure: { kind: "too_large" } });
+  });
+
   it("names each of 2,000 variants, besides 2,000 others that only an excluded identity saw", async () => {
     const environmentKey = randomUUID();
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };

@@ -22,6 +22,7 @@ const KINDS: Record<FailureKind, "transient" | "permanent"> = {
   bad_query: "permanent",
   bad_rows: "permanent",
   too_large: "permanent",
+  limited: "permanent",
   refused: "permanent",
 };
 const isKind = (kind: string): kind is FailureKind => kind in KINDS;
@@ -36,8 +37,9 @@ describe("classify, with an exception code", () => {
     ["settings_refused", [115, 164, 452]],
     ["timeout", [159, 160, 394]],
     ["overloaded", [201, 202, 203, 241, 243, 439]],
-    ["unreachable", [3, 209, 210, 279]],
-    ["too_large", [158, 307, 396]],
+    ["unreachable", [3, 209, 210, 279, 369]],
+    ["too_large", [395, 396]],
+    ["limited", [158, 191, 307]],
   ])("returns %s for the codes %j", (kind, codes) => {
     for (const code of codes)
       expect(classify(exception(code), undefined, undefined), String(code)).toEqual({ kind, code });
@@ -125,6 +127,7 @@ describe("a failure", () => {
     ["missing_column", ["migrations/clickhouse"]],
     ["settings_refused", ["readonly = 2"]],
     ["bad_rows", ["EVENTS_TABLE"]],
+    ["limited", ["max_rows_to_read"]],
     ["refused", ["CLICKHOUSE_URL"]],
   ])("names the setting to check in its advice: %s", (kind, settings) => {
     for (const setting of settings) expect(adviceFor({ kind })).toContain(setting);

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectWarehouse } from "../../src/warehouse/client.ts";
+import { connectWarehouse, forExperiment } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
 import { faults, respondWith, startProxy, type WarehouseProxy } from "../support/proxy.ts";
@@ -113,6 +113,23 @@ describe("connectWarehouse", () => {
     await expect
       .poll(() => connectWarehouse(warehouse.settings).select(running, {}), { timeout: 5000 })
       .toEqual({ ok: true, value: [{ n: 0 }] });
+  });
+
+  it("comments each statement for the query log, with the experiment's id if it is for one", async () => {
+    const connection = connectWarehouse(warehouse.settings);
+    const comment = "SELECT getSetting('log_comment') AS comment";
+    expect(await connection.select(comment, {})).toEqual({ ok: true, value: [{ comment: "edge-exposures" }] });
+    const ofExperiment = forExperiment(connection, "checkout-cta");
+    expect(await ofExperiment.select(comment, {}, { max_threads: "1" })).toEqual({
+      ok: true,
+      value: [{ comment: "edge-exposures/checkout-cta" }],
+    });
+    await warehouse.command("CREATE TABLE comments (comment String) ENGINE = Memory");
+    await ofExperiment.command(`INSERT INTO comments ${comment}`, {});
+    expect(await connection.select("SELECT * FROM comments", {})).toEqual({
+      ok: true,
+      value: [{ comment: "edge-exposures/checkout-cta" }],
+    });
   });
 
   it("reaches ClickHouse behind a path", async () => {

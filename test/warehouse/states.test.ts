@@ -2,9 +2,12 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { StartedExperiment } from "../../src/experiment.ts";
+import { DAY } from "../../src/exposures/buckets.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { summarise } from "../../src/exposures/summary.ts";
-import { advanceWindow, countFromStates, type StatesDeps } from "../../src/refresh/state-maintenance.ts";
+import { advanceWindow, type FillDeps } from "../../src/refresh/advance-window.ts";
+import { countFromStates } from "../../src/refresh/state-maintenance.ts";
+import { failed, ok } from "../../src/result.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { countStates } from "../../src/warehouse/state-counts.ts";
@@ -19,13 +22,14 @@ const from = Date.UTC(2026, 5, 1);
 
 let warehouse: TestWarehouse;
 let connection: Warehouse;
-let deps: StatesDeps;
+let deps: FillDeps;
 beforeAll(async () => {
   warehouse = await createWarehouse({ states: true });
   connection = connectWarehouse(warehouse.settings);
   deps = {
     warehouse: connection,
     longestInsertMs: 0,
+    clock: Date.now,
     log: (_, event, fields) => {
       if (event !== "states.filled") throw new Error(`${event} ${JSON.stringify(fields)}`);
     },
@@ -100,7 +104,7 @@ describe("countStates", () => {
     );
   });
 
-  it("scans a merged window, and groups identities only where a scan is not enough", async () => {
+  it("scans a window, merged or not, and groups identities only where a scan is not enough", async () => {
     const environmentKey = randomUUID();
     const experiment = experimentOf(environmentKey, from);
     const event = { environment_key: environmentKey, feature_name: FEATURE, timestamp: from };
@@ -126,16 +130,17 @@ describe("countStates", () => {
       const counts = await countStates(recording, stateWindow, { environmentKey, featureName: FEATURE, window });
       return { counts: counts.ok && new Set(counts.value.counts), grouped: grouped.includes(true) };
     };
-    expect((await countAt(from + 2 * HOUR)).grouped).toBe(true);
-    await merge();
     const first = { multiple: false, variant: "control", bucket: from };
-    expect(await countAt(from + 2 * HOUR)).toEqual({
-      counts: new Set([
-        { ...first, identities: 1 },
-        { multiple: true, identities: 1 },
-      ]),
-      grouped: false,
-    });
+    for (const prepare of [async () => undefined, merge]) {
+      await prepare();
+      expect(await countAt(from + 2 * HOUR)).toEqual({
+        counts: new Set([
+          { ...first, identities: 1 },
+          { multiple: true, identities: 1 },
+        ]),
+        grouped: false,
+      });
+    }
     // At that time Bob had seen only one variant.
     expect(await countAt(from + HOUR)).toEqual({ counts: new Set([{ ...first, identities: 2 }]), grouped: true });
   });
@@ -180,6 +185,21 @@ describe("countStates", () => {
     }
   });
 
+  it("fails with too_large for a variant of more than 1,000 bytes, whenever it arrived", async () => {
+    for (const when of ["before", "after"]) {
+      const experiment = experimentOf(randomUUID(), from);
+      const event = { environment_key: experiment.environmentKey, feature_name: FEATURE, timestamp: from };
+      const long = { ...event, identifier: "ann", value: "x".repeat(100_000) };
+      if (when === "before") await warehouse.insert([long]);
+      await advanceWindow(deps, experiment);
+      await advanceWindow(deps, experiment);
+      if (when === "after") await warehouse.insert([long]);
+      await expect(exposuresOf(experiment, from + HOUR, []), when).rejects.toThrow('"kind":"too_large"');
+      const stored = `SELECT max(length(variant)) AS bytes FROM ${warehouse.settings.database}.exposure_firsts`;
+      expect(await warehouse.select(stored)).toEqual([{ bytes: 1001 }]);
+    }
+  });
+
   it("reads no events if none is invalid", async () => {
     const experiment = experimentOf(randomUUID(), from);
     await advanceWindow(deps, experiment);
@@ -207,6 +227,25 @@ describe("countStates", () => {
     const [both, later] = await Promise.all(experiments.map((each) => exposuresOf(each, from + 2 * HOUR, [])));
     expect(JSON.parse(both?.text ?? "")).toMatchObject({ total_identities: 0, excluded_identities: 1 });
     expect(JSON.parse(later?.text ?? "")).toMatchObject({ total_identities: 1, variants: { b: 1 } });
+  });
+});
+
+describe("a failing view", () => {
+  it("fails the insert, or leaves the states incomplete if the inserting user ignores its errors", async () => {
+    const broken = await createWarehouse({ states: true });
+    const connection = connectWarehouse(broken.settings);
+    const experiment = experimentOf(randomUUID(), from);
+    for (const _ of ["opened", "filled"]) await advanceWindow({ ...deps, warehouse: connection }, experiment);
+    await broken.command("DROP TABLE exposure_firsts");
+    const insert = `INSERT INTO events (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
+      SELECT '${experiment.environmentKey}', '$flag_exposure', {feature:String}, fromUnixTimestamp64Milli(${from}) AS timestamp,
+        timestamp, 'ann', 'a'`;
+    const parameters = { feature: FEATURE };
+    expect(await connection.command(insert, parameters)).toMatchObject({ ok: false });
+    const ignoring = { materialized_views_ignore_errors: "1" };
+    expect(await connection.command(insert, parameters, ignoring)).toMatchObject({ ok: true });
+    const query = { ...experiment, window: { from, to: from + HOUR } };
+    expect(await countExposures(connection, query)).toMatchObject({ ok: true, value: { counts: [{ identities: 1 }] } });
   });
 });
 
@@ -247,6 +286,102 @@ describe("advanceWindow", () => {
     expect(
       windows.ok && windows.value.filter(({ experimentId }) => experimentId === experiment.experimentId),
     ).toMatchObject([{ ...experiment, state: "filled" }]);
+  });
+
+  /** Opens a window of ten days after events on its first and its last day, and one with a time in the future. */
+  async function openAfterTenDays(): Promise<StartedExperiment> {
+    const startedAt = Date.now() - 10 * DAY;
+    const experiment = experimentOf(randomUUID(), startedAt);
+    const event = { environment_key: experiment.environmentKey, feature_name: FEATURE, value: "a" };
+    await warehouse.insert([
+      { ...event, identifier: "first day", timestamp: startedAt },
+      { ...event, identifier: "last day", timestamp: startedAt + 9.9 * DAY },
+      { ...event, identifier: "tomorrow", timestamp: startedAt + 11 * DAY },
+    ]);
+    await advanceWindow(deps, experiment);
+    return experiment;
+  }
+
+  it("fills slices of growing length, and goes on after the last one", async () => {
+    const experiment = await openAfterTenDays();
+    const slices: number[] = [];
+    let now = 0;
+    const slow: FillDeps = {
+      ...deps,
+      // Two slices are as many as fit into one refresh.
+      clock: () => now,
+      warehouse: {
+        ...connection,
+        command: async (sql, parameters, settings) => {
+          if (sql.includes("exposure_firsts")) {
+            // The server spills the GROUP BY to its disk.
+            expect(settings).toMatchObject({ max_bytes_before_external_group_by: "50000000" });
+            slices.push((Number(parameters["to"]) - Number(parameters["from"])) / DAY);
+            now += slices.length === 1 ? 9000 : 21_000;
+          }
+          return connection.command(sql, parameters, settings);
+        },
+      },
+    };
+    const lengths = async () => {
+      slices.length = 0;
+      await advanceWindow(slow, experiment);
+      return [...slices];
+    };
+    expect(await lengths()).toEqual([1, 4]);
+    expect(await findWindow(connection, experiment)).toMatchObject({
+      value: { state: "opened", fill: { to: experiment.startedAt + 5 * DAY, sliceMs: 4 * DAY, failures: 0 } },
+    });
+    expect(await lengths()).toEqual([4, expect.any(Number)]);
+    expect(await findWindow(connection, experiment)).toMatchObject({ value: { state: "filled" } });
+    const { text } = await exposuresOf(experiment, experiment.startedAt + 12 * DAY, []);
+    expect(JSON.parse(text)).toMatchObject({ total_identities: 3 });
+  });
+
+  it("retries a failed slice after an hour, with a shorter slice, and logs each attempt once", async () => {
+    const experiment = await openAfterTenDays();
+    const logged: string[] = [];
+    let attempts = 0;
+    let ageMs = 0;
+    const failing: FillDeps = {
+      ...deps,
+      log: (_, event) => logged.push(event),
+      warehouse: {
+        ...connection,
+        select: async (sql, parameters, settings) => {
+          const rows = await connection.select(sql, parameters, settings);
+          return rows.ok ? ok(rows.value.map((row) => ({ ...Object(row), age: ageMs }))) : rows;
+        },
+        command: async (sql, parameters, settings) => {
+          if (!sql.includes("exposure_firsts")) return connection.command(sql, parameters, settings);
+          attempts += 1;
+          return failed({ kind: "timeout" });
+        },
+      },
+    };
+    const advance = async (age: number) => {
+      ageMs = age;
+      await advanceWindow(failing, experiment);
+      const found = await findWindow(connection, experiment);
+      return { attempts, fill: found.ok && found.value?.fill };
+    };
+    const to = experiment.startedAt;
+    expect(await advance(0)).toEqual({ attempts: 1, fill: { to, sliceMs: 6 * HOUR, failures: 1 } });
+    expect(await advance(HOUR - 1)).toMatchObject({ attempts: 1 });
+    expect(await advance(HOUR)).toEqual({ attempts: 2, fill: { to, sliceMs: 1.5 * HOUR, failures: 2 } });
+    expect(await advance(2 * HOUR - 1)).toMatchObject({ attempts: 2 });
+    expect(await advance(2 * HOUR)).toMatchObject({ attempts: 3, fill: { failures: 3 } });
+    expect(logged).toEqual(["states.failed", "states.failed", "states.failed"]);
+
+    // It goes on as soon as a slice succeeds.
+    ageMs = 4 * HOUR;
+    await advanceWindow(
+      { ...failing, log: deps.log, warehouse: { ...connection, select: failing.warehouse.select } },
+      experiment,
+    );
+    expect(await findWindow(connection, experiment)).toMatchObject({
+      value: { state: "filled", fill: { failures: 0 } },
+    });
   });
 
   it("opens another window after a drop", async () => {
