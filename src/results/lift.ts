@@ -1,4 +1,4 @@
-import { type Moments, meanOf, varianceOf } from "./moments.ts";
+import { type Moments, sampleOf } from "./moments.ts";
 
 /** The lift of a treatment over the control, relative to the control's mean: 0.1 is 10 % more. */
 export type Lift = {
@@ -13,15 +13,13 @@ export type Lift = {
  * Knoblich and Lu, "Applying the Delta Method in Metric Analytics" (2018), section 3.1.
  */
 export function liftOver(control: Moments, treatment: Moments): Lift | null {
-  const [controlMean, treatmentMean] = [meanOf(control), meanOf(treatment)];
-  const [controlVariance, treatmentVariance] = [varianceOf(control), varianceOf(treatment)];
-  if (controlMean === null || treatmentMean === null || controlVariance === null || treatmentVariance === null)
-    return null;
-  if (controlMean <= 0) return null;
+  const [c, t] = [sampleOf(control), sampleOf(treatment)];
+  if (c === null || t === null || c.mean <= 0) return null;
   // Divided by the mean before squaring, which neither overflows nor underflows for means far from 1.
-  const treatmentPart = Math.sqrt(treatmentVariance / treatment.identities) / controlMean;
-  const controlPart = (treatmentMean / controlMean) * (Math.sqrt(controlVariance / control.identities) / controlMean);
-  const lift = (treatmentMean - controlMean) / controlMean;
+  const ratio = t.mean / c.mean;
+  const treatmentPart = Math.sqrt(t.variance / treatment.identities) / c.mean;
+  const controlPart = ratio * (Math.sqrt(c.variance / control.identities) / c.mean);
+  const lift = (t.mean - c.mean) / c.mean;
   const standardError = Math.hypot(treatmentPart, controlPart);
   return Number.isFinite(lift) && Number.isFinite(standardError) && standardError > 0 ? { lift, standardError } : null;
 }

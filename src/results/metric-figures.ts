@@ -1,6 +1,6 @@
 import type { Aggregation, ExpectedDirection, Variant } from "../experiment.ts";
 import { type Comparison, compare } from "./compare.ts";
-import { type Moments, meanOf, NO_MOMENTS, varianceOf } from "./moments.ts";
+import { type Moments, meanOf, NO_MOMENTS, sampleOf } from "./moments.ts";
 
 /** The figures of one variant. The mean is null without identities, the standard deviation below two of them. */
 export type VariantFigures = {
@@ -52,11 +52,11 @@ export function computeFigures(
 }
 
 function figuresOf(moments: Moments): VariantFigures {
-  const variance = varianceOf(moments);
+  const sample = sampleOf(moments);
   return {
     identities: moments.identities,
     sum: moments.sum,
     mean: meanOf(moments),
-    standardDeviation: variance === null ? null : Math.sqrt(variance),
+    standardDeviation: sample && Math.sqrt(sample.variance),
   };
 }

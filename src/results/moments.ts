@@ -37,13 +37,14 @@ export type Covariate = {
 export const NO_MOMENTS: Moments = { identities: 0, sum: 0, squaredDeviations: 0, covariate: null };
 
 /** The mean; null without identities. */
-export function meanOf({ identities, sum }: Pick<Moments, "identities" | "sum">): number | null {
+export function meanOf({ identities, sum }: Moments): number | null {
   return identities === 0 ? null : sum / identities;
 }
 
-/** The variance of the sample, with the divisor n − 1; null below two identities. */
-export function varianceOf({ identities, squaredDeviations }: Moments): number | null {
-  return identities < 2 ? null : squaredDeviations / (identities - 1);
+/** The mean and the sample variance, with the divisor n − 1; null below two identities. */
+export function sampleOf({ identities, sum, squaredDeviations }: Moments): { mean: number; variance: number } | null {
+  if (identities < 2) return null;
+  return { mean: sum / identities, variance: squaredDeviations / (identities - 1) };
 }
 
 /**

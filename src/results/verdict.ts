@@ -1,5 +1,5 @@
 import type { Aggregation, ExpectedDirection } from "../experiment.ts";
-import { type Moments, meanOf, varianceOf } from "./moments.ts";
+import { type Moments, sampleOf } from "./moments.ts";
 import type { Interval } from "./sequential.ts";
 
 /** Goals are `winning`, `losing` or `inconclusive`, guardrails `harmed` or `unharmed`. Either is `collecting` first. */
@@ -34,10 +34,10 @@ export function hasEnoughData(aggregation: Aggregation, control: Moments, treatm
  * mean does not count. A treatment that stops almost all purchases would never be precise, and never be judged.
  */
 export function isLiftReliable(control: Moments, treatment: Moments): boolean {
-  const [mean, variance] = [meanOf(control), varianceOf(control)];
-  if (mean === null || variance === null) return false;
-  const standardError = Math.sqrt(variance / Math.min(control.identities, treatment.identities));
-  return standardError <= MAX_RELATIVE_ERROR * mean;
+  const sample = sampleOf(control);
+  if (sample === null) return false;
+  const standardError = Math.sqrt(sample.variance / Math.min(control.identities, treatment.identities));
+  return standardError <= MAX_RELATIVE_ERROR * sample.mean;
 }
 
 /** The verdict by the sequential interval of a lift, once there is enough data. */

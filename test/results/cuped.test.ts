@@ -81,8 +81,19 @@ describe("CUPED", () => {
   it("changes nothing if the covariate does not vary, or only one arm has one", () => {
     const [control, treatment] = [momentsOf(3, [1, 2, 3], [4, 4, 4]), momentsOf(3, [2, 3, 5], [4, 4, 4])];
     const plain = compare(momentsOf(3, [1, 2, 3]), momentsOf(3, [2, 3, 5]), goal, 1);
+    expect(plain.varianceReduction).toBeNull();
     expect(compare(control, treatment, goal, 1)).toEqual({ ...plain, varianceReduction: 0 });
     expect(compare(control, momentsOf(3, [2, 3, 5]), goal, 1)).toEqual(plain);
+  });
+
+  it("has no lift if only the adjusted control has a mean above 0", () => {
+    const [control, treatment] = [momentsOf(3, [-2, 0, 2], [-6, 0, 2]), momentsOf(3, [4, 2, 0], [6, 2, 0])];
+    expect(adjust(control, treatment)?.control.sum).toBeGreaterThan(0);
+    expect(compare(control, treatment, goal, 1)).toMatchObject({
+      lift: null,
+      chanceToWin: null,
+      verdict: "collecting",
+    });
   });
 
   it("has no lift if the covariate leaves only rounding of the variance", () => {

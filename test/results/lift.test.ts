@@ -53,6 +53,11 @@ describe("liftOver", () => {
     { why: "the control's mean is 0", control: momentsOf(3, []), treatment: momentsOf(3, [1, 2, 3]) },
     { why: "the control's mean is negative", control: momentsOf(2, [-3, 1]), treatment: momentsOf(3, [1, 2, 3]) },
     { why: "no value varies", control: momentsOf(2, [1, 1]), treatment: momentsOf(2, [2, 2]) },
+    {
+      why: "the standard error overflows",
+      control: momentsOf(2, [1e-300, 0]),
+      treatment: { ...momentsOf(2, [1e-300, 0]), squaredDeviations: 1e300 },
+    },
     { why: "the lift overflows", control: momentsOf(2, [1e-300, 0]), treatment: momentsOf(2, [1e300, 0]) },
   ])("does not exist if $why", ({ control, treatment }) => {
     expect(liftOver(control, treatment)).toBeNull();

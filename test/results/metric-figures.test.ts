@@ -53,7 +53,7 @@ describe("computeFigures", () => {
   });
 
   it("has no comparisons without a control", () => {
-    const { variants, comparisons } = computeFigures(metric, new Map([["a", NO_MOMENTS]]), [], null);
+    const { variants, comparisons } = computeFigures(metric, new Map([["a", NO_MOMENTS]]), variantsOf("a"), null);
     expect([...variants.keys()]).toEqual(["a"]);
     expect(comparisons.size).toBe(0);
   });
