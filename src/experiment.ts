@@ -4,6 +4,14 @@ export type Variant = {
   weight: number;
 };
 
+/** How an identity's events become its value. */
+export const aggregations = ["occurrence", "count", "sum", "mean"] as const;
+export type Aggregation = (typeof aggregations)[number];
+
+/** The first two make the metric a goal, the other two a guardrail. */
+export const expectedDirections = ["increase", "decrease", "not_increase", "not_decrease"] as const;
+export type ExpectedDirection = (typeof expectedDirections)[number];
+
 /** The inputs that determine an experiment's numbers. A summary is valid only for the definition behind it. */
 export type Definition = {
   environmentKey: string;

@@ -15,9 +15,10 @@ const LAYERS = [
   ["refresh"],
   ["alerts"],
   ["store", "warehouse"],
-  ["exposures"],
+  ["exposures", "results"],
   [
     "experiment.ts",
+    "gamma.ts",
     "settings.ts",
     "settings-schema.ts",
     "setting-types.ts",

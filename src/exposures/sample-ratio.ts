@@ -1,4 +1,4 @@
-import { deviance, stirlingError, upperGamma } from "./gamma.ts";
+import { deviance, stirlingError, upperGamma } from "../gamma.ts";
 
 /** The p-values of a split, from Number.MIN_VALUE to 1. They are never 0, even where the exact value underflows. */
 export type SampleRatio = {

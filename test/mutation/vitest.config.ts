@@ -9,7 +9,7 @@ export default defineConfig({
       "test/experiment.test.ts",
       "test/settings.test.ts",
       "test/deno/timer-alarm.test.ts",
-      "test/exposures/*.test.ts",
+      "test/{exposures,results}/*.test.ts",
       "test/{backoff,ttl-cache}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas,webhook-signatures}.test.ts",
       "test/refresh/{coordinator,sweep}.test.ts",

@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { compare } from "../../src/results/compare.ts";
+import { verdictOf } from "../../src/results/verdict.ts";
+import { fromConversions, momentsOf } from "../support/moments.ts";
+import { uniforms } from "../support/random.ts";
+import { conversion, type FalseVerdicts, findFalseVerdicts, revenue } from "../support/simulated-metric.ts";
+
+describe("verdictOf", () => {
+  it.each([
+    { direction: "increase", verdicts: ["winning", "inconclusive", "losing"] },
+    { direction: "decrease", verdicts: ["losing", "inconclusive", "winning"] },
+    { direction: "not_increase", verdicts: ["harmed", "unharmed", "unharmed"] },
+    { direction: "not_decrease", verdicts: ["unharmed", "unharmed", "harmed"] },
+  ] as const)("is $verdicts for $direction and a lift above, around and below 0", ({ direction, verdicts }) => {
+    const intervals = [
+      [0.01, 0.2],
+      [-0.1, 0.1],
+      [-0.2, -0.01],
+    ] as const;
+    expect(intervals.map((interval) => verdictOf(direction, interval))).toEqual(verdicts);
+    expect(verdictOf(direction, [0, 0.1])).toBe(verdicts[1]);
+    expect(verdictOf(direction, [-0.1, 0])).toBe(verdicts[1]);
+  });
+});
+
+describe("the verdict of a comparison", () => {
+  const conversions = { aggregation: "occurrence", expectedDirection: "not_decrease" } as const;
+  const counts = { aggregation: "count", expectedDirection: "not_decrease" } as const;
+
+  it.each([
+    { why: "the control has 49 identities", control: fromConversions(49, 40), treatment: fromConversions(500, 20) },
+    { why: "the treatment has 49 identities", control: fromConversions(500, 400), treatment: fromConversions(49, 20) },
+    { why: "the control has 4 conversions", control: fromConversions(2000, 4), treatment: fromConversions(2000, 900) },
+    {
+      why: "the treatment has 4 conversions",
+      control: fromConversions(2000, 900),
+      treatment: fromConversions(2000, 4),
+    },
+    // A relative standard error of √((1 − 0.05) / (0.05 · 1000)) = 13.8 %, and of 7.7 % with the larger arm's identities.
+    {
+      why: "the control's mean is imprecise",
+      control: fromConversions(1000, 50),
+      treatment: fromConversions(3200, 3200),
+    },
+    {
+      why: "the treatment's arm is small",
+      control: fromConversions(3200, 160),
+      treatment: fromConversions(1000, 1000),
+    },
+  ])("is collecting if $why", ({ control, treatment }) => {
+    const { lift, verdict } = compare(control, treatment, conversions, 1);
+    expect(lift).not.toBeNull();
+    expect(verdict).toBe("collecting");
+  });
+
+  it.each([
+    { why: "50 identities", control: fromConversions(50, 40), treatment: fromConversions(50, 5), metric: conversions },
+    {
+      why: "5 conversions of a treatment",
+      control: fromConversions(2000, 900),
+      treatment: fromConversions(2000, 5),
+      metric: conversions,
+    },
+    { why: "a count of 1", control: fromConversions(2000, 900), treatment: fromConversions(2000, 1), metric: counts },
+    {
+      why: "control's mean at 9.7 %",
+      control: fromConversions(2000, 100),
+      treatment: fromConversions(2000, 5),
+      metric: conversions,
+    },
+  ])("is given from $why on", ({ control, treatment, metric }) => {
+    expect(compare(control, treatment, metric, 1).verdict).toBe("harmed");
+  });
+
+  it("is collecting while one large order makes the control's mean", () => {
+    const orders = Array.from({ length: 100 }, (_, index) => 10 + (index % 7));
+    const [control, treatment] = [momentsOf(1000, [...orders, 100_000]), momentsOf(1000, orders)];
+    const { interval, verdict } = compare(control, treatment, { ...counts, aggregation: "sum" }, 1);
+    expect(interval?.[1]).toBeLessThan(0);
+    expect(verdict).toBe("collecting");
+  });
+});
+
+describe("the promise", () => {
+  // The whole simulation is `npm run simulate -- --only results`.
+  it.each([
+    { what: "conversions of 1 %, four arms", metric: conversion(0.01), arms: [100, 100, 100, 100] },
+    { what: "conversions of 5 %", metric: conversion(0.05), arms: [100, 100] },
+    { what: "revenue with a heavy tail", metric: revenue(0.1, 1.5), arms: [100, 100] },
+    { what: "revenue in a small arm", metric: revenue(0.1, 1.5), arms: [180, 20] },
+  ])("holds at 250 looks for $what, where Flagsmith's rule fails", ({ metric, arms }) => {
+    const uniform = uniforms(20261124);
+    const experiments = 60;
+    const all = Array.from({ length: experiments }, () =>
+      findFalseVerdicts({ metric, arms, lift: 0, looks: 250 }, uniform),
+    );
+    const shareOf = (rule: keyof FalseVerdicts) => all.filter((found) => found[rule]).length / experiments;
+    expect(shareOf("verdict")).toBeLessThanOrEqual(0.05);
+    expect(shareOf("flagsmith")).toBeGreaterThan(0.4);
+  });
+});
