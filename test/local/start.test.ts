@@ -30,7 +30,11 @@ function onWarehouse({ settings }: { settings: WarehouseSettings }) {
   };
 }
 
-const experiment = { environment_key: "env", feature_name: "button", started_at: new Date(Date.now() - 86_400_000).toISOString() };
+const experiment = {
+  environment_key: "env",
+  feature_name: "button",
+  started_at: new Date(Date.now() - 86_400_000).toISOString(),
+};
 
 const DAY = 86_400_000;
 let warehouse: TestWarehouse;
