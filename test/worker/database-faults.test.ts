@@ -336,23 +336,30 @@ describe("a failed, lost or hanging transaction of a sweep or an export", () => 
   });
 
   it.each(FAULTS)(
-    "fails a sweep, and the next one repairs it: %s",
+    "fails a sweep or the dispatcher's list, and the next sweep repairs it: %s",
     async (mode) => {
       const experiment = newExperiment();
       await create(experiment);
+      // The first sweep stores its progress. Without another experiment, the others have nothing to store.
+      await worker.sweep();
       const complete = faultServer.intercept(null, null);
       expect(await worker.sweep()).toBe(true);
       complete.end();
-      // The list, the experiment, its numbers, and the deletion of old webhooks.
+      // The lists of the sweep and of the dispatcher, the experiment, its numbers, and the deletion of old webhooks.
       expect(complete.transactions.length).toBeGreaterThanOrEqual(4);
       for (const index of complete.transactions.keys()) {
         await experiment.expose();
         worker.clearLines();
         const interception = faultServer.intercept(null, { index, mode });
-        expect(await worker.sweep()).toBe(false);
+        const isComplete = await worker.sweep();
         interception.end();
-        const lines = worker.logs().filter(({ event, kind }) => event === "sweep.failed" || kind === "storage");
-        expect(lines).toHaveLength(1);
+        // The alarm may come a moment after the sweep.
+        if (interception.transactions.length <= index) continue;
+        const isDispatcher = interception.transactions[index]?.includes("ORDER BY refresh_due_at") ?? false;
+        expect(isComplete).toBe(isDispatcher);
+        const failures = () =>
+          worker.logs().filter(({ event, kind }) => /^(sweep|dispatcher)\.failed$/.test(event) || kind === "storage");
+        expect(await until(failures, ({ length }) => length > 0)).toHaveLength(1);
         const now = Date.now();
         expect(await worker.sweep(now)).toBe(true);
         expect(await experiment.row()).toMatchObject({ as_of: now });
