@@ -8,6 +8,7 @@ const shared = {
   // Only ends what hangs: a busy machine may take ten times as long as a quiet one.
   testTimeout: 180_000,
   hookTimeout: 180_000,
+  expect: { poll: { timeout: 120_000, interval: 100 } },
 };
 const engine = "test/support/warehouse-setup.ts";
 const bundle = "test/support/worker-setup.ts";

@@ -27,7 +27,6 @@ export const profiles = {
   "returns NULL for absent keys": { group_by_use_nulls: "1" },
   "does not merge groups of shards": { distributed_group_by_no_merge: "1" },
   "skips unavailable shards": { skip_unavailable_shards: "1" },
-  "caches results": { use_query_cache: "1" },
 } as const satisfies Record<string, WarehouseUser["profile"]>;
 
 export const profileUsers: WarehouseUser[] = Object.entries(profiles).map(([name, profile]) => ({

@@ -81,17 +81,4 @@ describe("countExposures", () => {
       expect(counted).toMatchObject({ ok: false, failure: { kind } });
     },
   );
-
-  it("returns fresh counts if the profile caches results", async () => {
-    const caching = { name: "caches results" satisfies Profile, password: "" };
-    const ofCached = { ...query, featureName: "cached" };
-    const connection = connectWarehouse(settingsOf(caching, "events"));
-    for (const [index, identifier] of ["ann", "bob", "cem"].entries()) {
-      await warehouse.insert([{ ...event, feature_name: "cached", identifier, value: "control" }]);
-      expect(await countExposures(connection, ofCached)).toMatchObject({
-        ok: true,
-        value: { counts: [{ identities: index + 1 }] },
-      });
-    }
-  });
 });

@@ -21,7 +21,7 @@ describe("a failure of D1", () => {
       expect(response.headers.get("Content-Type")).toBe("application/problem+json");
       expect(await response.text()).not.toMatch(/no such table|SELECT/);
       const lines = await until(runtime.lines, (found) => found.length > 0);
-      expect(lines).toEqual([expect.stringContaining('"event":"database.unavailable"')]);
+      expect(lines).toEqual([expect.stringContaining('"event":"database.not_migrated"')]);
     },
   );
 
