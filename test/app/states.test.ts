@@ -267,8 +267,13 @@ describe("with EXPOSURE_SOURCE = states", () => {
 
     const rebuild = await worker.call("POST", `${experiment.path}/exposures/rebuild`);
     expect(rebuild).toMatchObject({ status: 202, json: { experiment_id: experiment.id } });
-    expect(await experiment.refresh(Date.now() + 3 * HOUR)).toBe("events");
+    await until(
+      () => worker.exposures(experiment.id),
+      ({ exposures, refresh_requested_at }) => refresh_requested_at === null && exposures.total_identities === 1,
+    );
+    expect(experiment.logged("refresh.succeeded").at(-1)).toMatchObject({ source: "events" });
     await experiment.untilFromStates();
+    expect(await worker.exposures(experiment.id)).toMatchObject({ exposures: { variants: { a: 1 } } });
   });
 
   it("200 rebuilds leave at most two windows that a view writes to", async () => {
