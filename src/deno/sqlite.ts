@@ -22,6 +22,9 @@ export function openSqlite(path: string): Database & { close(): void } {
 
   async function transact(statements: readonly Statement[]): Promise<Row[][]> {
     try {
+      const [only, ...others] = statements;
+      // One statement is a transaction by itself. A read then needs no lock.
+      if (only !== undefined && others.length === 0) return [run(only)];
       sqlite.exec("BEGIN IMMEDIATE");
       const rows = statements.map(run);
       sqlite.exec("COMMIT");
