@@ -54,10 +54,18 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
   const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
   const { startedAt, endedAt, variants } = experiment;
-  const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal };
+  const { results: exported } = rest;
+  const results = exported && {
+    asOf: exported.as_of,
+    computedAt: exported.computed_at,
+    lastErrorAt: exported.last_error_at,
+    counted: exported.counted,
+  };
+  const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal, results };
   if (isFinal && (asOf === null || endedAt === null))
     return failed([{ path: "is_final", message: "must not be true without as_of and ended_at" }]);
-  if (asOf === null && computedAt === null && rest.exposures === null) return ok({ ...backup, exposures: null });
+  if (asOf === null && computedAt === null && rest.exposures === null)
+    return ok({ ...backup, results: null, exposures: null });
 
   if (startedAt === null || asOf === null || computedAt === null || asOf < startedAt)
     return failed([{ path: "exposures", message: "needs computed_at, and an as_of not before started_at" }]);
