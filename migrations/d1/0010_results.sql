@@ -1,4 +1,5 @@
-ALTER TABLE experiments ADD COLUMN metrics TEXT NOT NULL DEFAULT '[]'; -- JSON, as in the API
+-- The metrics of an experiment, as JSON, as in the API.
+ALTER TABLE experiments ADD COLUMN metrics TEXT NOT NULL DEFAULT '[]';
 
 -- The counts behind an experiment's results. The figures are computed from them when they are read, so that an edit of
 -- the variants, or of a metric's name or direction, applies at once.

@@ -1,3 +1,4 @@
+import { property } from "../exposures/json.ts";
 import { restoreExposures } from "../exposures/restore.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Backup } from "../store/backups.ts";
@@ -7,7 +8,7 @@ import { experimentInput, exportedExperiment } from "./schemas.ts";
 
 /** Each line takes one statement, and D1 limits the statements of a Worker invocation. */
 const MAX_LINES = 500;
-/** D1's limit for a row, which is shorter than its line. */
+/** D1's limit for a row, which is shorter than its line. Results are a row of their own, and have their own limit. */
 const MAX_LINE_BYTES = 2_000_000;
 /** Bounds the response, because one mistake can recur on every line. */
 const MAX_ERRORS = 100;
@@ -39,15 +40,17 @@ export function parseBackups(
   return errors.length === 0 || onError === "skip" ? ok({ backups, errors }) : failed(errors.slice(0, MAX_ERRORS));
 }
 
+const bytesOf = (text: string) => new TextEncoder().encode(text).byteLength;
+
 function parseBackup(line: string): Result<Backup, InputError[]> {
-  if (new TextEncoder().encode(line).byteLength > MAX_LINE_BYTES)
-    return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
     return failed([{ path: "", message: "must be one JSON object" }]);
   }
+  if (bytesOf(line) - bytesOf(JSON.stringify(property(value, "results") ?? null)) > MAX_LINE_BYTES)
+    return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   const parsed = parseInput(exportedExperiment, value);
   if (!parsed.ok) return failed(parsed.failure.errors);
   const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = parsed.value;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { aggregations, expectedDirections, type Metric, statuses } from "../experiment.ts";
-import { readCountsJson } from "../results/stored-counts.ts";
+import { countsText, readCountsJson } from "../results/stored-counts.ts";
 import { roles } from "../store/api-keys.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 
@@ -143,11 +143,13 @@ const exportedResults = z.strictObject({
   last_error_at: time,
   counted: z.unknown().transform((value, context) => {
     try {
-      return readCountsJson(value);
+      const counted = readCountsJson(value);
+      if (countsText(counted) !== null) return counted;
+      context.addIssue({ code: "custom", message: "is too large" });
     } catch {
       context.addIssue({ code: "custom", message: "must be unchanged from the export" });
-      return z.NEVER;
     }
+    return z.NEVER;
   }),
 });
 

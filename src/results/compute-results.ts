@@ -32,9 +32,14 @@ export function computeResults(
     metrics: current.map(({ metric, invalidValues, variants: moments }) => ({
       metric,
       invalidValues,
-      ...computeFigures(metric, moments, variants, control),
+      ...computeFigures(metric, sorted(moments), variants, control),
     })),
   };
+}
+
+/** Variants that are not configured come in the order of their keys, as they do in exposures. */
+function sorted(moments: CountedMetric["variants"]): CountedMetric["variants"] {
+  return new Map([...moments].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Returns whether two metrics have the same counts. */

@@ -65,12 +65,12 @@ export async function putExperiment(
     scope,
     omitted.includes("started_at") ? 1 : 0,
     omitted.includes("ended_at") ? 1 : 0,
-    replaceNumbers ? 1 : 0,
     metricsText(input.metrics),
+    replaceNumbers ? 1 : 0,
   ];
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at, refresh_due_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?13, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
     WHERE (?9 IS NULL OR ?3 = ?9) AND ${featureIsFree("?8")}
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
@@ -79,18 +79,18 @@ export async function putExperiment(
       as_of = CASE WHEN ${KEEPS_NUMBERS} THEN as_of END,
       computed_at = CASE WHEN ${KEEPS_NUMBERS} THEN computed_at END,
       last_error_at = CASE WHEN ${KEEPS_NUMBERS} THEN last_error_at END,
-      identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?12) THEN identities END,
+      identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?13) THEN identities END,
       is_idle = is_idle AND ${KEEPS_NUMBERS},
       is_final = ${STAYS_FINAL},
       refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END,
       refresh_due_at = CASE WHEN ${STAYS_FINAL} THEN refresh_due_at ELSE excluded.refresh_due_at END
-    WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?12 OR NOT ${REPLACES_FINAL})
+    WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?13 OR NOT ${REPLACES_FINAL})
     RETURNING ${EXPERIMENT_COLUMNS}, version, is_final, refresh_requested_at`,
     values,
   };
   const find: Statement = {
     sql: `SELECT environment_key, ${LACKS_START} AS lacks_start, ${LACKS_END} AS lacks_end,
-      ${REPLACES_FINAL} AND NOT ?12 AS replaces_final
+      ${REPLACES_FINAL} AND NOT ?13 AS replaces_final
     FROM experiments WHERE id = ?1`,
     values,
   };

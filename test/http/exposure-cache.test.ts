@@ -235,7 +235,15 @@ describe("authentication of a cached response", () => {
 });
 
 describe("the cache after a write of the same process", () => {
-  const input = { id: "some", name: "a", environmentKey: "env", featureName: "b", variants: [], endedAt: null };
+  const input = {
+    id: "some",
+    name: "a",
+    environmentKey: "env",
+    featureName: "b",
+    variants: [],
+    metrics: [],
+    endedAt: null,
+  };
   const computed = {
     asOf: START,
     computedAt: START,
@@ -245,6 +253,7 @@ describe("the cache after a write of the same process", () => {
     exposures: "{}",
     healthHistory: {},
     alerts: [],
+    results: null,
   };
   const basisOf = async (database: Database) => {
     const basis = await beginRefresh(database, "some");
