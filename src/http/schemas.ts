@@ -62,7 +62,7 @@ const metric = z.strictObject(
   {
     key: experimentId,
     name: name.optional(),
-    event: name.refine((event) => event !== "$flag_exposure", "must not be $flag_exposure, which counts as exposure"),
+    event: name.refine((event) => event !== "$flag_exposure", "must not be the event of exposures"),
     aggregation: oneOf(aggregations),
     expected_direction: oneOf(expectedDirections),
     conversion_window_hours: wholeNumber(1, MAX_WINDOW_HOURS, WINDOW_RULE).nullable().default(null),

@@ -64,6 +64,7 @@ function logResultsFailure(log: Log, { experimentId }: StartedExperiment, failur
   log(isTransient(failure.kind) ? "warn" : "error", "results.failed", {
     experiment_id: experimentId,
     ...failure,
+    transient: isTransient(failure.kind),
     advice: adviceFor(failure),
   });
 }

@@ -101,7 +101,7 @@ describe("experimentBody", () => {
     ["a metric's key with a space", metrics({ ...purchases, key: "a b" }), "metrics.0.key", /1 to 64/],
     ["a key twice", metrics(purchases, { ...purchases, event: "b" }), "metrics.1.key", /unique/],
     ["an empty event", metrics({ ...purchases, event: "" }), "metrics.0.event", /empty/],
-    ["exposures as event", metrics({ ...purchases, event: "$flag_exposure" }), "metrics.0.event", /\$flag_exposure/],
+    ["exposures as event", metrics({ ...purchases, event: "$flag_exposure" }), "metrics.0.event", /event of exposures/],
     ["an unknown aggregation", metrics({ ...purchases, aggregation: "max" }), "metrics.0.aggregation", /occurrence/],
     [
       "an unknown direction",

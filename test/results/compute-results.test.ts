@@ -3,6 +3,7 @@ import type { Metric } from "../../src/experiment.ts";
 import { computeResults } from "../../src/results/compute-results.ts";
 import type { CountedMetric } from "../../src/results/counted-metric.ts";
 import { metricJson, readMetric } from "../../src/results/metric-json.ts";
+import type { Moments } from "../../src/results/moments.ts";
 import { countsJson, countsText, readCountsJson } from "../../src/results/stored-counts.ts";
 
 const metric: Metric = {
@@ -15,7 +16,7 @@ const counted: CountedMetric[] = [
   {
     metric,
     invalidValues: 3,
-    variants: new Map([
+    variants: new Map<string, Moments>([
       ["b", moments(7)],
       ["__proto__", moments(1)],
       ["2", { ...moments(0), covariate: null }],
