@@ -67,7 +67,7 @@ const metricFields: JsonObject = {
   expected_direction: { enum: expectedDirections },
 };
 
-/** Null where the lift does not exist, or for `variance_reduction` without a look-back. */
+/** Null where it does not exist, or is too large. */
 const figure: JsonObject = { type: ["number", "null"] };
 const interval: JsonObject = { type: ["array", "null"], items: { type: "number" }, minItems: 2, maxItems: 2 };
 
@@ -82,7 +82,7 @@ const results = object({
         type: "object",
         additionalProperties: object({
           identities: count,
-          sum: { type: "number" },
+          sum: figure,
           mean: figure,
           standard_deviation: figure,
         }),

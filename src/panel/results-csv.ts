@@ -24,5 +24,6 @@ export function writeResultsCsv(results: Results | null): string {
         ...[comparison?.chanceToWin ?? null, comparison?.varianceReduction ?? null, comparison?.verdict ?? null],
       ]);
     }
-  return rows.map((row) => `${row.map((value) => value ?? "").join()}\r\n`).join("");
+  const isMissing = (value: string | number | null) => value === null || Number.isNaN(value);
+  return rows.map((row) => `${row.map((value) => (isMissing(value) ? "" : value)).join()}\r\n`).join("");
 }

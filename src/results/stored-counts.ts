@@ -50,17 +50,17 @@ type Fields = Readonly<Record<string, unknown>>;
 function momentsOf(fields: Fields, covariate: unknown): Moments {
   return {
     identities: atLeastZero(fields["identities"]),
-    sum: finite(fields["sum"]),
-    squaredDeviations: atLeastZero(fields["squared_deviations"]),
+    sum: numberOf(fields["sum"]),
+    squaredDeviations: numberOf(fields["squared_deviations"]),
     covariate: covariate === null ? null : covariateOf(Object(covariate)),
   };
 }
 
 function covariateOf(fields: Fields): Covariate {
   return {
-    sum: finite(fields["sum"]),
-    squaredDeviations: atLeastZero(fields["squared_deviations"]),
-    productsOfDeviations: finite(fields["products_of_deviations"]),
+    sum: numberOf(fields["sum"]),
+    squaredDeviations: numberOf(fields["squared_deviations"]),
+    productsOfDeviations: numberOf(fields["products_of_deviations"]),
   };
 }
 
@@ -69,13 +69,14 @@ function listOf(value: unknown): Fields[] {
   return value.map((each) => Object(each));
 }
 
-function finite(value: unknown): number {
-  if (typeof value !== "number" || !Number.isFinite(value)) throw new TypeError("a number is missing");
+/** A number; NaN for null, which JSON has in place of a number that is too large. */
+function numberOf(value: unknown): number {
+  if (value === null) return Number.NaN;
+  if (typeof value !== "number") throw new TypeError("a number is missing");
   return value;
 }
 
 function atLeastZero(value: unknown): number {
-  const number = finite(value);
-  if (number < 0) throw new TypeError("a number is negative");
-  return number;
+  if (typeof value !== "number" || value < 0) throw new TypeError("a count is missing or negative");
+  return value;
 }

@@ -96,9 +96,11 @@ function readRow(row: unknown) {
     Number.isSafeInteger(invalidValues) &&
     Array.isArray(moments) &&
     (moments.length === 2 || moments.length === 5) &&
-    moments.every((moment) => Number.isFinite(moment));
+    moments.every((moment) => moment === null || Number.isFinite(moment));
   if (!isValid) return null;
-  const [sum, squaredDeviations, covariateSum, covariateDeviations, productsOfDeviations] = moments;
+  const [sum, squaredDeviations, covariateSum, covariateDeviations, productsOfDeviations] = moments.map(
+    (moment: number | null) => moment ?? Number.NaN,
+  );
   const covariate =
     moments.length === 2 ? null : { sum: covariateSum, squaredDeviations: covariateDeviations, productsOfDeviations };
   const read: Moments = { identities, sum, squaredDeviations, covariate };

@@ -51,7 +51,10 @@ async function restoreKnown(): Promise<void> {
 }
 
 /** The columns that a concurrent refresh may write. It may also clear refresh_requested_at, but never sets it. */
-const WRITTEN_BY_REFRESHES = ["version", "as_of", "computed_at", "identities", "is_final", "last_error_at"];
+const WRITTEN_BY_REFRESHES = [
+  ...["version", "as_of", "computed_at", "identities", "is_final", "is_idle", "last_error_at"],
+  ...["refresh_due_at", "failures", "interval_started_at"],
+];
 
 /** A SELECT of all rows as objects of SQL literals. It omits tables that only refreshes write. */
 async function buildDumpSql(): Promise<string> {

@@ -60,6 +60,14 @@ describe("stored counts", () => {
     expect(readMetric(metricJson(metric))).toEqual(metric);
   });
 
+  it("keep that a sum is too large for a number", () => {
+    const variants = new Map([["a", { ...moments(2), sum: Number.NaN }]]);
+    const read = readCountsJson(JSON.parse(countsText([{ metric, invalidValues: 0, variants }]) ?? ""));
+    expect(read).toEqual([{ metric, invalidValues: 0, variants }]);
+    const results = computeResults(read, { variants: [], metrics: [metric] });
+    expect(results?.metrics[0]?.variants.get("a")).toMatchObject({ identities: 2, sum: Number.NaN });
+  });
+
   it("are refused if they are larger than a row has space for", () => {
     const wide = new Map(Array.from({ length: 10_000 }, (_, index) => [`${"v".repeat(150)}${index}`, moments(1)]));
     expect(countsText([{ metric, invalidValues: 0, variants: wide }])).toBeNull();
