@@ -98,9 +98,8 @@ function readRow(row: unknown) {
     (moments.length === 2 || moments.length === 5) &&
     moments.every((moment) => moment === null || Number.isFinite(moment));
   if (!isValid) return null;
-  const [sum, squaredDeviations, covariateSum, covariateDeviations, productsOfDeviations] = moments.map(
-    (moment: number | null) => moment ?? Number.NaN,
-  );
+  const [sum = 0, squaredDeviations = 0, covariateSum = 0, covariateDeviations = 0, productsOfDeviations = 0] =
+    moments.map((moment: number | null) => moment ?? Number.NaN);
   const covariate =
     moments.length === 2 ? null : { sum: covariateSum, squaredDeviations: covariateDeviations, productsOfDeviations };
   const read: Moments = { identities, sum, squaredDeviations, covariate };
