@@ -3,13 +3,14 @@ import type { Window } from "../exposures/buckets.ts";
 import { type CountedExposures, identitiesIn } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
+import type { MetricCounts } from "../results/metric-counts.ts";
 import { countsText } from "../results/stored-counts.ts";
 import type { StatesSettings } from "../settings.ts";
 import type { ComputedResults } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
-import { countMetrics } from "../warehouse/count-metrics.ts";
+import { type CountedMetrics, countMetrics } from "../warehouse/count-metrics.ts";
 import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import { countFromStates } from "./state-maintenance.ts";
 
@@ -50,7 +51,7 @@ export async function countWindow(
     logResultsFailure(deps.log, experiment, found.failure);
     return count({ ...deps, warehouse: unlimited.withSharedDeadline(deps.clock) }, target, "failed", countAlone);
   }
-  const text = countsText(found.value.metrics);
+  const text = countsText(countsOf(metrics, found.value));
   if (text === null) logResultsFailure(deps.log, experiment, { kind: "too_large" });
   const results = text === null ? "failed" : { counted: text };
   const exposures = await count(deps, target, results, async () => ok(found.value.exposures));
@@ -58,6 +59,14 @@ export async function countWindow(
   // States outlive the events that results need: results of fewer identities do not replace fuller ones.
   const isIncomplete = identitiesIn(found.value.exposures) < identitiesIn(exposures.value.counted);
   return isIncomplete ? ok({ ...exposures.value, results: null }) : exposures;
+}
+
+/** The counts of each metric, in the order of the metrics. */
+function countsOf(metrics: readonly Metric[], { metrics: counted }: CountedMetrics): MetricCounts[] {
+  return counted.flatMap(({ invalidValues, moments }, index) => {
+    const metric = metrics[index];
+    return metric === undefined ? [] : [{ metric, invalidValues, variants: moments }];
+  });
 }
 
 function logResultsFailure(log: Log, { experimentId }: StartedExperiment, failure: WarehouseFailure): void {

@@ -1,5 +1,5 @@
 import type { Definition, Metric } from "../experiment.ts";
-import type { CountedMetric } from "./counted-metric.ts";
+import type { MetricCounts } from "./metric-counts.ts";
 import { computeFigures, controlOf, type MetricFigures } from "./metric-figures.ts";
 
 export type MetricResult = MetricFigures & { metric: Metric; invalidValues: number };
@@ -16,7 +16,7 @@ export type Results = {
  * direction changed: those do not affect the counts. Returns null if no metric has results.
  */
 export function computeResults(
-  counted: readonly CountedMetric[],
+  counted: readonly MetricCounts[],
   { variants, metrics }: Pick<Definition, "variants" | "metrics">,
 ): Results | null {
   const current = metrics.flatMap((metric) => {
@@ -38,7 +38,7 @@ export function computeResults(
 }
 
 /** Variants that are not configured come in the order of their keys, as they do in exposures. */
-function sorted(moments: CountedMetric["variants"]): CountedMetric["variants"] {
+function sorted(moments: MetricCounts["variants"]): MetricCounts["variants"] {
   return new Map([...moments].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

@@ -1,9 +1,9 @@
-import type { CountedMetric } from "./counted-metric.ts";
+import type { MetricCounts } from "./metric-counts.ts";
 import { metricJson, readMetric } from "./metric-json.ts";
 import type { Covariate, Moments } from "./moments.ts";
 
 /** The counts as JSON. Variants are a list, because an object would reorder keys like `2` and lose `__proto__`. */
-export function countsJson(counted: readonly CountedMetric[]) {
+export function countsJson(counted: readonly MetricCounts[]) {
   return counted.map(({ metric, invalidValues, variants }) => ({
     metric: metricJson(metric),
     invalid_values: invalidValues,
@@ -25,13 +25,13 @@ export function countsJson(counted: readonly CountedMetric[]) {
 const MAX_BYTES = 1_900_000;
 
 /** The text of `countsJson`; null if it does not fit into a row. */
-export function countsText(counted: readonly CountedMetric[]): string | null {
+export function countsText(counted: readonly MetricCounts[]): string | null {
   const text = JSON.stringify(countsJson(counted));
   return new TextEncoder().encode(text).byteLength > MAX_BYTES ? null : text;
 }
 
 /** Reads the parsed JSON of `countsJson`. Throws TypeError if it is anything else. */
-export function readCountsJson(value: unknown): CountedMetric[] {
+export function readCountsJson(value: unknown): MetricCounts[] {
   return listOf(value).map((each) => ({
     metric: readMetric(each["metric"]),
     invalidValues: atLeastZero(each["invalid_values"]),

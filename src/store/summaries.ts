@@ -1,5 +1,5 @@
 import type { Experiment } from "../experiment.ts";
-import type { CountedMetric } from "../results/counted-metric.ts";
+import type { MetricCounts } from "../results/metric-counts.ts";
 import { readCountsJson } from "../results/stored-counts.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
 import { type Database, flagOf, numberOf, numberOrNull, type Row, runOnPrimary, textOrNull } from "./database.ts";
@@ -29,7 +29,7 @@ export type StoredResults = {
   asOf: number | null;
   computedAt: number | null;
   lastErrorAt: number | null;
-  counted: readonly CountedMetric[];
+  counted: readonly MetricCounts[];
 };
 
 /** The columns of results, beside those of experiments. */

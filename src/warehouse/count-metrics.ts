@@ -2,7 +2,6 @@ import type { Metric } from "../experiment.ts";
 import { DAY, HOUR } from "../exposures/buckets.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
-import type { CountedMetric } from "../results/counted-metric.ts";
 import type { Moments } from "../results/moments.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
 import { countExposures } from "./count-exposures.ts";
@@ -10,12 +9,22 @@ import { EVENTS_TABLE, IN_WINDOW, IS_VALID } from "./event-sql.ts";
 import { type ExposureQuery, exposureParameters } from "./exposure-query.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
+export type CountedMetric = {
+  key: string;
+  /** Events that count for an identity, but whose value is not a number; 0 where numbers do not matter. */
+  invalidValues: number;
+  /** By variant, each with at least one identity. Sums that are too large for a double are NaN. */
+  moments: ReadonlyMap<string, Moments>;
+};
+
+export type CountedMetrics = { exposures: CountedExposures; metrics: CountedMetric[] };
+
 /** Counts the exposures of one experiment, and the values of its identities for each metric. */
 export async function countMetrics(
   warehouse: Warehouse,
   query: ExposureQuery,
   metrics: readonly Metric[],
-): Promise<Result<{ exposures: CountedExposures; metrics: CountedMetric[] }, WarehouseFailure>> {
+): Promise<Result<CountedMetrics, WarehouseFailure>> {
   const exposures = await countExposures(warehouse, query);
   if (!exposures.ok) return exposures;
   const rows = await warehouse.select(metrics.map(metricSql).join("\nUNION ALL\n"), {
@@ -23,13 +32,13 @@ export async function countMetrics(
     ...Object.assign({}, ...metrics.map(metricParameters)),
   });
   if (!rows.ok) return rows;
-  const counted = metrics.map((metric) => ({ metric, invalidValues: 0, variants: new Map<string, Moments>() }));
+  const counted = metrics.map(({ key }) => ({ key, invalidValues: 0, moments: new Map<string, Moments>() }));
   for (const row of rows.value) {
     const values = readRow(row);
     const target = counted[values?.metric ?? -1];
     if (values === null || target === undefined) return failed({ kind: "bad_rows" });
     target.invalidValues += values.invalidValues;
-    target.variants.set(values.variant, values.moments);
+    target.moments.set(values.variant, values.moments);
   }
   return ok({ exposures: exposures.value, metrics: counted });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Metric } from "../../src/experiment.ts";
 import { computeResults } from "../../src/results/compute-results.ts";
-import type { CountedMetric } from "../../src/results/counted-metric.ts";
+import type { MetricCounts } from "../../src/results/metric-counts.ts";
 import { metricJson, readMetric } from "../../src/results/metric-json.ts";
 import type { Moments } from "../../src/results/moments.ts";
 import { countsJson, countsText, readCountsJson } from "../../src/results/stored-counts.ts";
@@ -12,7 +12,7 @@ const metric: Metric = {
 };
 const covariate = { sum: 5, squaredDeviations: 1, productsOfDeviations: -1 };
 const moments = (identities: number) => ({ identities, sum: identities / 3, squaredDeviations: 2, covariate });
-const counted: CountedMetric[] = [
+const counted: MetricCounts[] = [
   {
     metric,
     invalidValues: 3,

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Metric } from "../../src/experiment.ts";
-import type { CountedMetric } from "../../src/results/counted-metric.ts";
+import type { MetricCounts } from "../../src/results/metric-counts.ts";
 import { countsText } from "../../src/results/stored-counts.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, type ExperimentInput, getExperiment, putExperiment } from "../../src/store/experiments.ts";
@@ -19,7 +19,7 @@ const input: ExperimentInput = {
   ...{ id: "some", name: "some", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
   ...{ startedAt: NOW - 1000, endedAt: null },
 };
-const counted: CountedMetric[] = [{ metric, invalidValues: 0, variants: new Map() }];
+const counted: MetricCounts[] = [{ metric, invalidValues: 0, variants: new Map() }];
 const computed = { counted: countsText(counted) ?? "" };
 
 let database: Database;

@@ -2,7 +2,7 @@ import type { Metric } from "../experiment.ts";
 import type { Moments } from "./moments.ts";
 
 /** The counts of one metric, and the metric as it was when they were counted. All figures are computed from them. */
-export type CountedMetric = {
+export type MetricCounts = {
   metric: Metric;
   /** Events of a sum or mean whose value is no finite number. */
   invalidValues: number;
