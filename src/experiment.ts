@@ -12,10 +12,11 @@ export type Aggregation = (typeof aggregations)[number];
 export const expectedDirections = ["increase", "decrease", "not_increase", "not_decrease"] as const;
 export type ExpectedDirection = (typeof expectedDirections)[number];
 
-/** A figure of each identity, computed from its events of one name. */
+/** A number per identity, computed from its events of one name. */
 export type Metric = {
   key: string;
   name: string;
+  /** Any event but `$flag_exposure`. */
   event: string;
   aggregation: Aggregation;
   expectedDirection: ExpectedDirection;

@@ -10,8 +10,9 @@ import type { ComputedResults } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
-import { type CountedMetrics, countMetrics } from "../warehouse/count-metrics.ts";
+import { countMetrics } from "../warehouse/count-metrics.ts";
 import { isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import type { CountedMetrics } from "../warehouse/metric-rows.ts";
 import { countFromStates } from "./state-maintenance.ts";
 
 export type CountDeps = { warehouse: Warehouse; states: StatesSettings | null; clock: () => number; log: Log };

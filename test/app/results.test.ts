@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type MetricJson, readMetric } from "../../src/results/metric-json.ts";
+import { metricsByBruteForce } from "../support/metrics-by-brute-force.ts";
 import { type Fault, faults, passThrough, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { uniforms } from "../support/random.ts";
-import { figuresOf, type MetricInput, valuesByBruteForce } from "../support/results-by-brute-force.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { READER, startWorker, type TestWorker, until } from "../support/worker.ts";
 
@@ -25,13 +26,13 @@ afterAll(async () => {
   proxy?.stop();
 });
 
-const metric = (key: string, fields: Partial<MetricInput> = {}): MetricInput => ({
-  ...{ key, event: "purchase", aggregation: "occurrence", expected_direction: "increase" },
+const metric = (key: string, fields: Partial<MetricJson> = {}): MetricJson => ({
+  ...{ key, name: key, event: "purchase", aggregation: "occurrence", expected_direction: "increase" },
   ...{ conversion_window_hours: null, lookback_days: 0, ...fields },
 });
 
 const pathOf = (id: string, view = "results") => `/v1/experiments/${id}/${view}`;
-const put = (id: string, metrics: readonly MetricInput[], fields: object = {}) =>
+const put = (id: string, metrics: readonly MetricJson[], fields: object = {}) =>
   worker.call("PUT", `/v1/experiments/${id}`, {
     ...{ environment_key: "env", feature_name: id, ...window, variants, metrics, ...fields },
   });
@@ -44,6 +45,14 @@ const refreshed = (id: string) =>
     () => getResults(id),
     ({ refresh_requested_at }) => refresh_requested_at === null,
   );
+
+/** The figures of one variant, as in the answer. */
+function figuresOf(values: readonly number[]) {
+  const sum = values.reduce((total, value) => total + value, 0);
+  const mean = sum / values.length;
+  const variance = values.reduce((total, value) => total + (value - mean) ** 2, 0) / (values.length - 1);
+  return { identities: values.length, sum, mean, standard_deviation: Math.sqrt(variance) };
+}
 
 /** Events of every awkward kind, with 80 identities. */
 function randomEvents(feature_name: string, seed: number): Event[] {
@@ -87,23 +96,23 @@ describe("GET /v1/experiments/{id}/results", () => {
     const events = randomEvents("random", 1);
     await warehouse.insert(events);
     const response = await put("random", everyMetric);
-    expect(response.json.metrics).toEqual(everyMetric.map((each) => ({ ...each, name: each.key })));
+    expect(response.json.metrics).toEqual(everyMetric);
     const answer = await refreshed("random");
     const exposures = await worker.exposures("random");
     expect(answer).toMatchObject({ experiment_id: "random", as_of: exposures.as_of, is_final: false });
     expect(answer.results).toMatchObject({ control: "control", health: exposures.exposures.health.status });
 
     const query = { environment_key: "env", feature_name: "random", from, to };
-    for (const [index, each] of everyMetric.entries()) {
+    const counted = metricsByBruteForce(events, query, everyMetric.map(readMetric));
+    for (const [index, { key, invalidValues, variants }] of counted.entries()) {
       const found = answer.results.metrics[index];
-      const { values, invalidValues } = valuesByBruteForce(events, query, each);
-      expect(found).toMatchObject({ key: each.key, event: each.event, invalid_values: invalidValues });
-      expect(Object.keys(found.variants).sort()).toEqual([...values.keys()].sort());
-      for (const [variant, list] of values) {
-        const expected = figuresOf(list);
+      expect(found).toMatchObject({ key, invalid_values: invalidValues });
+      expect(Object.keys(found.variants).sort()).toEqual([...variants.keys()].sort());
+      for (const [variant, { y }] of variants) {
+        const expected = figuresOf(y);
         expect(found.variants[variant].identities).toBe(exposures.exposures.variants[variant]);
         for (const [name, value] of Object.entries(expected))
-          expect(found.variants[variant][name], `${each.key} ${variant} ${name}`).toBeCloseTo(value ?? Number.NaN, 6);
+          expect(found.variants[variant][name], `${key} ${variant} ${name}`).toBeCloseTo(value, 6);
       }
       expect(Object.keys(found.comparisons)).toEqual(["treatment"]);
     }
@@ -152,7 +161,7 @@ describe("GET /v1/experiments/{id}/results", () => {
     proxy.injectFault(faults["status 500"], "edited");
     await put("edited", [metric("new"), metric("changed", { aggregation: "count" }), metric("kept")]);
     const edited = await getResults("edited");
-    expect(edited.results.metrics.map(({ key }: MetricInput) => key)).toEqual(["kept"]);
+    expect(edited.results.metrics.map(({ key }: MetricJson) => key)).toEqual(["kept"]);
     expect((await worker.exposures("edited")).exposures).not.toBeNull();
     await put("edited", [metric("kept", { expected_direction: "not_decrease" })]);
     expect((await getResults("edited")).results.metrics).toMatchObject([{ expected_direction: "not_decrease" }]);
