@@ -166,14 +166,14 @@ export const refreshPaths: JsonObject = {
   "/v1/experiments/{id}/exposures/rebuild": {
     parameters: [experimentIdInPath],
     post: {
-      summary: "Drops the experiment's states, and rebuilds them from the events",
+      summary: "Requests a refresh that drops the experiment's states, and rebuilds them from the events",
       description:
-        "Requires EXPOSURE_SOURCE=states. Until the states are rebuilt, refreshes count the events themselves.",
+        "Requires EXPOSURE_SOURCE=states. Until the states are rebuilt, refreshes count the events themselves. It counts as a manual refresh.",
       security: write,
       responses: withProblems(
         {
           202: {
-            description: "The states are dropped and will be rebuilt",
+            description: "The states will be dropped and rebuilt",
             content: json(object({ experiment_id: { type: "string" }, rebuild_requested_at: time })),
           },
         },
@@ -181,7 +181,7 @@ export const refreshPaths: JsonObject = {
         403,
         404,
         409,
-        502,
+        429,
         503,
       ),
     },

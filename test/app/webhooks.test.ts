@@ -94,12 +94,11 @@ const snapshotOf = async (id: string) => {
 const refreshesOf = (id: string) =>
   worker.logs().filter(({ event, experiment_id }) => event === "refresh.succeeded" && experiment_id === id).length;
 
-// The environment `hooks` has an experiment in every status. Drafts have their own features, because a feature can have
-// only one open experiment.
+// The environment `hooks` has an experiment in every status. Those of one feature follow one another.
 beforeAll(async () => {
   await put("final", "hooks", "button", { started_at: fromNow(-4 * HOUR), ended_at: fromNow(-2 * HOUR) });
   await put("ended", "hooks", "button", { started_at: fromNow(-2 * HOUR), ended_at: fromNow(-1000) });
-  await put("open", "hooks", "button", { started_at: fromNow(-HOUR) });
+  await put("open", "hooks", "button", { started_at: fromNow(-1000) });
   await put("draft", "hooks", "slider", {});
   await put("planned", "hooks", "switch", { started_at: fromNow(HOUR) });
   await put("elsewhere", "other hooks", "button", { started_at: fromNow(-HOUR) });

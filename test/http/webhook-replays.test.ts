@@ -51,6 +51,8 @@ describe("a repeated Flagsmith webhook", () => {
     const skipped = [{ experiment_id: "production", reason: "repeated" }];
     expect(await send("production", flag)).toEqual({ accepted: [], skipped });
     expect(await requestedAt("production")).toBe(first);
+    // A webhook writes nothing to a request that still waits for its refresh.
+    await beginRefresh(sqlite, "production");
     now += 1;
     // While a request waits, another one writes nothing.
     await beginRefresh(sqlite, "production");

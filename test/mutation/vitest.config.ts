@@ -12,7 +12,7 @@ export default defineConfig({
       "test/{exposures,results}/*.test.ts",
       "test/{backoff,ttl-cache}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas,webhook-signatures}.test.ts",
-      "test/refresh/{coordinator,sweep}.test.ts",
+      "test/refresh/{coordinator,dispatcher,sweep}.test.ts",
       "test/warehouse/failure.test.ts",
     ],
   },

@@ -431,14 +431,6 @@ describe("a webhook", () => {
     expect(await harness.dueIn()).toBe(INTERVAL - 5 * SECOND);
   });
 
-  it("waits for the interval of a manual request whose experiment seemed not to have started", async () => {
-    const harness = await start();
-    await harness.requestManually();
-    await harness.last().settle(REFRESHED);
-    await harness.sendWebhook();
-    expect(await harness.dueIn()).toBe(INTERVAL);
-  });
-
   it("is served together with a manual request, which is not postponed", async () => {
     const harness = await afterManualRequest();
     await harness.sendWebhook();

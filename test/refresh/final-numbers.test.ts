@@ -263,7 +263,7 @@ describe("numbers whose first events have expired", () => {
     expect(await clockwork.sweep()).toBe(true);
     const before = await experiment.exposures();
     expect(before).toMatchObject({ exposures: { total_identities: 8 }, last_error_at: null });
-    clockwork.set(START + TTL + MINUTE);
+    clockwork.set(START + TTL + HOUR);
     await expire(START + DAY);
     return before;
   }
@@ -271,7 +271,7 @@ describe("numbers whose first events have expired", () => {
   it("are kept by an experiment without an end, with last_error_at and advice", async () => {
     const before = await expireFirst(null);
     expect(await clockwork.sweep()).toBe(true);
-    expect(await experiment.exposures()).toEqual({ ...before, last_error_at: iso(START + TTL + MINUTE) });
+    expect(await experiment.exposures()).toEqual({ ...before, last_error_at: iso(START + TTL + HOUR) });
     expect(clockwork.logged("refresh.incomplete")).toMatchObject([
       { fields: { identities: 3, stored_identities: 8, advice: expect.stringMatching(/End the experiment/) } },
     ]);
@@ -282,14 +282,14 @@ describe("numbers whose first events have expired", () => {
     await experiment.expose(...Array<number>(5).fill(START + 2 * DAY));
     expect(await clockwork.sweep()).toBe(true);
     const after = await experiment.exposures();
-    expect(after).toMatchObject({ as_of: iso(START + TTL + MINUTE), last_error_at: null });
+    expect(after).toMatchObject({ as_of: iso(START + TTL + HOUR), last_error_at: null });
     expect(after.exposures.health.checks).toContainEqual(
       expect.objectContaining({ name: "window", status: "warning" }),
     );
   });
 
   it("become final once the experiment has ended, and no sweep counts them again", async () => {
-    const end = START + TTL + 2 * MINUTE;
+    const end = START + TTL + 2 * HOUR;
     const before = await expireFirst(end);
     await clockwork.sweep();
     clockwork.set(end + SETTLE);

@@ -54,6 +54,12 @@ describe("an experiment without an exposure for 30 days", () => {
     expect(await sweptIds()).toEqual(["idle"]);
   });
 
+  it("is swept at once if the clock has been set back since", async () => {
+    await put("idle", NOW - 40 * DAY);
+    await refresh("idle", NOW + 1);
+    expect(await sweptIds()).toEqual(["idle"]);
+  });
+
   it("is swept at once after a request", async () => {
     await put("idle", NOW - 40 * DAY);
     await refresh("idle", NOW - MINUTE);

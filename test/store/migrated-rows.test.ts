@@ -135,6 +135,9 @@ describe.each(databases)("migrate, in $name with rows of an earlier version", ({
       for (const [table, rows] of movedToSummaries(before))
         expect(after.get(table)).toEqual(rows.map((row) => expect.objectContaining(row)));
       expect([...after.keys()]).not.toContain("health_watches");
+      // Requests of the version before are due at once.
+      for (const row of after.get("experiments") ?? [])
+        expect(row).toMatchObject({ refresh_due_at: row["refresh_requested_at"], failures: 0, rebuild_requested: 0 });
     },
   );
 });

@@ -13,7 +13,7 @@ export function writeSqlite(file: string, sql: string): void {
 
 /** Runs a SELECT on a file that a runtime has open. */
 export function readSqlite(file: string, sql: string): Row[] {
-  const sqlite = new DatabaseSync(file, { readOnly: true });
+  const sqlite = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
   try {
     return sqlite.prepare(sql).all();
   } finally {

@@ -132,6 +132,26 @@ describe("connectWarehouse", () => {
     });
   });
 
+  it("ends all statements by a shared deadline, among them a second attempt that spills to disk", async () => {
+    proxy.reset();
+    let now = 0;
+    const shared = forExperiment(
+      connectWarehouse({ ...proxy.settings, queryTimeoutMs: 60_000 }),
+      "checkout-cta",
+    ).withSharedDeadline(() => now);
+    proxy.injectFault((_, response) => {
+      now += 59_900;
+      // Out of memory at first. The attempt that spills hangs.
+      if (now < 60_000)
+        response.writeHead(500, { "X-ClickHouse-Exception-Code": "241" }).end("Code: 241. DB::Exception: Memory.");
+    });
+    expect(await countExposures(shared, query)).toEqual({ ok: false, failure: { kind: "timeout" } });
+    expect(proxy.state.queries).toBe(2);
+    expect(await shared.select("SELECT 1", {}), "nothing is sent after the deadline").toMatchObject({ ok: false });
+    expect(proxy.state.queries).toBe(2);
+    proxy.injectFault(null);
+  });
+
   it("reaches ClickHouse behind a path", async () => {
     const paths: string[] = [];
     const server = createServer((request, response) => {
