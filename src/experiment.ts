@@ -12,11 +12,26 @@ export type Aggregation = (typeof aggregations)[number];
 export const expectedDirections = ["increase", "decrease", "not_increase", "not_decrease"] as const;
 export type ExpectedDirection = (typeof expectedDirections)[number];
 
+/** A number per identity, computed from its events of one name. */
+export type Metric = {
+  key: string;
+  name: string;
+  /** Any event but `$flag_exposure`. */
+  event: string;
+  aggregation: Aggregation;
+  expectedDirection: ExpectedDirection;
+  /** Only events this soon after the first exposure count; null: all of them. */
+  conversionWindowHours: number | null;
+  /** The length of the period before the first exposure that serves as covariate, in days; 0: none. */
+  lookbackDays: number;
+};
+
 /** The inputs that determine an experiment's numbers. A summary is valid only for the definition behind it. */
 export type Definition = {
   environmentKey: string;
   featureName: string;
   variants: readonly Variant[];
+  metrics: readonly Metric[];
   /** Epoch milliseconds; null: not planned yet. */
   startedAt: number | null;
   /** Epoch milliseconds, after startedAt; null: no planned end. */

@@ -1,3 +1,4 @@
+import { property } from "../exposures/json.ts";
 import { restoreExposures } from "../exposures/restore.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Backup } from "../store/backups.ts";
@@ -7,7 +8,7 @@ import { experimentInput, exportedExperiment } from "./schemas.ts";
 
 /** Each line takes one statement, and D1 limits the statements of a Worker invocation. */
 const MAX_LINES = 500;
-/** D1's limit for a row, which is shorter than its line. */
+/** D1's limit for a row, which is shorter than its line. Results are a row of their own, and have their own limit. */
 const MAX_LINE_BYTES = 2_000_000;
 /** Bounds the response, because one mistake can recur on every line. */
 const MAX_ERRORS = 100;
@@ -39,25 +40,35 @@ export function parseBackups(
   return errors.length === 0 || onError === "skip" ? ok({ backups, errors }) : failed(errors.slice(0, MAX_ERRORS));
 }
 
+const bytesOf = (text: string) => new TextEncoder().encode(text).byteLength;
+
 function parseBackup(line: string): Result<Backup, InputError[]> {
-  if (new TextEncoder().encode(line).byteLength > MAX_LINE_BYTES)
-    return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
     return failed([{ path: "", message: "must be one JSON object" }]);
   }
+  if (bytesOf(line) - bytesOf(JSON.stringify(property(value, "results") ?? null)) > MAX_LINE_BYTES)
+    return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   const parsed = parseInput(exportedExperiment, value);
   if (!parsed.ok) return failed(parsed.failure.errors);
   const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = parsed.value;
   const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
   const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
   const { startedAt, endedAt, variants } = experiment;
-  const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal };
+  const { results: exported } = rest;
+  const results = exported && {
+    asOf: exported.as_of,
+    computedAt: exported.computed_at,
+    lastErrorAt: exported.last_error_at,
+    counted: exported.counted,
+  };
+  const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal, results };
   if (isFinal && (asOf === null || endedAt === null))
     return failed([{ path: "is_final", message: "must not be true without as_of and ended_at" }]);
-  if (asOf === null && computedAt === null && rest.exposures === null) return ok({ ...backup, exposures: null });
+  if (asOf === null && computedAt === null && rest.exposures === null)
+    return ok({ ...backup, results: null, exposures: null });
 
   if (startedAt === null || asOf === null || computedAt === null || asOf < startedAt)
     return failed([{ path: "exposures", message: "needs computed_at, and an as_of not before started_at" }]);

@@ -13,7 +13,7 @@ import {
 } from "./openapi-parts.ts";
 import { editQuery, listQuery } from "./schemas.ts";
 
-/** Experiments and their exposures. */
+/** Experiments, their exposures and their results. */
 export const experimentPaths: JsonObject = {
   "/v1/experiments": {
     get: {
@@ -86,6 +86,27 @@ export const experimentPaths: JsonObject = {
             description: "The summary, as of its last successful refresh",
             headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
             content: json(reference("Exposures")),
+          },
+          304: { description: "Unchanged" },
+        },
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/results": {
+    parameters: [experimentIdInPath],
+    get: {
+      summary: "Returns the results of an experiment's metrics",
+      security: read,
+      parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
+      responses: withProblems(
+        {
+          200: {
+            description: "The results, as of the last refresh that computed them",
+            headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
+            content: json(reference("Results")),
           },
           304: { description: "Unchanged" },
         },

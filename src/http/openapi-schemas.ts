@@ -1,5 +1,6 @@
-import { statuses } from "../experiment.ts";
+import { aggregations, expectedDirections, statuses } from "../experiment.ts";
 import { type CheckName, checkNames, checkStatuses, type figureNames } from "../exposures/health.ts";
+import { verdicts } from "../results/verdict.ts";
 import { roles } from "../store/api-keys.ts";
 import { count, type JsonObject, list, object, schemaOf, time, timeOrNull } from "./openapi-parts.ts";
 import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
@@ -58,6 +59,51 @@ export const apiKey: JsonObject = {
   expires_at: timeOrNull,
 };
 
+const metricFields: JsonObject = {
+  key: { type: "string" },
+  name: { type: "string" },
+  event: { type: "string" },
+  aggregation: { enum: aggregations },
+  expected_direction: { enum: expectedDirections },
+};
+
+/** Null where it does not exist, or is too large. */
+const figure: JsonObject = { type: ["number", "null"] };
+const interval: JsonObject = { type: ["array", "null"], items: { type: "number" }, minItems: 2, maxItems: 2 };
+
+const results = object({
+  control: { description: "The variant that the others are compared with", type: ["string", "null"] },
+  health: { description: "The health of the exposures", enum: [...checkStatuses, null] },
+  metrics: list(
+    object({
+      ...metricFields,
+      invalid_values: count,
+      variants: {
+        type: "object",
+        additionalProperties: object({
+          identities: count,
+          sum: figure,
+          mean: figure,
+          standard_deviation: figure,
+        }),
+      },
+      comparisons: {
+        description: "By variant, for each configured one but the control",
+        type: "object",
+        additionalProperties: object({
+          lift: figure,
+          interval: { description: "Valid however often you look", ...interval },
+          p_value: { description: "Valid however often you look", ...shareOrNull },
+          credible_interval: { description: "Valid for a single look", ...interval },
+          chance_to_win: { description: "Valid for a single look", ...shareOrNull },
+          variance_reduction: shareOrNull,
+          verdict: { enum: verdicts },
+        }),
+      },
+    }),
+  ),
+});
+
 const inputErrors = list(object({ path: { type: "string" }, message: { type: "string" } }));
 
 export const schemas: JsonObject = {
@@ -80,6 +126,13 @@ export const schemas: JsonObject = {
     environment_key: { type: "string" },
     feature_name: { type: "string" },
     variants: list(object({ key: { type: "string" }, weight: { type: "number", minimum: 0 } })),
+    metrics: list(
+      object({
+        ...metricFields,
+        conversion_window_hours: { type: ["integer", "null"], minimum: 1 },
+        lookback_days: count,
+      }),
+    ),
     started_at: timeOrNull,
     ended_at: timeOrNull,
     status: { enum: statuses },
@@ -111,6 +164,19 @@ export const schemas: JsonObject = {
           }),
         }),
       ],
+    },
+  }),
+  Results: object({
+    experiment_id: { type: "string" },
+    status: { enum: statuses },
+    as_of: timeOrNull,
+    computed_at: timeOrNull,
+    last_error_at: timeOrNull,
+    refresh_requested_at: timeOrNull,
+    is_final: { type: "boolean" },
+    results: {
+      description: "Null until computed, and for an experiment without metrics.",
+      oneOf: [{ type: "null" }, results],
     },
   }),
   ExportedExperiment: schemaOf(exportedExperiment),

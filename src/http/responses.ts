@@ -1,4 +1,6 @@
 import { type Experiment, statusAt } from "../experiment.ts";
+import { metricJson } from "../results/metric-json.ts";
+import { countsJson } from "../results/stored-counts.ts";
 import type { ApiKey } from "../store/api-keys.ts";
 import type { Backup } from "../store/backups.ts";
 import type { StoredSummary } from "../store/summaries.ts";
@@ -11,7 +13,7 @@ export function isoTime(time: number): string {
   return new Date(time).toISOString();
 }
 
-function isoTimeOrNull(time: number | null): string | null {
+export function isoTimeOrNull(time: number | null): string | null {
   return time === null ? null : isoTime(time);
 }
 
@@ -28,6 +30,7 @@ export function experimentJson(experiment: Experiment, now: number) {
     environment_key: experiment.environmentKey,
     feature_name: experiment.featureName,
     variants: experiment.variants,
+    metrics: experiment.metrics.map(metricJson),
     started_at: isoTimeOrNull(experiment.startedAt),
     ended_at: isoTimeOrNull(experiment.endedAt),
     status: statusAt(experiment, now),
@@ -62,7 +65,7 @@ export function exposuresJson(summary: StoredSummary, now: number): string {
 }
 
 /** One line of an export: an experiment with its stored numbers. */
-export function exportLine({ experiment, exposures, ...summary }: Backup): string {
+export function exportLine({ experiment, exposures, results, ...summary }: Backup): string {
   const { status: _, ...definition } = experimentJson(experiment, 0);
   const head = JSON.stringify({
     format: EXPORT_FORMAT,
@@ -71,6 +74,12 @@ export function exportLine({ experiment, exposures, ...summary }: Backup): strin
     computed_at: isoTimeOrNull(summary.computedAt),
     last_error_at: isoTimeOrNull(summary.lastErrorAt),
     is_final: summary.isFinal,
+    results: results && {
+      as_of: isoTimeOrNull(results.asOf),
+      computed_at: isoTimeOrNull(results.computedAt),
+      last_error_at: isoTimeOrNull(results.lastErrorAt),
+      counted: countsJson(results.counted),
+    },
   });
   return `${head.slice(0, -1)},"exposures":${exposures ?? "null"}}\n`;
 }

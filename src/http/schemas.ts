@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { statuses } from "../experiment.ts";
+import { aggregations, expectedDirections, type Metric, statuses } from "../experiment.ts";
+import { countsText, readCountsJson } from "../results/stored-counts.ts";
 import { roles } from "../store/api-keys.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 
@@ -27,6 +28,14 @@ const time = instant.nullable().default(null);
 const ID_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
 export const experimentId = z.string({ error: ID_RULE }).regex(/^[A-Za-z0-9._-]{1,64}$/, ID_RULE);
 
+function hasUniqueKeys(list: readonly { key: string }[], context: z.RefinementCtx): void {
+  const seen = new Set<string>();
+  for (const [index, { key }] of list.entries()) {
+    if (seen.has(key)) context.addIssue({ code: "custom", path: [index, "key"], message: "must be unique" });
+    seen.add(key);
+  }
+}
+
 const variants = z
   .array(
     z.strictObject(
@@ -35,13 +44,37 @@ const variants = z
     ),
     { error: "must be a list of variants" },
   )
-  .superRefine((list, context) => {
-    const seen = new Set<string>();
-    for (const [index, { key }] of list.entries()) {
-      if (seen.has(key)) context.addIssue({ code: "custom", path: [index, "key"], message: "must be unique" });
-      seen.add(key);
-    }
-  })
+  .superRefine(hasUniqueKeys)
+  .default([]);
+
+const MAX_METRICS = 20;
+const MAX_WINDOW_HOURS = 8_760;
+const MAX_LOOKBACK_DAYS = 90;
+
+const oneOf = <Values extends readonly string[]>(values: Values) =>
+  z.enum(values, { error: `must be one of ${values.join(", ")}` });
+const WINDOW_RULE = `must be null, or a whole number from 1 to ${MAX_WINDOW_HOURS}`;
+const LOOKBACK_RULE = `must be a whole number from 0 to ${MAX_LOOKBACK_DAYS}`;
+const wholeNumber = (min: number, max: number, error: string) =>
+  z.number({ error }).int(error).min(min, error).max(max, error);
+
+const metric = z.strictObject(
+  {
+    key: experimentId,
+    name: name.optional(),
+    event: name.refine((event) => event !== "$flag_exposure", "must not be the event of exposures"),
+    aggregation: oneOf(aggregations),
+    expected_direction: oneOf(expectedDirections),
+    conversion_window_hours: wholeNumber(1, MAX_WINDOW_HOURS, WINDOW_RULE).nullable().default(null),
+    lookback_days: wholeNumber(0, MAX_LOOKBACK_DAYS, LOOKBACK_RULE).default(0),
+  },
+  { error: "must be an object with key, event, aggregation and expected_direction" },
+);
+
+const metrics = z
+  .array(metric, { error: "must be a list of metrics" })
+  .max(MAX_METRICS, `must not have more than ${MAX_METRICS} metrics`)
+  .superRefine(hasUniqueKeys)
   .default([]);
 
 const definition = {
@@ -49,6 +82,7 @@ const definition = {
   environment_key: name,
   feature_name: name,
   variants,
+  metrics,
 };
 
 type Times = { started_at?: number | null | undefined; ended_at?: number | null | undefined };
@@ -81,13 +115,43 @@ export function experimentInput(id: string, body: z.output<typeof experimentBody
     environmentKey: body.environment_key,
     featureName: body.feature_name,
     variants: body.variants,
+    metrics: body.metrics.map(metricOf),
     startedAt: body.started_at ?? null,
     endedAt: body.ended_at ?? null,
   };
 }
 
+function metricOf({ key, name, event, aggregation, ...rest }: z.output<typeof metric>): Metric {
+  return {
+    key,
+    name: name ?? key,
+    event,
+    aggregation,
+    expectedDirection: rest.expected_direction,
+    conversionWindowHours: rest.conversion_window_hours,
+    lookbackDays: rest.lookback_days,
+  };
+}
+
 /** The format of the lines of an export. Lines of earlier versions have none, and the same fields. */
 export const EXPORT_FORMAT = 1;
+
+/** The counts behind results. The figures are computed from them. */
+const exportedResults = z.strictObject({
+  as_of: time,
+  computed_at: time,
+  last_error_at: time,
+  counted: z.unknown().transform((value, context) => {
+    try {
+      const counted = readCountsJson(value);
+      if (countsText(counted) !== null) return counted;
+      context.addIssue({ code: "custom", message: "is too large" });
+    } catch {
+      context.addIssue({ code: "custom", message: "must be unchanged from the export" });
+    }
+    return z.NEVER;
+  }),
+});
 
 /** One line of an export. `restoreExposures` checks its numbers. */
 export const exportedExperiment = z
@@ -106,6 +170,7 @@ export const exportedExperiment = z
     last_error_at: time,
     is_final: z.boolean({ error: FLAG_RULE }).default(false),
     exposures: z.unknown().default(null),
+    results: exportedResults.nullable().default(null),
   })
   .superRefine(endsAfterStart);
 

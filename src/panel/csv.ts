@@ -3,7 +3,7 @@ import type { Exposures } from "./parse-exposures.ts";
 const HEADER = ["bucket", "variant", "new_identities", "cumulative_identities"];
 
 /**
- * Writes RFC 4180 CSV: one row per bucket and variant in order of time, then a row without a bucket for identities with
+ * Writes exposures as RFC 4180 CSV: one row per bucket and variant in order of time, then a row without a bucket for identities with
  * several variants. Without exposures, only the header.
  */
 export function writeCsv(exposures: Exposures | null): string {
@@ -28,6 +28,6 @@ export function writeCsv(exposures: Exposures | null): string {
 const FORMULA = /^(?=[\t\r])|(?<=^|[;\t\r\n])(?=[[\s\p{C}"]--[\t\r\n]]*[=+\-@＝＋－＠])/gv;
 
 /** Quotes a text. An apostrophe, which spreadsheets hide, keeps the text from being read as a formula. */
-function cell(text: string): string {
+export function cell(text: string): string {
   return `"${text.replace(FORMULA, "'").replaceAll('"', '""')}"`;
 }

@@ -1,5 +1,6 @@
 import { experimentIdInPath, type JsonObject, queryParameters, read, withProblems } from "../http/openapi-parts.ts";
 import { chartQuery } from "./chart-query.ts";
+import { RESULTS_HEADER } from "./results-csv.ts";
 
 /** The downloads of an experiment, for the OpenAPI document. */
 export const downloadPaths: JsonObject = {
@@ -34,6 +35,25 @@ export const downloadPaths: JsonObject = {
           200: {
             description:
               "One row per bucket and variant, with the columns bucket, variant, new_identities, cumulative_identities",
+            content: { "text/csv": { schema: { type: "string" } } },
+          },
+          304: { description: "Unchanged" },
+        },
+        401,
+        404,
+        503,
+      ),
+    },
+  },
+  "/v1/experiments/{id}/results.csv": {
+    parameters: [experimentIdInPath],
+    get: {
+      summary: "Returns an experiment's results as a table",
+      security: read,
+      responses: withProblems(
+        {
+          200: {
+            description: `One row per metric and variant, with the columns ${RESULTS_HEADER.join(", ")}`,
             content: { "text/csv": { schema: { type: "string" } } },
           },
           304: { description: "Unchanged" },

@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import type { Experiment } from "../experiment.ts";
 import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
 import { isInScope } from "../http/caller.ts";
@@ -7,6 +6,7 @@ import type { AppDeps } from "../http/deps.ts";
 import { exposuresETag, matchesETag } from "../http/etag.ts";
 import { type Refusal, refuse } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
+import { readResults } from "../http/results-json.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { drawChart } from "./chart.ts";
@@ -15,6 +15,7 @@ import { writeCsv } from "./csv.ts";
 import { hasJustWritten } from "./own-writes.ts";
 import { PALETTES } from "./palettes.ts";
 import { type Exposures, parseExposures } from "./parse-exposures.ts";
+import { writeResultsCsv } from "./results-csv.ts";
 import type { Visitors } from "./visitors.ts";
 
 const NO_EXPOSURES: Exposures = {
@@ -22,9 +23,20 @@ const NO_EXPOSURES: Exposures = {
   health: { status: "waiting", checks: [] },
 };
 
-type DownloadKind = "svg" | "csv";
+/** Share links open the first two. */
+type DownloadKind = "svg" | "csv" | "results";
 
-/** An experiment's exposures as SVG and CSV, for a client with a token, a signed-in visitor, or a share link. */
+const CSV = "text/csv; charset=utf-8";
+
+function exposuresOf({ exposures, experiment }: StoredSummary): Exposures | null {
+  const configuredKeys = experiment.variants.map(({ key }) => key);
+  return exposures === null ? null : parseExposures(exposures, configuredKeys);
+}
+
+/**
+ * An experiment's exposures as SVG and CSV, for a client with a token, a signed-in visitor, or a share link; and its
+ * results as CSV.
+ */
 export function downloadRoutes(
   { summaries, settings, clock }: AppDeps,
   authentication: Authentication,
@@ -38,18 +50,22 @@ export function downloadRoutes(
     const query = parseInput(chartQuery, parameters);
     if (!query.ok) return refuse(query.failure);
     const { theme, ...size } = query.value;
-    return respond(c, c.req.param("id"), "svg", "image/svg+xml", (exposures, { name }, asOf) =>
-      drawChart(exposures ?? NO_EXPOSURES, {
+    return respond(c, c.req.param("id"), "svg", "image/svg+xml", (summary) =>
+      drawChart(exposuresOf(summary) ?? NO_EXPOSURES, {
         ...size,
         palette: PALETTES[theme],
         maxPoints: null,
-        heading: { name, asOf },
+        heading: { name: summary.experiment.name, asOf: summary.asOf },
       }).toString(),
     );
   });
 
   app.get("/v1/experiments/:id/exposures.csv", (c) =>
-    respond(c, c.req.param("id"), "csv", "text/csv; charset=utf-8", writeCsv),
+    respond(c, c.req.param("id"), "csv", CSV, (summary) => writeCsv(exposuresOf(summary))),
+  );
+
+  app.get("/v1/experiments/:id/results.csv", (c) =>
+    respond(c, c.req.param("id"), "results", CSV, (summary) => writeResultsCsv(readResults(summary).results)),
   );
 
   async function respond(
@@ -57,12 +73,11 @@ export function downloadRoutes(
     id: string,
     kind: DownloadKind,
     type: string,
-    write: (exposures: Exposures | null, experiment: Experiment, asOf: number | null) => string,
+    write: (summary: StoredSummary) => string,
   ): Promise<Response> {
     const found = await findVisible(c, id, kind);
     if (!found.ok) return refuse(found.failure);
     const summary = found.value;
-    const { experiment } = summary;
     const etag = exposuresETag(summary, clock());
     const headers = {
       ETag: etag,
@@ -70,12 +85,12 @@ export function downloadRoutes(
       Vary: "Authorization, Cookie",
       "Content-Type": type,
       "Content-Security-Policy": `default-src 'none'; frame-ancestors ${kind === "svg" ? "*" : "'none'"}`,
-      ...(kind === "csv" ? { "Content-Disposition": `attachment; filename="${id}.csv"` } : {}),
+      ...(type === CSV
+        ? { "Content-Disposition": `attachment; filename="${id}${kind === "results" ? ".results" : ""}.csv"` }
+        : {}),
     };
     if (matchesETag(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });
-    const configuredKeys = experiment.variants.map(({ key }) => key);
-    const exposures = summary.exposures === null ? null : parseExposures(summary.exposures, configuredKeys);
-    return new Response(write(exposures, experiment, summary.asOf), { headers });
+    return new Response(write(summary), { headers });
   }
 
   async function findVisible(
@@ -85,7 +100,7 @@ export function downloadRoutes(
   ): Promise<Result<StoredSummary, Refusal>> {
     const find = async () =>
       hasJustWritten(c) ? summaries.readOnPrimary(id) : (summaries.cached(id) ?? summaries.read(id));
-    const shared = await findShared(c, kind, find);
+    const shared = kind === "results" ? null : await findShared(c, kind, find);
     if (shared !== null) return ok(shared);
     const visitor = c.req.header("Authorization") === undefined ? await visitorOf(c) : null;
     const caller = visitor === null ? await authentication.authenticate(c, "read") : ok(visitor.caller);

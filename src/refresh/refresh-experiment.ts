@@ -1,14 +1,12 @@
 import { type AlertDelivery, requestDelivery } from "../alerts/alerter.ts";
 import { healthAlert } from "../alerts/messages.ts";
-import { type StartedExperiment, statusAt } from "../experiment.ts";
-import type { Window } from "../exposures/buckets.ts";
+import { statusAt } from "../experiment.ts";
 import { computeExposures } from "../exposures/compute-exposures.ts";
 import { hasExpired } from "../exposures/expiry.ts";
 import { trackHealth } from "../exposures/health-history.ts";
 import { isIdle } from "../exposures/idle.ts";
-import { type CountedExposures, identitiesIn } from "../exposures/summary.ts";
+import { identitiesIn } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
-import { ok, type Result } from "../result.ts";
 import type { StatesSettings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import {
@@ -22,12 +20,12 @@ import {
 } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { forExperiment, type Warehouse } from "../warehouse/client.ts";
-import { countExposures } from "../warehouse/count-exposures.ts";
 import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import { advanceWindow } from "./advance-window.ts";
+import { type Counted, countWindow } from "./count-window.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
 import { planRetry, refreshOrRetry } from "./retries.ts";
-import { countFromStates, replaceWindow } from "./state-maintenance.ts";
+import { replaceWindow } from "./state-maintenance.ts";
 
 export type RefreshDeps = {
   database: Database;
@@ -74,7 +72,7 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
 
   const asOf = Math.min(Math.max(requestedAt, basis.asOf ?? requestedAt), endedAt ?? Number.POSITIVE_INFINITY);
   // Late events count until the settling time is over, so the query must start after it.
-  const isFinal = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
+  const isSettled = endedAt !== null && asOf >= endedAt && begunAt >= endedAt + deps.settleMs;
 
   const started = { experimentId: id, environmentKey, featureName, startedAt };
   const window = { from: startedAt, to: asOf };
@@ -86,12 +84,15 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
   )
     await endRebuild(deps.database, id);
   const isExpiring = hasExpired(startedAt, begunAt, deps.eventsTtlDays);
-  const found = await count(counting, started, window, isFinal, isExpiring);
+  const target = { experiment: started, metrics: experiment.metrics, window, isSettled, isExpiring };
+  const found = await countWindow(counting, deps.warehouse, target);
   if (!found.ok) return recordFailure(deps, basis, found.failure, begunAt);
-  const { counted, source } = found.value;
+  const { counted, source, results } = found.value;
+  // Without its results, an experiment is refreshed again. Final exposures stay final.
+  const isFinal = isSettled && (results !== "failed" || basis.isFinal);
   const identities = identitiesIn(counted);
   if (basis.identities !== null && identities < basis.identities && (isExpiring || basis.isFinal))
-    return keepNumbers(deps, basis, { identities, source, isFinal, isExpiring }, begunAt);
+    return keepNumbers(deps, basis, { identities, source, isFinal: isSettled, isExpiring }, begunAt);
   const computed = computeExposures(counted, window, experiment, begunAt, deps.eventsTtlDays);
   if (!computed.ok) return recordFailure(deps, basis, { kind: computed.failure }, begunAt);
 
@@ -100,7 +101,7 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
   const { history: healthHistory, transitions } = trackHealth(basis.healthHistory, health);
   const alerts =
     deps.alerts === null ? [] : transitions.map((transition) => healthAlert(experiment, transition, asOf, computedAt));
-  const stored = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts };
+  const stored = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts, results };
   const summary = { ...stored, isIdle: isIdle(window, counted.collection.latestExposureAt) };
   if (!(await saveSummary(deps.database, basis, summary))) return { status: "skipped", reason: "superseded" };
 
@@ -109,40 +110,17 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
     duration_ms: computedAt - begunAt,
     is_final: isFinal,
     source,
+    ...(results === null ? {} : { results: results === "failed" ? "failed" : "computed" }),
   });
   for (const { check, status } of transitions)
     deps.log("info", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
   if (alerts.length > 0) await requestDelivery(deps.alerts, deps.log);
-  if (deps.states !== null && !isFinal && source === "events")
+  if (deps.states !== null && !isSettled && source === "events")
     await advanceWindow({ ...deps, ...deps.states, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, started);
   return { status: "refreshed" };
 }
 
-type Counted = { counted: CountedExposures; source: "events" | "states" };
-
-/**
- * Counts from states where there are any, else from the events. Final numbers come from the events, because states depend
- * on their materialized views. Once events have expired, they come from the source that knows more identities.
- */
-async function count(
-  deps: RefreshDeps,
-  experiment: StartedExperiment,
-  window: Window,
-  isFinal: boolean,
-  isExpiring: boolean,
-): Promise<Result<Counted, WarehouseFailure>> {
-  const query = { ...experiment, window };
-  const states = deps.states === null || (isFinal && !isExpiring) ? null : { ...deps, ...deps.states };
-  const fromStates = states === null ? null : await countFromStates(states, experiment, query);
-  if (fromStates !== null && !isFinal) return ok({ counted: fromStates, source: "states" });
-  const fromEvents = await countExposures(deps.warehouse, query);
-  if (!fromEvents.ok) return fromEvents;
-  return fromStates !== null && identitiesIn(fromStates) > identitiesIn(fromEvents.value)
-    ? ok({ counted: fromStates, source: "states" })
-    : ok({ counted: fromEvents.value, source: "events" });
-}
-
-type Incomplete = Omit<Counted, "counted"> & { identities: number; isFinal: boolean; isExpiring: boolean };
+type Incomplete = Pick<Counted, "source"> & { identities: number; isFinal: boolean; isExpiring: boolean };
 
 /** Keeps the stored numbers, because they have more identities than this count. */
 async function keepNumbers(

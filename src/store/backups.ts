@@ -1,6 +1,8 @@
 import type { Experiment } from "../experiment.ts";
+import { countsText } from "../results/stored-counts.ts";
 import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
-import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, featureIsFree } from "./experiment-row.ts";
+import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, featureIsFree, metricsText } from "./experiment-row.ts";
+import { RESULTS_COLUMNS, resultsOf, type StoredResults, WITH_NUMBERS } from "./summaries.ts";
 
 /** An experiment with its numbers. They are included because the events behind them may have expired. */
 export type Backup = {
@@ -11,9 +13,11 @@ export type Backup = {
   isFinal: boolean;
   /** The `exposures` object as JSON text. */
   exposures: string | null;
+  results: StoredResults | null;
 };
 
 const BACKUP_COLUMNS = `${EXPERIMENT_COLUMNS}, as_of, computed_at, last_error_at, is_final`;
+const LISTED_COLUMNS = BACKUP_COLUMNS.split(", ").map((column) => `experiments.${column}`);
 /** The limits of a page. Only its last row may exceed the bytes. */
 const PAGE = { rows: 100, bytes: 2_000_000 };
 
@@ -21,9 +25,10 @@ const PAGE = { rows: 100, bytes: 2_000_000 };
 export async function listBackups(database: Database, after: string): Promise<Backup[]> {
   const rows = await runOnPrimary(database, {
     sql: `SELECT * FROM (
-      SELECT ${BACKUP_COLUMNS}, exposures, sum(length(exposures)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+      SELECT ${LISTED_COLUMNS}, exposures, ${RESULTS_COLUMNS},
+        sum(coalesce(length(exposures), 0) + coalesce(length(counted), 0)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         AS bytes_before
-      FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id > ? ORDER BY id LIMIT ?
+      FROM experiments ${WITH_NUMBERS} WHERE id > ? ORDER BY id LIMIT ?
     ) WHERE coalesce(bytes_before, 0) < ?`,
     values: [after, PAGE.rows, PAGE.bytes],
   });
@@ -34,6 +39,7 @@ export async function listBackups(database: Database, after: string): Promise<Ba
     lastErrorAt: numberOrNull(row, "last_error_at"),
     isFinal: flagOf(row, "is_final"),
     exposures: textOrNull(row, "exposures"),
+    results: resultsOf(row),
   }));
 }
 
@@ -56,7 +62,7 @@ export async function importBackups(
 ): Promise<ImportOutcome> {
   const insert = ({ experiment, ...summary }: Backup): Statement => ({
     sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, identities, version)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?16, ?10, ?11, ?12, ?13,
       json_extract(?14, '$.total_identities') + json_extract(?14, '$.excluded_identities'), ?15
     WHERE (?13 AND ?7 <= ?15) OR ${featureIsFree("?15")}
     ON CONFLICT (id) DO NOTHING RETURNING id`,
@@ -72,6 +78,7 @@ export async function importBackups(
       summary.isFinal ? 1 : 0,
       summary.exposures,
       now,
+      metricsText(experiment.metrics),
     ],
   });
   const ids = backups.map(({ experiment }) => experiment.id);
@@ -79,10 +86,8 @@ export async function importBackups(
     sql: "SELECT id FROM experiments WHERE id IN (SELECT value FROM json_each(?))",
     values: [JSON.stringify(ids)],
   };
-  const [existing = [], ...inserted] = await database.transact(
-    [findExisting, ...backups.map(insert), ...summaryInserts(backups, now)],
-    ids,
-  );
+  const added = [summariesOf(backups), resultsRowsOf(backups)].flatMap((rows) => insertsOf(rows, now));
+  const [existing = [], ...inserted] = await database.transact([findExisting, ...backups.map(insert), ...added], ids);
   const exists = new Set(existing.map((row) => textOf(row, "id")));
   const outcome: ImportOutcome = { imported: [], skipped: [] };
   for (const [index, id] of ids.entries()) {
@@ -95,22 +100,35 @@ export async function importBackups(
 }
 
 /** D1 allows 100 parameters in a statement. */
-const SUMMARIES_PER_STATEMENT = 40;
+const MAX_PARAMETERS = 100;
 
-/** Few statements that add the summaries of the experiments imported in the same transaction, by their version. */
-function summaryInserts(backups: readonly Backup[], version: number): Statement[] {
-  const summaries = backups.flatMap(({ experiment, exposures }) =>
-    exposures === null ? [] : [[experiment.id, exposures]],
+type Rows = { table: "summaries" | "results"; columns: readonly string[]; rows: Statement["values"][] };
+
+function summariesOf(backups: readonly Backup[]): Rows {
+  const rows = backups.flatMap(({ experiment, exposures }) => (exposures === null ? [] : [[experiment.id, exposures]]));
+  return { table: "summaries", columns: ["exposures"], rows };
+}
+
+function resultsRowsOf(backups: readonly Backup[]): Rows {
+  const rows = backups.flatMap(({ experiment: { id }, results }) =>
+    results === null ? [] : [[id, results.asOf, results.computedAt, results.lastErrorAt, countsText(results.counted)]],
   );
+  return { table: "results", columns: ["as_of", "computed_at", "last_error_at", "counted"], rows };
+}
+
+/** Few statements that add rows of the experiments imported in the same transaction, by their version. */
+function insertsOf({ table, columns, rows }: Rows, version: number): Statement[] {
+  const perStatement = Math.floor((MAX_PARAMETERS - 1) / (columns.length + 1));
+  const values = columns.map((_, index) => `value_${index}`);
   const statements: Statement[] = [];
-  for (let from = 0; from < summaries.length; from += SUMMARIES_PER_STATEMENT) {
-    const rows = summaries.slice(from, from + SUMMARIES_PER_STATEMENT);
+  for (let from = 0; from < rows.length; from += perStatement) {
+    const batch = rows.slice(from, from + perStatement);
     statements.push({
-      sql: `WITH imported (imported_id, text) AS (VALUES ${rows.map(() => "(?, ?)")})
-      INSERT INTO summaries (experiment_id, exposures)
-      SELECT id, text FROM imported JOIN experiments ON id = imported_id WHERE version = ? AND as_of IS NOT NULL
+      sql: `WITH imported (imported_id, ${values}) AS (VALUES ${batch.map((row) => `(${row.map(() => "?")})`)})
+      INSERT INTO ${table} (experiment_id, ${columns})
+      SELECT id, ${values} FROM imported JOIN experiments ON id = imported_id WHERE version = ? AND as_of IS NOT NULL
       ON CONFLICT DO NOTHING`,
-      values: [...rows.flat(), version],
+      values: [...batch.flat(), version],
     });
   }
   return statements;

@@ -1,10 +1,11 @@
-import type { Definition, Experiment, Status, Variant } from "../experiment.ts";
+import type { Definition, Experiment, Metric, Status, Variant } from "../experiment.ts";
+import { metricJson, readMetric } from "../results/metric-json.ts";
 import { numberOf, numberOrNull, type Row, textOf } from "./database.ts";
 
 // The columns of an experiment's definition, and conditions on them that several statements share.
 
 export const EXPERIMENT_COLUMNS =
-  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at";
+  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics";
 
 /** The environment whose experiments a caller may see and change; null: all environments. */
 export type Scope = string | null;
@@ -51,6 +52,7 @@ export function experimentOf(row: Row): Experiment {
     environmentKey: textOf(row, "environment_key"),
     featureName: textOf(row, "feature_name"),
     variants: variantsOf(textOf(row, "variants")),
+    metrics: metricsOf(textOf(row, "metrics")),
     startedAt: numberOrNull(row, "started_at"),
     endedAt: numberOrNull(row, "ended_at"),
     createdAt: numberOf(row, "created_at"),
@@ -66,4 +68,15 @@ export function variantsOf(json: string): Variant[] {
     if (typeof key !== "string" || typeof weight !== "number") throw new TypeError("a variant lacks its key or weight");
     return { key, weight };
   });
+}
+
+/** The value of the column of the metrics. */
+export function metricsText(metrics: readonly Metric[]): string {
+  return JSON.stringify(metrics.map(metricJson));
+}
+
+function metricsOf(json: string): Metric[] {
+  const metrics: unknown = JSON.parse(json);
+  if (!Array.isArray(metrics)) throw new TypeError("metrics is not a list");
+  return metrics.map(readMetric);
 }

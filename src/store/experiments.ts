@@ -7,6 +7,7 @@ import {
   experimentOf,
   featureIsFree,
   inScope,
+  metricsText,
   type Scope,
   STATUS_AT,
 } from "./experiment-row.ts";
@@ -41,8 +42,9 @@ const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
 
 /**
  * Creates or replaces an experiment, and requests a refresh if it has started. Another environment, feature or start
- * drops the summary. Another end or other variants keep the numbers until the next refresh. Final numbers stay final
- * under another name or other variants, which are applied to them; any other edit of them needs `replaceNumbers`.
+ * drops the summary and the results. Another end, other variants or other metrics keep the numbers until the next
+ * refresh. Final numbers stay final under another name, other variants, which are applied to them, or other metrics. Any
+ * other edit of them needs `replaceNumbers`.
  *
  * Fails and changes nothing with `feature_taken` if the window overlaps that of another experiment of the feature, with
  * `not_found` if the id belongs to another environment, with `forbidden` if the input names an environment out of scope,
@@ -63,31 +65,32 @@ export async function putExperiment(
     scope,
     omitted.includes("started_at") ? 1 : 0,
     omitted.includes("ended_at") ? 1 : 0,
+    metricsText(input.metrics),
     replaceNumbers ? 1 : 0,
   ];
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at, refresh_due_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
     WHERE (?9 IS NULL OR ?3 = ?9) AND ${featureIsFree("?8")}
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
-      variants = excluded.variants, started_at = excluded.started_at, ended_at = excluded.ended_at,
+      variants = excluded.variants, metrics = excluded.metrics, started_at = excluded.started_at, ended_at = excluded.ended_at,
       updated_at = max(updated_at, excluded.updated_at), version = version + 1,
       as_of = CASE WHEN ${KEEPS_NUMBERS} THEN as_of END,
       computed_at = CASE WHEN ${KEEPS_NUMBERS} THEN computed_at END,
       last_error_at = CASE WHEN ${KEEPS_NUMBERS} THEN last_error_at END,
-      identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?12) THEN identities END,
+      identities = CASE WHEN ${KEEPS_NUMBERS} AND (${STAYS_FINAL} OR NOT ?13) THEN identities END,
       is_idle = is_idle AND ${KEEPS_NUMBERS},
       is_final = ${STAYS_FINAL},
       refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END,
       refresh_due_at = CASE WHEN ${STAYS_FINAL} THEN refresh_due_at ELSE excluded.refresh_due_at END
-    WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?12 OR NOT ${REPLACES_FINAL})
+    WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?13 OR NOT ${REPLACES_FINAL})
     RETURNING ${EXPERIMENT_COLUMNS}, version, is_final, refresh_requested_at`,
     values,
   };
   const find: Statement = {
     sql: `SELECT environment_key, ${LACKS_START} AS lacks_start, ${LACKS_END} AS lacks_end,
-      ${REPLACES_FINAL} AND NOT ?12 AS replaces_final
+      ${REPLACES_FINAL} AND NOT ?13 AS replaces_final
     FROM experiments WHERE id = ?1`,
     values,
   };
@@ -98,6 +101,11 @@ export async function putExperiment(
       find,
       { sql: `DELETE FROM summaries WHERE ${dropped}`, values: [input.id] },
       { sql: `DELETE FROM health_histories WHERE ${dropped}`, values: [input.id] },
+      {
+        sql: `DELETE FROM results WHERE experiment_id IN
+          (SELECT id FROM experiments WHERE id = ? AND (as_of IS NULL OR metrics = '[]'))`,
+        values: [input.id],
+      },
     ],
     [input.id],
   );

@@ -2,7 +2,7 @@ import type { Definition, Experiment } from "../experiment.ts";
 import { type HealthHistory, parseHealthHistory } from "../exposures/health-history.ts";
 import { type Alert, alertStatements } from "./alerts.ts";
 import { type Database, flagOf, numberOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
-import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, NEEDS_REFRESH } from "./experiment-row.ts";
+import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, metricsText, NEEDS_REFRESH } from "./experiment-row.ts";
 import { failureStatement, successStatement } from "./refresh-failures.ts";
 import { REFRESH_BEGUN } from "./refresh-requests.ts";
 
@@ -58,13 +58,13 @@ export async function endRefresh(database: Database, experimentId: string): Prom
   await runOnPrimary(database, { sql, values: [experimentId] });
 }
 
-// A condition on the numbered parameters ?1 to ?6: the row still has the definition that was computed, and a refresh may
+// A condition on the numbered parameters ?1 to ?7: the row still has the definition that was computed, and a refresh may
 // change it.
 const SAME_DEFINITION = `id = ?1 AND environment_key = ?2 AND feature_name = ?3 AND variants = ?4
-  AND started_at IS ?5 AND ended_at IS ?6 AND ${NEEDS_REFRESH}`;
+  AND started_at IS ?5 AND ended_at IS ?6 AND metrics = ?7 AND ${NEEDS_REFRESH}`;
 
 function sameDefinitionValues({ id, ...definition }: { id: string } & Definition) {
-  return [id, ...definitionValues(definition)];
+  return [id, ...definitionValues(definition), metricsText(definition.metrics)];
 }
 
 export type ComputedSummary = {
@@ -79,7 +79,11 @@ export type ComputedSummary = {
   exposures: string;
   healthHistory: HealthHistory;
   alerts: readonly Alert[];
+  results: ComputedResults;
 };
+
+/** The counts behind the results, as JSON text; `failed`: the stored ones stay, with the time of the error; null: they stay. */
+export type ComputedResults = { counted: string } | "failed" | null;
 
 /**
  * The changes, in SQL, after a refresh whose request is served. A request that arrived since it began remains, unless the
@@ -94,32 +98,67 @@ function servedRequest(isFinal: string, endedAt: string): string {
 }
 
 /**
- * Stores a summary with its alerts. It clears the last error and the request that the refresh has served.
+ * Stores a summary with its alerts and results. It clears the last error and the request that the refresh has served.
  *
  * Returns false, and stores nothing, if the result comes too late: the experiment is deleted, redefined, final without a
  * request to recount it, or has a newer summary.
  */
 export async function saveSummary(database: Database, basis: RefreshBasis, summary: ComputedSummary): Promise<boolean> {
   const { asOf, computedAt, isFinal, identities, isIdle, exposures } = summary;
-  const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?7 OR as_of > ended_at)`;
+  const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?8 OR as_of > ended_at)`;
   const values = [...sameDefinitionValues(basis.experiment), asOf];
   const isHistoryChanged = JSON.stringify(summary.healthHistory) !== JSON.stringify(basis.healthHistory);
   const alerts = isHistoryChanged ? alertStatements(summary, computedAt, isInTime, values) : [];
   const payload: Statement = {
-    sql: `INSERT INTO summaries (experiment_id, exposures) SELECT id, ?8 FROM experiments WHERE ${isInTime}
+    sql: `INSERT INTO summaries (experiment_id, exposures) SELECT id, ?9 FROM experiments WHERE ${isInTime}
     ON CONFLICT (experiment_id) DO UPDATE SET exposures = excluded.exposures`,
     values: [...values, exposures],
   };
   const update: Statement = {
-    sql: `UPDATE experiments SET as_of = ?7, computed_at = max(?8, coalesce(computed_at, ?8)), is_final = ?9,
-      identities = ?10, is_idle = ?11, last_error_at = NULL, ${servedRequest("?9", "?8")}, version = version + 1
+    sql: `UPDATE experiments SET as_of = ?8, computed_at = max(?9, coalesce(computed_at, ?9)), is_final = ?10,
+      identities = ?11, is_idle = ?12, last_error_at = NULL, ${servedRequest("?10", "?9")}, version = version + 1
     WHERE ${isInTime}
     RETURNING id`,
     values: [...values, computedAt, isFinal ? 1 : 0, identities, isIdle ? 1 : 0],
   };
   const { id } = basis.experiment;
-  const results = await database.transact([...alerts, successStatement(id), payload, update], [id]);
-  return (results.at(-1) ?? []).length > 0;
+  const statements = [
+    ...alerts,
+    successStatement(id),
+    payload,
+    ...resultsStatements(summary, isInTime, values),
+    update,
+  ];
+  const rows = await database.transact(statements, [id]);
+  return (rows.at(-1) ?? []).length > 0;
+}
+
+/**
+ * @param condition on the numbered parameters of `values`, the last of which is `asOf`
+ */
+function resultsStatements(
+  { results, computedAt }: ComputedSummary,
+  condition: string,
+  values: Statement["values"],
+): Statement[] {
+  if (results === null) return [];
+  if (results === "failed")
+    return [
+      {
+        sql: `INSERT INTO results (experiment_id, last_error_at) SELECT id, ?9 FROM experiments WHERE ${condition}
+        ON CONFLICT (experiment_id) DO UPDATE SET last_error_at = excluded.last_error_at`,
+        values: [...values, computedAt],
+      },
+    ];
+  return [
+    {
+      sql: `INSERT INTO results (experiment_id, as_of, computed_at, counted)
+      SELECT id, ?8, ?9, ?10 FROM experiments WHERE ${condition}
+      ON CONFLICT (experiment_id) DO UPDATE SET as_of = excluded.as_of, last_error_at = NULL,
+        computed_at = max(excluded.computed_at, coalesce(computed_at, 0)), counted = excluded.counted`,
+      values: [...values, computedAt, results.counted],
+    },
+  ];
 }
 
 /**
@@ -134,7 +173,7 @@ export async function keepSummary(
   isFinal: boolean,
 ): Promise<void> {
   const update = {
-    sql: `UPDATE experiments SET last_error_at = ?7, is_final = ?8, ${servedRequest("?8", "?7")}, version = version + 1
+    sql: `UPDATE experiments SET last_error_at = ?8, is_final = ?9, ${servedRequest("?9", "?8")}, version = version + 1
     WHERE ${SAME_DEFINITION}`,
     values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0],
   };
@@ -165,8 +204,8 @@ export async function saveFailure(
   { failedAt, kind, failures, retryAt, isCharged }: FailedRefresh,
 ): Promise<void> {
   const update = {
-    sql: `UPDATE experiments SET last_error_at = ?7, failures = ?8, refresh_due_at = ${dueAfter("?9")},
-      manually_requested_at = CASE WHEN ?10 OR manually_requested_at IS NOT ?11 THEN manually_requested_at END,
+    sql: `UPDATE experiments SET last_error_at = ?8, failures = ?9, refresh_due_at = ${dueAfter("?10")},
+      manually_requested_at = CASE WHEN ?11 OR manually_requested_at IS NOT ?12 THEN manually_requested_at END,
       version = version + 1
     WHERE ${SAME_DEFINITION}`,
     values: [

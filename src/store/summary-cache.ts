@@ -11,6 +11,8 @@ const BYTES_PER_CHARACTER = 4;
 /** The object itself and its small fields. */
 const BYTES_PER_ENTRY = 1_000;
 const BYTES_PER_VARIANT = 500;
+/** The counts of one variant for one metric, and the text of its figures. */
+const BYTES_PER_RESULT = 1_500;
 /** The versions are small, so that more of them fit. */
 const MAX_VERSIONS = 10_000;
 
@@ -31,8 +33,11 @@ export type SummaryCache = {
 
 export function createSummaryCache(ttlMs: number, clock: () => number): SummaryCache {
   const entries = createTtlCache<StoredSummary>(ttlMs, MAX_ENTRIES, clock, {
-    weightOf: ({ experiment, exposures }) =>
-      BYTES_PER_ENTRY + experiment.variants.length * BYTES_PER_VARIANT + (exposures?.length ?? 0) * BYTES_PER_CHARACTER,
+    weightOf: ({ experiment, exposures, results }) =>
+      BYTES_PER_ENTRY +
+      (experiment.variants.length + experiment.metrics.length) * BYTES_PER_VARIANT +
+      (results?.counted ?? []).reduce((sum, { variants }) => sum + variants.size, 0) * BYTES_PER_RESULT +
+      (exposures?.length ?? 0) * BYTES_PER_CHARACTER,
     max: MAX_BYTES,
   });
   const newest = createTtlCache<Version | "changed">(REPLICA_LAG_MS, MAX_VERSIONS, clock);

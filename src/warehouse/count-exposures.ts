@@ -1,7 +1,7 @@
 import type { Window } from "../exposures/buckets.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { failed, type Result } from "../result.ts";
-import type { QueryParameters, Warehouse } from "./client.ts";
+import type { QueryParameters, QuerySettings, Warehouse } from "./client.ts";
 import {
   EVENTS,
   type ExposureQuery,
@@ -43,12 +43,15 @@ export async function countFrom(
   return failed({ kind: "bad_rows" });
 }
 
-async function selectOrSpill(
+/** Runs a SELECT, and repeats it with groups on the server's disk if it runs out of memory. */
+export async function selectOrSpill(
   warehouse: Warehouse,
   sql: string,
   parameters: QueryParameters,
+  settings?: QuerySettings,
 ): Promise<Result<unknown[], WarehouseFailure>> {
-  const answer = await warehouse.select(sql, parameters);
+  const answer = await warehouse.select(sql, parameters, settings);
   if (answer.ok || answer.failure.code !== MEMORY_LIMIT_EXCEEDED) return answer;
-  return warehouse.select(sql, parameters, { max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) });
+  const spilling = { ...settings, max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) };
+  return warehouse.select(sql, parameters, spilling);
 }

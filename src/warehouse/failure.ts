@@ -63,6 +63,7 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   62: "bad_query", // SYNTAX_ERROR
   81: "missing_table", // UNKNOWN_DATABASE
   115: "settings_refused", // UNKNOWN_SETTING
+  128: "too_large", // TOO_LARGE_ARRAY_SIZE, for an identity with too many metric events
   158: "limited", // TOO_MANY_ROWS
   159: "timeout", // TIMEOUT_EXCEEDED
   160: "timeout", // TOO_SLOW

@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 async function put(...ids: string[]): Promise<void> {
   for (const id of ids) {
-    const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], endedAt: null };
+    const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], metrics: [], endedAt: null };
     expect(await putExperiment(database, { ...input, startedAt: START - HOUR }, null, START)).toMatchObject({
       ok: true,
     });
@@ -48,7 +48,15 @@ async function fail(at: number, kind: string, ...ids: string[]): Promise<void> {
 }
 
 async function succeed(at: number, ...ids: string[]): Promise<void> {
-  const numbers = { isFinal: false, identities: 0, isIdle: false, exposures: "{}", healthHistory: {}, alerts: [] };
+  const numbers = {
+    isFinal: false,
+    identities: 0,
+    isIdle: false,
+    exposures: "{}",
+    healthHistory: {},
+    alerts: [],
+    results: null,
+  };
   for (const id of ids)
     expect(await saveSummary(database, await basisOf(id), { ...numbers, asOf: at, computedAt: at })).toBe(true);
 }
@@ -145,6 +153,7 @@ describe("an experiment whose refreshes fail", () => {
           environmentKey: "env",
           featureName: "some",
           variants: [],
+          metrics: [],
           endedAt: null,
         };
         return putExperiment(database, { ...input, startedAt: START + 9 * HOUR }, null, START);

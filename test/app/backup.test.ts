@@ -75,6 +75,7 @@ describe("GET /v1/export", () => {
       last_error_at,
       is_final,
       exposures,
+      results: null,
     });
     expect(is_final).toBe(true);
   });

@@ -34,6 +34,7 @@ function newExperiment() {
     feature_name: FEATURE,
     started_at: iso(from),
     ended_at: iso(now + 99 * HOUR),
+    metrics: [] as object[],
   };
   const logged = (event: string) =>
     worker.logs().filter((line) => line["experiment_id"] === id && line.event === event);
@@ -104,6 +105,20 @@ async function forge(experimentId: string): Promise<void> {
 }
 
 describe("with EXPOSURE_SOURCE = states", () => {
+  it("counts metrics from the events, as of the same moment", async () => {
+    const { id, path, from, put, expose, refresh, untilFromStates } = newExperiment();
+    const purchases = { key: "purchase", event: "purchase", aggregation: "count", expected_direction: "increase" };
+    await expose("ann", "a");
+    await put({ metrics: [purchases] });
+    await untilFromStates();
+    const purchase = { environment_key: id, feature_name: "", event: "purchase", identifier: "ann", value: "" };
+    await warehouse.insert([{ ...purchase, timestamp: from + HOUR }]);
+    expect(await refresh()).toBe("states");
+    const { json } = await worker.call("GET", `${path}/results`);
+    expect(json.as_of).toBe((await worker.exposures(id)).as_of);
+    expect(json.results.metrics[0].variants).toMatchObject({ a: { identities: 1, sum: 1 } });
+  });
+
   it("numbers match the events from before, during and after the filling of the window", async () => {
     const experiment = newExperiment();
     await experiment.expose("early", "a");

@@ -22,6 +22,7 @@ export type Sizes = {
 const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {
   get: () => import("./get.ts"),
   query: () => import("./query.ts"),
+  results: () => import("./metrics.ts"),
   shards: () => import("./shards.ts"),
   states: () => import("./states.ts"),
   summary: () => import("./summary.ts"),

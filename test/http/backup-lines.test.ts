@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Metric } from "../../src/experiment.ts";
 import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
 import { worstStatus } from "../../src/exposures/health.ts";
@@ -7,10 +8,20 @@ import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 import { parseBackups } from "../../src/http/backup-lines.ts";
 import { exportLine } from "../../src/http/responses.ts";
+import type { Moments } from "../../src/results/moments.ts";
 import type { Backup } from "../../src/store/backups.ts";
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
 const key = fc.constantFrom("control", "2", "10", "__proto__", "constructor", "$multiple", 'a"b', "ключ");
+
+const purchases: Metric = {
+  ...{ key: "purchase", name: "☃", event: "purchase", aggregation: "mean", expectedDirection: "not_decrease" },
+  ...{ conversionWindowHours: null, lookbackDays: 0 },
+};
+const MOMENTS: Moments = {
+  ...{ identities: 0, sum: -0.1, squaredDeviations: 1e-300 },
+  covariate: { sum: 1e300, squaredDeviations: 0, productsOfDeviations: -5 },
+};
 
 /** A stored experiment with numbers. */
 const backup = fc
@@ -33,11 +44,15 @@ const backup = fc
     const collection = { latestExposureAt: START, lateIdentities: 1, invalidEvents: 2, events: 30 };
     const evidence = { window, countedAt: window.to, isRunning: true, variants, summary, collection, eventsTtlDays: 2 };
     const endedAt = over === null ? null : Math.max(START + 1, window.to - over);
-    const definition = { environmentKey: "env", featureName: "button", variants, startedAt: START, endedAt };
+    const metrics = [{ ...purchases, lookbackDays: keys.length }];
+    const definition = { environmentKey: "env", featureName: "button", variants, metrics, startedAt: START, endedAt };
+    const moments = new Map(keys.map((key, index) => [key, { ...MOMENTS, identities: index }]));
+    const counted = metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments }));
     return {
       experiment: { id, name, ...definition, createdAt: START - 1, updatedAt: START },
       ...{ asOf: window.to, computedAt: window.to, lastErrorAt: null, isFinal: isFinal && endedAt !== null },
       exposures: serialise(summary, checkHealth(evidence)),
+      results: isFinal ? null : { asOf: window.from, computedAt: window.to, lastErrorAt: window.to, counted },
     };
   });
 

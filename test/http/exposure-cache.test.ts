@@ -17,6 +17,7 @@ const [ADMIN, READER] = ["admin", "reader"];
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 5, 1);
 const PATH = "/v1/experiments/some/exposures";
+const RESULTS_PATH = "/v1/experiments/some/results";
 
 let sqlite: ReturnType<typeof openSqlite>;
 let now: number;
@@ -95,6 +96,18 @@ describe("a cached response", () => {
     expect(hit.timing).toBe("cache;desc=hit");
     expect(statements).toEqual([]);
     expect([hit.status, hit.text, headersOf(hit)]).toEqual([200, miss.text, headersOf(miss)]);
+  });
+
+  it("serves exposures and results, each with its own body and the same ETag", async () => {
+    const isolate = await startWarm();
+    statements = [];
+    const [exposures, results] = [await isolate.send(ADMIN), await isolate.send(ADMIN, "GET", RESULTS_PATH)];
+    expect([exposures.hit, results.hit, statements]).toEqual([true, true, []]);
+    expect(JSON.parse(results.text)).toMatchObject({ experiment_id: "some", results: null });
+    expect(JSON.parse(exposures.text)).toMatchObject({ experiment_id: "some", exposures: null });
+    expect(headersOf(results)).toEqual(headersOf(exposures));
+    const etag = results.headers.get("ETag") ?? "";
+    expect((await isolate.send(ADMIN, "GET", RESULTS_PATH, { "If-None-Match": etag })).status).toBe(304);
   });
 
   it("lasts CACHE_SECONDS", async () => {
@@ -235,7 +248,15 @@ describe("authentication of a cached response", () => {
 });
 
 describe("the cache after a write of the same process", () => {
-  const input = { id: "some", name: "a", environmentKey: "env", featureName: "b", variants: [], endedAt: null };
+  const input = {
+    id: "some",
+    name: "a",
+    environmentKey: "env",
+    featureName: "b",
+    variants: [],
+    metrics: [],
+    endedAt: null,
+  };
   const computed = {
     asOf: START,
     computedAt: START,
@@ -245,6 +266,7 @@ describe("the cache after a write of the same process", () => {
     exposures: "{}",
     healthHistory: {},
     alerts: [],
+    results: null,
   };
   const basisOf = async (database: Database) => {
     const basis = await beginRefresh(database, "some");

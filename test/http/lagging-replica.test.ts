@@ -42,7 +42,15 @@ function startIsolate(vars: Record<string, string> = {}) {
 type Isolate = ReturnType<typeof startIsolate>;
 
 async function put(isolate: Isolate, more: object = {}) {
-  const input = { id: "some", name: "some", environmentKey: "env", featureName: "button", variants: [], endedAt: null };
+  const input = {
+    id: "some",
+    name: "some",
+    environmentKey: "env",
+    featureName: "button",
+    variants: [],
+    metrics: [],
+    endedAt: null,
+  };
   expect(await putExperiment(isolate.database, { ...input, startedAt: START, ...more }, null, now)).toMatchObject({
     ok: true,
   });
@@ -58,7 +66,9 @@ async function refresh(isolate: Isolate, total: number) {
     timeseries: { granularity: "hour", points: [] },
   });
   const numbers = { asOf: now, computedAt: now, isFinal: false, identities: total, isIdle: false, exposures };
-  expect(await saveSummary(isolate.database, basis, { ...numbers, healthHistory: {}, alerts: [] })).toBe(true);
+  expect(await saveSummary(isolate.database, basis, { ...numbers, healthHistory: {}, alerts: [], results: null })).toBe(
+    true,
+  );
 }
 
 const isPending = ({ text }: { text: string }) => text.includes("Refreshing…");

@@ -14,6 +14,7 @@ const experiment: Experiment = {
   environmentKey: "env_abc",
   featureName: "checkout_button",
   variants: [{ key: "control", weight: 50 }],
+  metrics: [],
   startedAt: START,
   endedAt: END,
   createdAt: START - 2,
@@ -30,6 +31,7 @@ const stored: StoredSummary = {
   isFinal: false,
   isIdle: false,
   exposures: '{"total_identities":1,"variants":{"2":0,"__proto__":1,"1":0}}',
+  results: null,
 };
 const neverRefreshed: StoredSummary = {
   ...stored,
@@ -59,6 +61,7 @@ describe("experimentJson", () => {
       environment_key: "env_abc",
       feature_name: "checkout_button",
       variants: [{ key: "control", weight: 50 }],
+      metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: "2026-06-15T00:00:00.000Z",
       status: "running",
@@ -116,7 +119,7 @@ describe("exposuresJson", () => {
 
 describe("exportLine", () => {
   const { exposures, asOf, computedAt, lastErrorAt } = stored;
-  const backup: Backup = { experiment, exposures, asOf, computedAt, lastErrorAt, isFinal: true };
+  const backup: Backup = { experiment, exposures, asOf, computedAt, lastErrorAt, isFinal: true, results: null };
 
   it("returns one line of JSON with the experiment, without its status, and its numbers", () => {
     const line = exportLine(backup);
@@ -128,6 +131,7 @@ describe("exportLine", () => {
       environment_key: "env_abc",
       feature_name: "checkout_button",
       variants: [{ key: "control", weight: 50 }],
+      metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: "2026-06-15T00:00:00.000Z",
       created_at: "2026-05-31T23:59:59.998Z",
@@ -136,6 +140,7 @@ describe("exportLine", () => {
       computed_at: "2026-06-01T01:00:01.412Z",
       last_error_at: "2026-06-01T00:00:00.001Z",
       is_final: true,
+      results: null,
       exposures: JSON.parse(exposures ?? ""),
     });
   });
@@ -145,7 +150,7 @@ describe("exportLine", () => {
   });
 
   it("has null for numbers that are not computed yet", () => {
-    const noNumbers = { exposures: null, asOf: null, computedAt: null, lastErrorAt: null };
+    const noNumbers = { exposures: null, asOf: null, computedAt: null, lastErrorAt: null, results: null };
     const line = exportLine({ experiment, ...noNumbers, isFinal: false });
     expect(JSON.parse(line)).toMatchObject({
       as_of: null,

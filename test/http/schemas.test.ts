@@ -30,11 +30,16 @@ function refused(schema: z.ZodType, value: unknown): InputError[] {
 const HALF_A_PAIR = "half \ud83e";
 const valid = { environment_key: "env", feature_name: "button" };
 const at = (time: unknown) => ({ ...valid, started_at: time });
+const purchases = { key: "purchase", event: "purchase", aggregation: "sum", expected_direction: "increase" };
+const metrics = (...list: unknown[]) => ({ ...valid, metrics: list });
 const variants = (...list: unknown[]) => ({ ...valid, variants: list });
 
+type Refusal = [what: string, body: unknown, path: string, message: RegExp];
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => ({ ...purchases, key: `m${index}` }));
+
 describe("experimentBody", () => {
-  it("requires only the environment and the feature; there are no variants by default, and omitted times stay omitted", () => {
-    expect(accepted(experimentBody, valid)).toEqual({ ...valid, variants: [] });
+  it("requires only the environment and the feature; there are no variants and metrics by default, and omitted times stay omitted", () => {
+    expect(accepted(experimentBody, valid)).toEqual({ ...valid, variants: [], metrics: [] });
   });
 
   it("keeps all values, and converts times to epoch milliseconds", () => {
@@ -45,6 +50,7 @@ describe("experimentBody", () => {
         { key: "control", weight: 0 },
         { key: "treatment", weight: 0.5 },
       ],
+      metrics: [{ ...purchases, name: "Purchases", conversion_window_hours: 8_760, lookback_days: 90 }],
     };
     const times = { started_at: "2026-06-01T00:00:00Z", ended_at: "2026-06-01T00:00:00.001Z" };
     const start = Date.UTC(2026, 5, 1);
@@ -69,7 +75,7 @@ describe("experimentBody", () => {
     expect(accepted(experimentBody, at(time)).started_at).toBe(expected);
   });
 
-  it.each<[what: string, body: unknown, path: string, message: RegExp]>([
+  it.each<Refusal>([
     ["no environment", { feature_name: "f" }, "environment_key", /text/],
     ["an empty feature", { ...valid, feature_name: "" }, "feature_name", /empty/],
     ["a number as the name", { ...valid, name: 1 }, "name", /text/],
@@ -89,6 +95,37 @@ describe("experimentBody", () => {
     ["an infinite weight", variants({ key: "a", weight: Infinity }), "variants.0.weight", /number/],
     ["a negative weight", variants({ key: "a", weight: -0.1 }), "variants.0.weight", /negative/],
     ["an unknown key in a variant", variants({ key: "a", weight: 1, name: "A" }), "variants.0.name", /unknown/],
+    ["metrics that are not a list", { ...valid, metrics: {} }, "metrics", /list/],
+    ["more than 20 metrics", metrics(...numbered(21)), "metrics", /20/],
+    ["a metric that is text", metrics("a"), "metrics.0", /object with key, event/],
+    ["a metric's key with a space", metrics({ ...purchases, key: "a b" }), "metrics.0.key", /1 to 64/],
+    ["a key twice", metrics(purchases, { ...purchases, event: "b" }), "metrics.1.key", /unique/],
+    ["an empty event", metrics({ ...purchases, event: "" }), "metrics.0.event", /empty/],
+    ["exposures as event", metrics({ ...purchases, event: "$flag_exposure" }), "metrics.0.event", /event of exposures/],
+    ["an unknown aggregation", metrics({ ...purchases, aggregation: "max" }), "metrics.0.aggregation", /occurrence/],
+    [
+      "an unknown direction",
+      metrics({ ...purchases, expected_direction: "up" }),
+      "metrics.0.expected_direction",
+      /not_increase/,
+    ],
+    ...[0, 8_761, 1.5, "1"].map(
+      (hours): Refusal => [
+        `a window of ${JSON.stringify(hours)} hours`,
+        metrics({ ...purchases, conversion_window_hours: hours }),
+        "metrics.0.conversion_window_hours",
+        /1 to 8760/,
+      ],
+    ),
+    ...[-1, 91, 0.5, null].map(
+      (days): Refusal => [
+        `a look-back of ${days} days`,
+        metrics({ ...purchases, lookback_days: days }),
+        "metrics.0.lookback_days",
+        /0 to 90/,
+      ],
+    ),
+    ["an unknown key in a metric", metrics({ ...purchases, goal: 1 }), "metrics.0.goal", /unknown/],
     ["a time with an offset", at("2026-06-01T02:00:00+02:00"), "started_at", /UTC/],
     ["a time without a zone", at("2026-06-01T00:00:00"), "started_at", /UTC/],
     ["a date", at("2026-06-01"), "started_at", /ISO 8601/],
@@ -149,7 +186,16 @@ describe("experimentId", () => {
 describe("exportedExperiment", () => {
   const T0 = "2026-06-01T00:00:00Z";
   const line = { ...valid, id: "a", created_at: T0, updated_at: T0 };
-  const none = { variants: [], started_at: null, ended_at: null, as_of: null, computed_at: null, last_error_at: null };
+  const none = {
+    variants: [],
+    metrics: [],
+    results: null,
+    started_at: null,
+    ended_at: null,
+    as_of: null,
+    computed_at: null,
+    last_error_at: null,
+  };
 
   it("requires an experiment with its id and times; there are no numbers by default, and they are not final", () => {
     const times = { created_at: Date.parse(T0), updated_at: Date.parse(T0) };

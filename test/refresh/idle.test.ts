@@ -14,7 +14,7 @@ async function refresh(id: string, asOf: number, idle = true): Promise<void> {
   const basis = await beginRefresh(database, id);
   if (basis === null) throw new Error(`${id} is missing.`);
   const numbers = { asOf, computedAt: asOf, isFinal: false, identities: 0, isIdle: idle, exposures: "{}" };
-  expect(await saveSummary(database, basis, { ...numbers, healthHistory: {}, alerts: [] })).toBe(true);
+  expect(await saveSummary(database, basis, { ...numbers, healthHistory: {}, alerts: [], results: null })).toBe(true);
 }
 
 const sweptIds = async () => (await sweepWith()).ids;
@@ -83,6 +83,7 @@ describe("an experiment without an exposure for 30 days", () => {
       environmentKey: "env",
       featureName: "other",
       variants: [],
+      metrics: [],
       endedAt: null,
     };
     await putExperiment(database, { ...input, startedAt: NOW - 1 }, null, NOW - 2);

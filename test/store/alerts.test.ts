@@ -7,11 +7,20 @@ import { migrate } from "../../src/store/migrations.ts";
 import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
-const experiment = { id: "some", name: "some", environmentKey: "env", featureName: "a", variants: [], endedAt: null };
+const experiment = {
+  id: "some",
+  name: "some",
+  environmentKey: "env",
+  featureName: "a",
+  variants: [],
+  metrics: [],
+  endedAt: null,
+};
 const summary = {
   ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 3, isIdle: false, exposures: "{}" },
   healthHistory: { window: { last: 1, alerted: 1 } },
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
+  results: null,
 };
 
 let database: Database;
@@ -55,7 +64,7 @@ describe("saveSummary", () => {
 
   it("stores no alert if newer numbers exist", async () => {
     const basis = await getBasis();
-    await saveSummary(database, basis, { ...summary, asOf: NOW + 1, alerts: [], healthHistory: {} });
+    await saveSummary(database, basis, { ...summary, asOf: NOW + 1, alerts: [], results: null, healthHistory: {} });
     expect(await saveSummary(database, basis, summary)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
     expect((await getBasis()).healthHistory).toEqual({});

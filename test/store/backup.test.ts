@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import type { Metric } from "../../src/experiment.ts";
+import type { Moments } from "../../src/results/moments.ts";
 import { type Backup, importBackups, listBackups } from "../../src/store/backups.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
@@ -21,6 +23,22 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+const revenue: Metric = {
+  key: "revenue",
+  name: "Revenue",
+  event: "purchase",
+  aggregation: "sum",
+  expectedDirection: "increase",
+  conversionWindowHours: 24,
+  lookbackDays: 7,
+};
+const covariate = { sum: 0.1, squaredDeviations: 2, productsOfDeviations: -1e-9 };
+const moments = { identities: 3, sum: 1e9 + 0.3, squaredDeviations: 0, covariate };
+const variants = new Map<string, Moments>([
+  ["__proto__", moments],
+  ["2", { ...moments, covariate: null }],
+]);
+
 const backupOf = (id: string, exposures: string | null): Backup => ({
   experiment: {
     id,
@@ -28,6 +46,7 @@ const backupOf = (id: string, exposures: string | null): Backup => ({
     environmentKey: "env",
     featureName: id,
     variants: [{ key: "a", weight: 1 }],
+    metrics: [revenue],
     startedAt: NOW - 1000,
     endedAt: null,
     createdAt: NOW - 5000,
@@ -38,6 +57,11 @@ const backupOf = (id: string, exposures: string | null): Backup => ({
   lastErrorAt: null,
   isFinal: false,
   exposures,
+  // Some have results, some have none.
+  results:
+    exposures === null || id.endsWith("7")
+      ? null
+      : { asOf: NOW, computedAt: NOW, lastErrorAt: null, counted: [{ metric: revenue, invalidValues: 1, variants }] },
 });
 
 describe("listBackups", () => {

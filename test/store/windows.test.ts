@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 
 function inputOf(id: string, times: Times, featureName = "button") {
-  return { id, name: id, environmentKey: "env", featureName, variants: [], ...times };
+  return { id, name: id, environmentKey: "env", featureName, variants: [], metrics: [], ...times };
 }
 
 /** Returns whether the experiment was saved. */
@@ -30,7 +30,7 @@ async function put(id: string, times: Times, feature?: string): Promise<boolean>
 /** Returns whether the experiment was imported. */
 async function importOne(id: string, times: Times, isFinal = false): Promise<boolean> {
   const experiment = { ...inputOf(id, times), createdAt: NOW, updatedAt: NOW };
-  const numbers = { asOf: null, computedAt: null, lastErrorAt: null, isFinal, exposures: null };
+  const numbers = { asOf: null, computedAt: null, lastErrorAt: null, isFinal, exposures: null, results: null };
   return (await importBackups(database, [{ experiment, ...numbers }], NOW)).imported.length === 1;
 }
 

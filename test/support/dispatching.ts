@@ -136,7 +136,15 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
   }
 
   let dispatcher = start();
-  const input = (id: string) => ({ id, name: id, environmentKey: "env", featureName: id, variants: [], endedAt });
+  const input = (id: string) => ({
+    id,
+    name: id,
+    environmentKey: "env",
+    featureName: id,
+    variants: [],
+    metrics: [],
+    endedAt,
+  });
 
   async function put(id: string, startedAt: number | null = START - 1): Promise<void> {
     expect(await putExperiment(sqlite, { ...input(id), startedAt }, null, state.time)).toMatchObject({ ok: true });

@@ -26,7 +26,7 @@ export function useDatabase(): void {
 }
 
 export async function put(id: string, startedAt: number | null, endedAt: number | null = null): Promise<void> {
-  const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], startedAt, endedAt };
+  const input = { id, name: id, environmentKey: "env", featureName: id, variants: [], metrics: [], startedAt, endedAt };
   expect(await putExperiment(database, input, null, NOW)).toMatchObject({ ok: true });
 }
 

@@ -1,0 +1,82 @@
+import type { MetricCounts } from "./metric-counts.ts";
+import { metricJson, readMetric } from "./metric-json.ts";
+import type { Covariate, Moments } from "./moments.ts";
+
+/** The counts as JSON. Variants are a list, because an object would reorder keys like `2` and lose `__proto__`. */
+export function countsJson(counted: readonly MetricCounts[]) {
+  return counted.map(({ metric, invalidValues, variants }) => ({
+    metric: metricJson(metric),
+    invalid_values: invalidValues,
+    variants: [...variants].map(([key, { identities, sum, squaredDeviations, covariate }]) => ({
+      key,
+      identities,
+      sum,
+      squared_deviations: squaredDeviations,
+      covariate: covariate && {
+        sum: covariate.sum,
+        squared_deviations: covariate.squaredDeviations,
+        products_of_deviations: covariate.productsOfDeviations,
+      },
+    })),
+  }));
+}
+
+/** D1 stores at most 2,000,000 bytes per row. */
+const MAX_BYTES = 1_900_000;
+
+/** The text of `countsJson`; null if it does not fit into a row. */
+export function countsText(counted: readonly MetricCounts[]): string | null {
+  const text = JSON.stringify(countsJson(counted));
+  return new TextEncoder().encode(text).byteLength > MAX_BYTES ? null : text;
+}
+
+/** Reads the parsed JSON of `countsJson`. Throws TypeError if it is anything else. */
+export function readCountsJson(value: unknown): MetricCounts[] {
+  return listOf(value).map((each) => ({
+    metric: readMetric(each["metric"]),
+    invalidValues: atLeastZero(each["invalid_values"]),
+    variants: new Map(
+      listOf(each["variants"]).map((variant) => {
+        const { key, covariate, ...moments } = variant;
+        if (typeof key !== "string") throw new TypeError("a variant lacks its key");
+        return [key, momentsOf(moments, covariate)];
+      }),
+    ),
+  }));
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function momentsOf(fields: Fields, covariate: unknown): Moments {
+  return {
+    identities: atLeastZero(fields["identities"]),
+    sum: numberOf(fields["sum"]),
+    squaredDeviations: numberOf(fields["squared_deviations"]),
+    covariate: covariate === null ? null : covariateOf(Object(covariate)),
+  };
+}
+
+function covariateOf(fields: Fields): Covariate {
+  return {
+    sum: numberOf(fields["sum"]),
+    squaredDeviations: numberOf(fields["squared_deviations"]),
+    productsOfDeviations: numberOf(fields["products_of_deviations"]),
+  };
+}
+
+function listOf(value: unknown): Fields[] {
+  if (!Array.isArray(value)) throw new TypeError("a list is missing");
+  return value.map((each) => Object(each));
+}
+
+/** A number; NaN for null, which JSON has in place of a number that is too large. */
+function numberOf(value: unknown): number {
+  if (value === null) return Number.NaN;
+  if (typeof value !== "number") throw new TypeError("a number is missing");
+  return value;
+}
+
+function atLeastZero(value: unknown): number {
+  if (typeof value !== "number" || value < 0) throw new TypeError("a count is missing or negative");
+  return value;
+}

@@ -1,0 +1,88 @@
+import fc from "fast-check";
+import { aggregations, type Metric } from "../../src/experiment.ts";
+import { HOUR } from "./arbitrary.ts";
+import type { Event } from "./warehouse.ts";
+
+/** Event names that need correct quoting. */
+const eventNames = ["purchase", 'it\'s \\a "purchase"\n{to:Int64}', "') OR 1 = 1 --", "🧪"];
+
+/** Values that are numbers, and values that only look like some. */
+const values = [
+  ...["1", "1.0", " 1", "1 ", "\t2.5\n", "-3", "+4", "007", ".5", "5.", "1e3", "1E-3", "-2e+2", "0", "-0", "1e-400"],
+  ...[
+    "",
+    " ",
+    "inf",
+    "-inf",
+    "Infinity",
+    "nan",
+    "NaN",
+    "0x1",
+    "0b1",
+    "1e400",
+    "-1e400",
+    "--1",
+    "+-1",
+    "1_000",
+    "1,000",
+  ],
+  ...["1e", "e5", ".", "-", "- 1", "1 2", "1.2.3", "1e5.5", "1f", "true", "１", "٣", "\u00a01", "1\0", "not a number"],
+];
+
+const anyMetric = (index: number): fc.Arbitrary<Metric> =>
+  fc.record({
+    key: fc.constant(`metric-${index}`),
+    name: fc.constant("Metric"),
+    event: fc.constantFrom(...eventNames),
+    aggregation: fc.constantFrom(...aggregations),
+    expectedDirection: fc.constant("increase" as const),
+    conversionWindowHours: fc.oneof(fc.constant(null), fc.constantFrom(1, 5, 8760)),
+    lookbackDays: fc.oneof(fc.constant(0), fc.constantFrom(1, 90)),
+  });
+
+/** Five metrics, a window, and exposures and metric events at times where an interval begins or ends. */
+export const metricScenario = fc
+  .record({
+    metrics: fc.tuple(...[0, 1, 2, 3, 4].map(anyMetric)),
+    hours: fc.constantFrom(6, 100),
+    events: fc.array(
+      fc.record({
+        isExposure: fc.boolean(),
+        identity: fc.oneof(
+          { weight: 9, arbitrary: fc.integer({ min: 1, max: 6 }) },
+          { weight: 1, arbitrary: fc.constant(0) },
+        ),
+        variant: fc.oneof(
+          { weight: 9, arbitrary: fc.constant(null) },
+          { weight: 1, arbitrary: fc.constantFrom("control", "treatment", "") },
+        ),
+        name: fc.constantFrom(...eventNames),
+        value: fc.oneof(fc.constantFrom(...values), fc.double({ min: -1e6, max: 1e6, noNaN: true }).map(String)),
+        hour: fc.oneof(
+          { weight: 8, arbitrary: fc.integer({ min: 0, max: 6 }) },
+          { weight: 3, arbitrary: fc.constantFrom(-24, -23, -1, 90, 100) },
+        ),
+        jitter: fc.constantFrom(0, 0, 0, -1, 1),
+        mismatch: fc.oneof({ weight: 12, arbitrary: fc.constant(null) }, fc.constantFrom("environment", "feature")),
+        copies: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 3 })),
+      }),
+      { maxLength: 80 },
+    ),
+  })
+  .map(({ metrics, hours, events }) => ({
+    metrics,
+    hours,
+    /** Builds the events. Usually an identity sees one variant only. */
+    eventsOf: (environment_key: string, feature_name: string, from: number): Event[] =>
+      events.flatMap(({ isExposure, identity, variant, name, value, hour, jitter, mismatch, copies }) => {
+        const event: Event = {
+          environment_key: mismatch === "environment" ? `${environment_key}-other` : environment_key,
+          feature_name: mismatch === "feature" ? `${feature_name}-other` : feature_name,
+          event: isExposure ? "$flag_exposure" : name,
+          identifier: identity === 0 ? "" : `identity-${identity}`,
+          value: isExposure ? (variant ?? (identity % 2 === 0 ? "control" : "treatment")) : value,
+          timestamp: from + hour * HOUR + jitter,
+        };
+        return new Array<Event>(copies).fill(event);
+      }),
+  }));
