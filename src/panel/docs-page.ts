@@ -23,8 +23,17 @@ ${operationsOf(webhooks).map(operationSection)}
 <h2>Schemas</h2>
 ${Object.entries(objectOf(schemas)).map(
   ([name, schema]) =>
-    markup`<details id="schema-${name}"><summary><code>${name}</code></summary><pre><code>${JSON.stringify(schema, null, 1)}</code></pre></details>`,
+    markup`<details id="schema-${name}"><summary><code>${name}</code></summary><pre><code>${notationOf(schema)}</code></pre></details>`,
 )}`;
+}
+
+/** JSON that fits a page: keys as in JavaScript, because a quote is six characters in HTML, and small parts on one line. */
+function notationOf(schema: unknown): string {
+  return JSON.stringify(schema, null, 1)
+    .replaceAll(/^( *)"([\w$]+)":/gm, "$1$2:")
+    .replaceAll(/([[{])\n([^[\]{}]*)\n *([\]}])/g, (_, open: string, content: string, close: string) =>
+      [open, content.trim().replaceAll(/\n */g, " "), close].join(" "),
+    );
 }
 
 type Operation = {
