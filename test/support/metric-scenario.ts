@@ -6,9 +6,12 @@ import type { Event } from "./warehouse.ts";
 /** Event names that need correct quoting. */
 const eventNames = ["purchase", 'it\'s \\a "purchase"\n{to:Int64}', "') OR 1 = 1 --", "🧪"];
 
-/** Values that are numbers, and values that only look like some. */
-const values = [
+const numbers = [
   ...["1", "1.0", " 1", "1 ", "\t2.5\n", "-3", "+4", "007", ".5", "5.", "1e3", "1E-3", "-2e+2", "0", "-0", "1e-400"],
+];
+
+/** Values that only look like numbers. */
+const others = [
   ...[
     "",
     " ",
@@ -29,6 +32,8 @@ const values = [
   ...["1e", "e5", ".", "-", "- 1", "1 2", "1.2.3", "1e5.5", "1f", "true", "１", "٣", "\u00a01", "1\0", "not a number"],
 ];
 
+const anyDouble = fc.double({ min: -1e6, max: 1e6, noNaN: true }).map(String);
+
 const anyMetric = (index: number): fc.Arbitrary<Metric> =>
   fc.record({
     key: fc.constant(`metric-${index}`),
@@ -36,8 +41,8 @@ const anyMetric = (index: number): fc.Arbitrary<Metric> =>
     event: fc.constantFrom(...eventNames),
     aggregation: fc.constantFrom(...aggregations),
     expectedDirection: fc.constant("increase" as const),
-    conversionWindowHours: fc.oneof(fc.constant(null), fc.constantFrom(1, 5, 8760)),
-    lookbackDays: fc.oneof(fc.constant(0), fc.constantFrom(1, 90)),
+    conversionWindowHours: fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, fc.constantFrom(1, 5, 8760)),
+    lookbackDays: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.constantFrom(1, 90)),
   });
 
 /** Five metrics, a window, and exposures and metric events at times where an interval begins or ends. */
@@ -47,26 +52,27 @@ export const metricScenario = fc
     hours: fc.constantFrom(6, 100),
     events: fc.array(
       fc.record({
-        isExposure: fc.boolean(),
+        isExposure: fc.oneof({ weight: 1, arbitrary: fc.constant(true) }, { weight: 5, arbitrary: fc.constant(false) }),
         identity: fc.oneof(
-          { weight: 9, arbitrary: fc.integer({ min: 1, max: 6 }) },
+          { weight: 19, arbitrary: fc.integer({ min: 1, max: 5 }) },
           { weight: 1, arbitrary: fc.constant(0) },
         ),
         variant: fc.oneof(
-          { weight: 9, arbitrary: fc.constant(null) },
+          { weight: 39, arbitrary: fc.constant(null) },
           { weight: 1, arbitrary: fc.constantFrom("control", "treatment", "") },
         ),
         name: fc.constantFrom(...eventNames),
-        value: fc.oneof(fc.constantFrom(...values), fc.double({ min: -1e6, max: 1e6, noNaN: true }).map(String)),
+        value: fc.oneof(fc.constantFrom(...numbers), fc.constantFrom(...others), anyDouble),
         hour: fc.oneof(
           { weight: 8, arbitrary: fc.integer({ min: 0, max: 6 }) },
           { weight: 3, arbitrary: fc.constantFrom(-24, -23, -1, 90, 100) },
         ),
         jitter: fc.constantFrom(0, 0, 0, -1, 1),
         mismatch: fc.oneof({ weight: 12, arbitrary: fc.constant(null) }, fc.constantFrom("environment", "feature")),
-        copies: fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 3 })),
+        copies: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 3 })),
       }),
-      { maxLength: 80 },
+      // Fewer would rarely meet at an edge of an interval.
+      { minLength: 60, maxLength: 120 },
     ),
   })
   .map(({ metrics, hours, events }) => ({

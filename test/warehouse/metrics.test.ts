@@ -244,6 +244,20 @@ describe("countMetrics", () => {
     expect(new Set(sums)).toEqual(new Set(names.map((name) => [name, 1, name.length])));
   });
 
+  it("counts an occurrence at the first exposure, and none before it", async () => {
+    const environmentKey = randomUUID();
+    const event = { environment_key: environmentKey, feature_name: FEATURE };
+    const events = ["ann", "bob", "eve"].flatMap((identifier, index) => [
+      { ...event, identifier, value: "control", timestamp: from },
+      { ...event, event: "visit", identifier, value: "", timestamp: from + index - 1 },
+    ]);
+    await warehouse.insert(events, "all_events");
+    const { metrics } = await count(connection, environmentKey, [
+      metric({ event: "visit", aggregation: "occurrence" }),
+    ]);
+    expect(metrics[0]?.moments.get("control")).toMatchObject({ identities: 3, sum: 2 });
+  });
+
   it("uses UTC in any time zone of the server", async () => {
     const environmentKey = randomUUID();
     const event = { environment_key: environmentKey, feature_name: FEATURE, identifier: "ann" };
