@@ -140,7 +140,7 @@ describe("connectWarehouse", () => {
       "checkout-cta",
     ).withSharedDeadline(() => now);
     proxy.injectFault((_, response) => {
-      now += 59_900;
+      now += 58_000;
       // Out of memory at first. The attempt that spills hangs.
       if (now < 60_000)
         response.writeHead(500, { "X-ClickHouse-Exception-Code": "241" }).end("Code: 241. DB::Exception: Memory.");
