@@ -111,7 +111,7 @@ describe("connectWarehouse", () => {
     const running =
       "SELECT count() AS n FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%' AND query NOT LIKE '%processes%'";
     await expect
-      .poll(() => connectWarehouse(warehouse.settings).select(running, {}), { timeout: 5000 })
+      .poll(() => connectWarehouse(warehouse.settings).select(running, {}))
       .toEqual({ ok: true, value: [{ n: 0 }] });
   });
 
