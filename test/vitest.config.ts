@@ -6,8 +6,8 @@ const shared = {
   // Node 24 has Uint8Array.prototype.toHex behind a flag; workerd and Deno have it.
   execArgv: ["--js-base-64"],
   // Only ends what hangs: a busy machine may take ten times as long as a quiet one.
-  testTimeout: 180_000,
-  hookTimeout: 180_000,
+  testTimeout: 600_000,
+  hookTimeout: 600_000,
   expect: { poll: { timeout: 120_000, interval: 100 } },
 };
 const engine = "test/support/warehouse-setup.ts";

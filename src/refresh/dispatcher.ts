@@ -40,7 +40,7 @@ const PAGE_SIZE = 40;
 /** While refreshes are in flight, the alarm goes off this often, so that a new process finds those that a crash cut off. */
 const CHECK_MS = 15_000;
 /** While the database fails. */
-const PAUSE: Backoff = { firstMs: 1_000, factor: 2, maxMs: 60_000, maxRetries: Number.POSITIVE_INFINITY };
+const PAUSE: Backoff = { firstMs: 1_000, factor: 2, maxMs: 10_000, maxRetries: Number.POSITIVE_INFINITY };
 
 /**
  * Runs all refreshes of an installation, at most `concurrency` at once. The requests and retries are a queue in the

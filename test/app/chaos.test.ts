@@ -23,7 +23,7 @@ beforeAll(async () => {
   });
   run = await runPlan(planFor(SEED), { worker, warehouse, proxy, canEvict: inject("runtime") === "workerd" });
   await worker.restart(LONG_TIMEOUT);
-}, 300_000);
+});
 afterAll(async () => {
   await worker.stop();
   proxy.stop();
@@ -85,7 +85,7 @@ describe(`the service after a run with faults (SEED=${SEED})`, () => {
       const isServed = ({ computed_at }: { computed_at: string | null }) => Date.parse(computed_at ?? "") >= at;
       await until(() => worker.exposures(id), isServed, { seconds: 100 });
     }
-  }, 200_000);
+  });
 
   it("recovers with one sweep, and has served every accepted request", async () => {
     expect(await worker.sweep()).toBe(true);

@@ -336,41 +336,37 @@ describe("a failed, lost or hanging transaction of a sweep or an export", () => 
     await experiment.delete();
   });
 
-  it.each(FAULTS)(
-    "fails a sweep or the dispatcher's list, and the next sweep repairs it: %s",
-    async (mode) => {
-      const experiment = newExperiment();
-      await create(experiment);
-      // The first sweep stores its progress. Without another experiment, the others have nothing to store.
-      await worker.sweep();
-      const complete = faultServer.intercept(null, null);
-      expect(await worker.sweep()).toBe(true);
-      complete.end();
-      // The lists of the sweep and of the dispatcher, the experiment, its numbers, and the deletion of old webhooks.
-      expect(complete.transactions.length).toBeGreaterThanOrEqual(4);
-      for (const index of complete.transactions.keys()) {
-        await experiment.expose();
-        worker.clearLines();
-        const interception = faultServer.intercept(null, { index, mode });
-        const isComplete = await worker.sweep();
-        interception.end();
-        // The alarm may come a moment after the sweep.
-        if (interception.transactions.length <= index) continue;
-        // Neither fails the sweep: the dispatcher reads again, and the next sweep looks for failing refreshes again.
-        const isBeside = /ORDER BY refresh_due_at|failing_alert/.test(interception.transactions[index] ?? "");
-        expect(isComplete).toBe(isBeside);
-        const failures = () =>
-          worker
-            .logs()
-            .filter(({ event, kind }) => /^(sweep|dispatcher|alerts)\.failed$/.test(event) || kind === "storage");
-        expect(await until(failures, ({ length }) => length > 0)).toHaveLength(1);
-        const now = Date.now();
-        expect(await worker.sweep(now)).toBe(true);
-        expect(await experiment.row()).toMatchObject({ as_of: now });
-        await experiment.expectServed();
-      }
-      await experiment.delete();
-    },
-    120_000,
-  );
+  it.each(FAULTS)("fails a sweep or the dispatcher's list, and the next sweep repairs it: %s", async (mode) => {
+    const experiment = newExperiment();
+    await create(experiment);
+    // The first sweep stores its progress. Without another experiment, the others have nothing to store.
+    await worker.sweep();
+    const complete = faultServer.intercept(null, null);
+    expect(await worker.sweep()).toBe(true);
+    complete.end();
+    // The lists of the sweep and of the dispatcher, the experiment, its numbers, and the deletion of old webhooks.
+    expect(complete.transactions.length).toBeGreaterThanOrEqual(4);
+    for (const index of complete.transactions.keys()) {
+      await experiment.expose();
+      worker.clearLines();
+      const interception = faultServer.intercept(null, { index, mode });
+      const isComplete = await worker.sweep();
+      interception.end();
+      // The alarm may come a moment after the sweep.
+      if (interception.transactions.length <= index) continue;
+      // Neither fails the sweep: the dispatcher reads again, and the next sweep looks for failing refreshes again.
+      const isBeside = /ORDER BY refresh_due_at|failing_alert/.test(interception.transactions[index] ?? "");
+      expect(isComplete).toBe(isBeside);
+      const failures = () =>
+        worker
+          .logs()
+          .filter(({ event, kind }) => /^(sweep|dispatcher|alerts)\.failed$/.test(event) || kind === "storage");
+      expect(await until(failures, ({ length }) => length > 0)).toHaveLength(1);
+      const now = Date.now();
+      expect(await worker.sweep(now)).toBe(true);
+      expect(await experiment.row()).toMatchObject({ as_of: now });
+      await experiment.expectServed();
+    }
+    await experiment.delete();
+  });
 });
