@@ -24,7 +24,7 @@ function start() {
   };
   const app = createApp(appDeps({ ADMIN_TOKEN: ADMIN }, emptyDatabase, { warehouse, clock: () => state.now }));
   const get = (path = "/v1/warehouse/features") =>
-    app.request(path, { headers: { Authorization: `Bearer ${ADMIN}` } });
+    app.request(path, { headers: { Authorization: `Bearer ${ADMIN}` } }, {});
   /** Holds all queries until the returned function is called. */
   function closeGate(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
