@@ -2,7 +2,7 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-/** At least one decimal or two digits, so that no end of an interval is rounded to 0 or by more than that. */
+/** One decimal, or two digits of a smaller lift, so that no end of an interval is rounded to 0. */
 const lift = new Intl.NumberFormat("en", {
   ...{ style: "percent", maximumFractionDigits: 1, maximumSignificantDigits: 2, roundingPriority: "morePrecision" },
 });
