@@ -4,7 +4,10 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 /** One decimal, or two digits of a smaller lift, so that no end of an interval is rounded to 0. */
 const lift = new Intl.NumberFormat("en", {
-  ...{ style: "percent", maximumFractionDigits: 1, maximumSignificantDigits: 2, roundingPriority: "morePrecision" },
+  style: "percent",
+  maximumFractionDigits: 1,
+  maximumSignificantDigits: 2,
+  roundingPriority: "morePrecision",
 });
 const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
