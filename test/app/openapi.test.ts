@@ -2,10 +2,10 @@ import createClient from "openapi-fetch";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
+import type { paths } from "../../dist/openapi/client.ts";
 import { createApp } from "../../src/app.ts";
 import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import type { paths } from "../../dist/openapi/client.ts";
 import { ADMIN, READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
 let worker: TestWorker;
@@ -187,7 +187,10 @@ describe("/openapi.json", () => {
   });
 
   it("has a different operationId for every operation", () => {
-    const operations = [...documentedRoutes().map(operationOf), ...Object.values(document.webhooks).map(({ post }) => post)];
+    const operations = [
+      ...documentedRoutes().map(operationOf),
+      ...Object.values(document.webhooks).map(({ post }) => post),
+    ];
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
   });
 
