@@ -9,7 +9,7 @@ import { isoTime } from "../http/responses.ts";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
-import { describeExposureQuery } from "../warehouse/exposure-query.ts";
+import { describeCountQuery } from "../warehouse/count-metrics.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
@@ -128,10 +128,10 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     return htmlResponse(c, { title: experiment.name, signedIn, shared }, main, options);
   }
 
-  function queryOf({ environmentKey, featureName, startedAt }: Experiment, asOf: number | null) {
+  function queryOf({ environmentKey, featureName, startedAt, metrics }: Experiment, asOf: number | null) {
     if (startedAt === null || asOf === null) return null;
     const window = { from: startedAt, to: asOf };
-    return describeExposureQuery(warehouse.table, { environmentKey, featureName, window });
+    return describeCountQuery(warehouse.table, { environmentKey, featureName, window }, metrics);
   }
 
   return app;

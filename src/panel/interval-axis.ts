@@ -37,7 +37,7 @@ function scaleOf(axis: IntervalAxis, width: number) {
 /** Draws the labels of the axis. */
 export function drawAxisLabels(axis: IntervalAxis, { width, height, palette }: IntervalOptions): Markup {
   const scale = scaleOf(axis, width);
-  const labels = ticks(axis.from, axis.to, Math.max(2, Math.floor(width / 80))).map(
+  const labels = ticks(axis.from, axis.to, tickCount(width)).map(
     (tick) =>
       markup`<text x="${roundPixels(scale.at(tick))}" y="${height - 4}" text-anchor="middle" fill="${palette.faint}"${
         tick === 0 ? markup` font-weight="600"` : ""
@@ -46,6 +46,7 @@ export function drawAxisLabels(axis: IntervalAxis, { width, height, palette }: I
   return markup`<g>${labels}</g>`;
 }
 
+const tickCount = (width: number) => Math.max(2, Math.floor(width / 60));
 const formatTick = (tick: number) => formatLift(tick).replace(".0%", "%");
 
 /** Draws an interval with its lift. An end beyond the axis is an arrow. */
@@ -56,7 +57,7 @@ export function drawInterval(
 ): Markup {
   const scale = scaleOf(axis, width);
   const xOf = (lift: number) => roundPixels(scale.at(Math.min(axis.to, Math.max(axis.from, lift))));
-  const grid = ticks(axis.from, axis.to, Math.max(2, Math.floor(width / 80))).map(
+  const grid = ticks(axis.from, axis.to, tickCount(width)).map(
     (tick) =>
       markup`<path d="M${xOf(tick)},0V${height}" stroke="${palette.faint}" stroke-opacity="${tick === 0 ? 1 : 0.25}"/>`,
   );

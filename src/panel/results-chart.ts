@@ -1,8 +1,8 @@
-import { formatNumber, formatUtc } from "../exposures/format.ts";
+import { formatIdentities, formatNumber, formatUtc } from "../exposures/format.ts";
 import type { CheckStatus } from "../exposures/health.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
-import { describeConclusion } from "../results/describe-conclusion.ts";
+import { describeConclusion, wordFor } from "../results/describe-conclusion.ts";
 import { describeDirection, formatInterval, formatLift, formatMean } from "../results/format.ts";
 import { drawAxisLabels, drawInterval, type IntervalAxis, intervalAxisOf } from "./interval-axis.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
@@ -111,9 +111,16 @@ function comparisonPieces(results: Results, { width, palette }: ResultsChartOpti
     );
     for (const [variant, comparison] of shown) {
       const { lift, interval, verdict } = comparison;
-      const figures = lift === null || interval === null ? "" : ` ${formatLift(lift)} (${formatInterval(interval)})`;
-      const mean = formatMean(metric.metric.aggregation, metric.variants.get(variant)?.mean ?? null);
-      pieces.push(text(`${variant}: ${mean}${figures}, ${verdict}`), intervalPiece(axis, comparison, width, palette));
+      const { mean = null, identities = 0 } = metric.variants.get(variant) ?? {};
+      const figures = [
+        formatMean(metric.metric.aggregation, mean),
+        ...(lift === null || interval === null ? [] : [`${formatLift(lift)} (${formatInterval(interval)})`]),
+        formatIdentities(identities),
+      ];
+      pieces.push(
+        text(`${variant} is ${wordFor(verdict)}: ${figures.join(", ")}`),
+        intervalPiece(axis, comparison, width, palette),
+      );
     }
   }
   if (hidden > 0) pieces.push(gap(6), text(`and ${formatNumber(hidden)} more in the CSV`, { faint: true }));

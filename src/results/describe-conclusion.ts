@@ -1,6 +1,6 @@
 import type { Conclusion, ConclusionKind, Decision } from "./conclusion.ts";
 import { formatInterval, formatLift } from "./format.ts";
-import { isLowerBetter } from "./verdict.ts";
+import { isLowerBetter, type Verdict } from "./verdict.ts";
 
 const TITLES: Record<ConclusionKind, string> = {
   harmed: "A guardrail is harmed",
@@ -49,10 +49,16 @@ export function describeConclusion(
   };
 }
 
+/** A verdict on a guardrail is about the guardrail, while a sentence is about the variant. */
+export function wordFor(verdict: Verdict): string {
+  if (verdict === "harmed") return "harmful";
+  return verdict === "unharmed" ? "harmless so far" : verdict;
+}
+
 /** One sentence about a decided comparison. */
 export function describeDecision({ metric, variant, comparison }: Decision, safe: (name: string) => string): string {
   const { lift, interval, verdict } = comparison;
-  const finding = `${safe(metric.name)}: ${safe(variant)} is ${verdict === "harmed" ? "harmful" : verdict}`;
+  const finding = `${safe(metric.name)}: ${safe(variant)} is ${wordFor(verdict)}`;
   if (lift === null || interval === null) return `${finding}.`;
   const hint = isLowerBetter(metric.expectedDirection) ? ", and less is better" : "";
   return `${finding}, with a lift of ${formatLift(lift)} (${formatInterval(interval)}${hint}).`;
