@@ -1,5 +1,6 @@
 import { formatIdentities, formatNumber, formatUtc } from "../exposures/format.ts";
 import type { CheckStatus } from "../exposures/health.ts";
+import type { Comparison } from "../results/compare.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
 import { describeConclusion, wordFor } from "../results/describe-conclusion.ts";
@@ -99,33 +100,28 @@ function comparisonPieces(results: Results, { width, palette }: ResultsChartOpti
   let rows = 0;
   let hidden = 0;
   for (const metric of results.metrics) {
-    const comparisons = [...metric.comparisons];
-    const shown = comparisons.slice(0, Math.max(0, MAX_ROWS - rows));
-    hidden += comparisons.length - shown.length;
+    const variants = [...metric.variants].filter(([key]) => key !== results.control);
+    const shown = variants.slice(0, Math.max(0, MAX_ROWS - rows));
+    hidden += variants.length - shown.length;
     rows += shown.length;
     if (shown.length === 0) continue;
-    pieces.push(
-      gap(12),
-      text(metric.metric.name, { bold: true }),
-      text(controlText(metric, results.control), { faint: true }),
-    );
-    for (const [variant, comparison] of shown) {
-      const { lift, interval, verdict } = comparison;
-      const { mean = null, identities = 0 } = metric.variants.get(variant) ?? {};
-      const figures = [
-        formatMean(metric.metric.aggregation, mean),
-        ...(lift === null || interval === null ? [] : [`${formatLift(lift)} (${formatInterval(interval)})`]),
-        formatIdentities(identities),
-      ];
-      pieces.push(
-        text(`${variant} is ${wordFor(verdict)}: ${figures.join(", ")}`),
-        intervalPiece(axis, comparison, width, palette),
-      );
+    pieces.push(gap(12), text(metric.metric.name, { bold: true }));
+    pieces.push(text(controlText(metric, results.control), { faint: true }));
+    for (const [variant, { identities, mean }] of shown) {
+      const value = `${formatMean(metric.metric.aggregation, mean)}, ${formatIdentities(identities)}`;
+      const comparison = metric.comparisons.get(variant);
+      if (comparison === undefined) pieces.push(text(`${variant}, not compared: ${value}`));
+      else pieces.push(text(sentenceOf(variant, comparison, value)), intervalPiece(axis, comparison, width, palette));
     }
   }
   if (hidden > 0) pieces.push(gap(6), text(`and ${formatNumber(hidden)} more in the CSV`, { faint: true }));
-  if (rows > 0) pieces.push(axisPiece(axis, width, palette));
+  if (results.metrics.some(({ comparisons }) => comparisons.size > 0)) pieces.push(axisPiece(axis, width, palette));
   return pieces;
+}
+
+function sentenceOf(variant: string, { lift, interval, verdict }: Comparison, value: string): string {
+  const figures = lift === null || interval === null ? "" : `${formatLift(lift)} (${formatInterval(interval)}), `;
+  return `${variant} is ${wordFor(verdict)}: ${figures}${value}`;
 }
 
 function controlText({ metric, variants }: MetricResult, control: string | null): string {
@@ -134,12 +130,7 @@ function controlText({ metric, variants }: MetricResult, control: string | null)
   return `${direction}, ${control}: ${formatMean(metric.aggregation, variants.get(control)?.mean ?? null)}`;
 }
 
-function intervalPiece(
-  axis: IntervalAxis,
-  comparison: Parameters<typeof drawInterval>[1],
-  width: number,
-  palette: Palette,
-): Piece {
+function intervalPiece(axis: IntervalAxis, comparison: Comparison, width: number, palette: Palette): Piece {
   const size = { width, height: INTERVAL_HEIGHT, palette };
   return {
     height: INTERVAL_HEIGHT,
