@@ -57,10 +57,8 @@ export function drawInterval(
 ): Markup {
   const scale = scaleOf(axis, width);
   const xOf = (lift: number) => roundPixels(scale.at(Math.min(axis.to, Math.max(axis.from, lift))));
-  const grid = ticks(axis.from, axis.to, tickCount(width)).map(
-    (tick) =>
-      markup`<path d="M${xOf(tick)},0V${height}" stroke="${palette.faint}" stroke-opacity="${tick === 0 ? 1 : 0.25}"/>`,
-  );
+  const lines = ticks(axis.from, axis.to, tickCount(width)).filter((tick) => tick !== 0);
+  const grid = markup`<path d="${lines.map((tick) => `M${xOf(tick)},0V${height}`).join("")}" stroke="${palette.faint}" stroke-opacity=".25"/><path d="M${xOf(0)},0V${height}" stroke="${palette.faint}"/>`;
   const { lift, interval, verdict } = comparison;
   if (lift === null || interval === null) return markup`<g>${grid}</g>`;
   const [low, high] = interval;

@@ -24,7 +24,7 @@ import type { Exposures } from "./parse-exposures.ts";
 
 const AXIS = { width: 280, height: 28, palette: PAGE_PALETTE };
 /** Keeps the page small. The CSV has all variants. */
-const MAX_ROWS = 100;
+const MAX_ROWS = 60;
 const LIFTS = [0.1, 0.05, 0.02];
 
 /** The results of an experiment with metrics: what they say, the figures of each metric, and how sure they can get. */
