@@ -1,5 +1,5 @@
 import { statusAt } from "../experiment.ts";
-import { formatNumber } from "../exposures/format.ts";
+import { formatNumber } from "../format.ts";
 import { readResults } from "../http/results-json.ts";
 import { healthBadge, statusBadge, timeOf } from "./badges.ts";
 import { balanceSection } from "./balance-section.ts";

@@ -1,7 +1,7 @@
 import { extent, nice, ticks } from "d3-array";
 import type { Comparison } from "../results/compare.ts";
 import type { Results } from "../results/compute-results.ts";
-import { formatLift } from "../results/format.ts";
+import { formatLift } from "../results/format-results.ts";
 import type { Interval } from "../results/sequential.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { Palette } from "./palettes.ts";

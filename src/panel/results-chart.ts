@@ -1,10 +1,10 @@
-import { formatIdentities, formatNumber, formatUtc } from "../exposures/format.ts";
 import type { CheckStatus } from "../exposures/health.ts";
+import { formatIdentities, formatNumber, formatUtc } from "../format.ts";
 import type { Comparison } from "../results/compare.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
 import { describeConclusion, wordFor } from "../results/describe-conclusion.ts";
-import { describeDirection, formatInterval, formatLift, formatMean } from "../results/format.ts";
+import { describeDirection, formatInterval, formatLift, formatMean } from "../results/format-results.ts";
 import { drawAxisLabels, drawInterval, type IntervalAxis, intervalAxisOf } from "./interval-axis.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import type { Palette } from "./palettes.ts";
@@ -82,7 +82,7 @@ function wrap(sentence: string, maxLength: number): string[] {
 
 function conclusionPieces(results: Results, { width, palette, health }: ResultsChartOptions): Piece[] {
   const text = textPieces(width - 2 * LEFT, palette);
-  const { warning, title, sentences } = describeConclusion(conclude(results, health), (name) => name);
+  const { warning, title, sentences } = describeConclusion(conclude(results, health !== "unhealthy"), (name) => name);
   const wrapped = (sentence: string, style?: TextStyle) =>
     wrap(sentence, Math.floor((width - 2 * LEFT) / CHARACTER_WIDTH)).map((line) => text(line, style));
   return [
@@ -149,6 +149,6 @@ function axisPiece(axis: IntervalAxis, width: number, palette: Palette): Piece {
 /** The conclusion in words, for screen readers. */
 function describe(results: Results | null, { health }: ResultsChartOptions): string {
   if (results === null) return "not computed yet";
-  const { warning, title, sentences } = describeConclusion(conclude(results, health), safeText);
+  const { warning, title, sentences } = describeConclusion(conclude(results, health !== "unhealthy"), safeText);
   return [warning, `${title}.`, ...sentences].filter((sentence) => sentence !== null).join(" ");
 }

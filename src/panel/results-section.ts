@@ -1,4 +1,4 @@
-import { formatNumber } from "../exposures/format.ts";
+import { formatNumber } from "../format.ts";
 import type { ReadResults } from "../http/results-json.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
@@ -11,7 +11,7 @@ import {
   formatLift,
   formatMean,
   formatWait,
-} from "../results/format.ts";
+} from "../results/format-results.ts";
 import { sensitivityOf } from "../results/sensitivity.ts";
 import type { Verdict } from "../results/verdict.ts";
 import { timeOf } from "./badges.ts";
@@ -38,7 +38,7 @@ ${results === null ? "" : figures(view, results, exposures)}</section>`;
 }
 
 function banner(results: Results, exposures: Exposures): Markup {
-  const conclusion = conclude(results, exposures.health.status);
+  const conclusion = conclude(results, exposures.health.status !== "unhealthy");
   const { warning, title, sentences } = describeConclusion(conclusion, safeText);
   const tone = conclusion.isCredible ? conclusion.kind : "unhealthy";
   return markup`<div class="banner ${tone}">${warning === null ? "" : markup`<p><strong>${warning}</strong></p>`}

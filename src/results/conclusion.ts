@@ -1,4 +1,3 @@
-import type { CheckStatus } from "../exposures/health.ts";
 import type { Comparison } from "./compare.ts";
 import type { MetricResult, Results } from "./compute-results.ts";
 import type { Verdict } from "./verdict.ts";
@@ -20,14 +19,17 @@ export type Conclusion = {
 
 const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
 
-/** Sums up the verdicts of all comparisons. `none`: there is nothing to compare. */
-export function conclude({ metrics }: Results, health: CheckStatus | null): Conclusion {
+/**
+ * Sums up the verdicts of all comparisons. `none`: there is nothing to compare.
+ * @param isCredible whether the health of the exposures allows to believe them
+ */
+export function conclude({ metrics }: Results, isCredible: boolean): Conclusion {
   const all = metrics.flatMap(({ metric, comparisons }) =>
     [...comparisons].map(([variant, comparison]): Decision => ({ metric, variant, comparison })),
   );
   const withVerdict = (verdict: Verdict) => all.filter(({ comparison }) => comparison.verdict === verdict);
   const kind = kindOf(new Set(all.map(({ comparison }) => comparison.verdict)));
-  return { kind, isCredible: health !== "unhealthy", decisions: DECIDED.flatMap(withVerdict) };
+  return { kind, isCredible, decisions: DECIDED.flatMap(withVerdict) };
 }
 
 function kindOf(verdicts: ReadonlySet<Verdict>): ConclusionKind {

@@ -1,5 +1,5 @@
 import type { Conclusion, ConclusionKind, Decision } from "./conclusion.ts";
-import { formatInterval, formatLift } from "./format.ts";
+import { formatInterval, formatLift } from "./format-results.ts";
 import { isLowerBetter, type Verdict } from "./verdict.ts";
 
 const TITLES: Record<ConclusionKind, string> = {

@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import type { Aggregation } from "../../src/experiment.ts";
-import { formatInterval, formatLift, formatMean } from "../../src/results/format.ts";
+import { formatInterval, formatLift, formatMean } from "../../src/results/format-results.ts";
 import { takeBrowserErrors } from "../support/browser.ts";
 import { site } from "./site.ts";
 

@@ -28,7 +28,7 @@ function resultsOf(...metrics: Verdict[][]): Results {
   };
 }
 
-const textOf = (results: Results) => describeConclusion(conclude(results, "healthy"), (name) => name);
+const textOf = (results: Results) => describeConclusion(conclude(results, true), (name) => name);
 
 describe("conclude", () => {
   const cases: { verdicts: Verdict[][]; kind: string }[] = [
@@ -44,11 +44,11 @@ describe("conclude", () => {
     { verdicts: [[]], kind: "none" },
   ];
   it.each(cases)("finds $kind in $verdicts", ({ verdicts, kind }) => {
-    expect(conclude(resultsOf(...verdicts), "healthy").kind).toBe(kind);
+    expect(conclude(resultsOf(...verdicts), true).kind).toBe(kind);
   });
 
   it("lists harmed guardrails first, then losing goals, then winning ones", () => {
-    const { decisions } = conclude(resultsOf(["winning", "losing"], ["unharmed", "harmed"], ["collecting"]), "healthy");
+    const { decisions } = conclude(resultsOf(["winning", "losing"], ["unharmed", "harmed"], ["collecting"]), true);
     const found = decisions.map(({ metric, variant, comparison: { verdict } }) => [metric.key, variant, verdict]);
     expect(found).toEqual([
       ["m1", "b", "harmed"],
@@ -56,15 +56,11 @@ describe("conclude", () => {
       ["m0", "a", "winning"],
     ]);
   });
-
-  it.each(["healthy", "waiting", "warning", null] as const)("is credible while the health is %s", (health) => {
-    expect(conclude(resultsOf(["winning"]), health).isCredible).toBe(true);
-  });
 });
 
 describe("describeConclusion", () => {
   it("says first that results of an unhealthy experiment are not to be believed", () => {
-    const text = describeConclusion(conclude(resultsOf(["winning"]), "unhealthy"), (name) => name);
+    const text = describeConclusion(conclude(resultsOf(["winning"]), false), (name) => name);
     expect(text.warning).toMatch(/^Do not believe these results/);
     expect(textOf(resultsOf(["winning"])).warning).toBeNull();
   });
@@ -98,7 +94,7 @@ describe("describeConclusion", () => {
   });
 
   it("passes each name through the caller's escaping", () => {
-    const { sentences } = describeConclusion(conclude(resultsOf(["winning"]), "healthy"), (name) => `<${name}>`);
+    const { sentences } = describeConclusion(conclude(resultsOf(["winning"]), true), (name) => `<${name}>`);
     expect(sentences[0]).toMatch(/^<Metric 0>: <a> is winning/);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatChance, formatInterval, formatLift, formatMean, formatWait } from "../../src/results/format.ts";
+import { formatChance, formatInterval, formatLift, formatMean, formatWait } from "../../src/results/format-results.ts";
 
 describe("formatLift", () => {
   it.each([

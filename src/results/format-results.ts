@@ -1,5 +1,5 @@
 import type { Aggregation, ExpectedDirection } from "../experiment.ts";
-import { formatDays, formatPercent } from "../exposures/format.ts";
+import { formatDays, formatPercent } from "../format.ts";
 import type { Interval } from "./sequential.ts";
 
 const signed = { style: "percent", signDisplay: "exceptZero" } as const;
