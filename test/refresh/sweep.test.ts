@@ -4,7 +4,7 @@ import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
-import { getLastSweepAt } from "../../src/store/sweep-progress.ts";
+import { beginSweep, getLastSweepAt } from "../../src/store/sweep-progress.ts";
 import { DAY, database, NOW, put, putMany, REFRESHED, sweepWith, useDatabase } from "../support/sweeps.ts";
 
 useDatabase();
@@ -72,6 +72,7 @@ describe("a sweep", () => {
 
   it("records its scheduled time, even if it fails", async () => {
     expect(await getLastSweepAt(database)).toBeNull();
+    await beginSweep(database, NOW - DAY);
     await put("a", NOW);
     await sweepWith({ refresh: async () => ({ status: "failed", kind: "timeout", retryAt: null }) });
     expect(await getLastSweepAt(database)).toBe(NOW);
