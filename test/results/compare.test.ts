@@ -108,57 +108,36 @@ describe("compare", () => {
 
   // SequentialTwoSidedTTest of GrowthBook's gbstats 0.8.0 (growthbook/growthbook, commit 8f1db44), run with
   // sequential_tuning_parameter = 5000 and our alpha.
+  const visits = { control: fromSquares(1000, 5000, 40_000), treatment: fromSquares(1100, 6500, 58_000) };
+  const conversions = { control: fromConversions(50_000, 2500), treatment: fromConversions(50_000, 2750) };
+  const fewer = { control: fromSquares(20_000, 60_000, 300_000), treatment: fromSquares(5000, 13_500, 66_000) };
   it.each([
     {
-      arms: [
-        [1000, 5000, 40_000],
-        [1100, 6500, 58_000],
-      ],
+      arms: visits,
       treatments: 1,
-      lift: 0.18181818181818182,
-      interval: [0.061745225675838095, 0.3018911379605256],
-      pValue: 0.00040291364926311573,
+      expected: [0.18181818181818182, 0.061745225675838095, 0.3018911379605256, 0.00040291364926311573],
     },
     {
-      arms: [
-        [1000, 5000, 40_000],
-        [1100, 6500, 58_000],
-      ],
+      arms: visits,
       treatments: 3,
-      lift: 0.18181818181818182,
-      interval: [0.04752401793255909, 0.31611234570380453],
-      pValue: 0.00027327933286010447,
+      expected: [0.18181818181818182, 0.04752401793255909, 0.31611234570380453, 0.00027327933286010447],
     },
     {
-      arms: [
-        [50_000, 2500, 2500],
-        [50_000, 2750, 2750],
-      ],
+      arms: conversions,
       treatments: 1,
-      lift: 0.09999999999999995,
-      interval: [0.0012595995048424041, 0.1987404004951575],
-      pValue: 0.043378817553980306,
+      expected: [0.09999999999999995, 0.0012595995048424041, 0.1987404004951575, 0.043378817553980306],
     },
     {
-      arms: [
-        [20_000, 60_000, 300_000],
-        [5000, 13_500, 66_000],
-      ],
+      arms: fewer,
       treatments: 2,
-      lift: -0.09999999999999994,
-      interval: [-0.14266869096371845, -0.05733130903628141],
-      pValue: 2.59061599804514e-13,
+      expected: [-0.09999999999999994, -0.14266869096371845, -0.05733130903628141, 2.59061599804514e-13],
     },
-  ] as const)(
-    "has GrowthBook's sequential figures for $arms and $treatments treatments",
-    ({ arms, treatments, ...expected }) => {
-      const [control, treatment] = arms;
-      const { lift, interval, pValue } = compare(fromSquares(...control), fromSquares(...treatment), goal, treatments);
-      const actual = [lift, ...(interval ?? []), pValue];
-      for (const [index, value] of [expected.lift, ...expected.interval, expected.pValue].entries())
-        expect(Math.abs((actual[index] ?? Number.NaN) / value - 1)).toBeLessThan(1e-9);
-    },
-  );
+  ])("has the lift, interval and p-value of GrowthBook's engine: $expected", ({ arms, treatments, expected }) => {
+    const { lift, interval, pValue } = compare(arms.control, arms.treatment, goal, treatments);
+    const actual = [lift, ...(interval ?? []), pValue];
+    for (const [index, value] of expected.entries())
+      expect(Math.abs((actual[index] ?? Number.NaN) / value - 1)).toBeLessThan(1e-9);
+  });
 
   it("has no figures if there is no lift", () => {
     expect(compare(momentsOf(3, []), momentsOf(3, [1, 2, 3]), goal, 1)).toEqual(NOTHING);
