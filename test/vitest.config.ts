@@ -8,6 +8,8 @@ const shared = {
   // Only ends what hangs: a busy machine may take ten times as long as a quiet one.
   testTimeout: 600_000,
   hookTimeout: 600_000,
+  // Tests that run at once wait for deadlines most of the time.
+  maxConcurrency: 10,
   expect: { poll: { timeout: 120_000, interval: 100 } },
 };
 const engine = "test/support/warehouse-setup.ts";

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
@@ -66,7 +67,7 @@ describe("GET exposures", () => {
           text.slice(text.indexOf('"exposures":')).replace(/\{"name":"invalid_events".*?\}/, "");
         expect(payload(await textOf(reversed))).toBe(payload(await textOf(id)));
       }),
-      { numRuns: 25 },
+      { numRuns: runs(6) },
     );
   });
 
