@@ -11,7 +11,7 @@ const countByVariant: JsonObject = { type: "object", additionalProperties: count
 
 const number: JsonObject = { type: "number", minimum: 0 };
 /** Null if there is no data to compute it from. */
-const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
+export const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
 const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
   sample_ratio: {
@@ -68,8 +68,8 @@ const metricFields: JsonObject = {
 };
 
 /** Null where it does not exist, or is too large. */
-const figure: JsonObject = { type: ["number", "null"] };
-const interval: JsonObject = { type: ["array", "null"], items: { type: "number" }, minItems: 2, maxItems: 2 };
+export const figure: JsonObject = { type: ["number", "null"] };
+export const interval: JsonObject = { type: ["array", "null"], items: { type: "number" }, minItems: 2, maxItems: 2 };
 
 const results = object({
   control: { description: "The variant that the others are compared with", type: ["string", "null"] },
