@@ -159,7 +159,7 @@ it("answers nearly valid requests as documented, and writes nothing when it reje
         before = after;
       }),
       // A body can be invalid in more ways than parameters.
-      { seed, numRuns: runs(operation.body === null ? 8 : 20) },
+      { seed, numRuns: runs(operation.body === null ? 15 : 50) },
     );
     await expectNoBugs();
   }
@@ -186,7 +186,7 @@ it("answers arbitrary requests without errors, and writes nothing when it reject
       if (response.status >= 400) expectUnchanged(before, after);
       before = after;
     }),
-    { seed, numRuns: runs(75) },
+    { seed, numRuns: runs(150) },
   );
   await expectNoBugs();
   expect([...(statusesByOperation.get("wild") ?? [])]).toEqual(expect.arrayContaining([200, 400, 401, 404, 405, 415]));
