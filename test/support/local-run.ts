@@ -94,18 +94,13 @@ export async function prepare(env: Environment): Promise<Environment> {
 /** The npm script that starts the runtime. */
 export type Script = "start" | "start:deno";
 
-/** The command of `npm run start`, without npm itself, which takes almost a second. */
-const WITHOUT_NPM = ["node", ["src/dev/start.ts"]] as const;
-
-export async function start(env: Environment, script: Script | null = "start"): Promise<Run> {
+export async function start(env: Environment, script: Script = "start"): Promise<Run> {
   return launch(await prepare(env), script);
 }
 
-/** @param script null: without npm */
-export function launch(env: Environment, script: Script | null = "start") {
+export function launch(env: Environment, script: Script = "start") {
   const origin = `http://127.0.0.1:${env["PORT"]}`;
-  const [command, args] = script === null ? WITHOUT_NPM : (["npm", ["run", script]] as const);
-  const child = spawn(command, args, {
+  const child = spawn("npm", ["run", script], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
