@@ -118,6 +118,7 @@ const routes = {
     "DELETE /v1/experiments/{id}",
     "POST /v1/experiments/{id}/exposures/rebuild",
     "POST /v1/experiments/{id}/exposures/refresh",
+    "GET /v1/status",
     "GET /v1/warehouse/check",
   ],
   admin: [
@@ -360,6 +361,7 @@ describe("a response of the Worker", () => {
       path: `${exposures}/refresh`,
       url: "/v1/experiments/no/exposures/refresh",
     },
+    { label: "the status", status: 200, method: "GET", path: "/v1/status", url: "/v1/status" },
     {
       label: "the warehouse check",
       status: 200,
