@@ -1,9 +1,16 @@
 import { Webhook } from "standardwebhooks";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../support/deno.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
-import { ALERT_SECRET, startLastingWorker, startWorker, type TestWorker, until } from "../support/worker.ts";
+import {
+  ALERT_SECRET,
+  deleteExperiments,
+  startLastingWorker,
+  startWorker,
+  type TestWorker,
+  until,
+} from "../support/worker.ts";
 
 const HOUR = 3_600_000;
 const STARTED = Date.now() - 2 * HOUR;
@@ -18,6 +25,8 @@ beforeAll(async () => {
   receiver = await startReceiver();
   worker = await startWorker(warehouse.settings, { ALERT_WEBHOOK_URL: receiver.url.href });
 });
+// A sweep refreshes every experiment, so each test leaves none behind.
+afterEach(() => deleteExperiments(worker));
 afterAll(async () => {
   await worker.stop();
   await receiver.stop();

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
-import { startWorker, type TestWorker, until } from "../support/worker.ts";
+import { deleteExperiments, startWorker, type TestWorker, until } from "../support/worker.ts";
 
 const HOUR = 3_600_000;
 const FEATURE = "button";
@@ -20,6 +21,8 @@ beforeAll(async () => {
   warehouse = await createWarehouse({ states: true });
   worker = await startWorker(warehouse.settings, VARS);
 });
+// A sweep refreshes every experiment, so each test leaves none behind.
+afterEach(() => deleteExperiments(worker));
 afterAll(() => worker.stop());
 
 /** Returns a new experiment that started ten hours ago, and the actions on it. Each refresh advances its clock. */
@@ -199,7 +202,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
           fromStates += logged("refresh.succeeded").filter(({ source }) => source === "states").length;
         await Promise.all(experiments.map(({ path }) => worker.call("DELETE", path)));
       }),
-      { numRuns: 1, seed },
+      { numRuns: runs(1), seed },
     );
     expect(fromStates).toBeGreaterThan(0);
   });

@@ -247,8 +247,8 @@ describe.concurrent("a failed npm start", () => {
     },
   ];
 
-  it.for(cases)("exits with one line when $condition", async ({ env, names }, { onTestFinished }) => {
-    const run = await start(await env());
+  it.for(cases)("exits with one line when $condition", async ({ condition, env, names }, { onTestFinished }) => {
+    const run = await start(await env(), condition === "PORT is in use" ? "start" : null);
     onTestFinished(() => run.kill());
     expect(await run.outcome(), "an exit code").toBeTypeOf("number");
     await run.waitForExit();

@@ -113,6 +113,12 @@ export function drive<R extends Runtime>(runtime: R) {
   };
 }
 
+/** Deletes all experiments. */
+export async function deleteExperiments({ query, call }: Pick<TestWorker, "query" | "call">): Promise<void> {
+  const rows = await query("SELECT id FROM experiments");
+  await Promise.all(rows.map(({ id }) => call("DELETE", `/v1/experiments/${id}`)));
+}
+
 export type TestWorker = Awaited<ReturnType<typeof startWorker>>;
 export type LastingWorker = Awaited<ReturnType<typeof startLastingWorker>>;
 
