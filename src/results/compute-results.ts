@@ -43,7 +43,7 @@ function sorted(moments: MetricCounts["variants"]): MetricCounts["variants"] {
 }
 
 /** Returns whether two metrics have the same counts. */
-function isCountedAs(a: Metric, b: Metric): boolean {
+export function isCountedAs(a: Metric, b: Metric): boolean {
   return (
     a.event === b.event &&
     a.aggregation === b.aggregation &&
