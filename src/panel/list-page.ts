@@ -11,13 +11,15 @@ export type ListView = {
   isLast: boolean;
   environments: readonly string[];
   filter: { environmentKey: string | null; status: Status | null; search: string | null; page: number };
+  may: { write: boolean; admin: boolean };
   now: number;
 };
 
-export function listPage({ shown, isLast, environments, filter, now }: ListView): Markup {
+export function listPage({ shown, isLast, environments, filter, may, now }: ListView): Markup {
   const isFiltered = filter.environmentKey !== null || filter.status !== null || filter.search !== null;
   if (shown.length === 0 && !isFiltered && filter.page === 0) return firstRun;
   return markup`<h1>Experiments</h1>
+${linksFor(may)}
 <form class="filter" role="search">
 <label>Search <input type="search" name="search" value="${filter.search ?? ""}" placeholder="Name, feature or ID"></label>
 <label>Environment <select name="environment"><option value="">All</option>${environments.map((key) => option(key, key, filter.environmentKey))}</select></label>
@@ -38,6 +40,11 @@ const firstRun = markup`<h1>Experiments</h1>
     "variants": [{ "key": "control", "weight": 50 }, { "key": "treatment", "weight": 50 }],
     "started_at": "2026-06-01T00:00:00.000Z" }'</code></pre>
 <p>Its numbers appear after the first refresh, which starts at once. <a href="/docs">API reference</a></p></div>`;
+
+function linksFor({ write, admin }: ListView["may"]): Markup | "" {
+  if (!write) return "";
+  return markup`<p class="actions"><a href="/new">New experiment</a>${admin ? markup`<a href="/api-keys">API keys</a>` : ""}</p>`;
+}
 
 function option(value: string, label: string, selected: string | null): Markup {
   return markup`<option value="${value}"${value === selected ? markup` selected` : ""}>${label}</option>`;

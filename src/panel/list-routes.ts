@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
+import { hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import type { JsonObject } from "../http/openapi-parts.ts";
 import type { AppEnv } from "../http/request-context.ts";
@@ -40,7 +41,8 @@ export function listRoutes(
       searchExperiments(current, { scope, ...filter }, now),
       listEnvironments(current, scope),
     ]);
-    const main = listPage({ ...found, environments, filter, now });
+    const may = { write: hasRight(visitor.caller, "write"), admin: hasRight(visitor.caller, "admin") };
+    const main = listPage({ ...found, environments, filter, may, now });
     return htmlResponse(c, { title: "Experiments", signedIn: visitor.session !== null }, main);
   });
 
