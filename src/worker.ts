@@ -11,6 +11,7 @@ import { failed, ok } from "./result.ts";
 import { isLoopback } from "./setting-types.ts";
 import { describeProblems, findShortSecrets, parseSettings } from "./settings.ts";
 import { connectWarehouse } from "./warehouse/client.ts";
+import { createDiscovery } from "./warehouse/discovery.ts";
 
 export { Alerter } from "./cloudflare/alerter-object.ts";
 export { RefreshCoordinator } from "./cloudflare/coordinator-object.ts";
@@ -33,6 +34,7 @@ function wire(env: Env) {
     dispatcher: { wake: (urgentId) => dispatcherStub(env).wake(urgentId) },
     alerts,
     warehouse,
+    discovery: createDiscovery(warehouse, settings.value.warehouse.queryTimeoutMs, Date.now),
     limiter: createRateLimiter(env.FAILED_ATTEMPTS),
     clock: Date.now,
     log: consoleLog,

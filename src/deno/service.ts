@@ -16,6 +16,7 @@ import { describeProblems, findShortSecrets, parseSettings } from "../settings.t
 import { migrate } from "../store/migrations.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/summary-cache.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
+import { createDiscovery } from "../warehouse/discovery.ts";
 import { createProcessAlerter } from "./process-alerter.ts";
 import { createProcessLimiter } from "./process-limiter.ts";
 import { readMigrations } from "./read-migrations.ts";
@@ -72,6 +73,7 @@ export async function openService(
     ...shared,
     settings,
     summaries: summariesThrough(cache, database),
+    discovery: createDiscovery(warehouse, settings.warehouse.queryTimeoutMs, Date.now),
     dispatcher,
     alerts,
     limiter: createProcessLimiter(Date.now),

@@ -5,6 +5,7 @@ import type { Settings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import type { Summaries } from "../store/summary-cache.ts";
 import type { Warehouse } from "../warehouse/client.ts";
+import type { Discovery } from "../warehouse/discovery.ts";
 import type { Limiter } from "./failed-attempts.ts";
 
 /** What the app needs from its runtime. */
@@ -13,6 +14,7 @@ export type AppDeps = {
   database: Database;
   summaries: Summaries;
   warehouse: Warehouse;
+  discovery: Discovery;
   dispatcher: RefreshDispatcher;
   /** Delivers alerts; null: there is no receiver. */
   alerts: AlertDelivery | null;

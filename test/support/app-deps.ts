@@ -2,6 +2,7 @@ import type { AppDeps } from "../../src/http/deps.ts";
 import { parseSettings } from "../../src/settings.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../../src/store/summary-cache.ts";
+import { createDiscovery } from "../../src/warehouse/discovery.ts";
 import { idleWarehouse } from "./idle-warehouse.ts";
 
 /** A database without rows that ignores writes. */
@@ -22,6 +23,7 @@ export function appDeps(env: object, database: Database, overrides: Partial<AppD
     database: cached,
     summaries: summariesThrough(cache, cached),
     warehouse: idleWarehouse,
+    discovery: createDiscovery(overrides.warehouse ?? idleWarehouse, settings.value.warehouse.queryTimeoutMs, clock),
     dispatcher: { wake: async () => undefined },
     alerts: null,
     limiter: async () => true,

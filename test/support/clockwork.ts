@@ -14,6 +14,7 @@ import { parseSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../../src/store/summary-cache.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { createDiscovery } from "../../src/warehouse/discovery.ts";
 import type { WarehouseFailure } from "../../src/warehouse/failure.ts";
 import { createWarehouse, type TestWarehouse } from "./warehouse.ts";
 import { ADMIN, varsFor, WEBHOOK_SECRET } from "./worker.ts";
@@ -81,6 +82,7 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const app = createApp({
     ...{ ...shared, settings, dispatcher, alerts: null },
     summaries: summariesThrough(cache, database),
+    discovery: createDiscovery(warehouse, settings.warehouse.queryTimeoutMs, Date.now),
     limiter: async () => true,
   });
 
