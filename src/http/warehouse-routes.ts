@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { checkStates, checkWarehouse } from "../warehouse/check-warehouse.ts";
+import { checkSource } from "../warehouse/check-warehouse.ts";
 import type { Authentication } from "./authentication.ts";
 import type { AppDeps } from "./deps.ts";
 import { refuse } from "./problem.ts";
@@ -8,8 +8,7 @@ import type { AppEnv } from "./request-context.ts";
 export function warehouseRoutes({ warehouse, settings }: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.get("/check", authentication.require("write"), async (c) => {
-    const events = await checkWarehouse(warehouse);
-    const checked = events.ok && settings.states !== null ? await checkStates(warehouse) : events;
+    const checked = await checkSource(warehouse, settings.states !== null);
     return checked.ok ? c.json({ status: "ok" }) : refuse({ kind: "warehouse", detail: checked.failure });
   });
   return app;

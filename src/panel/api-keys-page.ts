@@ -27,7 +27,7 @@ ${made === null ? "" : madeKey(made)}
 ${
   keys.length === 0
     ? markup`<p class="empty">No keys yet. A key is a token of its own for a client or a person: with fewer rights, and revocable.</p>`
-    : markup`<table class="keys">
+    : markup`<table class="cards">
 <thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Environment</th><th scope="col">Made</th><th scope="col">Expires</th><th scope="col"></th></tr></thead>
 <tbody>${keys.map((key) => rowOf(key, now))}</tbody></table>`
 }
@@ -44,8 +44,8 @@ function madeKey({ name, key }: { name: string; key: string }): Markup {
 function rowOf({ id, name, role, environmentKey, createdAt, expiresAt }: ApiKey, now: number): Markup {
   const isExpired = expiresAt !== null && expiresAt <= now;
   return markup`<tr><th scope="row">${safeText(name)}<span class="sub">${id}</span></th>
-<td>${role}</td><td>${environmentKey === null ? "all" : safeText(environmentKey)}</td><td>${timeOf(createdAt)}</td>
-<td>${expiresAt === null ? "never" : timeOf(expiresAt)}${isExpired ? markup` <span class="badge warning">expired</span>` : ""}</td>
+<td>${role}</td><td data-label="environment">${environmentKey === null ? "all" : safeText(environmentKey)}</td><td data-label="made">${timeOf(createdAt)}</td>
+<td data-label="expires">${expiresAt === null ? "never" : timeOf(expiresAt)}${isExpired ? markup` <span class="badge warning">expired</span>` : ""}</td>
 <td><details><summary aria-label="Revoke ${safeText(name)}">Revoke</summary><form method="post" action="/api-keys/${encodeURIComponent(id)}/revoke">
 <p class="sub">Clients with it get 401 within 30 seconds. Its sessions and shared links end.</p>
 <button class="danger">Revoke for good</button></form></details></td></tr>`;

@@ -1,6 +1,8 @@
 import type { Experiment } from "../experiment.ts";
 import { isoTimeOrNull } from "../http/responses.ts";
 import { metricJson } from "../results/metric-json.ts";
+import type { FoundFeature } from "../warehouse/discover-features.ts";
+import { guessWeights } from "./guess-weights.ts";
 
 // The fields of an experiment's form, as text. They are named as in the API, so that the path of an error leads to its field.
 
@@ -52,6 +54,23 @@ export function fieldsOf(experiment: Experiment): ExperimentFields {
       const { conversion_window_hours: hours, lookback_days: days, ...texts } = metricJson(metric);
       return { ...texts, conversion_window_hours: String(hours ?? ""), lookback_days: String(days) };
     }),
+  };
+}
+
+/** The fields of a new experiment of a feature in the warehouse. The control comes first. */
+export function fieldsFound({
+  environmentKey,
+  featureName,
+  variants,
+  firstExposureAt,
+}: FoundFeature): ExperimentFields {
+  const weights = guessWeights(variants);
+  const rows = variants.map(({ key }, index) => ({ key, weight: String(weights[index]) }));
+  return {
+    ...newExperiment,
+    ...{ name: featureName, environment_key: environmentKey, feature_name: featureName },
+    started_at: inputTime(Math.floor(firstExposureAt / 60_000) * 60_000),
+    variants: [...rows.filter(({ key }) => key === "control"), ...rows.filter(({ key }) => key !== "control")],
   };
 }
 

@@ -5,6 +5,8 @@ import {
   type Experiment,
   expectedDirections,
 } from "../experiment.ts";
+import { formatNumber } from "../exposures/format.ts";
+import type { FoundEvent, ValueKind } from "../warehouse/discover-events.ts";
 import type { EditCost } from "./edit-costs.ts";
 import type { ExperimentFields, MetricRow, VariantRow } from "./experiment-fields.ts";
 import { type FormState, inputField, selectField, sentenceOf } from "./form-fields.ts";
@@ -27,7 +29,7 @@ export type ExperimentFormView = FormState & {
   remark: string | null;
   /** The environment that the visitor's key is bound to; null: any. */
   scope: string | null;
-  suggested: { environments: readonly string[]; features: readonly string[]; events: readonly Markup[] };
+  suggested: { environments: readonly string[]; features: readonly string[]; events: readonly FoundEvent[] };
 };
 
 export function experimentForm(view: ExperimentFormView): Markup {
@@ -48,10 +50,10 @@ ${view.preview ?? ""}
 ${agreement(view.costs)}
 <p class="buttons"><button class="primary" name="do" value="save">${verb}</button>
 ${isDraft ? markup`<button name="do" value="start">${verb} and start now</button>` : ""}
-<button name="do" value="preview">Preview</button>
+<button name="do" value="preview"${view.focus === "preview" ? markup` autofocus` : ""}>Preview</button>
 <a href="${stored === null ? "/" : `/experiments/${encodeURIComponent(stored.experiment.id)}`}">Cancel</a></p>
 ${datalist("environments", suggested.environments)}${datalist("features", suggested.features)}
-<datalist id="events">${suggested.events}</datalist>
+<datalist id="events">${suggested.events.slice(0, 50).map(eventOption)}</datalist>
 </form>
 ${stored === null ? "" : deletion(stored.experiment.id)}`;
 }
@@ -60,11 +62,24 @@ function datalist(id: string, values: readonly string[]): Markup {
   return markup`<datalist id="${id}">${values.map((value) => markup`<option value="${value}"></option>`)}</datalist>`;
 }
 
+function eventOption({ event, events, values }: FoundEvent): Markup {
+  return markup`<option value="${event}" label="${event}: ${formatNumber(events)} in 30 days, ${VALUES[values]}"></option>`;
+}
+
+const VALUES: Record<ValueKind, string> = {
+  numbers: "values are numbers",
+  mixed: "some values are numbers",
+  text: "values are text",
+  empty: "without values",
+};
+
 function whatIsCounted(view: ExperimentFormView): Markup {
   const { fields, stored, scope } = view;
   const drops = stored?.hasNumbers === true ? "Another one drops the numbers counted so far." : undefined;
   const cost = drops === undefined ? {} : { hint: drops };
-  return markup`${inputField(view, { path: "name", label: "Name", value: fields.name, hint: "Empty: the ID." })}
+  return markup`<div class="pair">${inputField(view, { path: "feature_name", label: "Feature", value: fields.feature_name, list: "features", ...cost })}
+${inputField(view, { path: "environment_key", label: "Environment", value: fields.environment_key, list: "environments", readOnly: scope !== null, ...cost })}</div>
+<div class="pair">${inputField(view, { path: "name", label: "Name", value: fields.name, hint: "Empty: same as the ID." })}
 ${
   stored === null
     ? inputField(view, {
@@ -74,9 +89,7 @@ ${
         hint: "A to Z, a to z, 0 to 9 and . _ - only. Empty: made from the feature.",
       })
     : ""
-}
-<div class="pair">${inputField(view, { path: "feature_name", label: "Feature", value: fields.feature_name, list: "features", ...cost })}
-${inputField(view, { path: "environment_key", label: "Environment", value: fields.environment_key, list: "environments", readOnly: scope !== null, ...cost })}</div>
+}</div>
 <div class="pair">${inputField(view, {
     ...{ path: "started_at", label: "Start (UTC)", value: fields.started_at, type: "datetime-local" },
     hint: drops ?? "Exposures count from here on. It may be in the past or in the future. Empty: a draft.",

@@ -18,6 +18,7 @@ import {
   completeFields,
   type ExperimentFields,
   editRows,
+  fieldsFound,
   fieldsOf,
   inputTime,
   newExperiment,
@@ -28,7 +29,9 @@ import { type ExperimentFormView, experimentForm } from "./experiment-form.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse } from "./html-response.ts";
 import { experimentNotFound, forbiddenPage, READ_ONLY } from "./message-pages.ts";
+import { waitFor } from "./offered-features.ts";
 import { rememberWrite } from "./own-writes.ts";
+import { previewOf } from "./preview.ts";
 import { redirectToLogin } from "./redirects.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
@@ -39,9 +42,15 @@ type Shown = Partial<Pick<ExperimentFormView, "errors" | "focus" | "notice" | "c
   status?: number;
 };
 
+/** The names that a form offers are a convenience. It shows without them after this time. */
+const WAIT_MS = 1000;
+
+const FOUND =
+  "The fields are filled in from your warehouse. The start is the first exposure of the last 30 days. The weights are a guess from the shares of the variants: correct them if you configured others.";
+
 /** The handlers of the forms that create, edit, start, end and delete an experiment. */
 export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
-  const { database, summaries, clock } = deps;
+  const { database, summaries, discovery, clock } = deps;
 
   /** Lets a visitor with the right to write pass. */
   function forWriters(handle: (c: Context<AppEnv>, visitor: Visitor) => Promise<Response>): Handler {
@@ -81,6 +90,11 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     if (!input.ok) return again(rejected([...idErrors, ...input.failure.errors]));
     if (idErrors.length > 0) return again(rejected(idErrors));
 
+    // A save to an environment out of scope is refused below.
+    if (action === "preview" && isInScope(visitor.caller, { environmentKey: input.value.environment_key })) {
+      const shownInput = experimentInput(fields.id, input.value);
+      return again({ preview: await previewOf(deps.warehouse, shownInput, clock), focus: "preview" });
+    }
     const author = { caller: visitor.caller, log: c.var.log };
     const save = (id: string, options: SaveOptions) => saveExperiment(deps, author, id, input.value, options);
     if (stored === null) {
@@ -117,7 +131,13 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     { status = 200, ...shown }: Shown = {},
   ): Promise<Response> {
     const scope = visitor.caller.environmentKey;
-    const environments = await listEnvironments(database, scope);
+    const environment = scope ?? fields.environment_key;
+    const [environments, found, events] = await Promise.all([
+      listEnvironments(database, scope),
+      waitFor(discovery.features(scope), WAIT_MS),
+      environment === "" ? null : waitFor(discovery.events(environment), WAIT_MS),
+    ]);
+    const features = found?.ok ? found.value.features : [];
     const main = experimentForm({
       ...{ errors: [], focus: null, notice: null, costs: [], preview: null, remark: null },
       openedAt: stored?.experiment.updatedAt ?? 0,
@@ -126,14 +146,28 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
       stored: stored && { experiment: stored.experiment, hasNumbers: stored.asOf !== null },
       isDraft: stored === null || statusAt(stored.experiment, clock()) === "draft",
       scope,
-      suggested: { environments, features: [], events: [] },
+      suggested: {
+        environments: uniqueOf([...environments, ...features.map(({ environmentKey }) => environmentKey)]),
+        features: uniqueOf(features.map(({ featureName }) => featureName)),
+        events: events?.ok ? events.value.events : [],
+      },
     });
     const title = stored === null ? "New experiment" : `Edit ${stored.experiment.name}`;
     return htmlResponse(c, { title, ...frameOf(visitor) }, main, { status });
   }
 
   return {
-    showNew: forWriters((c, visitor) => show(c, visitor, null, newExperiment)),
+    showNew: forWriters(async (c, visitor) => {
+      const { environment_key = visitor.caller.environmentKey ?? "", feature_name = "" } = c.req.query();
+      const fields = { ...newExperiment, environment_key, feature_name };
+      const found =
+        feature_name === "" ? null : await waitFor(discovery.features(visitor.caller.environmentKey), WAIT_MS);
+      const feature = (found?.ok ? found.value.features : []).find(
+        (each) => each.featureName === feature_name && each.environmentKey === environment_key,
+      );
+      if (feature === undefined) return show(c, visitor, null, fields);
+      return show(c, visitor, null, fieldsFound(feature), { remark: FOUND });
+    }),
     create: forWriters((c, visitor) => submit(c, visitor, null)),
     showEdit: ofExperiment((c, visitor, summary) => show(c, visitor, summary, fieldsOf(summary.experiment))),
     edit: ofExperiment(submit),
@@ -155,6 +189,9 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     }),
   };
 }
+
+/** Names for a datalist, which is a convenience and must not make a page large. */
+const uniqueOf = (names: readonly string[]) => [...new Set(names)].slice(0, 100);
 
 const frameOf = ({ session }: Visitor) => ({ signedIn: session !== null });
 

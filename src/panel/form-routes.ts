@@ -4,11 +4,12 @@ import type { AppDeps } from "../http/deps.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import type { Visitors } from "./visitors.ts";
 
-/** The forms of experiments and API keys. Their code is evaluated on demand, because few requests need it. */
+/** The forms of experiments and API keys, and the page of the warehouse. Their code is evaluated on demand, because few requests need it. */
 export function formRoutes(deps: AppDeps, authentication: Authentication, visitors: Visitors): Hono<AppEnv> {
   const forms = async () => (await import("./experiment-forms.ts")).createExperimentForms(deps, visitors);
   const keys = async () => (await import("./api-key-pages.ts")).createApiKeyPages(deps, authentication, visitors);
   return new Hono<AppEnv>()
+    .get("/warehouse", async (c) => (await import("./warehouse-page.ts")).showWarehouse(deps, visitors, c))
     .get("/new", async (c) => (await forms()).showNew(c))
     .post("/new", async (c) => (await forms()).create(c))
     .get("/experiments/:id/edit", async (c) => (await forms()).showEdit(c))

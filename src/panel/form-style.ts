@@ -14,9 +14,20 @@ legend { font-weight: 600; padding: 0 .375rem }
 .error { color: var(--bad); margin: .25rem 0; font-size: .875rem; overflow-wrap: anywhere }
 [aria-invalid] { border-color: var(--bad) }
 .problem p, .problem ul { margin: .25rem 0 }
-.problem a { color: inherit }
+.problem a, .problem label { color: inherit }
 .problem input { min-height: 0 }
 .buttons, .actions { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center }
 .actions form { margin: 0 }
+.cards { margin: 1rem 0 }
+.cards details { margin: 0 }
+.empty > :first-child { margin-top: 0 }
+.empty > :last-child { margin-bottom: 0 }
 button.danger { color: var(--bad); border-color: currentColor }
+@media (max-width: 40rem) {
+  .cards thead { position: absolute; left: -99rem }
+  .cards tr { display: flex; flex-wrap: wrap; gap: .25rem .75rem; padding: .75rem 0; border-bottom: 1px solid var(--edge) }
+  .cards th, .cards td { border: 0; padding: 0 }
+  .cards tbody th { flex: 1 0 100% }
+  .cards td[data-label]::before { content: attr(data-label) " "; color: var(--faint) }
+}
 `;

@@ -14,10 +14,22 @@ beforeAll(async () => {
   warehouse = await createWarehouse();
   worker = await startWorker(warehouse.settings, { SESSION_SECRET: "session secret of the tests", SETTLE_SECONDS: 60 });
   const made = await worker.call("POST", "/v1/api-keys", { name: "theirs", role: "write", environment_key: "theirs" });
+  const from = Date.now() - 3 * HOUR;
+  const exposed = (environment_key: string, feature_name: string, value: string, count: number) =>
+    Array.from({ length: count }, (_, index) => {
+      return { environment_key, feature_name, value, identifier: `${value}-${index}`, timestamp: from + index * 1000 };
+    });
+  await warehouse.insert([
+    ...exposed("env", "found", "control", 90),
+    ...exposed("env", "found", "treatment", 10),
+    ...exposed("theirs", "<b>theirs", "control", 5),
+    { ...exposed("env", "found", "", 1)[0], event: "purchase", value: "12.50" },
+  ]);
   [admin, reader, scoped] = await Promise.all([ADMIN, READER, made.json.key].map((token) => signInWith(worker, token)));
 });
 afterAll(() => worker.stop());
 
+const texts = { environment_key: "env", feature_name: "button" };
 const ago = (hours: number) => new Date(Date.now() - hours * HOUR).toISOString();
 const get = async (id: string) => (await worker.call("GET", `/v1/experiments/${id}`)).json;
 
@@ -63,7 +75,75 @@ async function create(id: string, more: object = {}) {
   );
 }
 
-const texts = { environment_key: "env", feature_name: "button" };
+describe("the first page", () => {
+  const hrefOf = (page: PageResponse, feature: string) => {
+    const links = [...page.text.matchAll(/href="(\/new\?[^"]+)"/g)].map(([, href = ""]) => unescaped(href));
+    return links.find((href) => new URLSearchParams(href.slice(5)).get("feature_name") === feature) ?? "";
+  };
+
+  it("finds the features of the warehouse, and is two clicks from the numbers of one", async () => {
+    const first = await admin.get("/");
+    expect(first.text).toContain("ClickHouse answers, and its events table is right.");
+    expect(first.text).toMatch(/control\u2069 90%.*treatment\u2069 10%.*about 100 identities/s);
+    const form = await admin.get(hrefOf(first, "found"));
+    expect(form.text).toContain("The weights are a guess");
+    expect(form.text).toContain('<option value="purchase" label="purchase: 1 in 30 days, values are numbers">');
+
+    const preview = await submit(admin, "/new", fieldsOn(form, { do: "preview" }));
+    expect([preview.status, /This counts 100 identities so far/.test(preview.text)]).toEqual([200, true]);
+    expect(fieldsOn(preview)).toEqual(fieldsOn(form));
+
+    const created = await submit(admin, "/new", fieldsOn(preview));
+    expect(created.headers.get("Location")).toBe("/experiments/found");
+    const { exposures } = await until(
+      () => worker.exposures("found"),
+      ({ exposures }) => exposures !== null,
+    );
+    expect(exposures.variants).toEqual({ control: 90, treatment: 10 });
+    expect((await get("found")).variants).toEqual([
+      { key: "control", weight: 90 },
+      { key: "treatment", weight: 10 },
+    ]);
+  });
+
+  it("later offers only features that no experiment counts", async () => {
+    const list = await admin.get("/");
+    expect(hrefOf(list, "found")).toBe("");
+    expect(hrefOf(list, "<b>theirs")).not.toBe("");
+    expect(list.text).not.toContain("<b>");
+    const all = await admin.get("/warehouse");
+    expect(all.text).toContain('href="/experiments/found"');
+    expect((await admin.get("/?search=found")).text).not.toContain("Found in your warehouse");
+  });
+
+  it("shows a key of one environment its features and counts only", async () => {
+    for (const path of ["/", "/warehouse"]) {
+      const page = await scoped.get(path);
+      expect(hrefOf(page, "<b>theirs")).not.toBe("");
+      expect(page.text).not.toContain("found<");
+    }
+    const form = await scoped.get("/new?environment_key=env&feature_name=found");
+    expect(form.text).not.toContain("purchase");
+    const fields = replaced(fieldsOn(form, { do: "preview" }), {
+      environment_key: "env",
+      started_at: "2026-01-01T00:00",
+    });
+    const preview = await submit(scoped, "/new", fields);
+    expect([preview.status, preview.text.includes("This counts")]).toEqual([403, false]);
+    expect(preview.text).not.toContain("purchase");
+  });
+
+  it("says why there is nothing to preview", async () => {
+    const fields = replaced(fieldsOn(await admin.get("/new"), { do: "preview" }), {
+      ...texts,
+      feature_name: "mistyped",
+    });
+    const of = async (started_at: string) => (await submit(admin, "/new", replaced(fields, { started_at }))).text;
+    expect(await of("")).toContain("its start is not in the past");
+    expect(await of("2299-01-01T00:00")).toContain("its start is not in the past");
+    expect(await of("2026-01-01T00:00")).toContain("This counts 0 identities so far. Check the feature");
+  });
+});
 
 describe("creating an experiment", () => {
   it("saves what the form says, with an id made of the feature", async () => {
@@ -277,8 +357,8 @@ describe("rights", () => {
 
   it("a read-only visitor sees no forms, and submits none", async () => {
     for (const path of ["/", "/experiments/kept"])
-      expect((await reader.get(path)).text).not.toMatch(/\/new|\/edit|\/start|api-keys/);
-    for (const path of ["/new", "/experiments/kept/edit", "/api-keys"]) {
+      expect((await reader.get(path)).text).not.toMatch(/\/new|\/edit|\/start|api-keys|\/warehouse/);
+    for (const path of ["/new", "/experiments/kept/edit", "/warehouse", "/api-keys"]) {
       const { status, text } = await reader.get(path);
       expect([status, /No access/.test(text)], path).toEqual([403, true]);
     }
