@@ -47,7 +47,7 @@ function rowOf({ id, name, role, environmentKey, createdAt, expiresAt }: ApiKey,
 <td>${role}</td><td data-label="environment">${environmentKey === null ? "all" : safeText(environmentKey)}</td><td data-label="made">${timeOf(createdAt)}</td>
 <td data-label="expires">${expiresAt === null ? "never" : timeOf(expiresAt)}${isExpired ? markup` <span class="badge warning">expired</span>` : ""}</td>
 <td><details><summary aria-label="Revoke ${safeText(name)}">Revoke</summary><form method="post" action="/api-keys/${encodeURIComponent(id)}/revoke">
-<p class="sub">Clients with it get 401 within 30 seconds. Its sessions and shared links end.</p>
+<p class="sub">Clients with it get 401 within 60 seconds. Its sessions and shared links end.</p>
 <button class="danger">Revoke for good</button></form></details></td></tr>`;
 }
 
