@@ -129,6 +129,7 @@ function metricRows(view: ExperimentFormView, rows: readonly MetricRow[]): Marku
       : "";
   return markup`<fieldset id="metrics" tabindex="-1"><legend>Metrics</legend>
 <p class="hint">What identities do after their first exposure, by events in the same environment.${hint}</p>
+${rows.length === 0 ? "" : markup`<p class="hint">An empty key is made from the event. The window ends so long after the first exposure; empty: never. Events in the look-back, before the first exposure, reduce the variance of results (CUPED).</p>`}
 ${rows.map((row, index) => metricRow(view, row, index))}
 ${addButton(view, "metrics", "Add metric")}</fieldset>`;
 }
@@ -155,9 +156,9 @@ ${select("aggregation", "Counts", AGGREGATIONS, aggregations)}
 ${select("expected_direction", "Direction", DIRECTIONS, expectedDirections)}
 ${removeButton(path, `metric ${index + 1}`)}</div>
 <details${isOpen ? markup` open` : ""}><summary>Name, window and look-back of metric ${index + 1}</summary>
-<div class="row">${input("name", "Name")}${input("key", "Key", { hint: "Empty: made from the event." })}
-${input("conversion_window_hours", "Window in hours", { inputMode: "numeric", hint: "Empty: no limit." })}
-${input("lookback_days", "Look-back in days", { inputMode: "numeric", hint: "Earlier events that reduce variance (CUPED)." })}</div></details></div>`;
+<div class="row">${input("name", "Name")}${input("key", "Key")}
+${input("conversion_window_hours", "Window (hours)", { inputMode: "numeric" })}
+${input("lookback_days", "Look-back (days)", { inputMode: "numeric" })}</div></details></div>`;
 }
 
 function removeButton(path: string, what: string): Markup {

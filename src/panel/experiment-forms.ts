@@ -191,7 +191,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
 }
 
 /** Names for a datalist, which is a convenience and must not make a page large. */
-const uniqueOf = (names: readonly string[]) => [...new Set(names)].slice(0, 100);
+const uniqueOf = (names: readonly string[]) => [...new Set(names)].slice(0, 50);
 
 const frameOf = ({ session }: Visitor) => ({ signedIn: session !== null });
 

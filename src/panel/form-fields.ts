@@ -7,11 +7,10 @@ export type Field = {
   label: string;
   value: string;
   hint?: string | Markup;
-  type?: "datetime-local" | "date";
+  type?: "datetime-local";
   inputMode?: "decimal" | "numeric";
   /** The id of a datalist. */
   list?: string;
-  placeholder?: string;
   readOnly?: boolean;
 };
 
@@ -23,13 +22,13 @@ export type FormState = {
 };
 
 export function inputField(state: FormState, field: Field): Markup {
-  const { path, label, value, hint, type, inputMode, list, placeholder, readOnly = false } = field;
+  const { path, label, value, hint, type, inputMode, list, readOnly = false } = field;
   const own = state.errors.filter((error) => error.path === path);
   // A browser shows no value of another form in an input for times.
   const typed = type === "datetime-local" && !/^$|^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(value) ? undefined : type;
   const autocomplete = list === undefined ? markup` autocomplete="off"` : markup` list="${list}"`;
   return markup`<div class="field"><label for="${path}">${label}</label>
-<input id="${path}" name="${nameOf(path)}" value="${value}"${typed && markup` type="${typed}" step="any"`}${inputMode && markup` inputmode="${inputMode}"`}${autocomplete}${placeholder && markup` placeholder="${placeholder}"`}${readOnly ? markup` readonly` : ""}${described(state, path, own.length > 0, hint !== undefined)}>
+<input id="${path}" name="${nameOf(path)}" value="${value}"${typed && markup` type="${typed}" step="any"`}${inputMode && markup` inputmode="${inputMode}"`}${autocomplete}${readOnly ? markup` readonly` : ""}${described(state, path, own.length > 0, hint !== undefined)}>
 ${hint === undefined ? "" : markup`<p class="hint" id="${path}.hint">${hint}</p>`}${errorsOf(path, label, own)}</div>`;
 }
 
