@@ -20,6 +20,7 @@ const exportedLines: JsonObject = { "application/jsonl": { schema: reference("Ex
 export const adminPaths: JsonObject = {
   "/v1/api-keys": {
     get: {
+      operationId: "listApiKeys",
       summary: "Lists API keys, ordered by id",
       security: admin,
       parameters: queryParameters(pageQuery),
@@ -37,6 +38,7 @@ export const adminPaths: JsonObject = {
       ),
     },
     post: {
+      operationId: "createApiKey",
       summary: "Creates an API key; only this response contains it",
       security: admin,
       requestBody: { required: true, content: json(schemaOf(apiKeyBody)) },
@@ -54,6 +56,7 @@ export const adminPaths: JsonObject = {
   "/v1/api-keys/{id}": {
     parameters: [experimentIdInPath],
     delete: {
+      operationId: "revokeApiKey",
       summary: "Revokes an API key; it is rejected everywhere within a minute",
       security: admin,
       responses: withProblems({ 204: { description: "Revoked" } }, 401, 403, 404, 503),
@@ -61,6 +64,7 @@ export const adminPaths: JsonObject = {
   },
   "/v1/export": {
     get: {
+      operationId: "exportExperiments",
       summary: "Exports all experiments with their numbers, one per line",
       security: admin,
       responses: withProblems(
@@ -73,6 +77,7 @@ export const adminPaths: JsonObject = {
   },
   "/v1/import": {
     post: {
+      operationId: "importExperiments",
       summary: "Imports the experiments of an export; existing experiments do not change",
       description: "One bad line refuses the whole file, unless on_error is skip.",
       security: admin,
@@ -91,6 +96,7 @@ export const adminPaths: JsonObject = {
   },
   "/v1/warehouse/check": {
     get: {
+      operationId: "checkWarehouse",
       summary: "Checks whether ClickHouse is ready for refreshes",
       security: write,
       responses: withProblems(

@@ -8,6 +8,7 @@ import {
   object,
   reference,
   requiredHeader,
+  signedByStandardWebhooks,
   time,
   withProblems,
 } from "./openapi-parts.ts";
@@ -52,9 +53,11 @@ export const alertSchemas: JsonObject = {
   TestAlert: alert("test", object(forPeople)),
 };
 
-const sent = (summary: string, schema: string): JsonObject => ({
+const sent = (operationId: string, summary: string, schema: string): JsonObject => ({
   post: {
-    summary: `${summary}; signed as Standard Webhooks specifies`,
+    operationId,
+    summary,
+    security: signedByStandardWebhooks,
     parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
     requestBody: { required: true, content: json(reference(schema)) },
     responses: { "2XX": { description: "Accepted. After any other response, the delivery is retried." } },
@@ -63,15 +66,24 @@ const sent = (summary: string, schema: string): JsonObject => ({
 
 /** Webhooks that this service sends to ALERT_WEBHOOK_URL, if ALERT_FORMAT is standard. */
 export const sentWebhooks: JsonObject = {
-  "health.changed": sent("Reports that a check has turned to warning or unhealthy", "HealthChanged"),
-  "refresh.failing": sent("Reports that refreshes of experiments have failed for an hour", "RefreshFailing"),
-  resolved: sent("Reports that an alert is over", "Resolved"),
-  test: sent("Tests the delivery", "TestAlert"),
+  "health.changed": sent(
+    "sendHealthChanged",
+    "Reports that a check has turned to warning or unhealthy",
+    "HealthChanged",
+  ),
+  "refresh.failing": sent(
+    "sendRefreshFailing",
+    "Reports that refreshes of experiments have failed for an hour",
+    "RefreshFailing",
+  ),
+  resolved: sent("sendResolved", "Reports that an alert is over", "Resolved"),
+  test: sent("sendTest", "Tests the delivery", "TestAlert"),
 };
 
 export const alertPaths: JsonObject = {
   "/v1/alerts/test": {
     post: {
+      operationId: "sendTestAlert",
       summary: "Sends a test alert to ALERT_WEBHOOK_URL",
       security: admin,
       responses: withProblems(

@@ -17,6 +17,7 @@ import { editQuery, listQuery } from "./schemas.ts";
 export const experimentPaths: JsonObject = {
   "/v1/experiments": {
     get: {
+      operationId: "listExperiments",
       summary: "Lists experiments, ordered by id",
       security: read,
       parameters: queryParameters(listQuery),
@@ -38,6 +39,7 @@ export const experimentPaths: JsonObject = {
   "/v1/experiments/{id}": {
     parameters: [experimentIdInPath],
     get: {
+      operationId: "getExperiment",
       summary: "Returns an experiment",
       security: read,
       responses: withProblems(
@@ -48,6 +50,7 @@ export const experimentPaths: JsonObject = {
       ),
     },
     put: {
+      operationId: "putExperiment",
       summary: "Creates or replaces an experiment; a started one is refreshed at once",
       description:
         "An edit that would replace final numbers needs replace_numbers. An edit must send every time that is stored, or null to clear it.",
@@ -69,6 +72,7 @@ export const experimentPaths: JsonObject = {
       ),
     },
     delete: {
+      operationId: "deleteExperiment",
       summary: "Deletes an experiment and its numbers",
       security: write,
       responses: withProblems({ 204: { description: "Deleted" } }, 401, 403, 404, 503),
@@ -77,6 +81,7 @@ export const experimentPaths: JsonObject = {
   "/v1/experiments/{id}/exposures": {
     parameters: [experimentIdInPath],
     get: {
+      operationId: "getExposures",
       summary: "Returns an experiment's exposures",
       security: read,
       parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
@@ -98,6 +103,7 @@ export const experimentPaths: JsonObject = {
   "/v1/experiments/{id}/results": {
     parameters: [experimentIdInPath],
     get: {
+      operationId: "getResults",
       summary: "Returns the results of an experiment's metrics",
       security: read,
       parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
@@ -122,6 +128,7 @@ export const refreshPaths: JsonObject = {
   "/v1/experiments/{id}/exposures/refresh": {
     parameters: [experimentIdInPath],
     post: {
+      operationId: "requestRefresh",
       summary: "Requests a refresh",
       security: write,
       responses: withProblems(
@@ -143,6 +150,7 @@ export const refreshPaths: JsonObject = {
   "/v1/experiments/{id}/exposures/recount": {
     parameters: [experimentIdInPath],
     post: {
+      operationId: "requestRecount",
       summary: "Requests a recount of final numbers",
       description:
         "The numbers stay until the recount succeeds. A recount that finds fewer identities does not replace them.",
@@ -166,6 +174,7 @@ export const refreshPaths: JsonObject = {
   "/v1/experiments/{id}/exposures/rebuild": {
     parameters: [experimentIdInPath],
     post: {
+      operationId: "requestRebuild",
       summary: "Requests a refresh that drops the experiment's states, and rebuilds them from the events",
       description:
         "Requires EXPOSURE_SOURCE=states. Until the states are rebuilt, refreshes count the events themselves. It counts as a manual refresh.",

@@ -44,8 +44,11 @@ export function withProblems(success: JsonObject, ...refusals: number[]): JsonOb
   const content = { "application/problem+json": { schema: reference("Problem") } };
   // An operation that checks credentials also limits failed attempts.
   if (refusals.includes(401) && !refusals.includes(429)) refusals.push(429);
+  const refusesNobody = refusals.every((status) => status >= 500);
+  const byRuntime = { "4XX": { description: "Refused by the runtime, such as a URL that is too long" } };
   return {
     ...success,
+    ...(refusesNobody && byRuntime),
     ...Object.fromEntries(refusals.map((status) => [status, { description: problems[status], content }])),
   };
 }
@@ -55,6 +58,24 @@ export const read: JsonObject[] = [{ bearer: [] }, {}];
 export const write: JsonObject[] = [{ bearer: [] }];
 export const admin: JsonObject[] = [{ bearer: ["admin"] }];
 export const anyone: JsonObject[] = [];
+export const signedByStandardWebhooks: JsonObject[] = [{ standard_webhooks: [] }];
+export const signedByFlagsmith: JsonObject[] = [{ flagsmith: [] }];
+
+export const securitySchemes: JsonObject = {
+  bearer: { type: "http", scheme: "bearer" },
+  standard_webhooks: {
+    type: "apiKey",
+    in: "header",
+    name: "webhook-signature",
+    description: "Signed as Standard Webhooks specifies, over webhook-id, webhook-timestamp and the body",
+  },
+  flagsmith: {
+    type: "apiKey",
+    in: "header",
+    name: "X-Flagsmith-Signature",
+    description: "Signed with the hexadecimal HMAC-SHA256 of the body",
+  },
+};
 
 export const experimentIdInPath: JsonObject = {
   name: "id",

@@ -1,11 +1,12 @@
 import {
-  anyone,
   type JsonObject,
   json,
   object,
   reference,
   requiredHeader,
   schemaOf,
+  signedByFlagsmith,
+  signedByStandardWebhooks,
   withProblems,
 } from "./openapi-parts.ts";
 import { refreshWebhookBody } from "./schemas.ts";
@@ -30,8 +31,9 @@ const webhookResponses = withProblems(
 export const webhookPaths: JsonObject = {
   "/webhooks/refresh": {
     post: {
-      summary: "Requests refreshes after a change; signed as Standard Webhooks specifies",
-      security: anyone,
+      operationId: "receiveRefreshWebhook",
+      summary: "Requests refreshes after a change",
+      security: signedByStandardWebhooks,
       parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
       requestBody: { required: true, content: json(schemaOf(refreshWebhookBody)) },
       responses: webhookResponses,
@@ -40,8 +42,9 @@ export const webhookPaths: JsonObject = {
   "/webhooks/flagsmith/{environment_key}": {
     parameters: [environmentKey],
     post: {
-      summary: "Receives a Flagsmith webhook; signed with the hexadecimal HMAC-SHA256 of the body",
-      security: anyone,
+      operationId: "receiveFlagsmithWebhook",
+      summary: "Receives a Flagsmith webhook",
+      security: signedByFlagsmith,
       parameters: [requiredHeader("X-Flagsmith-Signature")],
       requestBody: { required: true, content: json(object({ event_type: { type: "string" }, data: {} })) },
       responses: webhookResponses,

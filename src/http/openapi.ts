@@ -1,40 +1,52 @@
 import { adminPaths } from "./openapi-admin.ts";
 import { alertPaths, alertSchemas, sentWebhooks } from "./openapi-alerts.ts";
 import { experimentPaths, refreshPaths } from "./openapi-experiments.ts";
-import { anyone, type JsonObject, json, object, withProblems } from "./openapi-parts.ts";
+import { anyone, type JsonObject, json, object, securitySchemes, withProblems } from "./openapi-parts.ts";
 import { schemas } from "./openapi-schemas.ts";
 import { webhookPaths } from "./openapi-webhooks.ts";
 
 const servicePaths: JsonObject = {
   "/healthz": {
     get: {
+      operationId: "getHealth",
       summary: "Reports whether the service is up",
       security: anyone,
-      responses: { 200: { description: "The service is up", content: json(object({ status: { const: "ok" } })) } },
+      responses: withProblems({
+        200: { description: "The service is up", content: json(object({ status: { const: "ok" } })) },
+      }),
     },
   },
   "/readyz": {
     get: {
+      operationId: "getReadiness",
       summary: "Reports whether the settings are valid and the database answers and is migrated",
       security: anyone,
       responses: withProblems(
-        { 200: { description: "The service is ready", content: json(object({ status: { const: "ready" } })) } },
+        {
+          200: { description: "The service is ready", content: json(object({ status: { const: "ready" } })) },
+        },
         503,
       ),
     },
   },
   "/openapi.json": {
     get: {
+      operationId: "getOpenApi",
       summary: "Returns this document",
       security: anyone,
-      responses: { 200: { description: "The OpenAPI 3.1 document", content: json({ type: "object" }) } },
+      responses: withProblems({
+        200: { description: "The OpenAPI 3.1 document", content: json({ type: "object" }) },
+      }),
     },
   },
   "/docs": {
     get: {
+      operationId: "getDocs",
       summary: "Returns this document as a page",
       security: anyone,
-      responses: { 200: { description: "The page", content: { "text/html": { schema: { type: "string" } } } } },
+      responses: withProblems({
+        200: { description: "The page", content: { "text/html": { schema: { type: "string" } } } },
+      }),
     },
   },
 };
@@ -66,7 +78,7 @@ export function openApiDocument(downloadPaths: JsonObject, publicUrl: string | n
     webhooks: sentWebhooks,
     components: {
       schemas: { ...schemas, ...alertSchemas },
-      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+      securitySchemes,
     },
   };
 }

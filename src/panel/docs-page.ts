@@ -5,7 +5,8 @@ const METHODS = ["get", "put", "post", "delete"] as const;
 
 /** Renders the OpenAPI document as a page. */
 export function docsPage({ info, paths, webhooks, components }: JsonObject): Markup {
-  const { schemas } = objectOf(components);
+  const { schemas, securitySchemes } = objectOf(components);
+  const sectionOf = (operation: Operation) => operationSection(operation, objectOf(securitySchemes));
   const endpoints = operationsOf(paths);
   return markup`<h1>API reference</h1>
 <p>${objectOf(info)["description"]} This page shows the
@@ -15,9 +16,9 @@ export function docsPage({ info, paths, webhooks, components }: JsonObject): Mar
     ({ anchor, method, path }) => markup`<li><a href="#${anchor}"><code>${method} ${path}</code></a></li>`,
   )}</ul></nav>
 <h2>Endpoints</h2>
-${endpoints.map(operationSection)}
+${endpoints.map(sectionOf)}
 <h2>Webhooks sent to you</h2>
-${operationsOf(webhooks).map(operationSection)}
+${operationsOf(webhooks).map(sectionOf)}
 <h2 id="errors">Errors</h2>
 <dl class="errors">${[...errorsOf(endpoints)].map(([status, description]) => markup`<dt>${status}</dt><dd>${description}.</dd>`)}</dl>
 <h2>Schemas</h2>
@@ -68,13 +69,15 @@ function errorsOf(operations: readonly Operation[]): Map<string, unknown> {
   );
 }
 
-function operationSection({ anchor, method, path, definition, responses }: Operation): Markup {
+function operationSection(
+  { anchor, method, path, definition, responses }: Operation,
+  securitySchemes: JsonObject,
+): Markup {
   const { summary, parameters, requestBody, security } = definition;
   const body = Object.entries(objectOf(objectOf(requestBody)["content"]));
   const errors = responses.filter(isError).map(([status]) => status);
-  const isPublic = security === undefined || (Array.isArray(security) && security.length === 0);
   const rows = [
-    ...(isPublic ? [] : [["Access", markup`<code>Authorization: Bearer</code> with a token or an API key`]]),
+    ...accessOf(security, securitySchemes).map((access) => ["Access", access]),
     ...(Array.isArray(parameters) && parameters.length > 0 ? [["Parameters", parameters.map(parameterOf)]] : []),
     ...body.map(([type, content]) => ["Body", markup`<code>${type}</code>: ${schemaOf(objectOf(content)["schema"])}`]),
     ...responses.filter((response) => !isError(response)).map(([status, response]) => [status, responseOf(response)]),
@@ -83,6 +86,15 @@ function operationSection({ anchor, method, path, definition, responses }: Opera
   return markup`<section class="operation" id="${anchor}"><h3><code>${method} ${path}</code></h3>
 <p>${summary}.</p>
 <dl>${rows.map(([term, description]) => markup`<dt>${term}</dt><dd>${description}</dd>`)}</dl></section>`;
+}
+
+function accessOf(security: unknown, securitySchemes: JsonObject): Markup[] {
+  const schemes = (Array.isArray(security) ? security : []).flatMap((requirement) => Object.keys(objectOf(requirement)));
+  return schemes.map((scheme) =>
+    scheme === "bearer"
+      ? markup`<code>Authorization: Bearer</code> with a token or an API key`
+      : markup`${objectOf(securitySchemes[scheme])["description"]}`,
+  );
 }
 
 function parameterOf(parameter: unknown): Markup {

@@ -7,6 +7,7 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/exposures.svg": {
     parameters: [experimentIdInPath],
     get: {
+      operationId: "getExposuresChart",
       summary: "Returns an experiment's exposures as a chart. A share link from the panel works too",
       security: read,
       parameters: queryParameters(chartQuery),
@@ -28,6 +29,7 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/exposures.csv": {
     parameters: [experimentIdInPath],
     get: {
+      operationId: "getExposuresTable",
       summary: "Returns an experiment's exposures as a table. A share link from the panel works too",
       security: read,
       responses: withProblems(
@@ -48,6 +50,7 @@ export const downloadPaths: JsonObject = {
   "/v1/experiments/{id}/results.csv": {
     parameters: [experimentIdInPath],
     get: {
+      operationId: "getResultsTable",
       summary: "Returns an experiment's results as a table",
       security: read,
       responses: withProblems(

@@ -50,6 +50,9 @@ export function isOverload(kind: FailureKind): boolean {
 /** The code of a query that ran out of memory. */
 export const MEMORY_LIMIT_EXCEEDED = 241;
 
+/** The code of a query that exceeds a limit on rows, or on groups. */
+export const TOO_MANY_ROWS = 158;
+
 /** https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
 const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   3: "unreachable", // UNEXPECTED_END_OF_FILE
@@ -64,7 +67,7 @@ const KIND_BY_CODE: Readonly<Record<number, FailureKind>> = {
   81: "missing_table", // UNKNOWN_DATABASE
   115: "settings_refused", // UNKNOWN_SETTING
   128: "too_large", // TOO_LARGE_ARRAY_SIZE, for an identity with too many metric events
-  158: "limited", // TOO_MANY_ROWS
+  [TOO_MANY_ROWS]: "limited",
   159: "timeout", // TIMEOUT_EXCEEDED
   160: "timeout", // TOO_SLOW
   164: "settings_refused", // READONLY

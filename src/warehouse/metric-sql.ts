@@ -15,7 +15,7 @@ const SPAN = 2 ** 50;
 const NEVER = `toInt64(-${SPAN})`;
 
 /** NaN is not a number, nor is infinity, which is left to isFinite. Hexadecimal numbers do not parse. */
-const NUMBER = "ifNull(toFloat64OrNull(trim(BOTH ' \\t\\n\\v\\f\\r' FROM value)), nan)";
+export const NUMBER = "ifNull(toFloat64OrNull(trim(BOTH ' \\t\\n\\v\\f\\r' FROM value)), nan)";
 
 const eventAt = (position: number) => `{event_${position}:String}`;
 

@@ -36,6 +36,7 @@ const jsonObject = z.record(z.string(), z.unknown());
 const content = z.record(z.string(), z.object({ schema: jsonObject.default({}) }));
 const parameter = z.object({ name: z.string(), in: z.enum(["path", "query", "header"]), schema: jsonObject });
 const operation = z.object({
+  operationId: z.string().regex(/^[a-z][A-Za-z]+$/),
   summary: z.string().min(1),
   security: z.array(jsonObject),
   parameters: z.array(parameter).default([]),
@@ -51,6 +52,7 @@ const documentShape = z.object({
     z.string().startsWith("/"),
     z.strictObject({ ...z.strictObject(methods).partial().shape, parameters: z.array(parameter).optional() }),
   ),
+  webhooks: z.record(z.string(), z.object({ post: operation })),
   components: z.object({ schemas: z.record(z.string(), jsonObject), securitySchemes: jsonObject }),
 });
 type Operation = z.output<typeof operation>;
@@ -159,12 +161,23 @@ describe("/openapi.json", () => {
   it("states the security of each route", () => {
     const bearer = { bearer: [] };
     const securityOf = (route: string) => operationOf(route).security;
-    for (const route of [...routes.anyone, ...routes.signature].filter((route) => documentedRoutes().includes(route)))
-      expect(securityOf(route), route).toEqual([]);
+    for (const route of routes.anyone) expect(securityOf(route), route).toEqual([]);
+    expect(securityOf("POST /webhooks/refresh")).toEqual([{ standard_webhooks: [] }]);
+    expect(securityOf("POST /webhooks/flagsmith/{environment_key}")).toEqual([{ flagsmith: [] }]);
     for (const route of routes.write) expect(securityOf(route), route).toEqual([bearer]);
     for (const route of routes.admin) expect(securityOf(route), route).toEqual([{ bearer: ["admin"] }]);
     for (const route of routes.read) expect(securityOf(route), route).toContainEqual(bearer);
-    expect(document.components.securitySchemes).toEqual({ bearer: expect.objectContaining({ scheme: "bearer" }) });
+    for (const { post } of Object.values(document.webhooks)) expect(post.security).toEqual([{ standard_webhooks: [] }]);
+    expect(document.components.securitySchemes).toEqual({
+      bearer: expect.objectContaining({ scheme: "bearer" }),
+      standard_webhooks: expect.objectContaining({ in: "header", name: "webhook-signature" }),
+      flagsmith: expect.objectContaining({ in: "header", name: "X-Flagsmith-Signature" }),
+    });
+  });
+
+  it("has a different operationId for every operation", () => {
+    const operations = [...documentedRoutes().map(operationOf), ...Object.values(document.webhooks).map(({ post }) => post)];
+    expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
   });
 
   it("declares the path parameters, and the query parameters of the list", () => {
