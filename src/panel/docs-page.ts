@@ -89,7 +89,9 @@ function operationSection(
 }
 
 function accessOf(security: unknown, securitySchemes: JsonObject): Markup[] {
-  const schemes = (Array.isArray(security) ? security : []).flatMap((requirement) => Object.keys(objectOf(requirement)));
+  const schemes = (Array.isArray(security) ? security : []).flatMap((requirement) =>
+    Object.keys(objectOf(requirement)),
+  );
   return schemes.map((scheme) =>
     scheme === "bearer"
       ? markup`<code>Authorization: Bearer</code> with a token or an API key`

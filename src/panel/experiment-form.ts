@@ -62,14 +62,14 @@ function datalist(id: string, values: readonly string[]): Markup {
   return markup`<datalist id="${id}">${values.map((value) => markup`<option value="${value}"></option>`)}</datalist>`;
 }
 
-function eventOption({ event, events, values }: FoundEvent): Markup {
-  return markup`<option value="${event}" label="${event}: ${formatNumber(events)} in 30 days, ${VALUES[values]}"></option>`;
+function eventOption({ event, count, values }: FoundEvent): Markup {
+  return markup`<option value="${event}" label="${event}: ${formatNumber(count)} in 30 days, ${VALUES[values]}"></option>`;
 }
 
 const VALUES: Record<ValueKind, string> = {
   numbers: "values are numbers",
   mixed: "some values are numbers",
-  text: "values are text",
+  texts: "values are texts",
   empty: "without values",
 };
 

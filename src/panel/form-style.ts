@@ -18,7 +18,7 @@ legend { font-weight: 600; padding: 0 .375rem }
 .problem input { min-height: 0 }
 .buttons, .actions { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center }
 .actions form { margin: 0 }
-.cards { margin: 1rem 0 }
+.cards { margin: 1rem 0; table-layout: fixed }
 .cards details { margin: 0 }
 .empty > :first-child { margin-top: 0 }
 .empty > :last-child { margin-bottom: 0 }

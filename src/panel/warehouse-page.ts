@@ -11,7 +11,7 @@ import type { Visitors } from "./visitors.ts";
 import { warehouseSection } from "./warehouse-section.ts";
 
 /** A visitor opens this page to wait for ClickHouse. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 15_000;
 
 export async function showWarehouse(deps: AppDeps, { visitorOf }: Visitors, c: Context<AppEnv>): Promise<Response> {
   const visitor = await visitorOf(c);

@@ -11,7 +11,7 @@ it("the form of an experiment with all its metrics stays below 60 KiB", () => {
     fields: { ...newExperiment, metrics: Array.from({ length: 20 }, () => metric) },
     suggested: {
       ...{ environments: names, features: names },
-      events: names.map((event) => ({ event, events: 1_000_000, values: "numbers", lastEventAt: 0 })),
+      events: names.map((event) => ({ event, count: 1_000_000, values: "numbers", lastEventAt: 0 })),
     },
   });
   expect(form.toString().length).toBeLessThan(60 * 1024);
