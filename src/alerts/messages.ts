@@ -1,6 +1,8 @@
 import type { Experiment } from "../experiment.ts";
-import { formatNumber, formatUtc } from "../exposures/format.ts";
+import { formatLift, formatNumber, formatUtc, quoteName, shortName } from "../exposures/format.ts";
+import type { Health } from "../exposures/health.ts";
 import type { HealthTransition } from "../exposures/health-history.ts";
+import type { Decision, ResultTransition } from "../results/result-history.ts";
 import type { Alert } from "../store/alerts.ts";
 import type { Failing } from "../store/refresh-failures.ts";
 import { adviceFor } from "../warehouse/advice.ts";
@@ -16,31 +18,83 @@ function alertOf(type: string, experimentId: string | null, at: number, data: Al
   return { id: `msg_${crypto.randomUUID()}`, experimentId, body };
 }
 
-/**
- * The alert for a check that has turned to warning or unhealthy, or that has recovered.
- * @param asOf the time that the numbers are as of, in epoch milliseconds
- * @param computedAt the time of their computation, in epoch milliseconds
- */
-export function healthAlert(
-  experiment: Experiment,
-  { check, status }: HealthTransition,
-  asOf: number,
-  computedAt: number,
+/** The times that numbers are as of and were computed at, in epoch milliseconds. */
+type Times = { asOf: number; computedAt: number };
+
+/** An alert about an experiment's numbers, or the `resolved` that ends it. */
+function changeAlert(
+  type: "health.changed" | "results.changed",
+  isResolved: boolean,
+  { id, name, environmentKey, featureName }: Experiment,
+  { asOf, computedAt }: Times,
+  data: AlertData,
 ): Alert {
-  const { id, name, environmentKey, featureName } = experiment;
-  const isResolved = status === "resolved";
-  return alertOf(isResolved ? "resolved" : "health.changed", id, computedAt, {
-    ...(isResolved ? { alert: "health.changed" } : {}),
+  return alertOf(isResolved ? "resolved" : type, id, computedAt, {
+    ...(isResolved ? { alert: type } : {}),
     experiment_id: id,
     name,
     environment_key: environmentKey,
     feature_name: featureName,
-    check: check.name,
-    status: isResolved ? check.status : status,
-    title: `${name}: ${check.name} ${status}`,
-    detail: check.detail,
+    ...data,
     as_of: new Date(asOf).toISOString(),
   });
+}
+
+/** The alert for a check that has turned to warning or unhealthy, or that has recovered. */
+export function healthAlert(experiment: Experiment, { check, status }: HealthTransition, times: Times): Alert {
+  const isResolved = status === "resolved";
+  return changeAlert("health.changed", isResolved, experiment, times, {
+    check: check.name,
+    status: isResolved ? check.status : status,
+    title: `${experiment.name}: ${check.name} ${status}`,
+    detail: check.detail,
+  });
+}
+
+/** The alert for a treatment about which a decision has been made, or is no longer valid. */
+export function resultsAlert(
+  experiment: Experiment,
+  transition: ResultTransition,
+  health: Health,
+  times: Times,
+): Alert {
+  const { metric, variant, isResolved, comparison } = transition;
+  const warning = health.status === "unhealthy" ? "No result should be believed: " : "";
+  return changeAlert("results.changed", isResolved, experiment, times, {
+    metric: { key: metric.key, name: metric.name },
+    variant,
+    verdict: comparison?.verdict ?? null,
+    lift: comparison?.lift ?? null,
+    interval: comparison?.interval ?? null,
+    p_value: comparison?.pValue ?? null,
+    health: health.status,
+    title: `${warning}${experiment.name}: ${stateOf(transition)}`,
+    detail: resultsDetail(transition, health),
+  });
+}
+
+/** The finding with its figures. It begins with the warning that health is unhealthy, if it is. */
+export function resultsDetail(transition: ResultTransition, health: Health): string {
+  const unhealthy = health.checks.flatMap(({ name, status }) => (status === "unhealthy" ? [name] : []));
+  const warning =
+    unhealthy.length === 0 ? "" : `No result should be believed while health is unhealthy (${unhealthy.join(", ")}). `;
+  return `${warning}${stateOf(transition)}${figuresOf(transition)}.`;
+}
+
+const ADJECTIVES: Record<Decision, string> = { winning: "winning", losing: "losing", harmed: "harmful" };
+
+function stateOf({ metric, variant, decision, isResolved, comparison }: ResultTransition): string {
+  const state = comparison === null ? "compared as it was" : ADJECTIVES[decision];
+  return `${shortName(metric.name)}: ${quoteName(variant)} is ${isResolved ? "no longer " : ""}${state}`;
+}
+
+function figuresOf({ isResolved, comparison }: ResultTransition): string {
+  if (comparison === null) return ", because the metric, the variants or the control have changed";
+  const { lift, interval } = comparison;
+  if (lift === null || interval === null) return ", because there is no lift";
+  const [low, high] = interval.map(formatLift);
+  const figures = `${formatLift(lift)} (95% interval ${low} to ${high}, valid at every look)`;
+  return isResolved ? `. The lift is ${figures}` : ` with a lift of ${figures}`;
 }
 
 /** The alert for experiments whose refreshes have failed for an hour. */

@@ -2,11 +2,19 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+/** One decimal, or two digits of a smaller lift, so that no end of an interval is rounded to 0. */
+const lift = new Intl.NumberFormat("en", {
+  style: "percent",
+  maximumFractionDigits: 1,
+  maximumSignificantDigits: 2,
+  roundingPriority: "morePrecision",
+});
 const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
 export const formatNumber = (value: number) => whole.format(value);
 export const formatDecimal = (value: number) => oneDigit.format(value);
 export const formatPercent = (share: number) => percentage.format(share);
+export const formatLift = (value: number) => lift.format(value);
 export const formatIdentities = (count: number) => `${formatNumber(count)} ${count === 1 ? "identity" : "identities"}`;
 export const formatDays = (days: number) => `${formatDecimal(days)} ${formatDecimal(days) === "1" ? "day" : "days"}`;
 
@@ -18,10 +26,13 @@ export const formatPValue = (pValue: number) =>
   pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2)));
 
 /**
- * Quotes a variant's key, which any client may have chosen. It is cut to 40 characters. Control characters are replaced,
- * so that it can neither break the line nor reverse its direction.
+ * Shortens a name, which any client may have chosen, to 40 characters. Control characters are replaced, so that it can
+ * neither break the line nor reverse its direction.
  */
-export function quoteName(key: string): string {
-  const characters = [...key.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
-  return `"${(characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("")}"`;
+export function shortName(name: string): string {
+  const characters = [...name.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
+  return (characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("");
 }
+
+/** Quotes a variant's key, shortened. */
+export const quoteName = (key: string) => `"${shortName(key)}"`;

@@ -12,7 +12,12 @@ import {
   write,
 } from "./openapi-parts.ts";
 import { apiKey } from "./openapi-schemas.ts";
-import { apiKeyBody, importQuery, pageQuery } from "./schemas.ts";
+import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "./schemas.ts";
+
+/** An object whose `is_truncated` is present if there are more entries than it lists. */
+function truncated(properties: JsonObject): JsonObject {
+  return { ...object(properties), properties: { ...properties, is_truncated: { const: true } } };
+}
 
 const exportedLines: JsonObject = { "application/jsonl": { schema: reference("ExportedExperiment") } };
 
@@ -104,6 +109,48 @@ export const adminPaths: JsonObject = {
         401,
         403,
         502,
+      ),
+    },
+  },
+  "/v1/warehouse/features": {
+    get: {
+      operationId: "listWarehouseFeatures",
+      summary: "Lists the features with exposures in the last 30 days, the latest first",
+      description: "ClickHouse is asked at most once a minute. Numbers of identities are approximate.",
+      security: write,
+      responses: withProblems(
+        {
+          200: {
+            description: "At most 500 features, each with at most 20 variants",
+            content: json(truncated({ features: list(reference("WarehouseFeature")) })),
+          },
+        },
+        401,
+        403,
+        502,
+        503,
+      ),
+    },
+  },
+  "/v1/warehouse/events": {
+    get: {
+      operationId: "listWarehouseEvents",
+      summary: "Lists the events of an environment in the last 30 days but exposures, the most frequent first",
+      description: "ClickHouse is asked at most once a minute for each environment.",
+      security: write,
+      parameters: queryParameters(eventsQuery),
+      responses: withProblems(
+        {
+          200: {
+            description: "At most 500 events",
+            content: json(truncated({ events: list(reference("WarehouseEvent")) })),
+          },
+        },
+        400,
+        401,
+        403,
+        502,
+        503,
       ),
     },
   },

@@ -1,4 +1,6 @@
-import { checkNames } from "../exposures/health.ts";
+import { checkNames, checkStatuses } from "../exposures/health.ts";
+import { decisions } from "../results/result-history.ts";
+import { verdicts } from "../results/verdict.ts";
 import {
   admin,
   count,
@@ -12,6 +14,7 @@ import {
   time,
   withProblems,
 } from "./openapi-parts.ts";
+import { figure, interval, shareOrNull } from "./openapi-schemas.ts";
 
 // The alerts that this service sends, and the call that sends a test alert.
 
@@ -19,21 +22,35 @@ const text: JsonObject = { type: "string" };
 /** For people: what has happened, and what to do. */
 const forPeople: JsonObject = { title: text, detail: text };
 
-const healthData = (statuses: readonly string[]): JsonObject => ({
+const aboutExperiment = (data: JsonObject): JsonObject => ({
   experiment_id: text,
   name: text,
   environment_key: text,
   feature_name: text,
-  check: { enum: checkNames },
-  status: { enum: statuses },
+  ...data,
   ...forPeople,
   as_of: time,
 });
+
+const healthData = (statuses: readonly string[]): JsonObject =>
+  aboutExperiment({ check: { enum: checkNames }, status: { enum: statuses } });
+
+const resultsData = (verdict: JsonObject): JsonObject =>
+  aboutExperiment({
+    metric: object({ key: text, name: text }),
+    variant: text,
+    verdict,
+    lift: figure,
+    interval,
+    p_value: shareOrNull,
+    health: { description: "While it is unhealthy, believe no result", enum: checkStatuses },
+  });
 
 const alert = (type: string, data: JsonObject): JsonObject => object({ type: { const: type }, timestamp: time, data });
 
 export const alertSchemas: JsonObject = {
   HealthChanged: alert("health.changed", object(healthData(["warning", "unhealthy"]))),
+  ResultsChanged: alert("results.changed", object(resultsData({ enum: decisions }))),
   RefreshFailing: alert(
     "refresh.failing",
     object({
@@ -47,15 +64,22 @@ export const alertSchemas: JsonObject = {
   Resolved: alert("resolved", {
     oneOf: [
       object({ alert: { const: "health.changed" }, ...healthData(["healthy", "waiting"]) }),
+      object({
+        alert: { const: "results.changed" },
+        ...resultsData({
+          description: "Null: the treatment is no longer compared as it was",
+          enum: [...verdicts, null],
+        }),
+      }),
       object({ alert: { const: "refresh.failing" }, ...forPeople }),
     ],
   }),
   TestAlert: alert("test", object(forPeople)),
 };
 
-const sent = (operationId: string, summary: string, schema: string): JsonObject => ({
+const sent = (summary: string, schema: string): JsonObject => ({
   post: {
-    operationId,
+    operationId: `send${schema}`,
     summary,
     security: signedByStandardWebhooks,
     parameters: ["webhook-id", "webhook-timestamp", "webhook-signature"].map(requiredHeader),
@@ -66,18 +90,11 @@ const sent = (operationId: string, summary: string, schema: string): JsonObject 
 
 /** Webhooks that this service sends to ALERT_WEBHOOK_URL, if ALERT_FORMAT is standard. */
 export const sentWebhooks: JsonObject = {
-  "health.changed": sent(
-    "sendHealthChanged",
-    "Reports that a check has turned to warning or unhealthy",
-    "HealthChanged",
-  ),
-  "refresh.failing": sent(
-    "sendRefreshFailing",
-    "Reports that refreshes of experiments have failed for an hour",
-    "RefreshFailing",
-  ),
-  resolved: sent("sendResolved", "Reports that an alert is over", "Resolved"),
-  test: sent("sendTest", "Tests the delivery", "TestAlert"),
+  "health.changed": sent("Reports that a check has turned to warning or unhealthy", "HealthChanged"),
+  "results.changed": sent("Reports that a goal is decided, or a guardrail harmed", "ResultsChanged"),
+  "refresh.failing": sent("Reports that refreshes of experiments have failed for an hour", "RefreshFailing"),
+  resolved: sent("Reports that an alert is over", "Resolved"),
+  test: sent("Tests the delivery", "TestAlert"),
 };
 
 export const alertPaths: JsonObject = {

@@ -93,4 +93,9 @@ export const requiredHeader = (name: string): JsonObject => ({
 
 /** The query parameters that a schema describes. */
 export const queryParameters = ({ shape }: { shape: Readonly<Record<string, z.ZodType>> }): JsonObject[] =>
-  Object.entries(shape).map(([name, schema]) => ({ name, in: "query", required: false, schema: schemaOf(schema) }));
+  Object.entries(shape).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: !schema.safeParse(undefined).success,
+    schema: schemaOf(schema),
+  }));

@@ -2,6 +2,7 @@ import { aggregations, expectedDirections, statuses } from "../experiment.ts";
 import { type CheckName, checkNames, checkStatuses, type figureNames } from "../exposures/health.ts";
 import { verdicts } from "../results/verdict.ts";
 import { roles } from "../store/api-keys.ts";
+import { valueKinds } from "../warehouse/discover-events.ts";
 import { count, type JsonObject, list, object, schemaOf, time, timeOrNull } from "./openapi-parts.ts";
 import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
 
@@ -11,7 +12,7 @@ const countByVariant: JsonObject = { type: "object", additionalProperties: count
 
 const number: JsonObject = { type: "number", minimum: 0 };
 /** Null if there is no data to compute it from. */
-const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
+export const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
 const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
   sample_ratio: {
@@ -68,8 +69,8 @@ const metricFields: JsonObject = {
 };
 
 /** Null where it does not exist, or is too large. */
-const figure: JsonObject = { type: ["number", "null"] };
-const interval: JsonObject = { type: ["array", "null"], items: { type: "number" }, minItems: 2, maxItems: 2 };
+export const figure: JsonObject = { type: ["number", "null"] };
+export const interval: JsonObject = { type: ["array", "null"], items: { type: "number" }, minItems: 2, maxItems: 2 };
 
 const results = object({
   control: { description: "The variant that the others are compared with", type: ["string", "null"] },
@@ -192,6 +193,20 @@ export const schemas: JsonObject = {
       },
     },
   },
+  WarehouseFeature: object({
+    environment_key: { type: "string" },
+    feature_name: { type: "string" },
+    variants: list(object({ key: { type: "string" }, identities: count })),
+    first_exposure_at: time,
+    last_exposure_at: time,
+    experiment_id: { description: "An experiment of it that is not completed", type: ["string", "null"] },
+  }),
+  WarehouseEvent: object({
+    event: { type: "string" },
+    count,
+    values: { description: "What the values of its last day look like", enum: valueKinds },
+    last_event_at: time,
+  }),
   ApiKey: object(apiKey),
   WebhookReceipt: object({
     accepted: list({ type: "string" }),

@@ -202,6 +202,8 @@ export const listQuery = z.strictObject({
   ...pageQuery.shape,
 });
 
+export const eventsQuery = z.strictObject({ environment_key: name });
+
 export const refreshWebhookBody = z.union(
   [
     z.strictObject({ experiment_id: experimentId }),

@@ -1,7 +1,7 @@
 import type { Caller } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { failed, ok, type Result } from "../result.ts";
-import { featureId, findOpenExperiments } from "../store/open-experiments.ts";
+import { findOpenExperiments } from "../store/open-experiments.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { checkSource } from "../warehouse/check-warehouse.ts";
 import type { OfferedFeature } from "./found-section.ts";
@@ -23,7 +23,7 @@ export async function offeredFeatures(
   if (!found.ok) return failed(adviceFor(found.failure));
   const { features, isTruncated } = found.value;
   const open = await findOpenExperiments(database, features, clock());
-  const offered = features.map((feature) => ({ ...feature, experimentId: open.get(featureId(feature)) ?? null }));
+  const offered = features.map((feature, index) => ({ ...feature, experimentId: open[index] ?? null }));
   return ok({ features: offered, isTruncated });
 }
 

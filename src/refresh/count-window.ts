@@ -6,7 +6,6 @@ import { ok, type Result } from "../result.ts";
 import type { MetricCounts } from "../results/metric-counts.ts";
 import { countsText } from "../results/stored-counts.ts";
 import type { StatesSettings } from "../settings.ts";
-import type { ComputedResults } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { countExposures } from "../warehouse/count-exposures.ts";
@@ -27,8 +26,11 @@ export type CountTarget = {
   isExpiring: boolean;
 };
 
+/** The counts behind the results, also as JSON text; null: the stored ones stay, or there are no metrics. */
+export type CountedResults = { metrics: readonly MetricCounts[]; counted: string } | "failed" | null;
+
 /** The exposures, their source, and what becomes of the results. */
-export type Counted = { counted: CountedExposures; source: "events" | "states"; results: ComputedResults };
+export type Counted = { counted: CountedExposures; source: "events" | "states"; results: CountedResults };
 
 type CountEvents = (warehouse: Warehouse) => Promise<Result<CountedExposures, WarehouseFailure>>;
 
@@ -52,9 +54,10 @@ export async function countWindow(
     logResultsFailure(deps.log, experiment, found.failure);
     return count({ ...deps, warehouse: unlimited.withSharedDeadline(deps.clock) }, target, "failed", countAlone);
   }
-  const text = countsText(countsOf(metrics, found.value));
+  const counts = countsOf(metrics, found.value);
+  const text = countsText(counts);
   if (text === null) logResultsFailure(deps.log, experiment, { kind: "too_large" });
-  const results = text === null ? "failed" : { counted: text };
+  const results = text === null ? "failed" : { metrics: counts, counted: text };
   const exposures = await count(deps, target, results, async () => ok(found.value.exposures));
   if (!exposures.ok || !target.isExpiring) return exposures;
   // States outlive the events that results need: results of fewer identities do not replace fuller ones.
@@ -86,7 +89,7 @@ function logResultsFailure(log: Log, { experimentId }: StartedExperiment, failur
 async function count(
   deps: CountDeps,
   { experiment, window, isSettled, isExpiring }: CountTarget,
-  results: ComputedResults,
+  results: CountedResults,
   countEvents: CountEvents,
 ): Promise<Result<Counted, WarehouseFailure>> {
   const states = deps.states === null || (isSettled && !isExpiring) ? null : { ...deps, ...deps.states };

@@ -1,9 +1,7 @@
 import { type AlertDelivery, requestDelivery } from "../alerts/alerter.ts";
-import { healthAlert } from "../alerts/messages.ts";
 import { statusAt } from "../experiment.ts";
 import { computeExposures } from "../exposures/compute-exposures.ts";
 import { hasExpired } from "../exposures/expiry.ts";
-import { trackHealth } from "../exposures/health-history.ts";
 import { isIdle } from "../exposures/idle.ts";
 import { identitiesIn } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
@@ -26,6 +24,7 @@ import { type Counted, countWindow } from "./count-window.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
 import { planRetry, refreshOrRetry } from "./retries.ts";
 import { replaceWindow } from "./state-maintenance.ts";
+import { trackChanges } from "./track-changes.ts";
 
 export type RefreshDeps = {
   database: Database;
@@ -98,10 +97,9 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
 
   const computedAt = Math.max(begunAt, deps.clock());
   const { exposures, health } = computed.value;
-  const { history: healthHistory, transitions } = trackHealth(basis.healthHistory, health);
-  const alerts =
-    deps.alerts === null ? [] : transitions.map((transition) => healthAlert(experiment, transition, asOf, computedAt));
-  const stored = { asOf, computedAt, isFinal, identities, exposures, healthHistory, alerts, results };
+  const { histories, changes } = trackChanges(basis, health, results, { asOf, computedAt });
+  const alerts = deps.alerts === null ? [] : changes.map(({ alert }) => alert);
+  const stored = { asOf, computedAt, isFinal, identities, exposures, ...histories, alerts, results };
   const summary = { ...stored, isIdle: isIdle(window, counted.collection.latestExposureAt) };
   if (!(await saveSummary(deps.database, basis, summary))) return { status: "skipped", reason: "superseded" };
 
@@ -112,8 +110,7 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
     source,
     ...(results === null ? {} : { results: results === "failed" ? "failed" : "computed" }),
   });
-  for (const { check, status } of transitions)
-    deps.log("info", "health.changed", { experiment_id: id, check: check.name, status, detail: check.detail });
+  for (const { event, fields } of changes) deps.log("info", event, { experiment_id: id, ...fields });
   if (alerts.length > 0) await requestDelivery(deps.alerts, deps.log);
   if (deps.states !== null && !isSettled && source === "events")
     await advanceWindow({ ...deps, ...deps.states, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, started);

@@ -64,7 +64,7 @@ function covariateOf(fields: Fields): Covariate {
   };
 }
 
-function listOf(value: unknown): Fields[] {
+export function listOf(value: unknown): Fields[] {
   if (!Array.isArray(value)) throw new TypeError("a list is missing");
   return value.map((each) => Object(each));
 }

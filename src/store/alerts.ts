@@ -1,4 +1,3 @@
-import type { HealthHistory } from "../exposures/health-history.ts";
 import { type Database, numberOf, numberOrNull, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
 
 /** A message to be delivered. */
@@ -61,26 +60,23 @@ export function alertStatement(
   };
 }
 
+/** The tables of the histories that decide what is alerted. */
+export type HistoryTable = "health_histories" | "result_histories";
+
 /**
- * Statements that store a health history and the alerts that it led to. They go into the transaction that stores the
- * numbers, before the statement that changes the experiment's row.
+ * A statement that stores a history. It goes into the transaction that stores the numbers, before the statement that
+ * changes the experiment's row.
  * @param condition on the experiment's row; it uses the numbered parameters from ?1 on, which `values` holds
  */
-export function alertStatements(
-  { healthHistory, alerts }: { healthHistory: HealthHistory; alerts: readonly Alert[] },
-  dueAt: number,
+export function historyStatement(
+  table: HistoryTable,
+  history: string,
   condition: string,
   values: Statement["values"],
-): Statement[] {
-  const next = values.length + 1;
-  return [
-    {
-      sql: `INSERT INTO health_histories (experiment_id, history) SELECT id, ?${next} FROM experiments WHERE ${condition}
-      ON CONFLICT (experiment_id) DO UPDATE SET history = excluded.history WHERE history != excluded.history`,
-      values: [...values, JSON.stringify(healthHistory)],
-    },
-    ...alerts.map((alert) =>
-      alertStatement(alert, dueAt, `EXISTS (SELECT 1 FROM experiments WHERE ${condition})`, values),
-    ),
-  ];
+): Statement {
+  return {
+    sql: `INSERT INTO ${table} (experiment_id, history) SELECT id, ?${values.length + 1} FROM experiments WHERE ${condition}
+    ON CONFLICT (experiment_id) DO UPDATE SET history = excluded.history`,
+    values: [...values, history],
+  };
 }

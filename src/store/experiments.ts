@@ -104,8 +104,9 @@ export async function putExperiment(
     [
       upsert,
       find,
-      { sql: `DELETE FROM summaries WHERE ${dropped}`, values: [input.id] },
-      { sql: `DELETE FROM health_histories WHERE ${dropped}`, values: [input.id] },
+      ...["summaries", "health_histories", "result_histories"].map((table) => {
+        return { sql: `DELETE FROM ${table} WHERE ${dropped}`, values: [input.id] };
+      }),
       {
         sql: `DELETE FROM results WHERE experiment_id IN
           (SELECT id FROM experiments WHERE id = ? AND (as_of IS NULL OR metrics = '[]'))`,

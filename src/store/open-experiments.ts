@@ -1,27 +1,33 @@
 import { type Database, textOf } from "./database.ts";
 
-export type Feature = { environmentKey: string; featureName: string };
+type Feature = { environmentKey: string; featureName: string };
 
-/** Names a feature for a Map: its environment and name may contain any character. */
-export const featureId = ({ environmentKey, featureName }: Feature) => JSON.stringify([environmentKey, featureName]);
+/** The number of features in one statement, so that its parameter stays small whatever their names are. */
+const MAX_FEATURES = 100;
 
-/** Finds the experiments of these features that have not ended, by `featureId`. Of several, the earliest id counts. */
+/**
+ * Finds an open experiment of each feature: one that is not completed at `now`. A running one comes first, then the next
+ * to start, then a draft without a start. Returns their ids in the order of the features; null: there is none.
+ */
 export async function findOpenExperiments(
   database: Database,
   features: readonly Feature[],
   now: number,
-): Promise<Map<string, string>> {
-  const rows = await database.read({
-    sql: `SELECT environment_key, feature_name, min(id) AS id FROM experiments
-    WHERE (environment_key, feature_name) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-      AND (ended_at IS NULL OR ended_at > ?2)
-    GROUP BY environment_key, feature_name`,
-    values: [JSON.stringify(features.map(({ environmentKey, featureName }) => [environmentKey, featureName])), now],
-  });
-  return new Map(
-    rows.map((row) => {
-      const feature = { environmentKey: textOf(row, "environment_key"), featureName: textOf(row, "feature_name") };
-      return [featureId(feature), textOf(row, "id")];
-    }),
-  );
+): Promise<(string | null)[]> {
+  const found: (string | null)[] = features.map(() => null);
+  for (let from = 0; from < features.length; from += MAX_FEATURES) {
+    const names = features.slice(from, from + MAX_FEATURES).map((each) => [each.environmentKey, each.featureName]);
+    const rows = await database.read({
+      sql: `SELECT feature.key AS position, (
+        SELECT id FROM experiments
+        WHERE environment_key = json_extract(feature.value, '$[0]') AND feature_name = json_extract(feature.value, '$[1]')
+          AND coalesce(ended_at > ?2, 1)
+        ORDER BY started_at IS NULL, started_at, id LIMIT 1
+      ) AS id
+      FROM json_each(?1) AS feature`,
+      values: [JSON.stringify(names), now],
+    });
+    for (const row of rows) if (row["id"] !== null) found[from + Number(row["position"])] = textOf(row, "id");
+  }
+  return found;
 }

@@ -1,6 +1,7 @@
 import type { Definition, Experiment } from "../experiment.ts";
 import { type HealthHistory, parseHealthHistory } from "../exposures/health-history.ts";
-import { type Alert, alertStatements } from "./alerts.ts";
+import { parseResultHistory, type ResultHistory, resultHistoryText } from "../results/result-history.ts";
+import { type Alert, alertStatement, historyStatement } from "./alerts.ts";
 import { type Database, flagOf, numberOf, numberOrNull, runOnPrimary, type Statement, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, metricsText, NEEDS_REFRESH } from "./experiment-row.ts";
 import { failureStatement, successStatement } from "./refresh-failures.ts";
@@ -20,6 +21,7 @@ export type RefreshBasis = {
   /** Transient failures in a row. */
   failures: number;
   healthHistory: HealthHistory;
+  resultHistory: ResultHistory;
 };
 
 /** Begins a refresh: it takes over the pending request or retry. Returns null if there is no such experiment. */
@@ -32,8 +34,11 @@ export async function beginRefresh(database: Database, experimentId: string): Pr
     },
     {
       sql: `SELECT ${EXPERIMENT_COLUMNS}, as_of, identities, is_final, refresh_requested_at, rebuild_requested,
-        manually_requested_at, failures, history
-      FROM experiments LEFT JOIN health_histories ON experiment_id = id WHERE id = ?`,
+        manually_requested_at, failures, health_histories.history AS health_history,
+        result_histories.history AS result_history
+      FROM experiments LEFT JOIN health_histories ON health_histories.experiment_id = id
+        LEFT JOIN result_histories ON result_histories.experiment_id = id
+      WHERE id = ?`,
       values: [experimentId],
     },
   ]);
@@ -48,7 +53,8 @@ export async function beginRefresh(database: Database, experimentId: string): Pr
     isRebuildRequested: flagOf(row, "rebuild_requested"),
     manuallyRequestedAt: numberOrNull(row, "manually_requested_at"),
     failures: numberOf(row, "failures"),
-    healthHistory: parseHealthHistory(textOrNull(row, "history") ?? "{}"),
+    healthHistory: parseHealthHistory(textOrNull(row, "health_history") ?? "{}"),
+    resultHistory: parseResultHistory(textOrNull(row, "result_history") ?? "{}"),
   };
 }
 
@@ -78,6 +84,7 @@ export type ComputedSummary = {
   /** The `exposures` object as JSON text. */
   exposures: string;
   healthHistory: HealthHistory;
+  resultHistory: ResultHistory;
   alerts: readonly Alert[];
   results: ComputedResults;
 };
@@ -107,8 +114,7 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
   const { asOf, computedAt, isFinal, identities, isIdle, exposures } = summary;
   const isInTime = `${SAME_DEFINITION} AND (as_of IS NULL OR as_of <= ?8 OR as_of > ended_at)`;
   const values = [...sameDefinitionValues(basis.experiment), asOf];
-  const isHistoryChanged = JSON.stringify(summary.healthHistory) !== JSON.stringify(basis.healthHistory);
-  const alerts = isHistoryChanged ? alertStatements(summary, computedAt, isInTime, values) : [];
+  const isStored = `EXISTS (SELECT 1 FROM experiments WHERE ${isInTime})`;
   const payload: Statement = {
     sql: `INSERT INTO summaries (experiment_id, exposures) SELECT id, ?9 FROM experiments WHERE ${isInTime}
     ON CONFLICT (experiment_id) DO UPDATE SET exposures = excluded.exposures`,
@@ -123,7 +129,8 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
   };
   const { id } = basis.experiment;
   const statements = [
-    ...alerts,
+    ...historyStatements(basis, summary, isInTime, values),
+    ...summary.alerts.map((alert) => alertStatement(alert, computedAt, isStored, values)),
     successStatement(id),
     payload,
     ...resultsStatements(summary, isInTime, values),
@@ -131,6 +138,23 @@ export async function saveSummary(database: Database, basis: RefreshBasis, summa
   ];
   const rows = await database.transact(statements, [id]);
   return (rows.at(-1) ?? []).length > 0;
+}
+
+/** Statements for the histories that have changed. */
+function historyStatements(
+  basis: RefreshBasis,
+  summary: ComputedSummary,
+  condition: string,
+  values: Statement["values"],
+): Statement[] {
+  const health = JSON.stringify(summary.healthHistory);
+  const results = resultHistoryText(summary.resultHistory);
+  const statements: Statement[] = [];
+  if (health !== JSON.stringify(basis.healthHistory))
+    statements.push(historyStatement("health_histories", health, condition, values));
+  if (results !== resultHistoryText(basis.resultHistory))
+    statements.push(historyStatement("result_histories", results, condition, values));
+  return statements;
 }
 
 /**

@@ -58,7 +58,7 @@ export async function discoverEvents(
   const rows = await warehouse.select(
     EVENTS_SQL,
     { ...warehouse.table, environment_key: environmentKey, from: now - RECENT_MS, to: now },
-    // With too many names, some are left out. That is better than no answer.
+    // With too many names, some are left out or counted in part. That is better than no answer.
     { max_rows_to_group_by: String(MAX_GROUPS), group_by_overflow_mode: "any" },
   );
   if (!rows.ok) return rows;

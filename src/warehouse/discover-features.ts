@@ -25,8 +25,8 @@ export const MAX_VARIANTS = 20;
 const MAX_BYTES_OF_VARIANTS = 5_000;
 /** The length of other names. Longer ones are left out. */
 export const MAX_NAME_BYTES = 1_000;
-/** Beyond this number, groups would take too much of the server's memory. */
-export const MAX_GROUPS = 50_000;
+/** Beyond this number in one thread, groups would take too much of the server's memory. */
+export const MAX_GROUPS = 10_000;
 
 const FEATURE = "environment_key, feature_name";
 

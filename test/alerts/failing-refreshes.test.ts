@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { alertFailingRefreshes } from "../../src/alerts/failing-refreshes.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { type Database, DatabaseUnavailable, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
@@ -54,6 +55,7 @@ async function succeed(at: number, ...ids: string[]): Promise<void> {
     isIdle: false,
     exposures: "{}",
     healthHistory: {},
+    resultHistory: NO_RESULT_HISTORY,
     alerts: [],
     results: null,
   };

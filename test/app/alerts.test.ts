@@ -166,6 +166,72 @@ describe("a health alert", () => {
   });
 });
 
+describe("a results alert", () => {
+  it("is signed, and is sent and logged once after two refreshes in a row with the decision", async () => {
+    const id = `alerts-${++experimentCount}`;
+    const purchase = { key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum" };
+    const goal = { ...purchase, expected_direction: "increase" };
+    const guardrail = { ...purchase, key: "refund", name: "<!channel>\n", expected_direction: "not_increase" };
+    await warehouse.insert(
+      identities(200, id).flatMap((identifier, index) => {
+        const of = { environment_key: "env", feature_name: id, identifier, timestamp: STARTED + HOUR };
+        const [value, amount] = index % 2 === 0 ? ["control", 10] : ["treatment", 12];
+        return [
+          { ...of, value },
+          { ...of, event: "purchase", value: String(amount + (index % 10)) },
+        ];
+      }),
+    );
+    const put = async (metrics: readonly object[]) => {
+      const variants = ["control", "treatment"].map((key) => ({ key, weight: 1 }));
+      const definition = { environment_key: "env", feature_name: id, variants, metrics };
+      const started_at = new Date(STARTED).toISOString();
+      await worker.call("PUT", `/v1/experiments/${id}`, { ...definition, started_at });
+      return until(
+        async () => (await worker.call("GET", `/v1/experiments/${id}/results`)).json,
+        ({ as_of, refresh_requested_at }) => as_of !== null && refresh_requested_at === null,
+      );
+    };
+    const changes = () =>
+      worker.logs().filter((line) => line.event === "results.changed" && line["experiment_id"] === id);
+    const [{ comparisons }] = (await put([goal, guardrail])).results.metrics;
+    expect(comparisons.treatment.verdict).toBe("winning");
+    expect(changes()).toEqual([]);
+
+    for (let refresh = 2; refresh <= 3; refresh += 1) expect(await worker.sweep()).toBe(true);
+    const alerts = (await waitForAlerts(id, 2)).map(({ body, headers }) => {
+      expect(new Webhook(ALERT_SECRET).verify(body, headers)).toEqual(JSON.parse(body));
+      return JSON.parse(body);
+    });
+    const { lift, interval, p_value } = comparisons.treatment;
+    const figures = { variant: "treatment", lift, interval, p_value, health: "healthy", as_of: expect.any(String) };
+    expect(alerts.sort((a, b) => (a.data.verdict < b.data.verdict ? 1 : -1))).toMatchObject([
+      {
+        type: "results.changed",
+        data: { ...figures, metric: { key: "purchase", name: "Purchases" }, verdict: "winning" },
+      },
+      {
+        type: "results.changed",
+        data: { ...figures, metric: { key: "refund", name: "<!channel>\n" }, verdict: "harmed" },
+      },
+    ]);
+    expect(alerts[0].data.title).toBe(`${id}: Purchases: "treatment" is winning`);
+    await until(changes, ({ length }) => length >= 2);
+    const line = { level: "info", metric: "purchase", variant: "treatment", detail: alerts[0].data.detail };
+    expect(changes()).toEqual([
+      expect.objectContaining({ ...line, status: "winning" }),
+      expect.objectContaining({ metric: "refund", status: "harmed" }),
+    ]);
+
+    await put([{ ...goal, name: "Orders" }]);
+    const [, , resolved] = await waitForAlerts(id, 3);
+    expect(JSON.parse(resolved?.body ?? "")).toMatchObject({
+      type: "resolved",
+      data: { alert: "results.changed", metric: { key: "refund" }, verdict: null, lift: null, interval: null },
+    });
+  });
+});
+
 describe("POST /v1/alerts/test", () => {
   it("sends a signed alert through the same queue, once", async () => {
     const { status, json } = await worker.call("POST", "/v1/alerts/test");

@@ -1,10 +1,12 @@
+import createClient from "openapi-fetch";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { createApp } from "../../src/app.ts";
 import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
+import type { paths } from "../../dist/openapi/client.ts";
+import { ADMIN, READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
 let worker: TestWorker;
 /** The document as served. */
@@ -22,6 +24,12 @@ beforeAll(async () => {
       timestamp: Date.now() - HOUR,
     })),
   );
+  const hostile = { environment_key: HOSTILE, feature_name: HOSTILE, identifier: "ann", timestamp: Date.now() - HOUR };
+  await warehouse.insert([
+    { ...hostile, value: HOSTILE },
+    { ...hostile, value: "9.5", event: "purchase" },
+    { ...hostile, value: "", event: "click", environment_key: "env" },
+  ]);
   worker = await startWorker(warehouse.settings);
   const { json } = await worker.call("GET", "/openapi.json", undefined, { Authorization: "" });
   document = documentShape.parse(json);
@@ -30,6 +38,7 @@ beforeAll(async () => {
 afterAll(() => worker.stop());
 
 const HOUR = 3_600_000;
+const HOSTILE = `'"\\<b>&{x:String}🧪`;
 const fromNow = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString();
 
 const jsonObject = z.record(z.string(), z.unknown());
@@ -121,6 +130,8 @@ const routes = {
     "POST /v1/experiments/{id}/exposures/rebuild",
     "POST /v1/experiments/{id}/exposures/refresh",
     "GET /v1/warehouse/check",
+    "GET /v1/warehouse/features",
+    "GET /v1/warehouse/events",
   ],
   admin: [
     "POST /v1/api-keys",
@@ -389,6 +400,27 @@ describe("a response of the Worker", () => {
       headers: reader,
     },
     {
+      label: "the features of the warehouse",
+      status: 200,
+      method: "GET",
+      path: "/v1/warehouse/features",
+      url: "/v1/warehouse/features",
+    },
+    {
+      label: "the events of the warehouse",
+      status: 200,
+      method: "GET",
+      path: "/v1/warehouse/events",
+      url: "/v1/warehouse/events?environment_key=env",
+    },
+    {
+      label: "no environment",
+      status: 400,
+      method: "GET",
+      path: "/v1/warehouse/events",
+      url: "/v1/warehouse/events",
+    },
+    {
       label: "a forged signature",
       status: 401,
       method: "POST",
@@ -497,5 +529,83 @@ describe("a response of the Worker", () => {
     expect([response.json.accepted.length > 0, response.json.skipped.length > 0]).toEqual([true, true]);
     const media = operationOf("POST /webhooks/refresh").responses["202"]?.content?.["application/json"];
     expect(violationsOf(media?.schema ?? { not: {} }, response.json)).toEqual([]);
+  });
+});
+
+describe("discovery", () => {
+  const features = "/v1/warehouse/features";
+  const events = (environment: string) => `/v1/warehouse/events?environment_key=${encodeURIComponent(environment)}`;
+  const iso = expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/);
+  const hostile = {
+    environment_key: HOSTILE,
+    feature_name: HOSTILE,
+    variants: [{ key: HOSTILE, identities: 1 }],
+    first_exposure_at: iso,
+    last_exposure_at: iso,
+    experiment_id: null,
+  };
+  const purchase = { event: "purchase", count: 1, values: "numbers", last_event_at: iso };
+
+  it("lists features with their open experiment, and events", async () => {
+    const found = await worker.call("GET", features);
+    expect(found.status).toBe(200);
+    expect(found.json.features).toHaveLength(2);
+    expect(found.json.features).toContainEqual(hostile);
+    expect(found.json.features).toContainEqual({
+      ...{ ...hostile, environment_key: "env", feature_name: "button", experiment_id: "button" },
+      variants: [
+        { key: "treatment", identities: 2 },
+        { key: "control", identities: 1 },
+      ],
+    });
+    expect(found.json).not.toHaveProperty("is_truncated");
+    expect((await worker.call("GET", events(HOSTILE))).json).toEqual({ events: [purchase] });
+    expect((await worker.call("GET", events("env"))).json.events).toMatchObject([{ event: "click", values: "empty" }]);
+  });
+
+  it("shows a key that is bound to an environment nothing of the others", async () => {
+    const key = { name: "bound", role: "write", environment_key: HOSTILE };
+    const bound = { Authorization: `Bearer ${(await worker.call("POST", "/v1/api-keys", key)).json.key}` };
+    const get = async (path: string) => (await worker.call("GET", path, undefined, bound)).json;
+    expect(await get(features)).toEqual({ features: [hostile] });
+    expect(await get(events(HOSTILE))).toEqual({ events: [purchase] });
+    expect(await get(events("env"))).toEqual({ events: [] });
+  });
+});
+
+describe("a client generated from the document", () => {
+  it("creates, reads, ends and deletes an experiment", async () => {
+    const client = createClient<paths>({
+      baseUrl: "http://worker",
+      headers: { Authorization: `Bearer ${ADMIN}` },
+      fetch: async ({ method, url, headers, body }: Request) => {
+        const { pathname, search } = new URL(url);
+        const text = body === null ? undefined : await new Response(body).text();
+        return worker.fetch(pathname + search, { method, headers, ...(text === undefined ? {} : { body: text }) });
+      },
+    });
+    const params = { path: { id: "life" } };
+    const { data: found } = await client.GET("/v1/warehouse/features");
+    const feature = found?.features.find(({ feature_name }) => feature_name === HOSTILE);
+    if (feature === undefined) throw new Error("the feature is missing");
+    const { environment_key, feature_name } = feature;
+    const variants = feature.variants.map(({ key }) => ({ key, weight: 1 }));
+    const definition = { environment_key, feature_name, variants, started_at: fromNow(-2 * HOUR) };
+
+    const created = await client.PUT("/v1/experiments/{id}", { params, body: { ...definition, ended_at: null } });
+    expect([created.response.status, created.data?.status]).toEqual([201, "running"]);
+    const exposures = () => client.GET("/v1/experiments/{id}/exposures", { params });
+    const counted = await until(exposures, ({ data }) => (data?.exposures ?? null) !== null);
+    expect(counted.data?.exposures?.variants).toEqual({ [HOSTILE]: 1 });
+    expect((await client.GET("/v1/experiments/{id}/results", { params })).data?.results).toBeNull();
+
+    const ended = await client.PUT("/v1/experiments/{id}", { params, body: { ...definition, ended_at: fromNow(-1) } });
+    expect([ended.response.status, ended.data?.status]).toEqual([200, "completed"]);
+    const list = await client.GET("/v1/experiments", { params: { query: { environment_key, status: "completed" } } });
+    expect(list.data?.experiments.map(({ id }) => id)).toEqual(["life"]);
+
+    expect((await client.DELETE("/v1/experiments/{id}", { params })).response.status).toBe(204);
+    const gone = await client.GET("/v1/experiments/{id}", { params });
+    expect([gone.data, gone.error?.title]).toEqual([undefined, "Not found"]);
   });
 });

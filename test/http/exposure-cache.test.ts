@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { importBackups } from "../../src/store/backups.ts";
 import { type Database, DatabaseUnavailable } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
@@ -265,6 +266,7 @@ describe("the cache after a write of the same process", () => {
     isIdle: false,
     exposures: "{}",
     healthHistory: {},
+    resultHistory: NO_RESULT_HISTORY,
     alerts: [],
     results: null,
   };

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
+import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
 import { appDeps } from "../support/app-deps.ts";
@@ -66,9 +67,8 @@ async function refresh(isolate: Isolate, total: number) {
     timeseries: { granularity: "hour", points: [] },
   });
   const numbers = { asOf: now, computedAt: now, isFinal: false, identities: total, isIdle: false, exposures };
-  expect(await saveSummary(isolate.database, basis, { ...numbers, healthHistory: {}, alerts: [], results: null })).toBe(
-    true,
-  );
+  const changes = { healthHistory: {}, resultHistory: NO_RESULT_HISTORY, alerts: [] };
+  expect(await saveSummary(isolate.database, basis, { ...numbers, ...changes, results: null })).toBe(true);
 }
 
 const isPending = ({ text }: { text: string }) => text.includes("Refreshing…");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isIdle } from "../../src/exposures/idle.ts";
+import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
 import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
@@ -14,7 +15,8 @@ async function refresh(id: string, asOf: number, idle = true): Promise<void> {
   const basis = await beginRefresh(database, id);
   if (basis === null) throw new Error(`${id} is missing.`);
   const numbers = { asOf, computedAt: asOf, isFinal: false, identities: 0, isIdle: idle, exposures: "{}" };
-  expect(await saveSummary(database, basis, { ...numbers, healthHistory: {}, alerts: [], results: null })).toBe(true);
+  const changes = { healthHistory: {}, resultHistory: NO_RESULT_HISTORY, alerts: [] };
+  expect(await saveSummary(database, basis, { ...numbers, ...changes, results: null })).toBe(true);
 }
 
 const sweptIds = async () => (await sweepWith()).ids;

@@ -1,24 +1,35 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import type { Metric } from "../../src/experiment.ts";
+import type { Decision, ResultHistory } from "../../src/results/result-history.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
+const metric: Metric = {
+  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
+  ...{ conversionWindowHours: null, lookbackDays: 0 },
+};
 const experiment = {
   id: "some",
   name: "some",
   environmentKey: "env",
   featureName: "a",
   variants: [],
-  metrics: [],
+  metrics: [metric],
   endedAt: null,
 };
+function historyOf(alerted: Decision | null): ResultHistory {
+  const variants = new Map([["__proto__", { last: "losing", alerted } as const]]);
+  return { control: "control", metrics: [{ metric, variants }] };
+}
 const summary = {
   ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 3, isIdle: false, exposures: "{}" },
   healthHistory: { window: { last: 1, alerted: 1 } },
+  resultHistory: historyOf("winning"),
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],
   results: null,
 };
@@ -39,10 +50,20 @@ async function getBasis() {
 }
 
 describe("saveSummary", () => {
-  it("stores alerts and the health history with the numbers", async () => {
+  it("stores alerts and the histories with the numbers", async () => {
     expect(await saveSummary(database, await getBasis(), summary)).toBe(true);
     expect(await rowsOf("alerts")).toMatchObject([{ id: "msg_1", experiment_id: "some", failures: 0, due_at: NOW }]);
-    expect((await getBasis()).healthHistory).toEqual(summary.healthHistory);
+    expect(await getBasis()).toMatchObject({
+      healthHistory: summary.healthHistory,
+      resultHistory: historyOf("winning"),
+    });
+  });
+
+  it("stores the history of results if only that has changed", async () => {
+    await saveSummary(database, await getBasis(), summary);
+    const changed = { ...summary, alerts: [], resultHistory: historyOf(null) };
+    expect(await saveSummary(database, await getBasis(), changed)).toBe(true);
+    expect(await getBasis()).toMatchObject({ healthHistory: summary.healthHistory, resultHistory: historyOf(null) });
   });
 
   it("succeeds after a rollback that left a check which this version does not know", async () => {
@@ -51,7 +72,7 @@ describe("saveSummary", () => {
     await runOnPrimary(database, { sql: "UPDATE health_histories SET history = ?", values: [history] });
     const basis = await getBasis();
     expect(basis.healthHistory).toEqual(summary.healthHistory);
-    expect(await saveSummary(database, basis, { ...summary, asOf: NOW + 1 })).toBe(true);
+    expect(await saveSummary(database, basis, { ...summary, asOf: NOW + 1, alerts: [] })).toBe(true);
   });
 
   it("stores no alert if the definition has changed", async () => {
@@ -59,12 +80,12 @@ describe("saveSummary", () => {
     await putExperiment(database, { ...experiment, featureName: "b", startedAt: NOW - 1000 }, null, NOW);
     expect(await saveSummary(database, basis, summary)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
-    expect(await rowsOf("health_histories")).toEqual([]);
+    expect([await rowsOf("health_histories"), await rowsOf("result_histories")]).toEqual([[], []]);
   });
 
   it("stores no alert if newer numbers exist", async () => {
     const basis = await getBasis();
-    await saveSummary(database, basis, { ...summary, asOf: NOW + 1, alerts: [], results: null, healthHistory: {} });
+    await saveSummary(database, basis, { ...summary, asOf: NOW + 1, alerts: [], healthHistory: {} });
     expect(await saveSummary(database, basis, summary)).toBe(false);
     expect(await rowsOf("alerts")).toEqual([]);
     expect((await getBasis()).healthHistory).toEqual({});

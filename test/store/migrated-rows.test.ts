@@ -42,6 +42,7 @@ const rowsAfter: Record<string, string[]> = {
     "INSERT INTO failing_alert (only, experiments) VALUES (1, 1)",
   ],
   "0010_results.sql": ["INSERT INTO results (experiment_id, as_of, counted) VALUES ('new', 1, '[]')"],
+  "0011_result_histories.sql": ["INSERT INTO result_histories (experiment_id, history) VALUES ('new', '{}')"],
   "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 

@@ -3,6 +3,7 @@ import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Metric } from "../../src/experiment.ts";
 import type { MetricCounts } from "../../src/results/metric-counts.ts";
+import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { countsText } from "../../src/results/stored-counts.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, type ExperimentInput, getExperiment, putExperiment } from "../../src/store/experiments.ts";
@@ -39,7 +40,8 @@ async function basis() {
 
 async function save(results: ComputedResults, asOf: number, begun?: Awaited<ReturnType<typeof basis>>) {
   const numbers = { asOf, computedAt: asOf + 1, isFinal: false, identities: 0, isIdle: false, exposures: "{}" };
-  return saveSummary(database, begun ?? (await basis()), { ...numbers, healthHistory: {}, alerts: [], results });
+  const changes = { healthHistory: {}, resultHistory: NO_RESULT_HISTORY, alerts: [] };
+  return saveSummary(database, begun ?? (await basis()), { ...numbers, ...changes, results });
 }
 
 const storedResults = async () => (await getSummary(database, "some"))?.results;

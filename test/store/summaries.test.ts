@@ -48,7 +48,8 @@ const rowsOf = (table: string) => runOnPrimary(sqlite, { sql: `SELECT * FROM ${t
 
 const summary = {
   ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 5, isIdle: false, exposures: PAYLOAD },
-  ...{ healthHistory: { window: { last: 1, alerted: 0 } }, alerts: [], results: null },
+  ...{ healthHistory: { window: { last: 1, alerted: 0 } }, resultHistory: { control: "control", metrics: [] } },
+  ...{ alerts: [], results: null },
 };
 
 describe("a summary of the maximum size", () => {
@@ -74,14 +75,16 @@ describe("a summary of the maximum size", () => {
     expect((await getSummary(sqlite, "some"))?.exposures).toBe(PAYLOAD);
   });
 
-  it("is dropped with its health history by another start, and by a deletion", async () => {
+  it("is dropped with its histories by another start, and by a deletion", async () => {
+    const tables = ["summaries", "health_histories", "result_histories"];
+    const storedRows = () => Promise.all(tables.map(rowsOf));
     await putExperiment(sqlite, { ...input, startedAt: NOW - 2000 }, null, NOW);
     expect(await getSummary(sqlite, "some")).toMatchObject({ exposures: null, asOf: null, isFinal: false });
-    expect([await rowsOf("summaries"), await rowsOf("health_histories")]).toEqual([[], []]);
+    expect(await storedRows()).toEqual([[], [], []]);
 
     await saveSummary(sqlite, await basis(), summary);
-    expect(await rowsOf("health_histories")).toHaveLength(1);
+    expect(await storedRows()).toEqual(Array(3).fill([expect.objectContaining({ experiment_id: "some" })]));
     await deleteExperiment(sqlite, "some", null);
-    expect([await rowsOf("summaries"), await rowsOf("health_histories")]).toEqual([[], []]);
+    expect(await storedRows()).toEqual([[], [], []]);
   });
 });

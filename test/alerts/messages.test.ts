@@ -1,0 +1,126 @@
+import { describe, expect, it } from "vitest";
+import * as z from "zod";
+import { resultsAlert } from "../../src/alerts/messages.ts";
+import { slackBody } from "../../src/alerts/slack.ts";
+import type { Experiment, Metric } from "../../src/experiment.ts";
+import type { Health } from "../../src/exposures/health.ts";
+import { alertSchemas } from "../../src/http/openapi-alerts.ts";
+import type { Comparison } from "../../src/results/compare.ts";
+import type { ResultTransition } from "../../src/results/result-history.ts";
+
+const metric: Metric = {
+  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
+  ...{ conversionWindowHours: null, lookbackDays: 0 },
+};
+const experiment: Experiment = {
+  ...{ id: "cta", name: "Checkout CTA", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
+  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0 },
+};
+const comparison: Comparison = {
+  ...{ lift: 0.11, interval: [0.052, 0.168], pValue: 0.0002, verdict: "winning" },
+  ...{ credibleInterval: [0.06, 0.16], chanceToWin: 0.99, varianceReduction: null },
+};
+const winning = { metric, variant: "treatment", decision: "winning", isResolved: false, comparison } as const;
+const healthy: Health = { status: "healthy", checks: [] };
+const unhealthy: Health = {
+  status: "unhealthy",
+  checks: [
+    { name: "sample_ratio", status: "unhealthy", detail: "The split is off.", figures: {} },
+    { name: "window", status: "warning", detail: "The start has expired.", figures: {} },
+  ],
+};
+const times = { asOf: Date.UTC(2026, 10, 3), computedAt: Date.UTC(2026, 10, 3, 1) };
+
+const bodyOf = (change: Partial<ResultTransition> = {}, health = healthy, of = experiment) =>
+  resultsAlert(of, { ...winning, ...change }, health, times).body;
+const dataOf = (...parameters: Parameters<typeof bodyOf>) => JSON.parse(bodyOf(...parameters)).data;
+
+describe("resultsAlert", () => {
+  it("names the metric and the treatment, with the figures behind the decision", () => {
+    expect(JSON.parse(bodyOf())).toEqual({
+      type: "results.changed",
+      timestamp: "2026-11-03T01:00:00.000Z",
+      data: {
+        ...{ experiment_id: "cta", name: "Checkout CTA", environment_key: "env", feature_name: "button" },
+        ...{ metric: { key: "purchase", name: "Purchases" }, variant: "treatment", verdict: "winning" },
+        ...{ lift: 0.11, interval: [0.052, 0.168], p_value: 0.0002, health: "healthy" },
+        title: 'Checkout CTA: Purchases: "treatment" is winning',
+        detail:
+          'Purchases: "treatment" is winning with a lift of 11% (95% interval 5.2% to 16.8%, valid at every look).',
+        as_of: "2026-11-03T00:00:00.000Z",
+      },
+    });
+  });
+
+  it("says first that no result should be believed while health is unhealthy", () => {
+    expect(dataOf({}, unhealthy)).toMatchObject({
+      health: "unhealthy",
+      title: 'No result should be believed: Checkout CTA: Purchases: "treatment" is winning',
+      detail:
+        "No result should be believed while health is unhealthy (sample_ratio). " +
+        'Purchases: "treatment" is winning with a lift of 11% (95% interval 5.2% to 16.8%, valid at every look).',
+    });
+  });
+
+  it.each<[Partial<ResultTransition>, title: string, detail: string]>([
+    [
+      { decision: "losing", comparison: { ...comparison, lift: -1.154, interval: [-1.3, -0.0004], verdict: "losing" } },
+      "is losing",
+      "is losing with a lift of -115.4% (95% interval -130% to -0.04%, valid at every look).",
+    ],
+    [
+      { decision: "harmed", comparison: { ...comparison, verdict: "harmed" } },
+      "is harmful",
+      "is harmful with a lift of 11% (95% interval 5.2% to 16.8%, valid at every look).",
+    ],
+    [
+      { isResolved: true, comparison: { ...comparison, lift: 0.04, interval: [-0.01, 0.09], verdict: "inconclusive" } },
+      "is no longer winning",
+      "is no longer winning. The lift is 4% (95% interval -1% to 9%, valid at every look).",
+    ],
+    [
+      {
+        isResolved: true,
+        comparison: { ...comparison, lift: null, interval: null, pValue: null, verdict: "collecting" },
+      },
+      "is no longer winning",
+      "is no longer winning, because there is no lift.",
+    ],
+    [
+      { isResolved: true, comparison: null },
+      "is no longer compared as it was",
+      "is no longer compared as it was, because the metric, the variants or the control have changed.",
+    ],
+  ])("describes %j", (change, title, detail) => {
+    expect(dataOf(change)).toMatchObject({
+      title: `Checkout CTA: Purchases: "treatment" ${title}`,
+      detail: `Purchases: "treatment" ${detail}`,
+    });
+  });
+
+  it("conforms to the documented schema, also once it is resolved", () => {
+    const { ResultsChanged, Resolved } = alertSchemas;
+    const strict = (schema: unknown) =>
+      z.fromJSONSchema(
+        JSON.parse(JSON.stringify(schema), (_, value) =>
+          value?.type === "object" ? { ...value, additionalProperties: false } : value,
+        ),
+      );
+    strict(ResultsChanged).parse(JSON.parse(bodyOf()));
+    for (const comparison of [winning.comparison, null])
+      strict(Resolved).parse(JSON.parse(bodyOf({ isResolved: true, comparison })));
+    expect(() => strict(ResultsChanged).parse(JSON.parse(bodyOf({ isResolved: true })))).toThrow();
+  });
+
+  it("shortens hostile names, keeps them on one line, and escapes them for Slack", () => {
+    const name = `<!channel>\n\u202e${"x".repeat(50)}`;
+    const { title, detail, variant } = dataOf({ metric: { ...metric, name }, variant: '"\r\n*&*' });
+    expect(variant).toBe('"\r\n*&*');
+    const shown = `<!channel>\ufffd\ufffd${"x".repeat(27)}…: ""\ufffd\ufffd*&*" is winning`;
+    expect(title).toBe(`Checkout CTA: ${shown}`);
+    expect(detail).toContain(`${shown} with`);
+    const { text } = JSON.parse(slackBody(bodyOf({ metric: { ...metric, name } })));
+    expect(text).toContain("&lt;!channel&gt;");
+    expect(text).not.toContain("<!");
+  });
+});
