@@ -94,9 +94,11 @@ describe("the first page", () => {
     const first = await showing(admin, "/", "found");
     expect(first.text).toContain("ClickHouse answers, and its events table is right.");
     expect(first.text).toMatch(/control\u2069 90%.*treatment\u2069 10%.*about 100 identities/s);
-    const form = await admin.get(hrefOf(first, "found"));
-    expect(form.text).toContain("The weights are a guess");
-    expect(form.text).toContain('<option value="purchase" label="purchase: 1 in 30 days, values are numbers">');
+    const option = '<option value="purchase" label="purchase: 1 in 30 days, values are numbers">';
+    const form = await until(
+      () => admin.get(hrefOf(first, "found")),
+      ({ text }) => text.includes("The weights are a guess") && text.includes(option),
+    );
 
     const preview = await submit(admin, "/new", fieldsOn(form, { do: "preview" }));
     expect([preview.status, /This counts 100 identities so far/.test(preview.text)]).toEqual([200, true]);
