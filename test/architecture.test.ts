@@ -18,6 +18,7 @@ const LAYERS = [
   ["exposures", "results"],
   [
     "experiment.ts",
+    "format.ts",
     "gamma.ts",
     "settings.ts",
     "settings-schema.ts",

@@ -18,7 +18,7 @@ const onEngine = [
   "test/{dev,docs,local,panel,warehouse}/*.test.ts",
   "test/deno/{locked,serve,service}.test.ts",
   "test/http/webhook-times.test.ts",
-  "test/refresh/{clock,final-numbers,longest-windows,sweep-times,window-edges}.test.ts",
+  "test/refresh/{clock,final-numbers,longest-windows,results,sweep-times,window-edges}.test.ts",
   "test/store/migrated-rows.test.ts",
 ];
 

@@ -1,8 +1,10 @@
 import type { Experiment } from "../experiment.ts";
-import { formatLift, formatNumber, formatUtc, quoteName, shortName } from "../exposures/format.ts";
 import type { Health } from "../exposures/health.ts";
 import type { HealthTransition } from "../exposures/health-history.ts";
-import type { Decision, ResultTransition } from "../results/result-history.ts";
+import { formatNumber, formatUtc, quoteName, shortName } from "../format.ts";
+import { wordFor } from "../results/describe-conclusion.ts";
+import { formatInterval, formatLift } from "../results/format-results.ts";
+import type { ResultTransition } from "../results/result-history.ts";
 import type { Alert } from "../store/alerts.ts";
 import type { Failing } from "../store/refresh-failures.ts";
 import { adviceFor } from "../warehouse/advice.ts";
@@ -81,10 +83,8 @@ export function resultsDetail(transition: ResultTransition, health: Health): str
   return `${warning}${stateOf(transition)}${figuresOf(transition)}.`;
 }
 
-const ADJECTIVES: Record<Decision, string> = { winning: "winning", losing: "losing", harmed: "harmful" };
-
 function stateOf({ metric, variant, decision, isResolved, comparison }: ResultTransition): string {
-  const state = comparison === null ? "compared as it was" : ADJECTIVES[decision];
+  const state = comparison === null ? "compared as it was" : wordFor(decision);
   return `${shortName(metric.name)}: ${quoteName(variant)} is ${isResolved ? "no longer " : ""}${state}`;
 }
 
@@ -92,8 +92,7 @@ function figuresOf({ isResolved, comparison }: ResultTransition): string {
   if (comparison === null) return ", because the metric, the variants or the control have changed";
   const { lift, interval } = comparison;
   if (lift === null || interval === null) return ", because there is no lift";
-  const [low, high] = interval.map(formatLift);
-  const figures = `${formatLift(lift)} (95% interval ${low} to ${high}, valid at every look)`;
+  const figures = `${formatLift(lift)} (95% interval ${formatInterval(interval)}, valid at every look)`;
   return isResolved ? `. The lift is ${figures}` : ` with a lift of ${figures}`;
 }
 

@@ -18,7 +18,20 @@ type DemoExperiment = {
   served: { key: string; share: number }[];
   /** The number of returning identities out of 1000 that get another variant than before. */
   switching: number;
+  metrics: DemoMetric[];
 };
+
+type DemoMetric = {
+  /** The metric, as in the API. */
+  definition: { key: string; name: string; event: string; aggregation: string; expected_direction: string };
+  /** By served variant: how many exposures out of 1000 an event follows, and the mean of its value; 0: it has no value. */
+  follows: { rate: number; mean: number }[];
+};
+
+const follows = (...pairs: [rate: number, mean: number][]) => pairs.map(([rate, mean]) => ({ rate, mean }));
+const metric = (key: string, name: string, aggregation: string, expected_direction: string) => ({
+  ...{ key, name, event: key, aggregation, expected_direction },
+});
 
 const EXPERIMENTS: readonly DemoExperiment[] = [
   {
@@ -35,6 +48,14 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
       { key: "treatment", share: 500 },
     ],
     switching: 2,
+    metrics: [
+      { definition: metric("purchase", "Purchases", "occurrence", "increase"), follows: follows([160, 0], [240, 0]) },
+      { definition: metric("tip", "Tips", "sum", "increase"), follows: follows([300, 4], [300, 4]) },
+      {
+        definition: metric("support_ticket", "Support tickets", "occurrence", "not_increase"),
+        follows: follows([120, 0], [118, 0]),
+      },
+    ],
   },
   {
     id: "onboarding-flow",
@@ -52,6 +73,16 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
       { key: "five", share: 330 },
     ],
     switching: 0,
+    metrics: [
+      {
+        definition: metric("setup_minutes", "Minutes to set up", "mean", "decrease"),
+        follows: follows([900, 14], [900, 12], [900, 14]),
+      },
+      {
+        definition: metric("skipped_profile", "Profiles left empty", "occurrence", "not_increase"),
+        follows: follows([150, 0], [150, 0], [190, 0]),
+      },
+    ],
   },
   {
     id: "pricing-page",
@@ -68,16 +99,20 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
       { key: "legacy", share: 10 },
     ],
     switching: 60,
+    metrics: [
+      {
+        definition: metric("subscription", "Subscriptions", "occurrence", "increase"),
+        follows: follows([100, 0], [140, 0], [100, 0]),
+      },
+    ],
   },
 ];
 
 /**
- * Inserts traffic as a pure function of the slot, so that a period always gets the same events. Traffic is lower at night
- * and at weekends. Half of the visitors return, and one event in twenty is delivered twice.
+ * The exposures of a period as a pure function of its slots, so that the period always gets the same events. Traffic is
+ * lower at night and at weekends. Half of the visitors return, and one event in twenty is delivered twice.
  */
-const TRAFFIC = `
-INSERT INTO {table:Identifier} (environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits,
-  metadata, sdk_language, sdk_version)
+const EXPOSURES = `
 WITH
   cityHash64(slot, {feature:String}) AS dice,
   toHour(toDateTime(at / 1000, 'UTC')) AS hour,
@@ -87,18 +122,39 @@ WITH
   if(returning, slot - 1 - intDiv(dice, 100) % 8000, slot) AS visitor,
   cityHash64(visitor, {feature:String}, 'variant') % 1000 AS ticket,
   returning AND intDiv(dice, 1000000) % 1000 < {switching:UInt32} AS switched
-SELECT {environment:String}, '$flag_exposure', {feature:String}, fromUnixTimestamp64Milli(at),
-  fromUnixTimestamp64Milli(at + 500 + intDiv(dice, 7) % 4000), concat('visitor-', toString(visitor)),
-  arrayElement({keys:Array(String)}, 1 + (
+SELECT at, dice, visitor, 1 + (
     arrayFirstIndex(limit -> ticket < limit, {limits:Array(UInt32)}) - 1 + toUInt8(switched)
-  ) % length({keys:Array(String)})),
-  '{}', '{}', ['javascript', 'python', 'swift'][1 + visitor % 3], '4.2.0'
+  ) % length({limits:Array(UInt32)}) AS variant
 FROM (
   SELECT {first:Int64} + number AS slot, slot * {slot:Int64} + cityHash64(slot) % {slot:Int64} AS at
   FROM numbers(toUInt64({count:Int64}))
 )
 ARRAY JOIN range(if(dice % 20 = 7, 2, 1)) AS delivery
 WHERE (intDiv(dice, 1000) % 1000) / 1000 < rate AND at < {now:Int64}`;
+
+const COLUMNS = `(environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits, metadata,
+  sdk_language, sdk_version)`;
+const SDK = `'{}', '{}', ['javascript', 'python', 'swift'][1 + visitor % 3], '4.2.0'`;
+
+const INSERT_EXPOSURES = `
+INSERT INTO {table:Identifier} ${COLUMNS}
+SELECT {environment:String}, '$flag_exposure', {feature:String}, fromUnixTimestamp64Milli(at),
+  fromUnixTimestamp64Milli(at + 500 + intDiv(dice, 7) % 4000), concat('visitor-', toString(visitor)),
+  {keys:Array(String)}[variant], ${SDK}
+FROM (${EXPOSURES})`;
+
+/** Inserts the events of one metric. Each follows an exposure by a few seconds. */
+const INSERT_METRIC = `
+INSERT INTO {table:Identifier} ${COLUMNS}
+WITH
+  cityHash64(dice, {event:String}) AS luck,
+  at + 1000 + luck % 4000 AS follows_at,
+  {means:Array(Float64)}[variant] AS mean
+SELECT {environment:String}, {event:String}, {feature:String}, fromUnixTimestamp64Milli(follows_at),
+  fromUnixTimestamp64Milli(follows_at + 500), concat('visitor-', toString(visitor)),
+  if(mean = 0, '', toString(round(mean * (0.4 + intDiv(luck, 1000) % 1000 / 1000 * 1.2), 2))), ${SDK}
+FROM (${EXPOSURES})
+WHERE intDiv(luck, 1000000) % 1000 < {rates:Array(UInt32)}[variant]`;
 
 export type Demo = {
   /** Creates the missing experiments. */
@@ -107,7 +163,10 @@ export type Demo = {
   addTraffic(): Promise<void>;
 };
 
-/** Creates a demo of three experiments: one with hourly points, one with daily points, and one with failing health checks. */
+/**
+ * Creates a demo of three experiments: one with hourly points and a winner, one with daily points and a harmed guardrail,
+ * and one with failing health checks.
+ */
 export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken: string): Demo {
   const client = connectForWriting(warehouse);
   const headers = { Authorization: `Bearer ${adminToken}`, "Content-Type": "application/json" };
@@ -115,12 +174,15 @@ export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken
 
   async function createExperiments(): Promise<void> {
     const now = Date.now();
-    for (const { id, name, feature, age, variants } of EXPERIMENTS) {
+    for (const { id, name, feature, age, variants, metrics } of EXPERIMENTS) {
       const existing = await fetch(urlOf(id), { headers });
       await existing.body?.cancel();
       if (existing.status !== 404) continue;
       const started = new Date(Math.floor((now - age) / HOUR) * HOUR);
-      const body = { name, environment_key: ENVIRONMENT, feature_name: feature, variants, started_at: started };
+      const body = {
+        ...{ name, environment_key: ENVIRONMENT, feature_name: feature, variants, started_at: started },
+        metrics: metrics.map(({ definition }) => definition),
+      };
       const created = await fetch(urlOf(id), { method: "PUT", headers, body: JSON.stringify(body) });
       await created.body?.cancel();
     }
@@ -133,21 +195,28 @@ export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken
       const first = Math.floor((newest ?? now - experiment.age) / SLOT) + 1;
       const limits: number[] = [];
       for (const { share } of experiment.served) limits.push((limits.at(-1) ?? 0) + share);
-      await client.command({
-        query: TRAFFIC,
-        query_params: {
-          table: warehouse.table,
-          environment: ENVIRONMENT,
-          feature: experiment.feature,
-          switching: experiment.switching,
-          keys: experiment.served.map(({ key }) => key),
-          limits,
-          first,
-          slot: SLOT,
-          count: Math.max(0, Math.floor(now / SLOT) - first + 1),
-          now,
-        },
-      });
+      const period = {
+        table: warehouse.table,
+        environment: ENVIRONMENT,
+        feature: experiment.feature,
+        switching: experiment.switching,
+        limits,
+        first,
+        slot: SLOT,
+        count: Math.max(0, Math.floor(now / SLOT) - first + 1),
+        now,
+      };
+      for (const { definition, follows } of experiment.metrics) {
+        const metric = {
+          event: definition.event,
+          rates: follows.map(({ rate }) => rate),
+          means: follows.map(({ mean }) => mean),
+        };
+        await client.command({ query: INSERT_METRIC, query_params: { ...period, ...metric } });
+      }
+      // Last, because the newest exposure says how far the traffic goes.
+      const keys = experiment.served.map(({ key }) => key);
+      await client.command({ query: INSERT_EXPOSURES, query_params: { ...period, keys } });
     }
   }
 

@@ -1,4 +1,4 @@
-import { formatDecimal, formatIdentities, formatNumber, formatPValue, quoteName } from "./format.ts";
+import { formatDecimal, formatIdentities, formatNumber, formatPValue, quoteName } from "../format.ts";
 import type { Evidence, Finding } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
 

@@ -1,6 +1,6 @@
+import { formatDays, formatIdentities, formatNumber, formatPercent, formatUtc, quoteName } from "../format.ts";
 import { DAY } from "./buckets.ts";
 import { hasExpired } from "./expiry.ts";
-import { formatDays, formatIdentities, formatNumber, formatPercent, formatUtc, quoteName } from "./format.ts";
 import type { Evidence, Finding } from "./health.ts";
 
 // One function per check, except checkSampleRatio. Each sentence states the finding with its figures, then the action.

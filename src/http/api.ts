@@ -8,6 +8,7 @@ import { experimentRoutes } from "./experiment-routes.ts";
 import { createExposureRoutes } from "./exposure-routes.ts";
 import { rebuildRoute } from "./rebuild-route.ts";
 import type { AppEnv } from "./request-context.ts";
+import { statusRoute } from "./status-route.ts";
 import { warehouseRoutes } from "./warehouse-routes.ts";
 import { webhookRoutes } from "./webhook-routes.ts";
 
@@ -23,6 +24,7 @@ export function createApi(deps: AppDeps, authentication: Authentication) {
     .route("/v1/alerts", alertRoutes(deps, authentication))
     .route("/v1/api-keys", apiKeyRoutes(deps, authentication))
     .route("/v1", backupRoutes(deps, authentication))
+    .route("/v1", statusRoute(deps, authentication))
     .route("/v1/warehouse", warehouseRoutes(deps, authentication))
     .route("/webhooks", webhookRoutes(deps));
   return { routes, fastPath: exposures.fastPath };

@@ -8,6 +8,8 @@ import {
   queryParameters,
   reference,
   schemaOf,
+  time,
+  timeOrNull,
   withProblems,
   write,
 } from "./openapi-parts.ts";
@@ -21,7 +23,7 @@ function truncated(properties: JsonObject): JsonObject {
 
 const exportedLines: JsonObject = { "application/jsonl": { schema: reference("ExportedExperiment") } };
 
-/** API keys, export and import, and the warehouse check. */
+/** API keys, export and import, the status and the warehouse check. */
 export const adminPaths: JsonObject = {
   "/v1/api-keys": {
     get: {
@@ -95,6 +97,26 @@ export const adminPaths: JsonObject = {
         403,
         413,
         415,
+        503,
+      ),
+    },
+  },
+  "/v1/status": {
+    get: {
+      operationId: "getStatus",
+      summary: "Reports the service's clock and the scheduled time of its last sweep",
+      security: write,
+      responses: withProblems(
+        {
+          200: {
+            description: "last_sweep_at is null before the first sweep",
+            content: json(
+              object({ time, last_sweep_at: timeOrNull, sweep_seconds: { type: "integer", exclusiveMinimum: 0 } }),
+            ),
+          },
+        },
+        401,
+        403,
         503,
       ),
     },

@@ -100,7 +100,7 @@ export const sentWebhooks: JsonObject = {
 export const alertPaths: JsonObject = {
   "/v1/alerts/test": {
     post: {
-      operationId: "sendTestAlert",
+      operationId: "requestTestAlert",
       summary: "Sends a test alert to ALERT_WEBHOOK_URL",
       security: admin,
       responses: withProblems(

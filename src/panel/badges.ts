@@ -1,6 +1,6 @@
 import type { Status } from "../experiment.ts";
-import { formatUtc } from "../exposures/format.ts";
 import type { CheckName, CheckStatus } from "../exposures/health.ts";
+import { formatUtc } from "../format.ts";
 import { type Markup, markup } from "./markup.ts";
 
 /** A time in UTC, readable by people and machines. */

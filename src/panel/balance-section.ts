@@ -1,5 +1,5 @@
 import type { Variant } from "../experiment.ts";
-import { formatNumber } from "../exposures/format.ts";
+import { formatNumber } from "../format.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { PAGE_PALETTE } from "./palettes.ts";

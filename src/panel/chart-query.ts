@@ -12,10 +12,15 @@ const pixels = (min: number, max: number, fallback: number) => {
     .default(fallback);
 };
 
-/** The query parameters of the SVG chart. */
+const theme = z.enum(themes, { error: `must be one of ${themes.join(", ")}` }).default("light");
+
+/** The query parameters of the exposures' SVG. */
 export const chartQuery = z.strictObject({
-  theme: z.enum(themes, { error: `must be one of ${themes.join(", ")}` }).default("light"),
+  theme,
   width: pixels(200, 4000, 760),
   height: pixels(150, 3000, 400),
   series: z.enum(seriesNames, { error: `must be one of ${seriesNames.join(", ")}` }).default("cumulative"),
 });
+
+/** The query parameters of the results' SVG, which is as tall as its content. */
+export const resultsChartQuery = z.strictObject({ theme, width: pixels(320, 4000, 760) });

@@ -1,6 +1,6 @@
 import { nice, ticks } from "d3-array";
 import { utcTicks } from "d3-time";
-import { formatIdentities, formatNumber, formatUtc } from "../exposures/format.ts";
+import { formatIdentities, formatNumber, formatUtc } from "../format.ts";
 import { drawLegend, legendOf, ROW_HEIGHT } from "./legend.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { type Palette, strokeOf } from "./palettes.ts";

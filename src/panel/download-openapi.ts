@@ -1,5 +1,5 @@
 import { experimentIdInPath, type JsonObject, queryParameters, read, withProblems } from "../http/openapi-parts.ts";
-import { chartQuery } from "./chart-query.ts";
+import { chartQuery, resultsChartQuery } from "./chart-query.ts";
 import { RESULTS_HEADER } from "./results-csv.ts";
 
 /** The downloads of an experiment, for the OpenAPI document. */
@@ -47,11 +47,33 @@ export const downloadPaths: JsonObject = {
       ),
     },
   },
+  "/v1/experiments/{id}/results.svg": {
+    parameters: [experimentIdInPath],
+    get: {
+      operationId: "getResultsChart",
+      summary: "Returns an experiment's results as a picture. A share link from the panel works too",
+      security: read,
+      parameters: queryParameters(resultsChartQuery),
+      responses: withProblems(
+        {
+          200: {
+            description: "A self-contained SVG image, as tall as its content",
+            content: { "image/svg+xml": { schema: { type: "string" } } },
+          },
+          304: { description: "Unchanged" },
+        },
+        400,
+        401,
+        404,
+        503,
+      ),
+    },
+  },
   "/v1/experiments/{id}/results.csv": {
     parameters: [experimentIdInPath],
     get: {
       operationId: "getResultsTable",
-      summary: "Returns an experiment's results as a table",
+      summary: "Returns an experiment's results as a table. A share link from the panel works too",
       security: read,
       responses: withProblems(
         {

@@ -10,12 +10,14 @@ import { readResults } from "../http/results-json.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { drawChart } from "./chart.ts";
-import { chartQuery } from "./chart-query.ts";
+import { chartQuery, resultsChartQuery } from "./chart-query.ts";
 import { writeCsv } from "./csv.ts";
 import { hasJustWritten } from "./own-writes.ts";
 import { PALETTES } from "./palettes.ts";
 import { type Exposures, parseExposures } from "./parse-exposures.ts";
+import { drawResults } from "./results-chart.ts";
 import { writeResultsCsv } from "./results-csv.ts";
+import type { DownloadKind } from "./share-link.ts";
 import type { Visitors } from "./visitors.ts";
 
 const NO_EXPOSURES: Exposures = {
@@ -23,20 +25,15 @@ const NO_EXPOSURES: Exposures = {
   health: { status: "waiting", checks: [] },
 };
 
-/** Share links open the first two. */
-type DownloadKind = "svg" | "csv" | "results";
-
-const CSV = "text/csv; charset=utf-8";
-
 function exposuresOf({ exposures, experiment }: StoredSummary): Exposures | null {
   const configuredKeys = experiment.variants.map(({ key }) => key);
   return exposures === null ? null : parseExposures(exposures, configuredKeys);
 }
 
-/**
- * An experiment's exposures as SVG and CSV, for a client with a token, a signed-in visitor, or a share link; and its
- * results as CSV.
- */
+/** The share link's own parameters. */
+const withoutLink = ({ until: _, by: __, signature: ___, ...parameters }: Record<string, string>) => parameters;
+
+/** An experiment's exposures and results as SVG and CSV, for a client with a token, a signed-in visitor, or a share link. */
 export function downloadRoutes(
   { summaries, settings, clock }: AppDeps,
   authentication: Authentication,
@@ -46,11 +43,10 @@ export function downloadRoutes(
   const cacheControl = `${settings.publicRead ? "public" : "private"}, max-age=${settings.cacheSeconds}`;
 
   app.get("/v1/experiments/:id/exposures.svg", (c) => {
-    const { until: _, by: __, signature: ___, ...parameters } = c.req.query();
-    const query = parseInput(chartQuery, parameters);
+    const query = parseInput(chartQuery, withoutLink(c.req.query()));
     if (!query.ok) return refuse(query.failure);
     const { theme, ...size } = query.value;
-    return respond(c, c.req.param("id"), "svg", "image/svg+xml", (summary) =>
+    return respond(c, "svg", (summary) =>
       drawChart(exposuresOf(summary) ?? NO_EXPOSURES, {
         ...size,
         palette: PALETTES[theme],
@@ -60,34 +56,42 @@ export function downloadRoutes(
     );
   });
 
-  app.get("/v1/experiments/:id/exposures.csv", (c) =>
-    respond(c, c.req.param("id"), "csv", CSV, (summary) => writeCsv(exposuresOf(summary))),
-  );
+  app.get("/v1/experiments/:id/results.svg", (c) => {
+    const query = parseInput(resultsChartQuery, withoutLink(c.req.query()));
+    if (!query.ok) return refuse(query.failure);
+    const { theme, width } = query.value;
+    return respond(c, "results.svg", (summary) => {
+      const { results, asOf } = readResults(summary);
+      const health = exposuresOf(summary)?.health.status ?? null;
+      const { name } = summary.experiment;
+      return drawResults(results, { width, palette: PALETTES[theme], name, asOf, health }).toString();
+    });
+  });
+
+  app.get("/v1/experiments/:id/exposures.csv", (c) => respond(c, "csv", (summary) => writeCsv(exposuresOf(summary))));
 
   app.get("/v1/experiments/:id/results.csv", (c) =>
-    respond(c, c.req.param("id"), "results", CSV, (summary) => writeResultsCsv(readResults(summary).results)),
+    respond(c, "results.csv", (summary) => writeResultsCsv(readResults(summary).results)),
   );
 
   async function respond(
     c: Context<AppEnv>,
-    id: string,
     kind: DownloadKind,
-    type: string,
     write: (summary: StoredSummary) => string,
   ): Promise<Response> {
+    const id = c.req.param("id") ?? "";
     const found = await findVisible(c, id, kind);
     if (!found.ok) return refuse(found.failure);
     const summary = found.value;
     const etag = exposuresETag(summary, clock());
+    const isPicture = kind.endsWith("svg");
     const headers = {
       ETag: etag,
       "Cache-Control": cacheControl,
       Vary: "Authorization, Cookie",
-      "Content-Type": type,
-      "Content-Security-Policy": `default-src 'none'; frame-ancestors ${kind === "svg" ? "*" : "'none'"}`,
-      ...(type === CSV
-        ? { "Content-Disposition": `attachment; filename="${id}${kind === "results" ? ".results" : ""}.csv"` }
-        : {}),
+      "Content-Type": isPicture ? "image/svg+xml" : "text/csv; charset=utf-8",
+      "Content-Security-Policy": `default-src 'none'; frame-ancestors ${isPicture ? "*" : "'none'"}`,
+      ...(isPicture ? {} : { "Content-Disposition": `attachment; filename="${id}.${kind}"` }),
     };
     if (matchesETag(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });
     return new Response(write(summary), { headers });
@@ -100,7 +104,7 @@ export function downloadRoutes(
   ): Promise<Result<StoredSummary, Refusal>> {
     const find = async () =>
       hasJustWritten(c) ? summaries.readOnPrimary(id) : (summaries.cached(id) ?? summaries.read(id));
-    const shared = kind === "results" ? null : await findShared(c, kind, find);
+    const shared = await findShared(c, kind, find);
     if (shared !== null) return ok(shared);
     const visitor = c.req.header("Authorization") === undefined ? await visitorOf(c) : null;
     const caller = visitor === null ? await authentication.authenticate(c, "read") : ok(visitor.caller);

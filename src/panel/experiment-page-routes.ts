@@ -9,7 +9,7 @@ import { isoTime } from "../http/responses.ts";
 import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
-import { describeExposureQuery } from "../warehouse/exposure-query.ts";
+import { describeCountQuery } from "../warehouse/count-metrics.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
@@ -17,7 +17,7 @@ import { experimentNotFound, READ_ONLY } from "./message-pages.ts";
 import { hasJustWritten, rememberWrite } from "./own-writes.ts";
 import { redirectToLogin, wantsJson } from "./redirects.ts";
 import { seriesNames } from "./series.ts";
-import { isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
+import { downloadNames, isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
 const pageQuery = z.object({ series: z.enum(seriesNames).catch("cumulative") });
@@ -63,7 +63,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     if (summary === null || !isInScope(visitor.caller, summary.experiment)) return show(c, null, visitor);
     const { environmentKey } = summary.experiment;
     const signature = await signShareLink(sessionSecret, { kind, experimentId: id, environmentKey, until, by });
-    const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
+    const path = kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/${downloadNames[kind]}`;
     c.var.log("info", "link.made", { experiment_id: id, kind, until, by: visitor.caller.name });
     const link = `${originOf(c)}${path}?${new URLSearchParams({ until, by, signature })}`;
     return show(c, summary, visitor, { link });
@@ -124,10 +124,10 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     return htmlResponse(c, { title: experiment.name, signedIn, shared }, main, options);
   }
 
-  function queryOf({ environmentKey, featureName, startedAt }: Experiment, asOf: number | null) {
+  function queryOf({ environmentKey, featureName, startedAt, metrics }: Experiment, asOf: number | null) {
     if (startedAt === null || asOf === null) return null;
     const window = { from: startedAt, to: asOf };
-    return describeExposureQuery(warehouse.table, { environmentKey, featureName, window });
+    return describeCountQuery(warehouse.table, { environmentKey, featureName, window }, metrics);
   }
 
   return app;

@@ -1,5 +1,6 @@
 import { statusAt } from "../experiment.ts";
-import { formatNumber } from "../exposures/format.ts";
+import { formatNumber } from "../format.ts";
+import { readResults } from "../http/results-json.ts";
 import { healthBadge, statusBadge, timeOf } from "./badges.ts";
 import { balanceSection } from "./balance-section.ts";
 import { chartSection } from "./chart-section.ts";
@@ -9,6 +10,7 @@ import { freshnessSection } from "./freshness-section.ts";
 import { healthSection } from "./health-section.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { type Exposures, parseExposures } from "./parse-exposures.ts";
+import { resultsSection } from "./results-section.ts";
 import { shareSection } from "./share-section.ts";
 
 export function experimentPage(view: ExperimentView): Markup {
@@ -40,6 +42,7 @@ function emptyState({ summary }: ExperimentView, isDraft: boolean): Markup {
 function sections(view: ExperimentView, exposures: Exposures): Markup {
   const isEmpty = exposures.total + exposures.excluded === 0;
   return markup`${headline(view, exposures)}
+${resultsSection(view, readResults(view.summary), exposures)}
 ${isEmpty ? markup`<p class="empty">No exposures recorded.</p>` : ""}
 ${chartSection(view, exposures)}
 ${balanceSection(view, exposures)}

@@ -1,4 +1,4 @@
-import { formatNumber, formatPercent } from "../exposures/format.ts";
+import { formatNumber, formatPercent } from "../format.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { type Palette, strokeOf } from "./palettes.ts";
 import type { Exposures } from "./parse-exposures.ts";

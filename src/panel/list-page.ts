@@ -1,5 +1,5 @@
 import { type Status, statusAt, statuses } from "../experiment.ts";
-import { formatNumber } from "../exposures/format.ts";
+import { formatNumber } from "../format.ts";
 import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
 import { ago, healthBadge, statusBadge } from "./badges.ts";
 import { type Markup, markup, safeText } from "./markup.ts";

@@ -1,7 +1,16 @@
 import { type Markup, markup } from "./markup.ts";
 
 /** The colours of a chart, as SVG values. Lines take the colours in `lines` in turn. */
-export type Palette = { lines: readonly string[]; ink: string; faint: string; ground: string };
+export type Palette = {
+  lines: readonly string[];
+  ink: string;
+  faint: string;
+  ground: string;
+  /** For what has improved. */
+  good: string;
+  /** For what has got worse. */
+  bad: string;
+};
 
 // The colours are distinguishable for colour-blind readers, and have a contrast of at least 4.5 to the background.
 
@@ -12,8 +21,14 @@ export const themes = ["light", "dark"] as const;
 export type Theme = (typeof themes)[number];
 
 export const PALETTES: Record<Theme, Palette> = {
-  light: { lines: LIGHT_LINES, ink: "#1b2330", faint: "#586274", ground: "#ffffff" },
-  dark: { lines: DARK_LINES, ink: "#e8ecf3", faint: "#a3adbd", ground: "#12161d" },
+  light: {
+    ...{ lines: LIGHT_LINES, ink: "#1b2330", faint: "#586274", ground: "#ffffff" },
+    ...{ good: "#0f7049", bad: "#a81c1c" },
+  },
+  dark: {
+    ...{ lines: DARK_LINES, ink: "#e8ecf3", faint: "#a3adbd", ground: "#12161d" },
+    ...{ good: "#58d6a6", bad: "#ff9c9c" },
+  },
 };
 
 /** The palette of charts on pages. The stylesheet sets its variables by theme. */
@@ -22,13 +37,15 @@ export const PAGE_PALETTE: Palette = {
   ink: "var(--ink)",
   faint: "var(--faint)",
   ground: "var(--ground)",
+  good: "var(--good)",
+  bad: "var(--bad)",
 };
 
 /** A palette as CSS variables. */
-export function variablesOf({ lines, ink, faint, ground }: Palette): string {
+export function variablesOf({ lines, ...named }: Palette): string {
   return [
     ...lines.map((line, index) => `--line-${index}:${line}`),
-    ...[`--ink:${ink}`, `--faint:${faint}`, `--ground:${ground}`],
+    ...Object.entries(named).map(([name, color]) => `--${name}:${color}`),
   ].join(";");
 }
 

@@ -2,11 +2,11 @@ import { PALETTES, variablesOf } from "./palettes.ts";
 
 /** The stylesheet of all pages. */
 export const style = `
-:root { ${variablesOf(PALETTES.light)}; --edge: #d5dae3; --soft: #f3f5f9; --link: #0b5fb5; --good: #0f7049; --warn: #8a4b00;
-  --warn-soft: #fff1d6; --bad: #a81c1c; --bad-soft: #fde6e6; --good-soft: #e2f4ec; color-scheme: light dark }
+:root { ${variablesOf(PALETTES.light)}; --edge: #d5dae3; --soft: #f3f5f9; --link: #0b5fb5; --warn: #8a4b00;
+  --warn-soft: #fff1d6; --bad-soft: #fde6e6; --good-soft: #e2f4ec; color-scheme: light dark }
 @media (prefers-color-scheme: dark) {
-  :root { ${variablesOf(PALETTES.dark)}; --edge: #323b49; --soft: #1b212b; --link: #74b6ff; --good: #58d6a6; --warn: #ffc36b;
-    --warn-soft: #3a2a0c; --bad: #ff9c9c; --bad-soft: #42191b; --good-soft: #12352a }
+  :root { ${variablesOf(PALETTES.dark)}; --edge: #323b49; --soft: #1b212b; --link: #74b6ff; --warn: #ffc36b;
+    --warn-soft: #3a2a0c; --bad-soft: #42191b; --good-soft: #12352a }
 }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
@@ -66,6 +66,17 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .health li { display: flex; gap: .75rem; align-items: baseline; padding: .5rem 0; border-bottom: 1px solid var(--edge) }
 .health li .badge { flex: 0 0 6rem; text-align: center }
 .health li p { margin: 0; overflow-wrap: anywhere }
+.banner { border: 1px solid var(--edge); border-inline-start: .375rem solid var(--faint); border-radius: .375rem; padding: .5rem 1rem; margin: .5rem 0 1rem; overflow-wrap: anywhere }
+.banner p { margin: .25rem 0 }
+.banner.won { border-inline-start-color: var(--good); background: var(--good-soft) }
+.banner.harmed, .banner.lost, .banner.unhealthy { border-inline-start-color: var(--bad); background: var(--bad-soft) }
+.banner.mixed { border-inline-start-color: var(--warn); background: var(--warn-soft) }
+.metrics td.axis { padding-block: .25rem; width: 19rem }
+.metrics .axis svg { display: block; width: 100%; max-width: 18rem; height: auto }
+.metrics .metric th, .metrics .metric td { padding-top: 1rem; vertical-align: bottom }
+.metrics tbody th { min-width: 7rem }
+.metrics .number { white-space: nowrap }
+.sensitivity ul { margin: .5rem 0; padding-inline-start: 1.25rem; overflow-wrap: anywhere }
 .toc ul { columns: 20rem; padding: 0; list-style: none; overflow-wrap: anywhere }
 .operation { border-top: 1px solid var(--edge); padding: .75rem 0; overflow-wrap: anywhere }
 .operation p { margin: .25rem 0 .5rem }
@@ -81,6 +92,14 @@ summary { cursor: pointer; color: var(--link) }
   .experiments th, .experiments td { border: 0; padding: 0 }
   .experiments tbody th { flex: 1 0 100% }
   .experiments td[data-label]::after { content: " " attr(data-label); color: var(--faint) }
+  .metrics, .metrics tbody { display: block }
+  .metrics thead { position: absolute; left: -99rem }
+  .metrics tr { display: grid; grid-template-columns: 1fr auto auto; gap: .125rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--edge) }
+  .metrics th, .metrics td, .metrics .metric th, .metrics .metric td { border: 0; padding: 0 }
+  .metrics .metric th, .metrics td.axis { grid-column: 1 / -1; width: auto }
+  .metrics td:last-child { grid-column: 1 / -1 }
+  .metrics td[data-label]::before { content: attr(data-label) " "; color: var(--faint); font-size: .75rem }
+  .metrics td:empty { display: none }
   .plot .narrow { display: block }
   .plot .wide { display: none }
   .balance th, .balance td { padding-inline-end: .25rem; font-size: .75rem }

@@ -1,7 +1,7 @@
 import { describeBug, type Log } from "../log.ts";
 import type { Database } from "../store/database.ts";
 import { deleteOldDeliveries } from "../store/refresh-requests.ts";
-import { countDueExperiments, getSweepProgress, type IdRange, saveSweepProgress } from "../store/sweep-progress.ts";
+import { beginSweep, countDueExperiments, type IdRange, saveSweepProgress } from "../store/sweep-progress.ts";
 import type { RefreshSlice } from "./refresh-slice.ts";
 import { remainingRanges, slicesFrom } from "./sweep-slices.ts";
 
@@ -51,7 +51,7 @@ export async function sweep(deps: SweepDeps, now: number, until: number): Promis
 
 /** Adds the outcomes to `count`, and returns the ranges that it did not reach in time. */
 async function refreshAll(deps: SweepDeps, now: number, until: number, count: SweepCount): Promise<IdRange[]> {
-  const start = await getSweepProgress(deps.database);
+  const start = await beginSweep(deps.database, now);
   /** Slices by the id that they follow, the oldest first. */
   const inFlight = new Map<string, Promise<void>>();
   /** The id to resume after, for each unfinished slice, the first slice first. */

@@ -7,7 +7,7 @@ import { type Interval, sequentialOf } from "./sequential.ts";
 import { hasEnoughData, isLiftReliable, isLowerBetter, type Verdict, verdictOf } from "./verdict.ts";
 
 /** The probability that any interval of a metric ever misses its lift, over all treatments. */
-const ALPHA = 0.05;
+export const ALPHA = 0.05;
 
 /** One treatment against the control, for one metric. Figures of a lift that does not exist are null. */
 export type Comparison = {

@@ -31,7 +31,8 @@ function adjustArm(arm: Moments, covariate: Covariate, theta: number, mean: numb
   return {
     identities: arm.identities,
     sum: arm.sum - theta * (covariate.sum - arm.identities * mean),
-    squaredDeviations: rest > MIN_REST * (arm.squaredDeviations + explained) ? rest : 0,
+    // NaN, of numbers that are too large for a double, stays NaN: 0 would be a variance that is known.
+    squaredDeviations: rest <= MIN_REST * (arm.squaredDeviations + explained) ? 0 : rest,
     covariate: null,
   };
 }

@@ -17,10 +17,9 @@ export type Sequential = { interval: Interval; pValue: number };
  * @param alpha the probability that the interval ever misses the lift, between 0 and 1
  */
 export function sequentialOf({ lift, standardError }: Lift, identities: number, alpha: number): Sequential {
-  // N ρ² + 1. The half-width se √N √(2 (Nρ² + 1) / (N²ρ²) ln(√(Nρ² + 1) / α)) is written without its factor √N / N.
-  const spread = identities * squaredRho(alpha) + 1;
+  const halfWidth = standardError * halfWidthInErrors(identities, alpha);
+  const spread = spreadOf(identities, alpha);
   const shrinkage = spread / (spread - 1);
-  const halfWidth = standardError * Math.sqrt(2 * shrinkage * (Math.log(spread) / 2 - Math.log(alpha)));
   const z = lift / standardError;
   const logPValue = Math.log(spread) / 2 - (z * z) / (2 * shrinkage);
   return {
@@ -28,6 +27,20 @@ export function sequentialOf({ lift, standardError }: Lift, identities: number, 
     // Not 0, even where the exact value underflows.
     pValue: Math.max(Math.exp(Math.min(logPValue, 0)), Number.MIN_VALUE),
   };
+}
+
+/**
+ * The half-width of the confidence sequence in standard errors, √N √(2 (Nρ² + 1) / (N²ρ²) ln(√(Nρ² + 1) / α)). It is written
+ * without its factor √N / N.
+ */
+export function halfWidthInErrors(identities: number, alpha: number): number {
+  const spread = spreadOf(identities, alpha);
+  return Math.sqrt(2 * (spread / (spread - 1)) * (Math.log(spread) / 2 - Math.log(alpha)));
+}
+
+/** N ρ² + 1. */
+function spreadOf(identities: number, alpha: number): number {
+  return identities * squaredRho(alpha) + 1;
 }
 
 /** ρ² = (−2 ln α + ln(−2 ln α + 1)) / N*. Source: Waudby-Smith et al., appendix B.2, as in GrowthBook's `sequential_rho`. */

@@ -34,7 +34,7 @@ export function countsText(counted: readonly MetricCounts[]): string | null {
 export function readCountsJson(value: unknown): MetricCounts[] {
   return listOf(value).map((each) => ({
     metric: readMetric(each["metric"]),
-    invalidValues: atLeastZero(each["invalid_values"]),
+    invalidValues: countOf(each["invalid_values"]),
     variants: new Map(
       listOf(each["variants"]).map((variant) => {
         const { key, covariate, ...moments } = variant;
@@ -49,7 +49,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function momentsOf(fields: Fields, covariate: unknown): Moments {
   return {
-    identities: atLeastZero(fields["identities"]),
+    identities: countOf(fields["identities"]),
     sum: numberOf(fields["sum"]),
     squaredDeviations: numberOf(fields["squared_deviations"]),
     covariate: covariate === null ? null : covariateOf(Object(covariate)),
@@ -76,7 +76,9 @@ function numberOf(value: unknown): number {
   return value;
 }
 
-function atLeastZero(value: unknown): number {
-  if (typeof value !== "number" || value < 0) throw new TypeError("a count is missing or negative");
+/** JSON may contain 1e999, which is read as Infinity and would be written as null. */
+function countOf(value: unknown): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw new TypeError("a count is missing, negative or too large");
   return value;
 }

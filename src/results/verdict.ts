@@ -15,7 +15,7 @@ const MIN_CONVERSIONS = 5;
  * Source: Cochran, "Sampling Techniques" (1977), chapter 6, where the normal approximation of a ratio of means requires at
  * most 10 %. With 12.5 %, more than 5 % of simulated A/A experiments are called losing.
  */
-const MAX_RELATIVE_ERROR = 0.1;
+export const MAX_RELATIVE_ERROR = 0.1;
 
 /** True if a smaller value is the better one. */
 export function isLowerBetter(direction: ExpectedDirection): boolean {

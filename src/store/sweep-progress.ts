@@ -46,15 +46,25 @@ export async function countDueExperiments(
   };
 }
 
-/** The id after which the next sweep starts; empty: at the first id. */
-export async function getSweepProgress(database: Database): Promise<string> {
-  const [row] = await runOnPrimary(database, { sql: "SELECT resume_after FROM sweep_progress", values: [] });
+/** Records the sweep scheduled for `now`, and returns the id after which it starts; empty: at the first id. */
+export async function beginSweep(database: Database, now: number): Promise<string> {
+  const [row] = await runOnPrimary(database, {
+    sql: `INSERT INTO sweep_progress (only, resume_after, last_sweep_at) VALUES (1, '', ?1)
+      ON CONFLICT DO UPDATE SET last_sweep_at = ?1 RETURNING resume_after`,
+    values: [now],
+  });
   return row === undefined ? "" : textOf(row, "resume_after");
+}
+
+/** The scheduled time of the last sweep; null: none has run yet. */
+export async function getLastSweepAt(database: Database): Promise<number | null> {
+  const [row] = await runOnPrimary(database, { sql: "SELECT last_sweep_at FROM sweep_progress", values: [] });
+  return row === undefined ? null : numberOrNull(row, "last_sweep_at");
 }
 
 export async function saveSweepProgress(database: Database, resumeAfter: string): Promise<void> {
   await runOnPrimary(database, {
-    sql: "INSERT INTO sweep_progress (only, resume_after) VALUES (1, ?1) ON CONFLICT DO UPDATE SET resume_after = ?1",
+    sql: "UPDATE sweep_progress SET resume_after = ?",
     values: [resumeAfter],
   });
 }

@@ -2,9 +2,9 @@ import type { Metric } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { Warehouse } from "./client.ts";
 import { countExposures, selectOrSpill } from "./count-exposures.ts";
-import { type ExposureQuery, exposureParameters, VARIANT_HASHES } from "./exposure-query.ts";
+import { describeExposureQuery, type ExposureQuery, exposureParameters, VARIANT_HASHES } from "./exposure-query.ts";
 import type { WarehouseFailure } from "./failure.ts";
-import { metricParameters, planMetrics } from "./metric-plan.ts";
+import { type MetricPlan, metricParameters, planMetrics } from "./metric-plan.ts";
 import { metricSql } from "./metric-query.ts";
 import { type CountedMetrics, readMetrics } from "./metric-rows.ts";
 
@@ -29,10 +29,7 @@ export async function countMetrics(
     return exposures.ok ? ok({ exposures: exposures.value, metrics: [] }) : exposures;
   }
   const plan = planMetrics(metrics);
-  const parameters = {
-    ...exposureParameters(warehouse.table, query),
-    ...metricParameters(plan, query.window.from),
-  };
+  const parameters = parametersOf(warehouse.table, query, plan);
   for (const variantHash of VARIANT_HASHES) {
     const rows = await selectOrSpill(warehouse, metricSql(plan, variantHash), parameters, SETTINGS);
     if (!rows.ok) return rows;
@@ -40,4 +37,15 @@ export async function countMetrics(
     if (counted !== "collision") return counted;
   }
   return failed({ kind: "bad_rows" });
+}
+
+function parametersOf(table: Warehouse["table"], query: ExposureQuery, plan: MetricPlan) {
+  return { ...exposureParameters(table, query), ...metricParameters(plan, query.window.from) };
+}
+
+/** The SQL that `countMetrics` runs, and the values of its parameters, to show to people. */
+export function describeCountQuery(table: Warehouse["table"], query: ExposureQuery, metrics: readonly Metric[]) {
+  if (metrics.length === 0) return describeExposureQuery(table, query);
+  const plan = planMetrics(metrics);
+  return { sql: metricSql(plan, VARIANT_HASHES[0]).trim(), parameters: parametersOf(table, query, plan) };
 }

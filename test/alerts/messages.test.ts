@@ -46,7 +46,7 @@ describe("resultsAlert", () => {
         ...{ lift: 0.11, interval: [0.052, 0.168], p_value: 0.0002, health: "healthy" },
         title: 'Checkout CTA: Purchases: "treatment" is winning',
         detail:
-          'Purchases: "treatment" is winning with a lift of 11% (95% interval 5.2% to 16.8%, valid at every look).',
+          'Purchases: "treatment" is winning with a lift of +11.0% (95% interval +5.2% to +16.8%, valid at every look).',
         as_of: "2026-11-03T00:00:00.000Z",
       },
     });
@@ -58,7 +58,7 @@ describe("resultsAlert", () => {
       title: 'No result should be believed: Checkout CTA: Purchases: "treatment" is winning',
       detail:
         "No result should be believed while health is unhealthy (sample_ratio). " +
-        'Purchases: "treatment" is winning with a lift of 11% (95% interval 5.2% to 16.8%, valid at every look).',
+        'Purchases: "treatment" is winning with a lift of +11.0% (95% interval +5.2% to +16.8%, valid at every look).',
     });
   });
 
@@ -66,17 +66,17 @@ describe("resultsAlert", () => {
     [
       { decision: "losing", comparison: { ...comparison, lift: -1.154, interval: [-1.3, -0.0004], verdict: "losing" } },
       "is losing",
-      "is losing with a lift of -115.4% (95% interval -130% to -0.04%, valid at every look).",
+      "is losing with a lift of −115.4% (95% interval −130.0% to −0.04%, valid at every look).",
     ],
     [
       { decision: "harmed", comparison: { ...comparison, verdict: "harmed" } },
       "is harmful",
-      "is harmful with a lift of 11% (95% interval 5.2% to 16.8%, valid at every look).",
+      "is harmful with a lift of +11.0% (95% interval +5.2% to +16.8%, valid at every look).",
     ],
     [
       { isResolved: true, comparison: { ...comparison, lift: 0.04, interval: [-0.01, 0.09], verdict: "inconclusive" } },
       "is no longer winning",
-      "is no longer winning. The lift is 4% (95% interval -1% to 9%, valid at every look).",
+      "is no longer winning. The lift is +4.0% (95% interval −1.0% to +9.0%, valid at every look).",
     ],
     [
       {

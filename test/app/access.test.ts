@@ -45,6 +45,7 @@ const routes: Route[] = [
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", status: 202 },
   { method: "POST", path: "/v1/experiments/kept/exposures/recount", right: "write", status: 409 },
   { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", status: 409 },
+  { method: "GET", path: "/v1/status", right: "write", status: 200 },
   { method: "GET", path: "/v1/warehouse/check", right: "write", status: 200 },
   { method: "GET", path: "/v1/warehouse/features", right: "write", status: 200 },
   { method: "GET", path: "/v1/warehouse/events?environment_key=env", right: "write", status: 200 },

@@ -1,7 +1,11 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Metric } from "../../src/experiment.ts";
+import { metricJson } from "../../src/results/metric-json.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
-import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { collectionByBruteForce, countByBruteForce, type Query, withMaps } from "../support/brute-force.ts";
+import { metricEvents } from "../support/metric-scenario.ts";
+import { resultsByBruteForce } from "../support/results-by-brute-force.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
@@ -12,6 +16,10 @@ let worker: TestWorker;
 let count = 0;
 beforeAll(async () => {
   warehouse = await createWarehouse();
+  // A part for each day would slow the tests down.
+  await warehouse.command("RENAME TABLE events TO events_by_day");
+  const key = "(environment_key, event, feature_name, timestamp, identifier)";
+  await warehouse.command(`CREATE TABLE events AS events_by_day ENGINE = MergeTree ORDER BY ${key}`);
   worker = await startWorker(warehouse.settings);
 });
 afterAll(() => worker.stop());
@@ -21,32 +29,78 @@ const iso = (time: number) => new Date(time).toISOString();
 
 type Window = { from: number; to: number | null };
 
-function put(id: string, { from, to }: Window, variants: string[] = [], query = "") {
+function put(id: string, { from, to }: Window, variants: string[] = [], query = "", metrics: readonly Metric[] = []) {
   return worker.call("PUT", `/v1/experiments/${id}${query}`, {
     environment_key: id,
     feature_name: FEATURE,
     variants: variants.map((key) => ({ key, weight: 1 })),
+    metrics: metrics.map(metricJson),
     started_at: iso(from),
     ended_at: to === null ? null : iso(to),
   });
 }
 
 /** Creates an experiment and waits for its first exposures. */
-async function exposuresOf(id: string, window: Window, variants: string[] = []) {
-  expect((await put(id, window, variants)).status).toBe(201);
+async function exposuresOf(id: string, window: Window, variants: string[] = [], metrics: readonly Metric[] = []) {
+  expect((await put(id, window, variants, "", metrics)).status).toBe(201);
   return until(
     () => worker.exposures(id),
     ({ exposures }) => exposures !== null,
   );
 }
 
-describe("GET exposures", () => {
-  it("equals a brute-force count; order and duplicates change only the number of invalid events", async () => {
+type Figure = number | null | Figure[];
+
+/** Expects equal figures, of which numbers may differ by this much. */
+function expectClose(actual: Figure, expected: Figure, tolerance: number, what: string) {
+  if (Array.isArray(expected) && Array.isArray(actual))
+    for (const [index, number] of expected.entries()) expectClose(actual[index] ?? null, number, tolerance, what);
+  else if (typeof expected === "number" && typeof actual === "number")
+    expect(Math.abs(actual - expected), `${what}: ${actual} instead of ${expected}`).toBeLessThanOrEqual(tolerance);
+  else expect(actual, what).toEqual(expected);
+}
+
+/** Expects the results of an experiment to equal a brute-force count, to nine digits of its largest value. */
+async function expectResults(id: string, events: readonly Event[], query: Query, metrics: readonly Metric[]) {
+  const { as_of, is_final, results } = (await worker.call("GET", `/v1/experiments/${id}/results`)).json;
+  expect({ as_of, is_final }).toEqual({ as_of: iso(query.to), is_final: true });
+  const expected = resultsByBruteForce(events, query, metrics);
+  expect(results).toMatchObject({ control: expected.control, metrics: metrics.map(({ key }) => ({ key })) });
+  for (const [index, { invalidValues, variants, comparisons }] of expected.metrics.entries()) {
+    const found = results.metrics[index];
+    expect(found.invalid_values).toBe(invalidValues);
+    const figures = new Map<string, Record<string, number | null>>(Object.entries(found.variants));
+    expect(new Set(figures.keys())).toEqual(new Set(variants.keys()));
+    for (const [variant, { n, sum, mean, variance, y }] of variants) {
+      const what = JSON.stringify([metrics[index], variant, y]);
+      const { identities, standard_deviation: deviation = null, ...rest } = figures.get(variant) ?? {};
+      expect(identities, what).toBe(n);
+      const largest = Math.max(1, ...y.map(Math.abs));
+      expectClose([rest["sum"] ?? null, rest["mean"] ?? null], [sum, n === 0 ? null : mean], 1e-9 * n * largest, what);
+      expectClose(deviation && deviation ** 2, n < 2 ? null : variance, 1e-9 * largest ** 2, what);
+    }
+    const compared = new Map<string, Record<string, Figure>>(Object.entries(found.comparisons));
+    expect([...compared.keys()].sort()).toEqual([...comparisons.keys()].sort());
+    for (const [treatment, comparison] of comparisons) {
+      const found = compared.get(treatment) ?? {};
+      const what = JSON.stringify([metrics[index], treatment, comparison]);
+      expect(found["verdict"], what).toBe("collecting");
+      for (const [name, figure] of Object.entries(comparison.figures))
+        expectClose(found[name] ?? null, figure, comparison.tolerance, what);
+    }
+  }
+}
+
+describe("GET exposures and results", () => {
+  it("equal brute-force counts; metrics, order and duplicates change only the number of invalid events", async () => {
     await fc.assert(
-      fc.asyncProperty(scenario, async ({ from, to, configured, eventsOf }) => {
+      fc.asyncProperty(scenario, metricEvents, async ({ from, to, configured, eventsOf }, { metrics, eventsFor }) => {
         const [id, reversed] = [newId(), newId()];
-        await warehouse.insert([...eventsOf(id, FEATURE), ...eventsOf(reversed, FEATURE).reverse()]);
-        await warehouse.insert(eventsOf(reversed, FEATURE));
+        const both = [reversed, id].map((name) => eventsOf(name, FEATURE));
+        const [again = []] = both;
+        const metricsEvents = eventsFor(again, reversed, from, to);
+        await warehouse.insert([...both.flat(), ...metricsEvents].reverse());
+        await warehouse.insert(again);
         const response = await exposuresOf(id, { from, to }, configured);
         expect(response).toMatchObject({ as_of: iso(to), status: "completed", is_final: true });
         const query = { environment_key: id, feature_name: FEATURE, variants: configured, from, to };
@@ -60,16 +114,19 @@ describe("GET exposures", () => {
           invalid_events: invalidEvents,
         });
 
-        await exposuresOf(reversed, { from, to }, configured);
+        await exposuresOf(reversed, { from, to }, configured, metrics);
+        await expectResults(reversed, [...again, ...metricsEvents], { ...query, environment_key: reversed }, metrics);
         const textOf = async (name: string) => (await worker.call("GET", `/v1/experiments/${name}/exposures`)).text;
         const payload = (text: string) =>
           text.slice(text.indexOf('"exposures":')).replace(/\{"name":"invalid_events".*?\}/, "");
         expect(payload(await textOf(reversed))).toBe(payload(await textOf(id)));
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
+});
 
+describe("GET exposures", () => {
   const now = Date.UTC(2026, 5, 20, 10, 30);
   const exposure = (id: string, identifier: string, timestamp: number, value = "control"): Event => ({
     environment_key: id,

@@ -124,6 +124,8 @@ describe("PUT /v1/experiments/{id}", () => {
     const valid = { environment_key: "env", feature_name: "never saved" };
     const started = { ...valid, started_at: "2026-06-01T00:00:00.000Z" };
     const variants = (...list: unknown[]) => ({ ...valid, variants: list });
+    const signups = { key: "signup", event: "signup", aggregation: "count", expected_direction: "increase" };
+    const metrics = (...list: object[]) => ({ ...valid, metrics: list.map((fields) => ({ ...signups, ...fields })) });
     it.each<[description: string, body: unknown, ...paths: string[]]>([
       ["a missing environment_key", { feature_name: "f" }, "environment_key"],
       ["a missing feature_name", { environment_key: "e" }, "feature_name"],
@@ -158,6 +160,22 @@ describe("PUT /v1/experiments/{id}", () => {
         "variants.0.weight",
       ],
       ["a duplicate variant key", variants({ key: "a", weight: 1 }, { key: "a", weight: 2 }), "variants.1.key"],
+      [
+        "an unknown aggregation, exposures as event and an unknown key in metrics",
+        metrics({ aggregation: "median" }, { event: "$flag_exposure" }, { key: "b", goal: true }),
+        ...["metrics.0.aggregation", "metrics.1.event", "metrics.2.goal"],
+      ],
+      ["a duplicate metric key", metrics({}, { event: "another" }), "metrics.1.key"],
+      ["21 metrics", metrics(...Array.from({ length: 21 }, (_, index) => ({ key: `m${index}` }))), "metrics"],
+      [
+        "windows out of range",
+        metrics(
+          { conversion_window_hours: 0 },
+          { key: "b", conversion_window_hours: 8761 },
+          { key: "c", lookback_days: 91 },
+        ),
+        ...["metrics.0.conversion_window_hours", "metrics.1.conversion_window_hours", "metrics.2.lookback_days"],
+      ],
       ["an ended_at without started_at", { ...valid, ended_at: "2026-06-02T00:00:00.000Z" }, "ended_at"],
       ["an ended_at before started_at", { ...started, ended_at: "2026-05-31T00:00:00.000Z" }, "ended_at"],
       ["an ended_at equal to started_at", { ...started, ended_at: "2026-06-01T00:00:00.000Z" }, "ended_at"],

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import pLimit from "p-limit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readMetric } from "../../src/results/metric-json.ts";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { metricsByBruteForce } from "../support/metrics-by-brute-force.ts";
 import { sign } from "../support/sign.ts";
 import { createTable, createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
@@ -136,6 +138,63 @@ describe("a value that reaches ClickHouse", () => {
       expect(withMaps(exposures), JSON.stringify(query)).toEqual(expected);
     }
     await pLimit(6).map(queries, check);
+  });
+
+  it("counts exactly its own events as the event of a metric, and survives CSV, export and import", async () => {
+    const chunks = Array.from({ length: Math.ceil(payloads.length / 20) }, (_, index) =>
+      payloads.slice(20 * index, 20 * index + 20),
+    );
+    await pLimit(4).map(chunks, async (names, chunk) => {
+      const id = `metrics-${chunk}`;
+      const base = { environment_key: id, feature_name: id, timestamp: FROM + HOUR };
+      // An identity in a variant with the name of the event. The number of events tells the names apart.
+      const events = names.flatMap((name, index) => [
+        { ...base, identifier: `${name}${index}`, value: name },
+        ...[name, ...neighboursOf(name)].flatMap((event, neighbour) =>
+          Array.from({ length: 1 + index + neighbour }, (_, nth) => {
+            return { ...base, event, identifier: `${name}${index}`, value: name, timestamp: base.timestamp + nth };
+          }),
+        ),
+      ]);
+      await warehouse.insert(events);
+      const metrics = names.map((name, index) => ({
+        ...{
+          key: `m${index}`,
+          name,
+          event: name,
+          aggregation: "count" as const,
+          expected_direction: "increase" as const,
+        },
+        ...{ conversion_window_hours: null, lookback_days: 0 },
+      }));
+      const body = { environment_key: id, feature_name: id, ...times, metrics };
+      const created = await put(id, { ...body, variants: names.map((key) => ({ key, weight: 1 })) });
+      expect(created.json.metrics).toEqual(metrics);
+      await until(
+        () => worker.exposures(id),
+        ({ is_final }) => is_final,
+      );
+      const path = `/v1/experiments/${id}`;
+      const before = (await worker.call("GET", `${path}/results`)).text;
+      const { control, metrics: found } = JSON.parse(before).results;
+      expect(control).toBe(names[0]);
+      const query = { environment_key: id, feature_name: id, from: FROM, to: TO };
+      for (const [index, { variants }] of metricsByBruteForce(events, query, metrics.map(readMetric)).entries()) {
+        expect(found[index]).toMatchObject({ name: names[index], event: names[index] });
+        const sums = names.map((name) => found[index].variants[name].sum);
+        expect(sums).toEqual(names.map((name) => variants.get(name)?.y[0]));
+      }
+      const { text: csv } = await worker.call("GET", `${path}/results.csv`);
+      const records = csv.match(/(?:"(?:[^"]|"")*"|[^"\r\n])+/g) ?? [];
+      expect(records).toHaveLength(1 + names.length ** 2);
+
+      const exported = (await worker.call("GET", "/v1/export")).text.split("\n");
+      const line = exported.find((each) => each.includes(`"id":"${id}"`)) ?? "";
+      await worker.call("DELETE", path);
+      const imported = await worker.call("POST", "/v1/import", line, { "Content-Type": "application/jsonl" });
+      expect(imported.json).toMatchObject({ imported: [id] });
+      expect((await worker.call("GET", `${path}/results`)).text).toBe(before);
+    });
   });
 
   it("is an identifier, not SQL, as the name of a database and a table", async () => {

@@ -2,10 +2,10 @@ import createClient from "openapi-fetch";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
+import type { paths } from "../../dist/openapi/client.ts";
 import { createApp } from "../../src/app.ts";
 import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import type { paths } from "../../dist/openapi/client.ts";
 import { ADMIN, READER, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
 let worker: TestWorker;
@@ -129,6 +129,7 @@ const routes = {
     "DELETE /v1/experiments/{id}",
     "POST /v1/experiments/{id}/exposures/rebuild",
     "POST /v1/experiments/{id}/exposures/refresh",
+    "GET /v1/status",
     "GET /v1/warehouse/check",
     "GET /v1/warehouse/features",
     "GET /v1/warehouse/events",
@@ -187,7 +188,10 @@ describe("/openapi.json", () => {
   });
 
   it("has a different operationId for every operation", () => {
-    const operations = [...documentedRoutes().map(operationOf), ...Object.values(document.webhooks).map(({ post }) => post)];
+    const operations = [
+      ...documentedRoutes().map(operationOf),
+      ...Object.values(document.webhooks).map(({ post }) => post),
+    ];
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
   });
 
@@ -384,6 +388,7 @@ describe("a response of the Worker", () => {
       path: `${exposures}/refresh`,
       url: "/v1/experiments/no/exposures/refresh",
     },
+    { label: "the status", status: 200, method: "GET", path: "/v1/status", url: "/v1/status" },
     {
       label: "the warehouse check",
       status: 200,

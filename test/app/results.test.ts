@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type MetricJson, readMetric } from "../../src/results/metric-json.ts";
-import { metricsByBruteForce } from "../support/metrics-by-brute-force.ts";
-import { type Fault, faults, passThrough, startProxy, type WarehouseProxy } from "../support/proxy.ts";
+import type { MetricJson } from "../../src/results/metric-json.ts";
+import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { uniforms } from "../support/random.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { READER, startWorker, type TestWorker, until } from "../support/worker.ts";
@@ -46,14 +45,6 @@ const refreshed = (id: string) =>
     ({ refresh_requested_at }) => refresh_requested_at === null,
   );
 
-/** The figures of one variant, as in the answer. */
-function figuresOf(values: readonly number[]) {
-  const sum = values.reduce((total, value) => total + value, 0);
-  const mean = sum / values.length;
-  const variance = values.reduce((total, value) => total + (value - mean) ** 2, 0) / (values.length - 1);
-  return { identities: values.length, sum, mean, standard_deviation: Math.sqrt(variance) };
-}
-
 /** Events of every awkward kind, with 80 identities. */
 function randomEvents(feature_name: string, seed: number): Event[] {
   const uniform = uniforms(seed);
@@ -92,7 +83,7 @@ const everyMetric = [
 ];
 
 describe("GET /v1/experiments/{id}/results", () => {
-  it("equals a brute-force count of awkward events, for every aggregation", async () => {
+  it("has every metric and variant, as of the same moment as the exposures", async () => {
     const events = randomEvents("random", 1);
     await warehouse.insert(events);
     const response = await put("random", everyMetric);
@@ -101,20 +92,13 @@ describe("GET /v1/experiments/{id}/results", () => {
     const exposures = await worker.exposures("random");
     expect(answer).toMatchObject({ experiment_id: "random", as_of: exposures.as_of, is_final: false });
     expect(answer.results).toMatchObject({ control: "control", health: exposures.exposures.health.status });
-
-    const query = { environment_key: "env", feature_name: "random", from, to };
-    const counted = metricsByBruteForce(events, query, everyMetric.map(readMetric));
-    for (const [index, { key, invalidValues, variants }] of counted.entries()) {
-      const found = answer.results.metrics[index];
-      expect(found).toMatchObject({ key, invalid_values: invalidValues });
-      expect(Object.keys(found.variants).sort()).toEqual([...variants.keys()].sort());
-      for (const [variant, { y }] of variants) {
-        const expected = figuresOf(y);
-        expect(found.variants[variant].identities).toBe(exposures.exposures.variants[variant]);
-        for (const [name, value] of Object.entries(expected))
-          expect(found.variants[variant][name], `${key} ${variant} ${name}`).toBeCloseTo(value, 6);
-      }
-      expect(Object.keys(found.comparisons)).toEqual(["treatment"]);
+    const keys = ["control", "treatment", "2", "__proto__"];
+    for (const [index, { key }] of everyMetric.entries()) {
+      const { variants, comparisons, ...found } = answer.results.metrics[index];
+      expect(found).toMatchObject({ key, name: key });
+      expect(Object.keys(variants).sort()).toEqual(keys.toSorted());
+      for (const variant of keys) expect(variants[variant].identities).toBe(exposures.exposures.variants[variant]);
+      expect(Object.keys(comparisons)).toEqual(["treatment"]);
     }
   });
 
@@ -168,31 +152,6 @@ describe("GET /v1/experiments/{id}/results", () => {
     proxy.injectFault(null, "edited");
     await put("edited", []);
     expect(await refreshed("edited")).toMatchObject({ results: null, last_error_at: null });
-  });
-
-  it("keeps the last results and says so if their query fails alone, while exposures stay fresh", async () => {
-    await warehouse.insert(randomEvents("failing", 4));
-    await put("failing", [metric("any")], { ended_at: null });
-    const before = await refreshed("failing");
-    const failMetrics: Fault = (upstream, response) =>
-      (upstream.body.includes('"moments"') ? faults["status 500"] : passThrough)(upstream, response);
-    proxy.injectFault(failMetrics, "failing");
-    await worker.sweep(Date.now() + 1);
-    const during = await refreshed("failing");
-    expect(during).toMatchObject({ as_of: before.as_of, results: before.results });
-    expect(during.last_error_at).not.toBeNull();
-    const exposures = await worker.exposures("failing");
-    expect(exposures.last_error_at).toBeNull();
-    expect(Date.parse(exposures.as_of)).toBeGreaterThan(Date.parse(before.as_of));
-    expect(worker.logs()).toContainEqual(
-      expect.objectContaining({ event: "results.failed", experiment_id: "failing", kind: "server_error" }),
-    );
-
-    proxy.injectFault(null, "failing");
-    await worker.sweep(Date.now() + 2);
-    const after = await refreshed("failing");
-    expect(after.last_error_at).toBeNull();
-    expect(after.as_of).toBe((await worker.exposures("failing")).as_of);
   });
 
   it("is final with the exposures, and a metric added later has results after a recount", async () => {

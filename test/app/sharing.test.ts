@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createCredentialReferences } from "../../src/panel/credential-references.ts";
-import { type ShareLink, signShareLink } from "../../src/panel/share-link.ts";
+import {
+  downloadNames,
+  type ShareKind,
+  type ShareLink,
+  shareKinds,
+  signShareLink,
+} from "../../src/panel/share-link.ts";
 import { browse, signInWith } from "../support/visitor.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, READER, startWorker, type TestWorker, until as waitUntil } from "../support/worker.ts";
@@ -26,8 +32,8 @@ afterAll(async () => {
 const put = (on: TestWorker, id: string, environment_key: string) =>
   on.call("PUT", `/v1/experiments/${id}`, { environment_key, feature_name: id });
 
-const pathOf = (kind: string, id: string) =>
-  kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/exposures.${kind}`;
+const pathOf = (kind: ShareKind, id: string) =>
+  kind === "page" ? `/experiments/${id}` : `/v1/experiments/${id}/${downloadNames[kind]}`;
 
 /** Submits the form. Returns the response, and the path and query of the link on it; null if there is none. */
 async function share(visitor: Awaited<ReturnType<typeof signInWith>>, id: string, form: Record<string, string>) {
@@ -37,7 +43,7 @@ async function share(visitor: Awaited<ReturnType<typeof signInWith>>, id: string
   return { ...response, link: url === null ? null : url.pathname + url.search };
 }
 
-async function shared(kind: string, id = "ours") {
+async function shared(kind: ShareKind, id = "ours") {
   const { link } = await share(await signInWith(worker, READER), id, { kind, until });
   if (link === null) throw new Error("no link");
   return link;
@@ -52,12 +58,12 @@ async function linkTo(unsigned: Omit<ShareLink, "by">, secret = SESSION_SECRET):
   return `${pathOf(link.kind, link.experimentId)}?${query}`;
 }
 
-describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind) => {
+describe.each(shareKinds)("a shared link to the %s", (kind) => {
   it("opens it without signing in", async () => {
     const response = await browse(worker).get(await shared(kind));
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Security-Policy")).toContain(
-      kind === "csv" ? "frame-ancestors 'none'" : "frame-ancestors *",
+      kind.endsWith("csv") ? "frame-ancestors 'none'" : "frame-ancestors *",
     );
     expect(response.text).not.toMatch(/Refresh now|Create link|Sign out|SELECT/);
     expect((await browse(worker).head(await shared(kind))).status).toBe(200);
@@ -66,7 +72,7 @@ describe.each(["page", "svg", "csv"] as const)("a shared link to the %s", (kind)
   it("opens nothing else", async () => {
     const query = (await shared(kind)).split("?")[1] ?? "";
     const { get, post } = browse(worker);
-    const others = ["page", "svg", "csv"]
+    const others = shareKinds
       .flatMap((other) => ["ours", "ours2", "theirs"].map((id) => pathOf(other, id)))
       .filter((path) => path !== pathOf(kind, "ours"));
     for (const path of [...others, "/", "/v1/experiments", "/v1/experiments/ours", "/v1/experiments/ours/exposures"]) {

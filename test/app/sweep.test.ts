@@ -58,6 +58,13 @@ describe("a sweep of several slices", () => {
     const found = await rows();
     expect(found).toHaveLength(EXPERIMENTS);
     expect(new Set(found.map(({ as_of }) => as_of))).toEqual(new Set([now]));
+    const { json } = await worker.call("GET", "/v1/status");
+    expect(json).toEqual({
+      time: expect.any(String),
+      last_sweep_at: new Date(now).toISOString(),
+      sweep_seconds: 900,
+    });
+    expect(Math.abs(Date.parse(json.time) - Date.now())).toBeLessThan(60_000);
     expect(await untilFinished()).toMatchObject([{ level: "info", refreshed: EXPERIMENTS, skipped: 0, failed: 0 }]);
   });
 

@@ -12,7 +12,11 @@ export async function measure({ turns, events, identities }: Sizes): Promise<Fig
   try {
     const shape = { variants: 3, duplicates: 0 };
     for (let feature = 0; feature < FEATURES; feature += 1)
-      await warehouse.fill(`feature-${feature}`, { ...shape, events: events / FEATURES, identities: identities / FEATURES });
+      await warehouse.fill(`feature-${feature}`, {
+        ...shape,
+        events: events / FEATURES,
+        identities: identities / FEATURES,
+      });
     await warehouse.command("OPTIMIZE TABLE events FINAL");
     const what = `${events / 1_000_000} M events of ${FEATURES} features`;
     const discover = async () => {
@@ -29,7 +33,8 @@ export async function measure({ turns, events, identities }: Sizes): Promise<Fig
         { name: against, measure: () => warehouse.measure(sql) },
         turns,
       );
-      const inUnit = (unit: "ms" | "mib") => costs.map(({ ours, reference }) => ({ ours: ours[unit], reference: reference[unit] }));
+      const inUnit = (unit: "ms" | "mib") =>
+        costs.map(({ ours, reference }) => ({ ours: ours[unit], reference: reference[unit] }));
       figures.push(figureOf({ what, against, unit: "ms", goal: { bound: "max", ratio } }, inUnit("ms")));
       figures.push(figureOf({ what, against, unit: "MiB", goal: null }, inUnit("mib")));
     }

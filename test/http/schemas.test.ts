@@ -61,6 +61,16 @@ describe("experimentBody", () => {
     });
   });
 
+  it.each([
+    { metrics: numbered(20) },
+    { metrics: [{ ...purchases, key: "k".repeat(64), event: "\"'`\\ \u{1F9EA}\n--", name: "__proto__" }] },
+    { metrics: [{ ...purchases, key: "__proto__", conversion_window_hours: 1 }] },
+    { metrics: [{ ...purchases, event: "$FLAG_EXPOSURE", lookback_days: 90 }] },
+  ])("accepts $metrics", ({ metrics }) => {
+    const expected = metrics.map((metric) => ({ conversion_window_hours: null, lookback_days: 0, ...metric }));
+    expect(accepted(experimentBody, { ...valid, metrics }).metrics).toEqual(expected);
+  });
+
   it("accepts null as a time", () => {
     const open = accepted(experimentBody, { ...valid, started_at: null, ended_at: null });
     expect(open).toMatchObject({ started_at: null, ended_at: null });
@@ -96,11 +106,26 @@ describe("experimentBody", () => {
     ["a negative weight", variants({ key: "a", weight: -0.1 }), "variants.0.weight", /negative/],
     ["an unknown key in a variant", variants({ key: "a", weight: 1, name: "A" }), "variants.0.name", /unknown/],
     ["metrics that are not a list", { ...valid, metrics: {} }, "metrics", /list/],
+    ["null as metrics", { ...valid, metrics: null }, "metrics", /list/],
+    ["a metric that is null", metrics(purchases, null), "metrics.1", /object with key, event/],
     ["more than 20 metrics", metrics(...numbered(21)), "metrics", /20/],
     ["a metric that is text", metrics("a"), "metrics.0", /object with key, event/],
     ["a metric's key with a space", metrics({ ...purchases, key: "a b" }), "metrics.0.key", /1 to 64/],
+    ["a metric without a key", metrics({ ...purchases, key: undefined }), "metrics.0.key", /1 to 64/],
+    ["a metric's key of 65 characters", metrics({ ...purchases, key: "k".repeat(65) }), "metrics.0.key", /1 to 64/],
+    ["a metric's key that is a number", metrics({ ...purchases, key: 1 }), "metrics.0.key", /1 to 64/],
+    ["an empty name of a metric", metrics({ ...purchases, name: "" }), "metrics.0.name", /empty/],
+    ["null as a metric's name", metrics({ ...purchases, name: null }), "metrics.0.name", /text/],
     ["a key twice", metrics(purchases, { ...purchases, event: "b" }), "metrics.1.key", /unique/],
     ["an empty event", metrics({ ...purchases, event: "" }), "metrics.0.event", /empty/],
+    ["a metric without an event", metrics({ ...purchases, event: undefined }), "metrics.0.event", /text/],
+    ["an event with a NUL", metrics({ ...purchases, event: "a\0" }), "metrics.0.event", /NUL/],
+    [
+      "half a surrogate pair in an event",
+      metrics({ ...purchases, event: HALF_A_PAIR }),
+      "metrics.0.event",
+      /surrogate/,
+    ],
     ["exposures as event", metrics({ ...purchases, event: "$flag_exposure" }), "metrics.0.event", /event of exposures/],
     ["an unknown aggregation", metrics({ ...purchases, aggregation: "max" }), "metrics.0.aggregation", /occurrence/],
     [
@@ -109,7 +134,8 @@ describe("experimentBody", () => {
       "metrics.0.expected_direction",
       /not_increase/,
     ],
-    ...[0, 8_761, 1.5, "1"].map(
+    ["a list as aggregation", metrics({ ...purchases, aggregation: ["sum"] }), "metrics.0.aggregation", /occurrence/],
+    ...[0, -1, 8_761, 1.5, "1", true, [1], Infinity].map(
       (hours): Refusal => [
         `a window of ${JSON.stringify(hours)} hours`,
         metrics({ ...purchases, conversion_window_hours: hours }),
@@ -117,7 +143,7 @@ describe("experimentBody", () => {
         /1 to 8760/,
       ],
     ),
-    ...[-1, 91, 0.5, null].map(
+    ...[-1, 91, 0.5, null, "7", Infinity].map(
       (days): Refusal => [
         `a look-back of ${days} days`,
         metrics({ ...purchases, lookback_days: days }),

@@ -32,11 +32,12 @@ it.each(scripts)("npm run %s answers 200 from the first accepted connection on",
   });
   while (!isReady) {
     await record("/healthz");
+    await record("/readyz");
     await record("/v1/experiments");
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   await ready;
-  expect(outcomes).toEqual(new Set(["/healthz 200", "/v1/experiments 200"]));
+  expect(outcomes).toEqual(new Set(["/healthz 200", "/readyz 200", "/v1/experiments 200"]));
 });
 
 /** Returns true if the connection was refused. */

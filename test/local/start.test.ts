@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
@@ -154,6 +156,35 @@ describe("npm start", () => {
       expect(JSON.parse(line)).toMatchObject({ event: expect.any(String), level: expect.any(String) });
       for (const secret of secrets) expect(line).not.toContain(secret);
     }
+  });
+});
+
+describe("npm run doctor", () => {
+  /** Checks the demo's run. Returns the exit code and the output. */
+  async function runDoctor(env: Environment = {}) {
+    const child = spawn(process.execPath, ["src/dev/doctor.ts"], {
+      env: { ...process.env, ...texts({ ...demo.env, ...env }) },
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (data: Buffer) => {
+        output += data;
+      });
+    const [code] = await once(child, "close");
+    return { code, output };
+  }
+
+  it("exits with 0 and finds no problem in the local run", async () => {
+    const subjects = ["service", "settings", "database", "token", "ClickHouse", "sweeps", "clock"];
+    const output = [demo.origin, ...subjects.map((subject) => `  ok     ${subject}`), ""].join("\n");
+    expect(await runDoctor()).toEqual({ code: 0, output });
+  });
+
+  it("exits with 1 when the token is wrong, and does not print it", async () => {
+    const { code, output } = await runDoctor({ ADMIN_TOKEN: "wrong-token-of-the-test" });
+    expect(code).toBe(1);
+    expect(output).toMatch(/^ {2}wrong {2}token: The service rejects ADMIN_TOKEN\./m);
+    expect(output).not.toContain("of-the-test");
   });
 });
 

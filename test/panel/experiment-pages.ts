@@ -1,5 +1,7 @@
 import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
+import type { Aggregation } from "../../src/experiment.ts";
+import { formatInterval, formatLift, formatMean } from "../../src/results/format-results.ts";
 import { takeBrowserErrors } from "../support/browser.ts";
 import { site } from "./site.ts";
 
@@ -18,6 +20,13 @@ async function headline(page: Page): Promise<Record<string, string>> {
   );
   return Object.fromEntries(texts);
 }
+
+type ShownMetric = {
+  name: string;
+  aggregation: Aggregation;
+  variants: Record<string, { identities: number; mean: number }>;
+  comparisons: Record<string, { lift: number; interval: [number, number]; verdict: string }>;
+};
 
 /** The balance table, row by row. */
 async function balance(page: Page): Promise<string[][]> {
@@ -62,6 +71,38 @@ export function experimentPages(): void {
     const order = ["unhealthy", "warning", "waiting", "healthy"];
     const severities = (await page.locator(".health li .badge").allInnerTexts()).map((badge) => order.indexOf(badge));
     expect(severities, "worst first").toEqual(severities.toSorted((a, b) => a - b));
+  });
+
+  it.each([
+    { id: "checkout-cta", tone: "won", warning: 0 },
+    { id: "onboarding-flow", tone: "harmed", warning: 0 },
+    { id: "pricing-page", tone: "unhealthy", warning: 1 },
+  ])("$id shows exactly the results of the API, and what they say first", async ({ id, tone, warning }) => {
+    const page = await site.open(`/experiments/${id}`);
+    const { results } = (await site.run.call("GET", `/v1/experiments/${id}/results`)).json;
+    const banner = page.locator(".results .banner");
+    expect(await banner.getAttribute("class")).toBe(`banner ${tone}`);
+    expect(await banner.getByText("Do not believe these results").count()).toBe(warning);
+
+    const rows: string[][] = [];
+    for (const row of await page.locator(".metrics tbody tr").all())
+      rows.push(
+        (await row.locator("th, td").allInnerTexts()).map((cell) => plain(cell).replaceAll(/\s+/g, " ").trim()),
+      );
+    const expected = results.metrics.flatMap((metric: ShownMetric) => [
+      [expect.stringContaining(metric.name), expect.anything()],
+      ...Object.entries(metric.variants).map(([variant, { identities, mean }]) => {
+        const comparison = metric.comparisons[variant];
+        const row = [`${variant} ${grouped(identities)} identities`, formatMean(metric.aggregation, mean)];
+        if (comparison === undefined) return [...row, variant === results.control ? "" : "N/A", "", expect.anything()];
+        const { lift, interval, verdict } = comparison;
+        return [...row, formatLift(lift), formatInterval(interval), expect.stringContaining(verdict)];
+      }),
+    ]);
+    expect(rows).toHaveLength(expected.length);
+    for (const row of expected) expect(rows).toContainEqual(row);
+    expect(await page.locator(".metrics").getByRole("row").count(), "a table is a table").toBe(rows.length + 1);
+    expect(await page.locator(".sensitivity li").count()).toBe(results.metrics.length);
   });
 
   it("shows control first and marks a variant that is not configured", async () => {

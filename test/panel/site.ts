@@ -147,6 +147,9 @@ export async function fillSite(): Promise<void> {
   await put("hostile", {
     ...{ name: MARKUP + LONG, feature_name: MARKUP, environment_key: REVERSING, started_at: at(now - 6 * HOUR) },
     variants: [MARKUP, REVERSING, LONG].map((key) => ({ key, weight: 1 })),
+    metrics: [MARKUP, REVERSING, LONG].map((name, index) => ({
+      ...{ key: `m${index}`, name, event: name, aggregation: "sum", expected_direction: "not_increase" },
+    })),
   });
   await put("reversed", { name: REVERSING, feature_name: LONG, environment_key: MARKUP });
   await Promise.all(Array.from({ length: 25 }, (_, index) => put(`many-${index}`, { environment_key: "many" })));

@@ -4,6 +4,7 @@ import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
+import { beginSweep, getLastSweepAt } from "../../src/store/sweep-progress.ts";
 import { DAY, database, NOW, put, putMany, REFRESHED, sweepWith, useDatabase } from "../support/sweeps.ts";
 
 useDatabase();
@@ -67,6 +68,14 @@ describe("a sweep", () => {
       },
       { level: "error", event: "sweep.finished", fields: { refreshed: 2, skipped: 0, failed: 1 } },
     ]);
+  });
+
+  it("records its scheduled time, even if it fails", async () => {
+    expect(await getLastSweepAt(database)).toBeNull();
+    await beginSweep(database, NOW - DAY);
+    await put("a", NOW);
+    await sweepWith({ refresh: async () => ({ status: "failed", kind: "timeout", retryAt: null }) });
+    expect(await getLastSweepAt(database)).toBe(NOW);
   });
 
   it("refreshes experiments with any valid id", async () => {

@@ -77,6 +77,12 @@ describe("stored counts", () => {
     ["no list", () => ({})],
     ["another aggregation", ([first]) => [{ ...first, metric: { ...first?.metric, aggregation: "max" } }]],
     ["a negative number of invalid values", ([first]) => [{ ...first, invalid_values: -1 }]],
+    ["1e999 invalid values", ([first]) => [{ ...first, invalid_values: JSON.parse("1e999") }]],
+    [
+      "1e999 identities",
+      ([first]) => [{ ...first, variants: [{ ...first?.variants[0], identities: JSON.parse("1e999") }] }],
+    ],
+    ["half an identity", ([first]) => [{ ...first, variants: [{ ...first?.variants[0], identities: 0.5 }] }]],
     ["a variant without a key", ([first]) => [{ ...first, variants: [{ identities: 1 }] }]],
     ["a sum as text", ([first]) => [{ ...first, variants: [{ ...first?.variants[0], sum: "1" }] }]],
     ["a missing covariate", ([first]) => [{ ...first, variants: [{ ...first?.variants[0], covariate: undefined }] }]],

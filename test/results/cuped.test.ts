@@ -96,6 +96,13 @@ describe("CUPED", () => {
     });
   });
 
+  it("has no lift if a value of the covariate is too large, even in one arm", () => {
+    const arm = momentsOf(100, [1, 2, 3], [3, 2, 1]);
+    const covariate = { sum: 1e200, squaredDeviations: Number.NaN, productsOfDeviations: Number.NaN };
+    for (const [control, treatment] of [[arm, { ...arm, covariate }] as const, [{ ...arm, covariate }, arm] as const])
+      expect(compare(control, treatment, goal, 1)).toMatchObject({ lift: null, verdict: "collecting" });
+  });
+
   it("has no lift if the covariate leaves only rounding of the variance", () => {
     const values = Array.from({ length: 100 }, (_, index) => 1 + ((index * 37) % 100) / 10);
     const rounded = (unit: number): Moments => {

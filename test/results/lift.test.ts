@@ -58,6 +58,11 @@ describe("liftOver", () => {
       control: momentsOf(2, [1e-300, 0]),
       treatment: { ...momentsOf(2, [1e-300, 0]), squaredDeviations: 1e300 },
     },
+    {
+      why: "its interval overflows",
+      control: momentsOf(2, [1e-150, 0]),
+      treatment: { ...momentsOf(2, [1e150, 0]), squaredDeviations: 1e305 },
+    },
     { why: "the lift overflows", control: momentsOf(2, [1e-300, 0]), treatment: momentsOf(2, [1e300, 0]) },
   ])("does not exist if $why", ({ control, treatment }) => {
     expect(liftOver(control, treatment)).toBeNull();

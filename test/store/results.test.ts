@@ -88,6 +88,19 @@ describe("results", () => {
     expect(await storedResults()).toMatchObject({ asOf: NOW + 1, lastErrorAt: null });
   });
 
+  it.each([
+    ["results", "INSERT ON results"],
+    ["the experiment's row", "UPDATE OF as_of ON experiments"],
+  ])("are stored with the exposures or not at all, if writing %s fails", async (_, operation) => {
+    await save(computed, NOW);
+    const before = await getSummary(database, "some");
+    const begun = await basis();
+    const sql = `CREATE TRIGGER failure BEFORE ${operation} BEGIN SELECT RAISE(ABORT, 'disk full'); END`;
+    await runOnPrimary(database, { sql, values: [] });
+    await expect(save({ counted: "[]" }, NOW + 10, begun)).rejects.toThrow();
+    expect(await getSummary(database, "some")).toEqual(before);
+  });
+
   it.each<[edit: string, change: Partial<ExperimentInput>, stay: boolean]>([
     ["the name", { name: "Another" }, true],
     ["the metrics", { metrics: [metric, { ...metric, key: "other" }] }, true],

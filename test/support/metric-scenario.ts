@@ -45,6 +45,44 @@ const anyMetric = (index: number): fc.Arbitrary<Metric> =>
     lookbackDays: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.constantFrom(1, 90)),
   });
 
+const anyValue = fc.oneof(fc.constantFrom(...numbers), fc.constantFrom(...others), anyDouble);
+
+const DAY = 24 * HOUR;
+/** Distances from a first exposure, in milliseconds, at which an interval of `anyMetric` begins or ends. */
+const EDGES = [0, HOUR, 5 * HOUR, 8760 * HOUR, -DAY, -90 * DAY].flatMap((edge) => [edge - 1, edge, edge + 1]);
+
+/** Four metrics, and events of the identities of `scenario` where an interval begins or ends. */
+export const metricEvents = fc
+  .record({
+    metrics: fc.tuple(...[0, 1, 2, 3].map(anyMetric)),
+    events: fc.array(
+      fc.record({
+        identity: fc.nat(13),
+        name: fc.constantFrom(...eventNames),
+        value: anyValue,
+        at: fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...EDGES) }, fc.constantFrom("start", "last", "end")),
+        environment: fc.oneof({ weight: 12, arbitrary: fc.constant("") }, fc.constant("-other")),
+        feature_name: fc.constantFrom("", "another"),
+        copies: fc.oneof({ weight: 3, arbitrary: fc.constant(1) }, fc.integer({ min: 2, max: 3 })),
+      }),
+      { minLength: 30, maxLength: 90 },
+    ),
+  })
+  .map(({ metrics, events }) => ({
+    metrics,
+    /** Builds the events in an environment, for its exposures. */
+    eventsFor: (exposures: readonly Event[], environment_key: string, from: number, to: number): Event[] =>
+      events.flatMap(({ identity, name, value, at, environment, feature_name, copies }) => {
+        const identifier = identity === 0 ? "" : `identity-${identity}`;
+        const own = exposures.filter((exposure) => exposure.identifier === identifier && exposure.timestamp >= from);
+        const first = Math.min(to, ...own.map(({ timestamp }) => timestamp));
+        const edges = { start: from, last: to - 1, end: to };
+        const timestamp = typeof at === "string" ? edges[at] : first + at;
+        const event = { environment_key: environment_key + environment, feature_name, event: name, identifier, value };
+        return new Array<Event>(copies).fill({ ...event, timestamp });
+      }),
+  }));
+
 /** Five metrics, a window, and exposures and metric events at times where an interval begins or ends. */
 export const metricScenario = fc
   .record({
@@ -62,7 +100,7 @@ export const metricScenario = fc
           { weight: 1, arbitrary: fc.constantFrom("control", "treatment", "") },
         ),
         name: fc.constantFrom(...eventNames),
-        value: fc.oneof(fc.constantFrom(...numbers), fc.constantFrom(...others), anyDouble),
+        value: anyValue,
         hour: fc.oneof(
           { weight: 8, arbitrary: fc.integer({ min: 0, max: 6 }) },
           { weight: 3, arbitrary: fc.constantFrom(-24, -23, -1, 90, 100) },

@@ -3,18 +3,11 @@
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 /** One decimal, or two digits of a smaller lift, so that no end of an interval is rounded to 0. */
-const lift = new Intl.NumberFormat("en", {
-  style: "percent",
-  maximumFractionDigits: 1,
-  maximumSignificantDigits: 2,
-  roundingPriority: "morePrecision",
-});
 const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
 export const formatNumber = (value: number) => whole.format(value);
 export const formatDecimal = (value: number) => oneDigit.format(value);
 export const formatPercent = (share: number) => percentage.format(share);
-export const formatLift = (value: number) => lift.format(value);
 export const formatIdentities = (count: number) => `${formatNumber(count)} ${count === 1 ? "identity" : "identities"}`;
 export const formatDays = (days: number) => `${formatDecimal(days)} ${formatDecimal(days) === "1" ? "day" : "days"}`;
 

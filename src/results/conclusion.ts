@@ -1,0 +1,41 @@
+import type { Comparison } from "./compare.ts";
+import type { MetricResult, Results } from "./compute-results.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** What the results say as a whole, by the worst finding: a harmed guardrail outweighs any goal. */
+export const conclusions = ["harmed", "mixed", "lost", "won", "open", "collecting", "none"] as const;
+export type ConclusionKind = (typeof conclusions)[number];
+
+/** A comparison with a verdict to act on. */
+export type Decision = { metric: MetricResult["metric"]; variant: string; comparison: Comparison };
+
+export type Conclusion = {
+  kind: ConclusionKind;
+  /** False while the health is `unhealthy`. The verdicts are computed, but nobody should act on them. */
+  isCredible: boolean;
+  /** Harmed guardrails first, then losing goals, then winning ones, each in the order of the definition. */
+  decisions: readonly Decision[];
+};
+
+const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
+
+/**
+ * Sums up the verdicts of all comparisons. `none`: there is nothing to compare.
+ * @param isCredible whether the health of the exposures allows to believe them
+ */
+export function conclude({ metrics }: Results, isCredible: boolean): Conclusion {
+  const all = metrics.flatMap(({ metric, comparisons }) =>
+    [...comparisons].map(([variant, comparison]): Decision => ({ metric, variant, comparison })),
+  );
+  const withVerdict = (verdict: Verdict) => all.filter(({ comparison }) => comparison.verdict === verdict);
+  const kind = kindOf(new Set(all.map(({ comparison }) => comparison.verdict)));
+  return { kind, isCredible, decisions: DECIDED.flatMap(withVerdict) };
+}
+
+function kindOf(verdicts: ReadonlySet<Verdict>): ConclusionKind {
+  if (verdicts.size === 0) return "none";
+  if (verdicts.has("harmed")) return "harmed";
+  if (verdicts.has("winning")) return verdicts.has("losing") ? "mixed" : "won";
+  if (verdicts.has("losing")) return "lost";
+  return verdicts.has("inconclusive") || verdicts.has("unharmed") ? "open" : "collecting";
+}

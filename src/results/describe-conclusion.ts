@@ -1,0 +1,65 @@
+import type { Conclusion, ConclusionKind, Decision } from "./conclusion.ts";
+import { formatInterval, formatLift } from "./format-results.ts";
+import { isLowerBetter, type Verdict } from "./verdict.ts";
+
+const TITLES: Record<ConclusionKind, string> = {
+  harmed: "A guardrail is harmed",
+  mixed: "Some goals win and others lose",
+  lost: "Losing",
+  won: "Winning",
+  open: "No difference shown yet",
+  collecting: "Collecting data",
+  none: "Nothing to compare",
+};
+
+const WITHOUT_DECISION: Partial<Record<ConclusionKind, string>> = {
+  open: "Chance alone can explain every difference so far.",
+  collecting: "There are too few identities or conversions for a verdict.",
+  none: "Configure the variants, so that there is a control and something to compare it with.",
+};
+
+/** More would hide what matters. The table has all of them. */
+const MAX_DECISIONS = 5;
+
+export type ConclusionText = {
+  /** Comes before everything else; null if the results are credible. */
+  warning: string | null;
+  title: string;
+  sentences: readonly string[];
+};
+
+/**
+ * Describes a conclusion in words.
+ * @param safe makes a name, which any client may have chosen, safe to show
+ */
+export function describeConclusion(
+  { kind, isCredible, decisions }: Conclusion,
+  safe: (name: string) => string,
+): ConclusionText {
+  const more = decisions.length - MAX_DECISIONS;
+  const general = WITHOUT_DECISION[kind];
+  return {
+    warning: isCredible ? null : "Do not believe these results. The health is unhealthy: fix its cause first.",
+    title: TITLES[kind],
+    sentences: [
+      ...decisions.slice(0, MAX_DECISIONS).map((decision) => describeDecision(decision, safe)),
+      ...(more > 0 ? [`${more} more comparisons are decided.`] : []),
+      ...(general === undefined ? [] : [general]),
+    ],
+  };
+}
+
+/** A verdict on a guardrail is about the guardrail, while a sentence is about the variant. */
+export function wordFor(verdict: Verdict): string {
+  if (verdict === "harmed") return "harmful";
+  return verdict === "unharmed" ? "harmless so far" : verdict;
+}
+
+/** One sentence about a decided comparison. */
+export function describeDecision({ metric, variant, comparison }: Decision, safe: (name: string) => string): string {
+  const { lift, interval, verdict } = comparison;
+  const finding = `${safe(metric.name)}: ${safe(variant)} is ${wordFor(verdict)}`;
+  if (lift === null || interval === null) return `${finding}.`;
+  const hint = isLowerBetter(metric.expectedDirection) ? ", and less is better" : "";
+  return `${finding}, with a lift of ${formatLift(lift)} (${formatInterval(interval)}${hint}).`;
+}

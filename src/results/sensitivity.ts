@@ -1,0 +1,76 @@
+import { ALPHA } from "./compare.ts";
+import type { MetricResult } from "./compute-results.ts";
+import { halfWidthInErrors } from "./sequential.ts";
+import { MAX_RELATIVE_ERROR } from "./verdict.ts";
+
+/** How precise the results of a metric are, for its least precise treatment. */
+export type Sensitivity = {
+  /** The smallest lift, in either direction, whose interval would exclude 0 by now. */
+  lift: number;
+  /** The days until a lift of this size would show, by size; 0: it would by now. */
+  days: ReadonlyMap<number, number>;
+};
+
+/** The identities of one comparison, and what decides how many more it needs. */
+type Precision = { identities: number; standardError: number; relativeError: number };
+
+/**
+ * Estimates the sensitivity of a metric, as if its values kept their variance and the arms their shares. Null if no
+ * comparison has an interval.
+ * @param control the key of the control
+ * @param identitiesPerDay the new identities a day, of all variants; null: unknown, or none
+ */
+export function sensitivityOf(
+  { variants, comparisons }: Pick<MetricResult, "variants" | "comparisons">,
+  control: string,
+  identitiesPerDay: number | null,
+  lifts: readonly number[],
+): Sensitivity | null {
+  const alpha = ALPHA / comparisons.size;
+  const controlFigures = variants.get(control);
+  const precisions = [...comparisons].flatMap(([variant, { interval }]): Precision[] => {
+    const treatmentFigures = variants.get(variant);
+    if (interval === null || controlFigures === undefined || treatmentFigures === undefined) return [];
+    const { identities: ofControl, mean, standardDeviation } = controlFigures;
+    if (mean === null || standardDeviation === null) return [];
+    const identities = ofControl + treatmentFigures.identities;
+    const standardError = (interval[1] - interval[0]) / 2 / halfWidthInErrors(identities, alpha);
+    const smaller = Math.min(ofControl, treatmentFigures.identities);
+    return [{ identities, standardError, relativeError: standardDeviation / Math.sqrt(smaller) / mean }];
+  });
+  if (precisions.length === 0) return null;
+  const total = [...variants.values()].reduce((sum, { identities }) => sum + identities, 0);
+  const daysFor = (lift: number) =>
+    precisions.map((precision) => {
+      const more = identitiesFor(lift, precision, alpha) - precision.identities;
+      if (more <= 0) return 0;
+      return identitiesPerDay === null ? null : more / (identitiesPerDay * (precision.identities / total));
+    });
+  const days = lifts.flatMap((lift): [number, number][] => {
+    const needed = daysFor(lift).filter((each) => each !== null);
+    return needed.length < precisions.length ? [] : [[lift, Math.max(...needed)]];
+  });
+  return {
+    lift: Math.max(...precisions.map((each) => each.standardError * halfWidthInErrors(each.identities, alpha))),
+    days: new Map(days),
+  };
+}
+
+/**
+ * The identities of both arms at which an interval is narrow enough to exclude 0 for this lift, and the control's mean
+ * precise enough for a verdict. Standard errors shrink with the root of the identities.
+ */
+function identitiesFor(lift: number, { identities, standardError, relativeError }: Precision, alpha: number): number {
+  const enough = identities * Math.max(1, (relativeError / MAX_RELATIVE_ERROR) ** 2);
+  const shows = (count: number) =>
+    standardError * Math.sqrt(identities / count) * halfWidthInErrors(count, alpha) <= lift;
+  let [low, high] = [enough, enough];
+  while (!shows(high) && high < Number.MAX_SAFE_INTEGER) [low, high] = [high, high * 2];
+  // Halving the last step 20 times finds the count to one in a million.
+  for (let step = 0; step < 20; step++) {
+    const middle = (low + high) / 2;
+    if (shows(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import type { ExpectedDirection, Metric } from "../../src/experiment.ts";
+import type { Comparison } from "../../src/results/compare.ts";
+import type { Results } from "../../src/results/compute-results.ts";
+import { conclude } from "../../src/results/conclusion.ts";
+import { describeConclusion } from "../../src/results/describe-conclusion.ts";
+import type { Verdict } from "../../src/results/verdict.ts";
+
+const comparison = (verdict: Verdict): Comparison => ({
+  ...{ lift: 0.112, interval: [0.051, 0.174], pValue: 0.001, credibleInterval: null, chanceToWin: null },
+  ...{ varianceReduction: null, verdict },
+});
+
+/** Results with one metric for each list of verdicts, which belong to the treatments `a`, `b` and so on. */
+function resultsOf(...metrics: Verdict[][]): Results {
+  return {
+    control: "control",
+    metrics: metrics.map((verdicts, index) => {
+      const isGuardrail = verdicts.some((verdict) => verdict === "harmed" || verdict === "unharmed");
+      const expectedDirection: ExpectedDirection = isGuardrail ? "not_increase" : "increase";
+      const metric: Metric = {
+        ...{ key: `m${index}`, name: `Metric ${index}`, event: "e", aggregation: "count", expectedDirection },
+        ...{ conversionWindowHours: null, lookbackDays: 0 },
+      };
+      const comparisons = new Map(verdicts.map((verdict, index) => ["abc"[index] ?? "", comparison(verdict)]));
+      return { metric, invalidValues: 0, variants: new Map(), comparisons };
+    }),
+  };
+}
+
+const textOf = (results: Results) => describeConclusion(conclude(results, true), (name) => name);
+
+describe("conclude", () => {
+  const cases: { verdicts: Verdict[][]; kind: string }[] = [
+    { verdicts: [["winning"], ["unharmed"]], kind: "won" },
+    { verdicts: [["winning", "inconclusive"], ["collecting"]], kind: "won" },
+    { verdicts: [["losing", "inconclusive"]], kind: "lost" },
+    { verdicts: [["winning", "losing"]], kind: "mixed" },
+    { verdicts: [["winning"], ["losing"]], kind: "mixed" },
+    { verdicts: [["winning"], ["losing"], ["harmed", "unharmed"]], kind: "harmed" },
+    { verdicts: [["inconclusive"], ["collecting"]], kind: "open" },
+    { verdicts: [["unharmed"]], kind: "open" },
+    { verdicts: [["collecting", "collecting"]], kind: "collecting" },
+    { verdicts: [[]], kind: "none" },
+  ];
+  it.each(cases)("finds $kind in $verdicts", ({ verdicts, kind }) => {
+    expect(conclude(resultsOf(...verdicts), true).kind).toBe(kind);
+  });
+
+  it("lists harmed guardrails first, then losing goals, then winning ones", () => {
+    const { decisions } = conclude(resultsOf(["winning", "losing"], ["unharmed", "harmed"], ["collecting"]), true);
+    const found = decisions.map(({ metric, variant, comparison: { verdict } }) => [metric.key, variant, verdict]);
+    expect(found).toEqual([
+      ["m1", "b", "harmed"],
+      ["m0", "b", "losing"],
+      ["m0", "a", "winning"],
+    ]);
+  });
+});
+
+describe("describeConclusion", () => {
+  it("says first that results of an unhealthy experiment are not to be believed", () => {
+    const text = describeConclusion(conclude(resultsOf(["winning"]), false), (name) => name);
+    expect(text.warning).toMatch(/^Do not believe these results/);
+    expect(textOf(resultsOf(["winning"])).warning).toBeNull();
+  });
+
+  it("states who wins, on what, by how much and how surely", () => {
+    expect(textOf(resultsOf(["winning"]))).toEqual({
+      warning: null,
+      title: "Winning",
+      sentences: ["Metric 0: a is winning, with a lift of +11.2% (+5.1% to +17.4%)."],
+    });
+  });
+
+  it("says that less is better where it is", () => {
+    expect(textOf(resultsOf(["harmed"])).sentences).toEqual([
+      "Metric 0: a is harmful, with a lift of +11.2% (+5.1% to +17.4%, and less is better).",
+    ]);
+  });
+
+  it.each([
+    [[["inconclusive"]], "Chance alone can explain every difference so far."],
+    [[["collecting"]], "There are too few identities or conversions for a verdict."],
+    [[[]], "Configure the variants, so that there is a control and something to compare it with."],
+  ] as [Verdict[][], string][])("explains why nothing is decided in %j", (verdicts, sentence) => {
+    expect(textOf(resultsOf(...verdicts)).sentences).toEqual([sentence]);
+  });
+
+  it("counts the decisions beyond five", () => {
+    const { sentences } = textOf(resultsOf(...Array.from({ length: 8 }, (): Verdict[] => ["winning"])));
+    expect(sentences).toHaveLength(6);
+    expect(sentences.at(-1)).toBe("3 more comparisons are decided.");
+  });
+
+  it("passes each name through the caller's escaping", () => {
+    const { sentences } = describeConclusion(conclude(resultsOf(["winning"]), true), (name) => `<${name}>`);
+    expect(sentences[0]).toMatch(/^<Metric 0>: <a> is winning/);
+  });
+});

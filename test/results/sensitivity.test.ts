@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { computeFigures } from "../../src/results/metric-figures.ts";
+import type { Moments } from "../../src/results/moments.ts";
+import { sensitivityOf } from "../../src/results/sensitivity.ts";
+
+const metric = { aggregation: "sum", expectedDirection: "increase" } as const;
+const variants = ["control", "a", "b"].map((key) => ({ key, weight: 1 }));
+
+/** Arms whose values have this mean and this standard deviation. */
+const armOf = (identities: number, mean: number, deviation: number): Moments => ({
+  ...{ identities, sum: identities * mean, squaredDeviations: deviation ** 2 * (identities - 1), covariate: null },
+});
+const figuresOf = (arms: readonly Moments[]) =>
+  computeFigures(metric, new Map(arms.map((arm, index) => [variants[index]?.key ?? "", arm])), variants, "control");
+
+describe("sensitivityOf", () => {
+  it("finds the lift at which the widest interval touches 0", () => {
+    const figures = figuresOf([armOf(1000, 10, 5), armOf(1000, 10, 5), armOf(500, 10, 5)]);
+    const interval = figures.comparisons.get("b")?.interval;
+    expect(interval).toBeDefined();
+    expect(sensitivityOf(figures, "control", null, [])?.lift).toBeCloseTo(interval?.[1] ?? 0, 10);
+  });
+
+  it("finds the day on which a lift shows: with these identities its interval excludes 0, with 1 % less it does not", () => {
+    const arms = fc.record({
+      identities: fc.integer({ min: 100, max: 100_000 }),
+      mean: fc.double({ min: 1, max: 100, noNaN: true }),
+      spread: fc.double({ min: 0.2, max: 3, noNaN: true }),
+      lift: fc.double({ min: 0.005, max: 0.2, noNaN: true }),
+      perDay: fc.integer({ min: 10, max: 1_000_000 }),
+    });
+    fc.assert(
+      fc.property(arms, ({ identities, mean, spread, lift, perDay }) => {
+        const armsOf = (factor: number) =>
+          Array.from({ length: 3 }, () => armOf(identities * factor, mean, mean * spread));
+        const days = sensitivityOf(figuresOf(armsOf(1)), "control", perDay, [lift])?.days.get(lift) ?? -1;
+        expect(days).toBeGreaterThanOrEqual(0);
+        const factor = 1 + (days * perDay) / (3 * identities);
+        const shows = (factor: number) => {
+          const { interval, verdict } = figuresOf(armsOf(factor)).comparisons.get("a") ?? {};
+          return (interval?.[1] ?? Number.POSITIVE_INFINITY) <= lift * (1 + 1e-4) && verdict !== "collecting";
+        };
+        expect(shows(factor * 1.001)).toBe(true);
+        if (days > 0) expect(shows(factor * 0.99)).toBe(false);
+      }),
+      { seed: 5, numRuns: 200 },
+    );
+  });
+
+  it("has no days without new identities, except for a lift that shows by now", () => {
+    const figures = figuresOf([armOf(10_000, 10, 5), armOf(10_000, 10, 5), armOf(10_000, 10, 5)]);
+    expect(sensitivityOf(figures, "control", null, [0.1, 0.001])?.days).toEqual(new Map([[0.1, 0]]));
+  });
+
+  it("is null without an interval", () => {
+    expect(sensitivityOf(figuresOf([armOf(100, 0, 0), armOf(100, 0, 0)]), "control", 10, [0.1])).toBeNull();
+  });
+
+  it("ends for a lift that would take longer than any number of identities", () => {
+    const figures = figuresOf([armOf(100, 1e-6, 1e6), armOf(100, 1e-6, 1e6)]);
+    const days = sensitivityOf(figures, "control", 10, [0.02])?.days.get(0.02);
+    expect(days).toBeGreaterThan(3650);
+  });
+});
