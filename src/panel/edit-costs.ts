@@ -1,4 +1,4 @@
-import { formatUtc } from "../exposures/format.ts";
+import { formatUtc } from "../format.ts";
 import { isCountedAs } from "../results/compute-results.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import type { StoredSummary } from "../store/summaries.ts";

@@ -5,7 +5,7 @@ import {
   type Experiment,
   expectedDirections,
 } from "../experiment.ts";
-import { formatNumber } from "../exposures/format.ts";
+import { formatNumber } from "../format.ts";
 import type { FoundEvent, ValueKind } from "../warehouse/discover-events.ts";
 import type { EditCost } from "./edit-costs.ts";
 import type { ExperimentFields, MetricRow, VariantRow } from "./experiment-fields.ts";

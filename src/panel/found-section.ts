@@ -1,4 +1,4 @@
-import { formatIdentities, formatPercent } from "../exposures/format.ts";
+import { formatIdentities, formatPercent } from "../format.ts";
 import type { FoundFeature } from "../warehouse/discover-features.ts";
 import { timeOf } from "./badges.ts";
 import { type Markup, markup, safeText } from "./markup.ts";

@@ -1,4 +1,4 @@
-import { formatIdentities, formatNumber, formatPercent } from "../exposures/format.ts";
+import { formatIdentities, formatNumber, formatPercent } from "../format.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import type { Warehouse } from "../warehouse/client.ts";

@@ -50,6 +50,9 @@ export function firstExperiment(): void {
 
   it("leads by keyboard from a feature of the warehouse to its numbers, and to its end and deletion", async () => {
     const page = await site.open("/");
+    // The page shows without features while ClickHouse is slow.
+    const links = page.locator(".cards a");
+    for (let tries = 0; tries < 10 && (await links.count()) === 0; tries++) await page.reload();
     await page.getByText("ClickHouse answers, and its events table is right.").waitFor();
     expect(plain(await page.locator(".cards tbody tr").innerText())).toMatch(/first.*control 75%, treatment 25%/s);
     await tabTo(page, ".cards a");
