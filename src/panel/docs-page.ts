@@ -1,3 +1,4 @@
+import { raw } from "hono/html";
 import type { JsonObject } from "../http/openapi-parts.ts";
 import { type Markup, markup } from "./markup.ts";
 
@@ -28,13 +29,14 @@ ${Object.entries(objectOf(schemas)).map(
 )}`;
 }
 
-/** JSON that fits a page: keys as in JavaScript, because a quote is six characters in HTML, and small parts on one line. */
-function notationOf(schema: unknown): string {
-  return JSON.stringify(schema, null, 1)
+/** JSON that fits a page: small parts are on one line, and quotes, which text may contain, are not escaped. */
+function notationOf(schema: unknown): Markup {
+  const text = JSON.stringify(schema, null, 1)
     .replaceAll(/^( *)"([\w$]+)":/gm, "$1$2:")
     .replaceAll(/([[{])\n([^[\]{}]*)\n *([\]}])/g, (_, open: string, content: string, close: string) =>
       [open, content.trim().replaceAll(/\n */g, " "), close].join(" "),
     );
+  return raw(text.replaceAll("&", "&amp;").replaceAll("<", "&lt;"));
 }
 
 type Operation = {

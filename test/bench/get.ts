@@ -13,6 +13,7 @@ import { type Candidate, compare, type Figure } from "./turns.ts";
 // How fast the exposures of one experiment are served in both runtimes, compared with minimal servers.
 
 const CONNECTIONS = 50;
+const FEW_CONNECTIONS = 16;
 const MIN_WARM_RATIO = 0.95;
 const MIN_COLD_RATIO = 0.9;
 const MAX_P99_RATIO = 1.3;
@@ -78,8 +79,9 @@ async function compareAll(
   const body = JSON.stringify({ name: "benchmark", role: "read" });
   const { key }: { key: string } = await (await callAs(ADMIN, warm, "POST", "/v1/api-keys", body)).json();
   const { etag } = references;
-  const load = (url: URL, headers: Record<string, string> = {}, token = ADMIN) =>
-    candidateOf(url, { Authorization: `Bearer ${token}`, ...headers }, seconds);
+  const load = (url: URL, headers: Record<string, string> = {}, token = ADMIN, connections = CONNECTIONS) =>
+    candidateOf(url, { Authorization: `Bearer ${token}`, ...headers }, { seconds, connections });
+  const loadLess = (url: URL) => load(url, {}, ADMIN, FEW_CONNECTIONS);
   const rate = (what: string, ours: Load, against: string, reference: Load, ratio: number | null) =>
     compare(ours.rate(`${runtime}: ${what}`), reference.rate(against), turns, {
       unit: "requests/s",
@@ -96,6 +98,15 @@ async function compareAll(
     }),
   );
   figures.push(
+    await rate(
+      `warm, ${FEW_CONNECTIONS} connections`,
+      loadLess(warm),
+      "a constant",
+      loadLess(references.constant),
+      MIN_WARM_RATIO,
+    ),
+  );
+  figures.push(
     await rate("warm, with an API key", load(warm, {}, key), "a constant", load(references.constant), MIN_WARM_RATIO),
   );
   const unchanged = load(warm, { "If-None-Match": etag });
@@ -108,13 +119,17 @@ async function compareAll(
 type Load = ReturnType<typeof candidateOf>;
 
 /** Sends requests as fast as they are answered. `p99` returns the latencies of the runs that `rate` made. */
-function candidateOf(url: URL, headers: Record<string, string>, seconds: number) {
+function candidateOf(
+  url: URL,
+  headers: Record<string, string>,
+  { seconds, connections }: { seconds: number; connections: number },
+) {
   const latencies: number[] = [];
   const rate = (name: string): Candidate => ({
     name,
     measure: async () => {
       const target = new URL(exposuresOf(0), url).href;
-      const run = await autocannon({ url: target, headers, connections: CONNECTIONS, duration: seconds, workers: 1 });
+      const run = await autocannon({ url: target, headers, connections, duration: seconds, workers: 1 });
       const failed = run.errors + run.timeouts + run["4xx"] + run["5xx"];
       if (failed > 0) throw new Error(`${name}: ${failed} of ${run.requests.total} requests failed`);
       latencies.push(run.latency.p99);

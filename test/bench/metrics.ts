@@ -2,8 +2,8 @@ import type { Aggregation, Metric } from "../../src/experiment.ts";
 import { countMetrics } from "../../src/warehouse/count-metrics.ts";
 import type { CountedMetric } from "../../src/warehouse/metric-rows.ts";
 import type { Sizes } from "./bench.ts";
-import { type Cost, ENVIRONMENT, type Events, queryOf, startEvents, uniqExactOf, WINDOW } from "./exposure-events.ts";
-import { flagsmithResults } from "./flagsmith-results.ts";
+import { type Cost, ENVIRONMENT, type Events, queryOf, startEvents, WINDOW } from "./exposure-events.ts";
+import { flagsmithExposures, flagsmithResults } from "./flagsmith-results.ts";
 import { alternate, type Figure, figureOf, type Goal } from "./turns.ts";
 
 const FEATURE = "checkout";
@@ -102,7 +102,7 @@ async function againstFlagsmith(
   checkSame(await countOf(warehouse, metrics), await warehouse.select(results));
   const reference = () =>
     warehouse.measure(async () => {
-      await warehouse.select(uniqExactOf(FEATURE));
+      await warehouse.select(flagsmithExposures(FEATURE));
       await warehouse.select(results);
     });
   return compareCosts(what, "Flagsmith's two queries", { ours: ours(warehouse, metrics), reference }, turns, goals);

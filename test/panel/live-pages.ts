@@ -96,7 +96,9 @@ export function livePages(): void {
     const page = await site.open("/experiments/checkout-cta");
     const { exposures } = await site.run.exposures("checkout-cta");
     const reading = page.locator(".reading");
-    const box = await page.locator(".plot .wide svg").boundingBox();
+    const chart = page.locator(".plot .wide svg");
+    await chart.scrollIntoViewIfNeeded();
+    const box = await chart.boundingBox();
     if (box === null) throw new Error("no chart");
     await page.mouse.move(box.x + box.width - 5, box.y + box.height / 2);
     const { control } = exposures.timeseries.points.at(-1).cumulative_identities;
