@@ -103,17 +103,20 @@ export function formPages(): void {
     expect(await overflow(page)).toBe(0);
 
     await page.getByRole("button", { name: "Add metric" }).click();
-    await page.locator("[id='metrics.0.event']:focus").fill(MARKUP);
+    await page.locator("[name='metrics.event']:focus").fill(MARKUP);
     await page.locator("[id='variants.2.weight']").fill("one");
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.getByRole("alert").getByText("Variant 3: weight must be a number.").waitFor();
     expect(takeBrowserErrors()).toEqual([expect.stringContaining("400")]);
     expect(await page.locator("[id='variants.2.weight']:focus").inputValue()).toBe("one");
-    expect(await page.locator("[id='metrics.0.event']").inputValue()).toBe(MARKUP);
+    expect(await page.locator("[name='metrics.event']").last().inputValue()).toBe(MARKUP);
     expect(await overflow(page)).toBe(0);
 
     await page.locator("[id='variants.2.weight']").fill("1");
-    await page.getByRole("button", { name: "Remove metric 1" }).click();
+    await page
+      .getByRole("button", { name: /^Remove metric/ })
+      .last()
+      .click();
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.waitForURL(/\/experiments\/hostile$/);
     expect(await definitionOf("hostile")).toEqual(before);
