@@ -8,6 +8,8 @@ const shared = {
   // Only ends what hangs: a busy machine may take ten times as long as a quiet one.
   testTimeout: 600_000,
   hookTimeout: 600_000,
+  // Tests that run at once wait for deadlines most of the time.
+  maxConcurrency: 6,
   expect: { poll: { timeout: 120_000, interval: 100 } },
 };
 const engine = "test/support/warehouse-setup.ts";
@@ -24,8 +26,8 @@ const onEngine = [
 
 export default defineConfig({
   test: {
-    // One more than the cores of a small machine: many tests wait for a deadline, not for the processor.
-    maxWorkers: 3,
+    // Twice the cores of a small machine: many tests wait for a deadline, not for the processor.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       // What is in test/app runs twice, once in each runtime. Files share a process, to load Miniflare once.

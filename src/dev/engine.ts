@@ -28,12 +28,7 @@ export function openEngine(folder: string) {
   async function run(statement: string, options: QueryOptions): Promise<Uint8Array> {
     const session = new Session(folder);
     try {
-      await session.queryAsync(`USE \`${options.database.replaceAll(/[`\\]/g, "\\$&")}\``);
-      // readonly is set before the query's settings, because it may forbid them. The tag has no other effect, because
-      // the embedded engine has no query cache.
-      const { profile, id, readonly } = options;
-      await session.queryAsync(setStatement({ ...profile, query_cache_tag: id, readonly: String(readonly) }));
-      if (Object.keys(options.settings).length > 0) await session.queryAsync(setStatement(options.settings));
+      await session.queryAsync(preamble(options).join("; "));
       const bound = Object.keys(options.parameters).length > 0;
       const result = bound
         ? await session.queryBindAsync(statement, options.parameters, { format: options.format })
@@ -63,6 +58,17 @@ export function engineErrorOf(error: unknown): EngineError {
   const text = error instanceof Error ? error.message : String(error);
   const code = Number(/Code: (\d+)/.exec(text)?.[1] ?? 1002);
   return { code, text };
+}
+
+/** The statements that prepare a session. They run as one call, because each call takes time. */
+function preamble({ database, profile, id, readonly, settings }: QueryOptions): string[] {
+  return [
+    `USE \`${database.replaceAll(/[`\\]/g, "\\$&")}\``,
+    // readonly is set before the query's settings, because it may forbid them. The tag has no other effect, because the
+    // embedded engine has no query cache.
+    setStatement({ ...profile, query_cache_tag: id, readonly: String(readonly) }),
+    ...(Object.keys(settings).length > 0 ? [setStatement(settings)] : []),
+  ];
 }
 
 /** Builds one SET statement for all settings, because each statement takes time. */

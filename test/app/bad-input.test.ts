@@ -8,6 +8,7 @@ import {
   operationsOf,
   requestsFor,
 } from "../support/openapi-requests.ts";
+import { runs } from "../support/runs.ts";
 import { sign } from "../support/sign.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import {
@@ -158,7 +159,7 @@ it("answers nearly valid requests as documented, and writes nothing when it reje
         before = after;
       }),
       // A body can be invalid in more ways than parameters.
-      { seed, numRuns: operation.body === null ? 15 : 50 },
+      { seed, numRuns: runs(operation.body === null ? 15 : 50) },
     );
     await expectNoBugs();
   }
@@ -185,7 +186,7 @@ it("answers arbitrary requests without errors, and writes nothing when it reject
       if (response.status >= 400) expectUnchanged(before, after);
       before = after;
     }),
-    { seed, numRuns: 150 },
+    { seed, numRuns: runs(150) },
   );
   await expectNoBugs();
   expect([...(statusesByOperation.get("wild") ?? [])]).toEqual(expect.arrayContaining([200, 400, 401, 404, 405, 415]));

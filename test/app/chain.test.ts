@@ -6,6 +6,7 @@ import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, type Query, withMaps } from "../support/brute-force.ts";
 import { metricEvents } from "../support/metric-scenario.ts";
 import { resultsByBruteForce } from "../support/results-by-brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
@@ -121,7 +122,7 @@ describe("GET exposures and results", () => {
           text.slice(text.indexOf('"exposures":')).replace(/\{"name":"invalid_events".*?\}/, "");
         expect(payload(await textOf(reversed))).toBe(payload(await textOf(id)));
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 });

@@ -94,6 +94,7 @@ describe("a value that reaches ClickHouse", () => {
   it("counts exactly its own events, as an environment, a feature, a variant and an identity", async () => {
     const events = payloads.flatMap((payload, index) => {
       const own = `plain-${index}`;
+      const both = { environment_key: payload, feature_name: payload };
       const others = neighboursOf(payload);
       return [
         ...eventsIn(
@@ -109,18 +110,19 @@ describe("a value that reaches ClickHouse", () => {
           payload,
         ),
         // An identity and a variant that are both the payload, and identities that saw two similar variants.
-        { environment_key: own, feature_name: own, identifier: payload, value: payload, timestamp: FROM + 1 },
+        { ...both, identifier: payload, value: payload, timestamp: FROM + 1 },
         ...others.flatMap((other) => [
-          { environment_key: own, feature_name: own, identifier: other, value: payload, timestamp: FROM + 2 * HOUR },
-          { environment_key: own, feature_name: own, identifier: other, value: other, timestamp: FROM + HOUR },
+          { ...both, identifier: other, value: payload, timestamp: FROM + 2 * HOUR },
+          { ...both, identifier: other, value: other, timestamp: FROM + HOUR },
         ]),
       ];
     });
     await warehouse.insert(events);
 
-    const queries = payloads.flatMap((payload, index) =>
-      [payload, `plain-${index}`].map((name) => ({ environment_key: name, feature_name: name, variants: [payload] })),
-    );
+    const queries = payloads.map((payload) => ({
+      ...{ environment_key: payload, feature_name: payload },
+      variants: [payload],
+    }));
     async function check(query: (typeof queries)[number]) {
       const { environment_key, feature_name } = query;
       const [id, key = ""] = [idOf(environment_key, feature_name), ...query.variants];

@@ -124,9 +124,12 @@ describe.each(databases)("migrate, in $name with rows of an earlier version", ({
       const { database } = opened;
       await expect(isMigrated(database)).rejects.toMatchObject({ reason: "not_migrated" });
       for (const [index, { name }] of shipped.slice(0, version).entries()) {
+        const rows = rowsAfter[name];
+        if (rows === undefined) continue;
         await migrate(database, shipped.slice(0, index + 1));
-        for (const sql of rowsAfter[name] ?? []) await runOnPrimary(database, { sql, values: [] });
+        for (const sql of rows) await runOnPrimary(database, { sql, values: [] });
       }
+      await migrate(database, shipped.slice(0, version));
       expect(await isMigrated(database)).toBe(version === shipped.length);
       const before = await rowsByTable(database);
       for (const [table, rows] of before) expect(rows.length, `${table} has rows`).toBeGreaterThan(0);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { denoCommand } from "../../src/dev/local-deno.ts";
-import { readSqlite, writeSqlite } from "./read-sqlite.ts";
+import { createSqliteReader, writeSqlite } from "./read-sqlite.ts";
 
 /** Runs the app under Deno, with the permissions of a real run and an empty SQLite file. */
 export async function startDeno(vars: Record<string, string>) {
@@ -14,7 +14,7 @@ export async function startDeno(vars: Record<string, string>) {
   const port = await freePort();
   const url = new URL(`http://127.0.0.1:${port}`);
   const file = join(folder, "edge-exposures.sqlite");
-  const select = async (sql: string) => readSqlite(file, sql);
+  const { select, close } = createSqliteReader(file);
   let lines: string[] = [];
   let child: ChildProcess;
   await run();
@@ -44,6 +44,7 @@ export async function startDeno(vars: Record<string, string>) {
     const exited = once(child, "exit");
     child.kill(signal);
     const [code] = await exited;
+    close();
     return code;
   }
 

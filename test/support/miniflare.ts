@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
 import { inject } from "vitest";
-import { readSqlite } from "./read-sqlite.ts";
+import { createSqliteReader } from "./read-sqlite.ts";
 
 const NAME = "edge-exposures";
 
@@ -40,7 +40,7 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
     exclude: (path) => path.endsWith("metadata.sqlite"),
   });
   // Reads the file, because each of Miniflare's own D1 calls blocks this process.
-  const select = async (sql: string) => readSqlite(file, sql);
+  const { select, close } = createSqliteReader(file);
   const url = await miniflare.ready;
   port = Number(url.port);
 
@@ -58,6 +58,7 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
     /** Kills the whole runtime (Miniflare uses SIGKILL), and starts it again on the same state. */
     async restart(overrides: Record<string, string> = {}) {
       await miniflare.dispose();
+      close();
       miniflare = new Miniflare(optionsFor({ ...vars, ...overrides }));
       await miniflare.ready;
     },
@@ -70,6 +71,7 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
     query: select,
     async stop() {
       await miniflare.dispose();
+      close();
       rmSync(folder, { recursive: true });
     },
   };

@@ -7,6 +7,7 @@ import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts"
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
@@ -59,7 +60,7 @@ describe("countExposures", () => {
           expect(twice?.collection).toEqual({ ...collection, invalidEvents: 2 * invalidEvents, events: 2 * all });
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(25) },
     );
   });
 

@@ -9,6 +9,7 @@ import { readMetrics } from "../../src/warehouse/metric-rows.ts";
 import { HOUR } from "../support/arbitrary.ts";
 import { metricScenario } from "../support/metric-scenario.ts";
 import { metricsByBruteForce, momentsOf } from "../support/metrics-by-brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
 const FEATURE = 'it\'s \\a "feature"\n';
@@ -135,7 +136,7 @@ describe("countMetrics", () => {
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: runs(10) },
     );
   });
 

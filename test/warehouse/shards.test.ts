@@ -17,6 +17,7 @@ import {
 import { readCounts } from "../../src/warehouse/exposure-rows.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
@@ -103,7 +104,7 @@ describe("countExposures, over a Distributed table", () => {
           expect([ofBoth?.length, ofHalves?.length]).toEqual([2, 2]);
         },
       ),
-      { numRuns: 10 },
+      { numRuns: runs(5) },
     );
   });
 

@@ -14,6 +14,7 @@ import { countStates } from "../../src/warehouse/state-counts.ts";
 import { findWindow, listWindows, recordWindow } from "../../src/warehouse/state-windows.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
+import { runs } from "../support/runs.ts";
 import { unchecked } from "../support/unchecked.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
@@ -100,7 +101,7 @@ describe("countStates", () => {
         const { events: _, ...earlierCollection } = counts.value.collection;
         expect(earlierExposures.collection).toMatchObject(earlierCollection);
       }),
-      { numRuns: 12 },
+      { numRuns: runs(6) },
     );
   });
 

@@ -14,44 +14,45 @@ import { type Fault, startFaultServer } from "./entries/fault-server.ts";
 // Less than 30 days ago: sweeps refresh idle experiments only once an hour.
 const FROM = Date.now() - 3 * 86_400_000;
 
-const start = async (vars: Record<string, string>) =>
-  drive(await startMiniflare(vars, "test/worker/entries/faulty.ts"));
+/** Starts the Worker with a database, and the server of its faults. */
+async function start() {
+  const faultServer = await startFaultServer();
+  // Longer than a test: a second manual request must always be too soon.
+  const vars = varsFor(proxy.settings, { REFRESH_MIN_INTERVAL_SECONDS: 30, FAULT_SERVER_URL: faultServer.url });
+  const worker = drive(await startMiniflare(vars, "test/worker/entries/faulty.ts"));
+  return { ...worker, intercept: faultServer.intercept, stop: () => worker.stop().finally(faultServer.stop) };
+}
+type FaultyWorker = Awaited<ReturnType<typeof start>>;
 
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;
-let faultServer: Awaited<ReturnType<typeof startFaultServer>>;
-let worker: Awaited<ReturnType<typeof start>>;
-let vars: Record<string, string>;
+let worker: FaultyWorker;
 let count = 0;
 /** The ids of the requests that got 503. Each is logged once. */
 const unavailable: (string | null)[] = [];
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
-  faultServer = await startFaultServer();
-  // Longer than a test: a second manual request must always be too soon.
-  vars = { ...varsFor(proxy.settings, { REFRESH_MIN_INTERVAL_SECONDS: 30 }), FAULT_SERVER_URL: faultServer.url };
-  worker = await start(vars);
+  worker = await start();
 });
 afterAll(async () => {
   await worker.stop();
-  faultServer.stop();
   proxy.stop();
 });
 
 /** A new experiment, not created yet. */
-function newExperiment() {
+function newExperiment(on = worker) {
   const id = `faulty-${++count}`;
   const path = `/v1/experiments/${id}`;
   const events: Event[] = [];
   const row = async () =>
-    (await worker.query(`SELECT * FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id = '${id}'`))[0];
+    (await on.query(`SELECT * FROM experiments LEFT JOIN summaries ON experiment_id = id WHERE id = '${id}'`))[0];
   return {
     id,
     path,
     row,
     put: (name = id) =>
-      worker.call("PUT", path, {
+      on.call("PUT", path, {
         name,
         environment_key: id,
         feature_name: id,
@@ -66,18 +67,18 @@ function newExperiment() {
       updated_at: new Date(FROM).toISOString(),
       is_final: false,
     }),
-    delete: () => worker.call("DELETE", path),
+    delete: () => on.call("DELETE", path),
     async expose() {
       const identifier = `identity-${events.length}`;
       const event = { environment_key: id, feature_name: id, identifier, value: "control", timestamp: FROM };
       events.push(event);
       await warehouse.insert([event]);
     },
-    requestRefresh: () => worker.call("POST", `${path}/exposures/refresh`),
+    requestRefresh: () => on.call("POST", `${path}/exposures/refresh`),
     /** Sends a Standard Webhook, always as the same delivery. */
     sendWebhook() {
       const [body, now] = [JSON.stringify({ experiment_id: id }), new Date()];
-      return worker.call("POST", "/webhooks/refresh", body, {
+      return on.call("POST", "/webhooks/refresh", body, {
         "webhook-id": id,
         "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
         "webhook-signature": new Webhook(WEBHOOK_SECRET).sign(id, now, body),
@@ -85,7 +86,7 @@ function newExperiment() {
     },
     sendFlagsmithWebhook() {
       const body = JSON.stringify({ event_type: "FLAG_UPDATED", data: { new_state: { feature: { name: id } } } });
-      return worker.call("POST", `/webhooks/flagsmith/${id}`, body, {
+      return on.call("POST", `/webhooks/flagsmith/${id}`, body, {
         "X-Flagsmith-Signature": createHmac("sha256", FLAGSMITH_SECRET).update(body).digest("hex"),
       });
     },
@@ -107,13 +108,18 @@ function newExperiment() {
 type Experiment = ReturnType<typeof newExperiment>;
 type ApiResponse = Awaited<ReturnType<typeof worker.call>>;
 
-/** Creates the experiment, and adds an exposure after its first refresh. */
-async function create(experiment: Experiment): Promise<void> {
+/** Creates the experiment with an exposure, and adds another one after its first refresh. */
+async function createExposed(experiment: Experiment): Promise<void> {
   await experiment.expose();
+  await create(experiment);
+  await experiment.expose();
+}
+
+/** Creates the experiment, and waits for its first refresh. */
+async function create(experiment: Experiment): Promise<void> {
   // On a busy machine, D1 may time out without a fault.
   await until(experiment.put, ({ status }) => status !== 503);
   await experiment.expectServed();
-  await experiment.expose();
 }
 
 /** A request, with its preparation and its effect. */
@@ -136,7 +142,7 @@ const keys = new Map<string, string>();
 const scenarios: Record<string, Scenario> = {
   "a manual request whose query fails": {
     async prepare(experiment) {
-      await create(experiment);
+      await createExposed(experiment);
       proxy.injectFault((upstream, response) => {
         proxy.injectFault(null, experiment.id);
         faults["status 500"](upstream, response);
@@ -156,7 +162,7 @@ const scenarios: Record<string, Scenario> = {
     expectEffect: expectServed,
   },
   "PUT of an edit": {
-    prepare: create,
+    prepare: createExposed,
     request: (experiment) => experiment.put("renamed"),
     success: 200,
     expectEffect: expectServed,
@@ -217,20 +223,20 @@ const scenarios: Record<string, Scenario> = {
     expectEffect: async (experiment) => expect(await experiment.row()).toMatchObject({ name: experiment.id }),
   },
   "a manual request": {
-    prepare: create,
+    prepare: createExposed,
     request: (experiment) => experiment.requestRefresh(),
     success: 202,
     repeated: 429,
     expectEffect: expectServed,
   },
   "a signed webhook": {
-    prepare: create,
+    prepare: createExposed,
     request: (experiment) => experiment.sendWebhook(),
     success: 202,
     expectEffect: expectServed,
   },
   "a Flagsmith webhook": {
-    prepare: create,
+    prepare: createExposed,
     request: (experiment) => experiment.sendFlagsmithWebhook(),
     success: 202,
     expectEffect: expectServed,
@@ -249,7 +255,7 @@ async function run(scenario: Scenario, fault: Fault | null): Promise<string[]> {
   const { prepare, request, success, repeated, transactionValue, expectEffect } = scenario;
   const experiment = newExperiment();
   await prepare(experiment);
-  const interception = faultServer.intercept(transactionValue?.(experiment) ?? experiment.id, fault);
+  const interception = worker.intercept(transactionValue?.(experiment) ?? experiment.id, fault);
   const response = await request(experiment);
   if (fault !== null && response.status === 503) {
     unavailable.push(response.headers.get("X-Request-Id"));
@@ -298,24 +304,16 @@ describe.concurrent("a failed, lost or hanging transaction in D1", () => {
   );
 });
 
-describe("a 503 because of D1", () => {
-  it("is logged once", () => {
-    const lines = worker.logs().filter(({ event }) => event === "database.unavailable");
-    const byRequest = Map.groupBy(lines, (line) => line["request_id"]);
-    for (const id of unavailable) expect(byRequest.get(id), String(id)).toHaveLength(1);
-    expect(unavailable.length).toBeGreaterThan(Object.keys(scenarios).length);
-  });
-});
-
-describe("a failed, lost or hanging transaction of a sweep or an export", () => {
-  // A new Worker, in which no retry is pending.
+// Beside the tests above, but in order: each fault hits the next transaction of a Worker, in which no retry is pending.
+describe.concurrent("a failed, lost or hanging transaction of a sweep or an export", () => {
+  let worker: FaultyWorker;
   beforeAll(async () => {
-    await worker.stop();
-    worker = await start(vars);
+    worker = await start();
   });
+  afterAll(() => worker.stop());
 
-  it("aborts an export, instead of ending it early", async () => {
-    const experiment = newExperiment();
+  it("aborts an export, instead of ending it early", { concurrent: false }, async () => {
+    const experiment = newExperiment(worker);
     await experiment.expose();
     await experiment.put();
     await experiment.expectServed();
@@ -323,7 +321,7 @@ describe("a failed, lost or hanging transaction of a sweep or an export", () => 
     expect(complete.text.trim().split("\n")).toHaveLength(1);
     for (const mode of FAULTS) {
       for (const index of [0, 1]) {
-        const interception = faultServer.intercept(null, { index, mode });
+        const interception = worker.intercept(null, { index, mode });
         const response = await worker.call("GET", "/v1/export").catch((error: unknown) => error);
         interception.end();
         expect(interception.transactions).toHaveLength(index + 1);
@@ -336,37 +334,50 @@ describe("a failed, lost or hanging transaction of a sweep or an export", () => 
     await experiment.delete();
   });
 
-  it.each(FAULTS)("fails a sweep or the dispatcher's list, and the next sweep repairs it: %s", async (mode) => {
-    const experiment = newExperiment();
-    await create(experiment);
-    // The first sweep stores its progress. Without another experiment, the others have nothing to store.
-    await worker.sweep();
-    const complete = faultServer.intercept(null, null);
-    expect(await worker.sweep()).toBe(true);
-    complete.end();
-    // The lists of the sweep and of the dispatcher, the experiment, its numbers, and the deletion of old webhooks.
-    expect(complete.transactions.length).toBeGreaterThanOrEqual(4);
-    for (const index of complete.transactions.keys()) {
-      await experiment.expose();
-      worker.clearLines();
-      const interception = faultServer.intercept(null, { index, mode });
-      const isComplete = await worker.sweep();
-      interception.end();
-      // The alarm may come a moment after the sweep.
-      if (interception.transactions.length <= index) continue;
-      // Neither fails the sweep: the dispatcher reads again, and the next sweep looks for failing refreshes again.
-      const isBeside = /ORDER BY refresh_due_at|failing_alert/.test(interception.transactions[index] ?? "");
-      expect(isComplete).toBe(isBeside);
-      const failures = () =>
-        worker
-          .logs()
-          .filter(({ event, kind }) => /^(sweep|dispatcher|alerts)\.failed$/.test(event) || kind === "storage");
-      expect(await until(failures, ({ length }) => length > 0)).toHaveLength(1);
-      const now = Date.now();
-      expect(await worker.sweep(now)).toBe(true);
-      expect(await experiment.row()).toMatchObject({ as_of: now });
-      await experiment.expectServed();
-    }
-    await experiment.delete();
+  it.each(FAULTS)(
+    "fails a sweep or the dispatcher's list, and the next sweep repairs it: %s",
+    { concurrent: false },
+    async (mode) => {
+      const experiment = newExperiment(worker);
+      await createExposed(experiment);
+      // The first sweep stores its progress. Without another experiment, the others have nothing to store.
+      await worker.sweep();
+      const complete = worker.intercept(null, null);
+      expect(await worker.sweep()).toBe(true);
+      complete.end();
+      // The lists of the sweep and of the dispatcher, the experiment, its numbers, and the deletion of old webhooks.
+      expect(complete.transactions.length).toBeGreaterThanOrEqual(4);
+      for (const index of complete.transactions.keys()) {
+        await experiment.expose();
+        worker.clearLines();
+        const interception = worker.intercept(null, { index, mode });
+        const isComplete = await worker.sweep();
+        interception.end();
+        // The alarm may come a moment after the sweep.
+        if (interception.transactions.length <= index) continue;
+        // Neither fails the sweep: the dispatcher reads again, and the next sweep looks for failing refreshes again.
+        const isBeside = /ORDER BY refresh_due_at|failing_alert/.test(interception.transactions[index] ?? "");
+        expect(isComplete).toBe(isBeside);
+        const failures = () =>
+          worker
+            .logs()
+            .filter(({ event, kind }) => /^(sweep|dispatcher|alerts)\.failed$/.test(event) || kind === "storage");
+        expect(await until(failures, ({ length }) => length > 0)).toHaveLength(1);
+        const now = Date.now();
+        expect(await worker.sweep(now)).toBe(true);
+        expect(await experiment.row()).toMatchObject({ as_of: now });
+        await experiment.expectServed();
+      }
+      await experiment.delete();
+    },
+  );
+});
+
+describe("a 503 because of D1", () => {
+  it("is logged once", () => {
+    const lines = worker.logs().filter(({ event }) => event === "database.unavailable");
+    const byRequest = Map.groupBy(lines, (line) => line["request_id"]);
+    for (const id of unavailable) expect(byRequest.get(id), String(id)).toHaveLength(1);
+    expect(unavailable.length).toBeGreaterThan(Object.keys(scenarios).length);
   });
 });
