@@ -1,20 +1,13 @@
 import { Hono } from "hono";
-import { wakeDispatcher } from "../refresh/request-refresh.ts";
-import {
-  deleteExperiment,
-  getExperiment,
-  listExperiments,
-  type PutFailure,
-  putExperiment,
-  timeFields,
-} from "../store/experiments.ts";
+import { getExperiment, listExperiments } from "../store/experiments.ts";
 import type { Authentication } from "./authentication.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
-import { type Refusal, refuse } from "./problem.ts";
+import { removeExperiment, saveExperiment } from "./experiment-edits.ts";
+import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { experimentJson, pageOf } from "./responses.ts";
-import { editQuery, experimentBody, experimentId, experimentInput, listQuery } from "./schemas.ts";
+import { editQuery, experimentBody, listQuery } from "./schemas.ts";
 
 export function experimentRoutes(deps: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const { database, clock } = deps;
@@ -25,26 +18,12 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
   app.put("/:id", write, async (c) => {
     const body = await readBody(c, 64 * KIB, experimentBody);
     if (!body.ok) return refuse(body.failure);
-    const id = experimentId.safeParse(c.req.param("id"));
-    if (!id.success) {
-      const errors = id.error.issues.map(({ message }) => ({ path: "id", message }));
-      return refuse({ kind: "invalid_input", errors });
-    }
-
     const query = parseInput(editQuery, c.req.query());
     if (!query.ok) return refuse(query.failure);
-
-    const input = experimentInput(id.data, body.value);
-    const omitted = timeFields.filter((field) => body.value[field] === undefined);
-    const options = { omitted, replaceNumbers: query.value.replace_numbers };
-    const now = clock();
-    const { caller, log } = c.var;
-    const saved = await putExperiment(database, input, caller.environmentKey, now, options);
-    if (!saved.ok) return refuse(putRefusal(saved.failure));
-    const { experiment, created, refreshRequested } = saved.value;
-    log("info", "experiment.saved", { experiment_id: experiment.id, created, by: caller.name });
-    if (refreshRequested) await wakeDispatcher(deps.dispatcher, log, experiment.id);
-    return c.json(experimentJson(experiment, now), created ? 201 : 200);
+    const replaceNumbers = query.value.replace_numbers;
+    const saved = await saveExperiment(deps, c.var, c.req.param("id"), body.value, { replaceNumbers });
+    if (!saved.ok) return refuse(saved.failure);
+    return c.json(experimentJson(saved.value.experiment, clock()), saved.value.created ? 201 : 200);
   });
 
   app.get("/", read, async (c) => {
@@ -69,27 +48,9 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
   });
 
   app.delete("/:id", write, async (c) => {
-    const id = c.req.param("id");
-    const { caller, log } = c.var;
-    if (!(await deleteExperiment(database, id, caller.environmentKey))) return refuse({ kind: "not_found" });
-    log("info", "experiment.deleted", { experiment_id: id, by: caller.name });
-    return c.body(null, 204);
+    const removed = await removeExperiment(deps, c.var, c.req.param("id"));
+    return removed.ok ? c.body(null, 204) : refuse(removed.failure);
   });
 
   return app;
-}
-
-function putRefusal(failure: PutFailure): Refusal {
-  switch (failure.kind) {
-    case "forbidden": {
-      const detail = "This key is bound to another environment. Use a key for this environment, or for all of them.";
-      return { kind: "forbidden", detail };
-    }
-    case "times_missing": {
-      const message = "must be sent, because the experiment has one: send it to keep it, or null to clear it";
-      return { kind: "invalid_input", errors: failure.fields.map((path) => ({ path, message })) };
-    }
-    default:
-      return { kind: failure.kind };
-  }
 }

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { findOpenExperiments } from "../store/open-experiments.ts";
 import { adviceFor } from "../warehouse/advice.ts";
-import { checkStates, checkWarehouse } from "../warehouse/check-warehouse.ts";
+import { checkSource } from "../warehouse/check-warehouse.ts";
 import type { FoundEvent } from "../warehouse/discover-events.ts";
 import type { FoundFeature } from "../warehouse/discover-features.ts";
 import type { Authentication } from "./authentication.ts";
@@ -17,8 +17,7 @@ export function warehouseRoutes(deps: AppDeps, authentication: Authentication): 
   const write = authentication.require("write");
 
   app.get("/check", write, async (c) => {
-    const events = await checkWarehouse(warehouse);
-    const checked = events.ok && settings.states !== null ? await checkStates(warehouse) : events;
+    const checked = await checkSource(warehouse, settings.states !== null);
     return checked.ok ? c.json({ status: "ok" }) : refuse({ kind: "warehouse", detail: checked.failure });
   });
 

@@ -1,3 +1,4 @@
+import { formStyle } from "./form-style.ts";
 import { script } from "./script.ts";
 import { style } from "./style.ts";
 
@@ -7,7 +8,7 @@ const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect 
 
 /** The static files. Each path contains a hash of the content, so that a cached copy is never stale. */
 export const assets = {
-  style: named("style", "css", "text/css; charset=utf-8", style),
+  style: named("style", "css", "text/css; charset=utf-8", style + formStyle),
   script: named("script", "js", "text/javascript; charset=utf-8", script),
   icon: named("icon", "svg", "image/svg+xml", icon),
 } as const satisfies Record<string, Asset>;

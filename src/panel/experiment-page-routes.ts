@@ -13,7 +13,7 @@ import { describeCountQuery } from "../warehouse/count-metrics.ts";
 import { experimentPage } from "./experiment-page.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
-import { markup } from "./markup.ts";
+import { experimentNotFound, READ_ONLY } from "./message-pages.ts";
 import { hasJustWritten, rememberWrite } from "./own-writes.ts";
 import { redirectToLogin, wantsJson } from "./redirects.ts";
 import { seriesNames } from "./series.ts";
@@ -76,8 +76,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
       if (visitor === null) return redirectToLogin(c);
       const { caller } = visitor;
       if (!hasRight(caller, "write")) {
-        const detail = "Your access is read-only. Sign in with ADMIN_TOKEN or a key with the role write.";
-        return refuse({ kind: "forbidden", detail });
+        return refuse({ kind: "forbidden", detail: READ_ONLY });
       }
       const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
       const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);
@@ -106,10 +105,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     { shared = false, link, notice, ...options }: Shown = {},
   ): Promise<Response> {
     const signedIn = session !== null;
-    if (summary === null || !isInScope(caller, summary.experiment)) {
-      const main = markup`<h1>Not found</h1><p>This experiment does not exist, or you do not have access to it.</p>`;
-      return htmlResponse(c, { title: "Not found", signedIn, shared }, main, { status: 404 });
-    }
+    if (summary === null || !isInScope(caller, summary.experiment)) return experimentNotFound(c, { signedIn, shared });
     const { series } = pageQuery.parse(c.req.query());
     const { until = "", by = "", signature = "" } = c.req.query();
     const now = clock();
@@ -120,7 +116,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
       notice: notice ?? null,
       shareQuery: shared ? new URLSearchParams({ until, by, signature }) : null,
       may: {
-        refresh: hasRight(caller, "write"),
+        write: hasRight(caller, "write"),
         shareUntil: session === null ? null : lastShareDay(now, session.credential.expiresAt),
       },
       query: shared ? null : queryOf(experiment, summary.asOf),

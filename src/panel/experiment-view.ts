@@ -12,7 +12,7 @@ export type ExperimentView = {
   sweepMs: number;
   /** What the visitor may do on the page. */
   may: {
-    refresh: boolean;
+    write: boolean;
     /** The last day that a share link may have; null: the visitor may not share. */
     shareUntil: string | null;
   };

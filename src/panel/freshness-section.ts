@@ -18,7 +18,7 @@ ${
     ? ""
     : markup`<p class="problem">The last refresh failed at ${timeOf(lastErrorAt)}.${exposures === null ? "" : " The numbers below are older."}</p>`
 }
-${may.refresh && hasStarted ? (isFinal ? recountForm(experiment, summary) : refreshForm(experiment, summary)) : ""}
+${may.write && hasStarted ? (isFinal ? recountForm(experiment, summary) : refreshForm(experiment, summary)) : ""}
 </section>`;
 }
 

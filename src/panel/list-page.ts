@@ -11,13 +11,22 @@ export type ListView = {
   isLast: boolean;
   environments: readonly string[];
   filter: { environmentKey: string | null; status: Status | null; search: string | null; page: number };
+  may: { write: boolean; admin: boolean };
+  /** What the warehouse has; empty: nothing to show. */
+  warehouse: Markup | "";
   now: number;
 };
 
-export function listPage({ shown, isLast, environments, filter, now }: ListView): Markup {
+export function listPage({ shown, isLast, environments, filter, may, warehouse, now }: ListView): Markup {
   const isFiltered = filter.environmentKey !== null || filter.status !== null || filter.search !== null;
-  if (shown.length === 0 && !isFiltered && filter.page === 0) return firstRun;
+  if (shown.length === 0 && !isFiltered && filter.page === 0)
+    return markup`<h1>Experiments</h1>
+${linksFor(may)}
+<p class="empty">No experiments yet.</p>
+${warehouse}
+${howToCreate}`;
   return markup`<h1>Experiments</h1>
+${linksFor(may)}
 <form class="filter" role="search">
 <label>Search <input type="search" name="search" value="${filter.search ?? ""}" placeholder="Name, feature or ID"></label>
 <label>Environment <select name="environment"><option value="">All</option>${environments.map((key) => option(key, key, filter.environmentKey))}</select></label>
@@ -25,11 +34,11 @@ export function listPage({ shown, isLast, environments, filter, now }: ListView)
 <button>Filter</button>
 </form>
 ${shown.length === 0 ? markup`<p class="empty">No experiments found. <a href="/">Show all</a></p>` : tableOf(shown, now)}
-${pagination(filter, shown.length, isLast)}`;
+${pagination(filter, shown.length, isLast)}
+${warehouse}`;
 }
 
-const firstRun = markup`<h1>Experiments</h1>
-<div class="empty"><p>No experiments yet. Create the first one with the API:</p>
+const howToCreate = markup`<details><summary>Create an experiment with the API</summary>
 <pre><code>curl -X PUT https://…/v1/experiments/checkout-cta \\
   -H 'Authorization: Bearer …' -H 'Content-Type: application/json' -d '{
     "name": "Checkout CTA",
@@ -37,7 +46,12 @@ const firstRun = markup`<h1>Experiments</h1>
     "feature_name": "checkout_button",
     "variants": [{ "key": "control", "weight": 50 }, { "key": "treatment", "weight": 50 }],
     "started_at": "2026-06-01T00:00:00.000Z" }'</code></pre>
-<p>Its numbers appear after the first refresh, which starts at once. <a href="/docs">API reference</a></p></div>`;
+<p>Its numbers appear after the first refresh, which starts at once. <a href="/docs">API reference</a></p></details>`;
+
+function linksFor({ write, admin }: ListView["may"]): Markup | "" {
+  if (!write) return "";
+  return markup`<p class="actions"><a href="/new">New experiment</a><a href="/warehouse">Warehouse</a>${admin ? markup`<a href="/api-keys">API keys</a>` : ""}</p>`;
+}
 
 function option(value: string, label: string, selected: string | null): Markup {
   return markup`<option value="${value}"${value === selected ? markup` selected` : ""}>${label}</option>`;

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as z from "zod";
 import { statuses } from "../experiment.ts";
+import { hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import type { JsonObject } from "../http/openapi-parts.ts";
 import type { AppEnv } from "../http/request-context.ts";
@@ -9,9 +10,11 @@ import { listEnvironments, searchExperiments } from "../store/experiment-list.ts
 import { docsPage } from "./docs-page.ts";
 import { htmlResponse } from "./html-response.ts";
 import { listPage } from "./list-page.ts";
+import { offeredFeatures, viewWarehouse } from "./offered-features.ts";
 import { hasJustWritten } from "./own-writes.ts";
 import { redirectToLogin } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
+import { uncoveredSection, warehouseSection } from "./warehouse-section.ts";
 
 const listQuery = z.object({
   search: z.string().trim().min(1).nullable().catch(null).default(null),
@@ -20,12 +23,18 @@ const listQuery = z.object({
   page: z.coerce.number().int().min(1).max(1000).catch(1),
 });
 
+/** The list does not wait longer for ClickHouse. Without its answer, it shows no features. */
+const LIST_WAIT_MS = 300;
+/** The first page waits longer, because the warehouse is all that it shows. */
+const FIRST_WAIT_MS = 3000;
+
 /** The list of experiments, and the documentation of the API. */
 export function listRoutes(
-  { database, clock }: AppDeps,
+  deps: AppDeps,
   { sessions, visitorOf }: Visitors,
   loadOpenApi: () => Promise<JsonObject>,
 ): Hono<AppEnv> {
+  const { database, clock } = deps;
   const app = new Hono<AppEnv>();
 
   app.get("/", async (c) => {
@@ -33,14 +42,24 @@ export function listRoutes(
     if (visitor === null) return redirectToLogin(c);
     const { environment, status, search, page } = listQuery.parse(c.req.query());
     const filter = { environmentKey: environment, status, search, page: page - 1 };
-    const scope = visitor.caller.environmentKey;
+    const isWhole = page === 1 && environment === null && status === null && search === null;
+    const { caller } = visitor;
+    const may = { write: hasRight(caller, "write"), admin: hasRight(caller, "admin") };
+    const scope = caller.environmentKey;
     const now = clock();
     const current = hasJustWritten(c) ? onPrimary(database) : database;
-    const [found, environments] = await Promise.all([
+    const [found, environments, offered] = await Promise.all([
       searchExperiments(current, { scope, ...filter }, now),
       listEnvironments(current, scope),
+      may.write && isWhole ? offeredFeatures(deps, caller, LIST_WAIT_MS) : null,
     ]);
-    const main = listPage({ ...found, environments, filter, now });
+    const isEmpty = isWhole && found.shown.length === 0;
+    const warehouse = !may.write
+      ? ""
+      : isEmpty
+        ? warehouseSection(await viewWarehouse(deps, caller, FIRST_WAIT_MS), deps.warehouse.table)
+        : uncoveredSection(offered?.ok ? offered.value.features : []);
+    const main = listPage({ ...found, environments, filter, may, warehouse, now });
     return htmlResponse(c, { title: "Experiments", signedIn: visitor.session !== null }, main);
   });
 

@@ -6,6 +6,7 @@ import type { AppEnv } from "../http/request-context.ts";
 import { assetRoutes } from "./asset-routes.ts";
 import { downloadRoutes } from "./download-routes.ts";
 import { experimentPageRoutes } from "./experiment-page-routes.ts";
+import { formRoutes } from "./form-routes.ts";
 import { sameOriginForms } from "./forms.ts";
 import { listRoutes } from "./list-routes.ts";
 import { sessionRoutes } from "./session-routes.ts";
@@ -19,11 +20,12 @@ export function panelRoutes(
 ): Hono<AppEnv> {
   const visitors = createVisitors(deps, authentication);
   const app = new Hono<AppEnv>();
-  for (const path of ["/login", "/logout", "/experiments/*"]) app.use(path, sameOriginForms);
+  for (const path of ["/login", "/logout", "/new", "/experiments/*", "/api-keys/*"]) app.use(path, sameOriginForms);
   return app
     .route("/", assetRoutes())
     .route("/", sessionRoutes(authentication, visitors))
     .route("/", listRoutes(deps, visitors, loadOpenApi))
     .route("/", experimentPageRoutes(deps, visitors))
+    .route("/", formRoutes(deps, authentication, visitors))
     .route("/", downloadRoutes(deps, authentication, visitors));
 }

@@ -124,7 +124,8 @@ export const script = `"use strict";
   begin();
   for (const button of document.querySelectorAll("button.copy"))
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      const source = document.getElementById(button.dataset.copy);
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
       button.textContent = "Copied";
     });
 })();

@@ -26,10 +26,12 @@ export type EditOptions = {
   omitted: readonly TimeField[];
   /** Allows the edit to replace final numbers, and the next refresh to replace numbers whose events have expired. */
   replaceNumbers: boolean;
+  /** Refuses an id that exists. */
+  createOnly: boolean;
 };
 
 export type PutFailure =
-  | { kind: "feature_taken" | "not_found" | "forbidden" | "final_numbers" }
+  | { kind: "feature_taken" | "not_found" | "forbidden" | "final_numbers" | "id_taken" }
   | { kind: "times_missing"; fields: TimeField[] };
 
 // Conditions on the numbered parameters of `putExperiment`.
@@ -48,14 +50,15 @@ const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
  *
  * Fails and changes nothing with `feature_taken` if the window overlaps that of another experiment of the feature, with
  * `not_found` if the id belongs to another environment, with `forbidden` if the input names an environment out of scope,
- * with `times_missing` if the input omits a stored time, and with `final_numbers` if it would replace final numbers.
+ * with `times_missing` if the input omits a stored time, with `final_numbers` if it would replace final numbers, and with
+ * `id_taken` if the id exists and the options allow only a new one.
  */
 export async function putExperiment(
   database: Database,
   input: ExperimentInput,
   scope: Scope,
   now: number,
-  { omitted, replaceNumbers }: EditOptions = { omitted: [], replaceNumbers: false },
+  { omitted = [], replaceNumbers = false, createOnly = false }: Partial<EditOptions> = {},
 ): Promise<Result<SavedExperiment, PutFailure>> {
   const values = [
     input.id,
@@ -67,11 +70,13 @@ export async function putExperiment(
     omitted.includes("ended_at") ? 1 : 0,
     metricsText(input.metrics),
     replaceNumbers ? 1 : 0,
+    createOnly ? 1 : 0,
   ];
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at, refresh_due_at)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
     WHERE (?9 IS NULL OR ?3 = ?9) AND ${featureIsFree("?8")}
+      AND NOT (?14 AND EXISTS (SELECT 1 FROM experiments WHERE id = ?1))
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
       variants = excluded.variants, metrics = excluded.metrics, started_at = excluded.started_at, ended_at = excluded.ended_at,
@@ -90,7 +95,7 @@ export async function putExperiment(
   };
   const find: Statement = {
     sql: `SELECT environment_key, ${LACKS_START} AS lacks_start, ${LACKS_END} AS lacks_end,
-      ${REPLACES_FINAL} AND NOT ?13 AS replaces_final
+      ${REPLACES_FINAL} AND NOT ?13 AS replaces_final, ?14 AS is_taken
     FROM experiments WHERE id = ?1`,
     values,
   };
@@ -122,6 +127,7 @@ export async function putExperiment(
 
 /** The reason why an edit of this row was not saved. */
 function putFailure(current: Row | undefined, input: ExperimentInput, scope: Scope): PutFailure {
+  if (current?.["is_taken"] === 1) return { kind: "id_taken" };
   if (scope !== null && current !== undefined && current["environment_key"] !== scope) return { kind: "not_found" };
   if (scope !== null && input.environmentKey !== scope) return { kind: "forbidden" };
   if (current !== undefined) {

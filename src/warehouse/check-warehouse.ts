@@ -58,6 +58,13 @@ export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ col
   return counted.ok ? ok({ columns: types.size }) : failed(adviceFor(counted.failure));
 }
 
+/** Checks all that refreshes count from: the events, and the states if there are any. */
+export async function checkSource(warehouse: Warehouse, hasStates: boolean): Promise<Result<null, string>> {
+  const events = await checkWarehouse(warehouse);
+  if (!events.ok) return events;
+  return hasStates ? checkStates(warehouse) : ok(null);
+}
+
 /** Checks that states can be read. Whether they can be written shows only in the log of a refresh. */
 export async function checkStates(warehouse: Warehouse): Promise<Result<null, string>> {
   const noExperiment = { experimentId: "", environmentKey: "", featureName: "", startedAt: 0 };

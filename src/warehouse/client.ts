@@ -20,8 +20,8 @@ export type Warehouse = {
   ): Promise<Result<unknown[], WarehouseFailure>>;
   /** Runs a statement that writes. A failed one may have taken effect in part. */
   command(sql: string, parameters: QueryParameters, settings?: QuerySettings): Promise<Result<null, WarehouseFailure>>;
-  /** Returns a warehouse whose statements all end within the time that one may take, from now on. */
-  withSharedDeadline(clock: () => number): Warehouse;
+  /** Returns a warehouse whose statements all end within the time that one may take, or a shorter one, from now on. */
+  withSharedDeadline(clock: () => number, limitMs?: number): Warehouse;
 };
 
 /** The comment on every statement, which ClickHouse keeps as `log_comment` in system.query_log. */
@@ -34,7 +34,7 @@ export function forExperiment(warehouse: Warehouse, experimentId: string): Wareh
     ...warehouse,
     select: (sql, parameters, settings) => warehouse.select(sql, parameters, { ...settings, ...comment }),
     command: (sql, parameters, settings) => warehouse.command(sql, parameters, { ...settings, ...comment }),
-    withSharedDeadline: (clock) => forExperiment(warehouse.withSharedDeadline(clock), experimentId),
+    withSharedDeadline: (...limits) => forExperiment(warehouse.withSharedDeadline(...limits), experimentId),
   };
 }
 
@@ -125,8 +125,8 @@ export function connectWarehouse(
         });
         return ok(null);
       }),
-    withSharedDeadline(clock) {
-      const deadline = clock() + timeLeft();
+    withSharedDeadline(clock, limitMs = Number.POSITIVE_INFINITY) {
+      const deadline = clock() + Math.min(timeLeft(), limitMs);
       return connectWarehouse(settings, () => deadline - clock());
     },
   };

@@ -40,6 +40,10 @@ async function checkVisit(path: string, visit: Visit): Promise<void> {
     for (const details of all) details.setAttribute("open", "");
   });
   expect(await overflow(page), "horizontal overflow").toBe(0);
+  await checkAccessibility(page);
+}
+
+export async function checkAccessibility(page: Page): Promise<void> {
   await page.evaluate(axe);
   const { violations } = await page.evaluate<AxeResults>("axe.run({ resultTypes: ['violations'] })");
   const messages = violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
@@ -59,6 +63,9 @@ const PAGES: { path: string; token?: null }[] = [
   { path: "/experiments/failed" },
   { path: "/experiments/draft" },
   { path: "/experiments/hostile" },
+  { path: "/experiments/hostile/edit" },
+  { path: "/api-keys" },
+  { path: "/warehouse" },
 ];
 
 export function everyPage(): void {
