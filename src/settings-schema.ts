@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import {
   alertUrl,
   boolean,
@@ -34,17 +34,17 @@ export function withoutEmpty(env: Readonly<Record<string, unknown>>): Record<str
 /** A setting with a default. */
 export function variable<Value, Written extends string | number | boolean>(
   fallback: Written,
-  schema: z.ZodType<Value, Written>,
+  schema: z.ZodMiniType<Value, Written>,
   description: string,
 ) {
   const doc: SettingDoc = { kind: "var", default: fallback, description };
-  return schema.prefault(fallback).register(docs, doc);
+  return z.prefault(schema, fallback).register(docs, doc);
 }
 
 /** A setting that is null until the operator sets it. */
-function secret<Value>(schema: z.ZodType<Value, string>, description: string) {
+function secret<Value>(schema: z.ZodMiniType<Value, string>, description: string) {
   const doc: SettingDoc = { kind: "secret", default: "", description };
-  return schema.nullable().default(null).register(docs, doc);
+  return z._default(z.nullable(schema), null).register(docs, doc);
 }
 
 const alertFormat = z.enum(["standard", "slack"], { error: "must be standard or slack" });
@@ -100,7 +100,10 @@ export const settingsSchema = z
     SWEEP_SECONDS: variable(
       DEFAULT_SWEEP_SECONDS,
       // The local run sets 0 for no sweeps.
-      seconds().transform((value) => value || DEFAULT_SWEEP_SECONDS),
+      z.pipe(
+        seconds(),
+        z.transform((value: number) => value || DEFAULT_SWEEP_SECONDS),
+      ),
       "The interval of the Cron Trigger in wrangler.toml. Pages call numbers stale by it.",
     ),
     QUERY_TIMEOUT_SECONDS: variable(
@@ -122,28 +125,30 @@ export const settingsSchema = z
       "The header in which a proxy names the client's address, like X-Real-IP. Cloudflare needs none.",
     ),
   })
-  .refine(
-    ({ ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret, ALERT_FORMAT: format }) =>
-      url === null || secret !== null || format === "slack",
-    {
-      path: ["ALERT_WEBHOOK_URL"],
-      error: "must not be set without ALERT_WEBHOOK_SECRET, which signs what is sent there",
-      when: areValid("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_FORMAT"),
-    },
-  )
-  .refine(({ ALERT_WEBHOOK_SECRET: secret, WEBHOOK_SECRET }) => secret === null || secret !== WEBHOOK_SECRET, {
-    path: ["ALERT_WEBHOOK_SECRET"],
-    error: "must differ from WEBHOOK_SECRET, with which the receiver of alerts could request refreshes",
-    when: areValid("ALERT_WEBHOOK_SECRET", "WEBHOOK_SECRET"),
-  })
-  .refine(
-    ({ EXPOSURE_SOURCE, QUERY_TIMEOUT_SECONDS }) =>
-      EXPOSURE_SOURCE === "events" || QUERY_TIMEOUT_SECONDS <= MAX_QUERY_SECONDS / 2,
-    {
-      path: ["QUERY_TIMEOUT_SECONDS"],
-      error: `must be at most ${MAX_QUERY_SECONDS / 2} with EXPOSURE_SOURCE = states, because a refresh fills states too`,
-      when: areValid("EXPOSURE_SOURCE", "QUERY_TIMEOUT_SECONDS"),
-    },
+  .check(
+    z.refine(
+      ({ ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret, ALERT_FORMAT: format }) =>
+        url === null || secret !== null || format === "slack",
+      {
+        path: ["ALERT_WEBHOOK_URL"],
+        error: "must not be set without ALERT_WEBHOOK_SECRET, which signs what is sent there",
+        when: areValid("ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET", "ALERT_FORMAT"),
+      },
+    ),
+    z.refine(({ ALERT_WEBHOOK_SECRET: secret, WEBHOOK_SECRET }) => secret === null || secret !== WEBHOOK_SECRET, {
+      path: ["ALERT_WEBHOOK_SECRET"],
+      error: "must differ from WEBHOOK_SECRET, with which the receiver of alerts could request refreshes",
+      when: areValid("ALERT_WEBHOOK_SECRET", "WEBHOOK_SECRET"),
+    }),
+    z.refine(
+      ({ EXPOSURE_SOURCE, QUERY_TIMEOUT_SECONDS }) =>
+        EXPOSURE_SOURCE === "events" || QUERY_TIMEOUT_SECONDS <= MAX_QUERY_SECONDS / 2,
+      {
+        path: ["QUERY_TIMEOUT_SECONDS"],
+        error: `must be at most ${MAX_QUERY_SECONDS / 2} with EXPOSURE_SOURCE = states, because a refresh fills states too`,
+        when: areValid("EXPOSURE_SOURCE", "QUERY_TIMEOUT_SECONDS"),
+      },
+    ),
   );
 
 /** The documentation of each setting, in the order of the schema. */

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import * as z from "zod/mini";
 import { failed, ok, type Result } from "./result.ts";
 import { isLoopback } from "./setting-types.ts";
 import { settingsSchema, withoutEmpty } from "./settings-schema.ts";
@@ -58,7 +58,7 @@ export type Settings = {
 };
 
 /** The names that `parseSettings` reads. */
-export const settingNames = settingsSchema.keyof().options;
+export const settingNames = z.keyof(settingsSchema).options;
 
 /** An unusable setting. The message never repeats its value. */
 export type SettingProblem = { setting: string; message: string };
@@ -124,7 +124,7 @@ export function findShortSecrets({ adminToken, readToken, sessionSecret }: Setti
 }
 
 /** The first problem of each setting. */
-export function problemsOf(error: z.ZodError): SettingProblem[] {
+export function problemsOf(error: z.core.$ZodError): SettingProblem[] {
   const messages = new Map<string, string>();
   for (const { path, message } of error.issues) {
     const setting = String(path[0]);

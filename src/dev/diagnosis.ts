@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { Result } from "../result.ts";
 
 /** A response of the service, or the reason why there was none. `body` is null if it is not JSON. */
@@ -19,7 +19,7 @@ const MAX_CLOCK_DIFFERENCE_MS = 30_000;
 const MISCONFIGURED = "urn:edge-exposures:problem:misconfigured";
 
 const problemBody = z.object({ type: z.string(), detail: z.string() });
-const statusBody = z.object({ time: z.string(), last_sweep_at: z.string().nullable(), sweep_seconds: z.number() });
+const statusBody = z.object({ time: z.string(), last_sweep_at: z.nullable(z.string()), sweep_seconds: z.number() });
 type Status = z.infer<typeof statusBody>;
 
 /**

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { failed, ok, type Result } from "../result.ts";
 import { wholeNumber } from "../setting-types.ts";
 import { describeProblems, parseSettings, problemsOf, type Settings, settingNames } from "../settings.ts";
@@ -39,10 +39,12 @@ const optionsSchema = z
     SWEEP_SECONDS: variable(60, wholeNumber("number of seconds", 0, 86_400), "The time between two sweeps; 0: none."),
     CLICKHOUSE_URL: variable("", z.string(), "Your own ClickHouse, instead of the embedded warehouse."),
   })
-  .refine(({ PORT, WAREHOUSE_PORT, CLICKHOUSE_URL }) => CLICKHOUSE_URL !== "" || PORT !== WAREHOUSE_PORT, {
-    path: ["WAREHOUSE_PORT"],
-    error: "must differ from PORT",
-  });
+  .check(
+    z.refine(({ PORT, WAREHOUSE_PORT, CLICKHOUSE_URL }) => CLICKHOUSE_URL !== "" || PORT !== WAREHOUSE_PORT, {
+      path: ["WAREHOUSE_PORT"],
+      error: "must differ from PORT",
+    }),
+  );
 
 /** Reads the options and the settings from the environment. A failure names all malformed variables. */
 export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {

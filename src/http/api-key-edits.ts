@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "zod/mini";
 import { failed, ok, type Result } from "../result.ts";
 import { type ApiKey, addApiKey, deleteApiKey } from "../store/api-keys.ts";
 import { apiKeyId, generateApiKey, sha256Hex } from "./api-key-format.ts";

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type * as z from "zod";
+import type * as z from "zod/mini";
 import { failed, ok, type Result } from "../result.ts";
 import type { InputError, Refusal } from "./problem.ts";
 
@@ -36,7 +36,7 @@ export async function readText(c: Context, limit: number): Promise<Result<string
 }
 
 /** Reads and parses the body of a request. */
-export async function readBody<Schema extends z.ZodType>(
+export async function readBody<Schema extends z.ZodMiniType>(
   c: Context,
   limit: number,
   schema: Schema,
@@ -46,7 +46,7 @@ export async function readBody<Schema extends z.ZodType>(
 }
 
 /** Parses a JSON body with the schema. */
-export function parseBody<Schema extends z.ZodType>(
+export function parseBody<Schema extends z.ZodMiniType>(
   contentType: string | undefined,
   body: string | null,
   schema: Schema,
@@ -69,7 +69,7 @@ export function isOfType(contentType: string | undefined, type: string): boolean
 }
 
 /** Parses a value with the schema. Fails with all errors in it. */
-export function parseInput<Schema extends z.ZodType>(
+export function parseInput<Schema extends z.ZodMiniType>(
   schema: Schema,
   value: unknown,
 ): Result<z.output<Schema>, Extract<Refusal, { kind: "invalid_input" }>> {
@@ -77,7 +77,7 @@ export function parseInput<Schema extends z.ZodType>(
   return parsed.success ? ok(parsed.data) : failed({ kind: "invalid_input", errors: errorsOf(parsed.error) });
 }
 
-function errorsOf({ issues }: z.ZodError): InputError[] {
+function errorsOf({ issues }: z.core.$ZodError): InputError[] {
   return issues.flatMap((issue) => {
     const path = issue.path.map(String);
     if (issue.code !== "unrecognized_keys") return [{ path: path.join("."), message: issue.message }];

@@ -1,4 +1,4 @@
-import type * as z from "zod";
+import type * as z from "zod/mini";
 import { wakeDispatcher } from "../refresh/request-refresh.ts";
 import { failed, ok, type Result } from "../result.ts";
 import {

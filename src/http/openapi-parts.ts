@@ -1,11 +1,11 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { experimentId } from "./schemas.ts";
 
 // Building blocks of the OpenAPI document.
 
 export type JsonObject = { [key: string]: unknown };
 
-export function schemaOf(schema: z.ZodType): JsonObject {
+export function schemaOf(schema: z.ZodMiniType): JsonObject {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   return rest;
 }
@@ -92,7 +92,7 @@ export const requiredHeader = (name: string): JsonObject => ({
 });
 
 /** The query parameters that a schema describes. */
-export const queryParameters = ({ shape }: { shape: Readonly<Record<string, z.ZodType>> }): JsonObject[] =>
+export const queryParameters = ({ shape }: { shape: Readonly<Record<string, z.ZodMiniType>> }): JsonObject[] =>
   Object.entries(shape).map(([name, schema]) => ({
     name,
     in: "query",

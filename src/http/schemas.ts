@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import { aggregations, expectedDirections, type Metric, statuses } from "../experiment.ts";
 import { countsText, readCountsJson } from "../results/stored-counts.ts";
 import { roles } from "../store/api-keys.ts";
@@ -7,28 +7,32 @@ import type { ExperimentInput } from "../store/experiments.ts";
 // Schemas of the input. A message completes a sentence that starts with the path: "variants.0.key must not be empty".
 
 const LATEST = Date.UTC(2300, 0);
+const OBJECT_RULE = "must be an object";
 
-const text = z
-  .string({ error: "must be text" })
-  .min(1, "must not be empty")
-  .refine((value) => value.isWellFormed(), "must be valid Unicode, without lone surrogates");
+const text = z.string({ error: "must be text" }).check(
+  z.minLength(1, "must not be empty"),
+  z.refine((value) => value.isWellFormed(), "must be valid Unicode, without lone surrogates"),
+);
 
 /** Text that SQLite stores unchanged on every runtime. */
-const name = text.refine((value) => !value.includes("\0"), "must not contain a NUL character");
+const name = text.check(z.refine((value) => !value.includes("\0"), "must not contain a NUL character"));
 
 const TIME_RULE = "must be an ISO 8601 time in UTC, like 2026-06-01T00:00:00.000Z";
-const instant = z.iso
-  .datetime({ error: TIME_RULE })
-  .refine((value) => !/\.\d{4,}/.test(value), "must not be more precise than milliseconds")
-  .transform((value) => Date.parse(value))
-  .refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299");
-const optionalTime = instant.nullable().optional();
-const time = instant.nullable().default(null);
+const instant = z
+  .pipe(
+    z.iso
+      .datetime({ error: TIME_RULE })
+      .check(z.refine((value) => !/\.\d{4,}/.test(value), "must not be more precise than milliseconds")),
+    z.transform((value: string) => Date.parse(value)),
+  )
+  .check(z.refine((value) => value >= 0 && value < LATEST, "must be a time from 1970 to 2299"));
+const optionalTime = z.optional(z.nullable(instant));
+const time = z._default(z.nullable(instant), null);
 
 const ID_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
-export const experimentId = z.string({ error: ID_RULE }).regex(/^[A-Za-z0-9._-]{1,64}$/, ID_RULE);
+export const experimentId = z.string({ error: ID_RULE }).check(z.regex(/^[A-Za-z0-9._-]{1,64}$/, ID_RULE));
 
-function hasUniqueKeys(list: readonly { key: string }[], context: z.RefinementCtx): void {
+function hasUniqueKeys(list: readonly { key: string }[], context: z.core.$RefinementCtx): void {
   const seen = new Set<string>();
   for (const [index, { key }] of list.entries()) {
     if (seen.has(key)) context.addIssue({ code: "custom", path: [index, "key"], message: "must be unique" });
@@ -36,16 +40,12 @@ function hasUniqueKeys(list: readonly { key: string }[], context: z.RefinementCt
   }
 }
 
-const variants = z
-  .array(
-    z.strictObject(
-      { key: text, weight: z.number({ error: "must be a number" }).min(0, "must not be negative") },
-      { error: "must be an object with key and weight" },
-    ),
-    { error: "must be a list of variants" },
-  )
-  .superRefine(hasUniqueKeys)
-  .default([]);
+const weight = z.number({ error: "must be a number" }).check(z.minimum(0, "must not be negative"));
+const variant = z.strictObject({ key: text, weight }, { error: "must be an object with key and weight" });
+const variants = z._default(
+  z.array(variant, { error: "must be a list of variants" }).check(z.superRefine(hasUniqueKeys)),
+  [],
+);
 
 const MAX_METRICS = 20;
 const MAX_WINDOW_HOURS = 8_760;
@@ -56,29 +56,30 @@ const oneOf = <Values extends readonly string[]>(values: Values) =>
 const WINDOW_RULE = `must be null, or a whole number from 1 to ${MAX_WINDOW_HOURS}`;
 const LOOKBACK_RULE = `must be a whole number from 0 to ${MAX_LOOKBACK_DAYS}`;
 const wholeNumber = (min: number, max: number, error: string) =>
-  z.number({ error }).int(error).min(min, error).max(max, error);
+  z.number({ error }).check(z.int(error), z.minimum(min, error), z.maximum(max, error));
 
 const metric = z.strictObject(
   {
     key: experimentId,
-    name: name.optional(),
-    event: name.refine((event) => event !== "$flag_exposure", "must not be the event of exposures"),
+    name: z.optional(name),
+    event: name.check(z.refine((event) => event !== "$flag_exposure", "must not be the event of exposures")),
     aggregation: oneOf(aggregations),
     expected_direction: oneOf(expectedDirections),
-    conversion_window_hours: wholeNumber(1, MAX_WINDOW_HOURS, WINDOW_RULE).nullable().default(null),
-    lookback_days: wholeNumber(0, MAX_LOOKBACK_DAYS, LOOKBACK_RULE).default(0),
+    conversion_window_hours: z._default(z.nullable(wholeNumber(1, MAX_WINDOW_HOURS, WINDOW_RULE)), null),
+    lookback_days: z._default(wholeNumber(0, MAX_LOOKBACK_DAYS, LOOKBACK_RULE), 0),
   },
   { error: "must be an object with key, event, aggregation and expected_direction" },
 );
 
-const metrics = z
-  .array(metric, { error: "must be a list of metrics" })
-  .max(MAX_METRICS, `must not have more than ${MAX_METRICS} metrics`)
-  .superRefine(hasUniqueKeys)
-  .default([]);
+const metrics = z._default(
+  z
+    .array(metric, { error: "must be a list of metrics" })
+    .check(z.maxLength(MAX_METRICS, `must not have more than ${MAX_METRICS} metrics`), z.superRefine(hasUniqueKeys)),
+  [],
+);
 
 const definition = {
-  name: name.optional(),
+  name: z.optional(name),
   environment_key: name,
   feature_name: name,
   variants,
@@ -87,7 +88,7 @@ const definition = {
 
 type Times = { started_at?: number | null | undefined; ended_at?: number | null | undefined };
 
-function endsAfterStart({ started_at = null, ended_at }: Times, context: z.RefinementCtx): void {
+function endsAfterStart({ started_at = null, ended_at }: Times, context: z.core.$RefinementCtx): void {
   // Zod runs this even if a time is invalid. That time has its own error.
   if (typeof ended_at !== "number" || (started_at !== null && typeof started_at !== "number")) return;
   const message = started_at === null ? "needs a started_at before it" : "must be after started_at";
@@ -96,15 +97,15 @@ function endsAfterStart({ started_at = null, ended_at }: Times, context: z.Refin
 
 /** The body of a PUT. It shows which times the client left out. */
 export const experimentBody = z
-  .strictObject({ ...definition, started_at: optionalTime, ended_at: optionalTime })
-  .superRefine(endsAfterStart);
+  .strictObject({ ...definition, started_at: optionalTime, ended_at: optionalTime }, { error: OBJECT_RULE })
+  .check(z.superRefine(endsAfterStart));
 
 const FLAG_RULE = "must be true or false";
 export const editQuery = z.strictObject({
-  replace_numbers: z
-    .enum(["true", "false"], { error: FLAG_RULE })
-    .default("false")
-    .transform((value) => value === "true"),
+  replace_numbers: z.pipe(
+    z._default(z.enum(["true", "false"], { error: FLAG_RULE }), "false"),
+    z.transform((value: "true" | "false") => value === "true"),
+  ),
 });
 
 /** Converts the body of a PUT, or a line of an export. A time that is left out is null. */
@@ -141,13 +142,13 @@ const exportedResults = z.strictObject({
   as_of: time,
   computed_at: time,
   last_error_at: time,
-  counted: z.unknown().transform((value, context) => {
+  counted: z.transform((value: unknown, { issues }) => {
     try {
       const counted = readCountsJson(value);
       if (countsText(counted) !== null) return counted;
-      context.addIssue({ code: "custom", message: "is too large" });
+      issues.push({ code: "custom", input: value, message: "is too large" });
     } catch {
-      context.addIssue({ code: "custom", message: "must be unchanged from the export" });
+      issues.push({ code: "custom", input: value, message: "must be unchanged from the export" });
     }
     return z.NEVER;
   }),
@@ -156,9 +157,9 @@ const exportedResults = z.strictObject({
 /** One line of an export. `restoreExposures` checks its numbers. */
 export const exportedExperiment = z
   .strictObject({
-    format: z
-      .literal(EXPORT_FORMAT, { error: `must be ${EXPORT_FORMAT}, the only format that this version reads` })
-      .optional(),
+    format: z.optional(
+      z.literal(EXPORT_FORMAT, { error: `must be ${EXPORT_FORMAT}, the only format that this version reads` }),
+    ),
     id: experimentId,
     ...definition,
     started_at: time,
@@ -168,37 +169,37 @@ export const exportedExperiment = z
     as_of: time,
     computed_at: time,
     last_error_at: time,
-    is_final: z.boolean({ error: FLAG_RULE }).default(false),
-    exposures: z.unknown().default(null),
-    results: exportedResults.nullable().default(null),
+    is_final: z._default(z.boolean({ error: FLAG_RULE }), false),
+    exposures: z._default(z.unknown(), null),
+    results: z._default(z.nullable(exportedResults), null),
   })
-  .superRefine(endsAfterStart);
+  .check(z.superRefine(endsAfterStart));
 
 export const importQuery = z.strictObject({
-  on_error: z.enum(["refuse", "skip"], { error: "must be refuse or skip" }).default("refuse"),
+  on_error: z._default(z.enum(["refuse", "skip"], { error: "must be refuse or skip" }), "refuse"),
 });
 
 export const apiKeyBody = z.strictObject({
   name,
-  environment_key: name.nullable().default(null),
-  role: z.enum(roles, { error: `must be one of ${roles.join(", ")}` }),
+  environment_key: z._default(z.nullable(name), null),
+  role: oneOf(roles),
   expires_at: time,
 });
 
 const LIMIT_RULE = "must be a whole number from 1 to 200";
 export const pageQuery = z.strictObject({
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, LIMIT_RULE)
-    .transform(Number)
-    .refine((value) => value >= 1 && value <= 200, LIMIT_RULE)
-    .default(50),
-  cursor: experimentId.optional(),
+  limit: z._default(
+    z
+      .pipe(z.string().check(z.regex(/^\d{1,3}$/, LIMIT_RULE)), z.transform(Number))
+      .check(z.refine((value) => value >= 1 && value <= 200, LIMIT_RULE)),
+    50,
+  ),
+  cursor: z.optional(experimentId),
 });
 
 export const listQuery = z.strictObject({
-  environment_key: z.string().optional(),
-  status: z.enum(statuses, { error: `must be one of ${statuses.join(", ")}` }).optional(),
+  environment_key: z.optional(z.string()),
+  status: z.optional(oneOf(statuses)),
   ...pageQuery.shape,
 });
 
@@ -207,24 +208,21 @@ export const eventsQuery = z.strictObject({ environment_key: name });
 export const refreshWebhookBody = z.union(
   [
     z.strictObject({ experiment_id: experimentId }),
-    z.strictObject({ environment_key: text, feature_name: text.optional() }),
+    z.strictObject({ environment_key: text, feature_name: z.optional(text) }),
   ],
   { error: "must contain experiment_id, or environment_key and optionally feature_name, and nothing else" },
 );
 
-const featureState = z
-  .object({ feature: z.object({ name: text }) })
-  .nullish()
-  .catch(null);
+const featureState = z.catch(z.nullish(z.object({ feature: z.object({ name: text }) })), null);
 const flagChange = z.object({ new_state: featureState, previous_state: featureState });
 
 /**
  * Maps the body of a Flagsmith webhook to its subject: one feature, the whole environment, or nothing.
  * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
  */
-export const flagsmithWebhookBody = z
-  .object({ event_type: z.string({ error: "must be text" }), data: z.unknown().optional() })
-  .transform(({ event_type, data }, context) => {
+export const flagsmithWebhookBody = z.pipe(
+  z.object({ event_type: z.string({ error: "must be text" }), data: z.optional(z.unknown()) }, { error: OBJECT_RULE }),
+  z.transform(({ event_type, data }: { event_type: string; data?: unknown }, { issues }) => {
     switch (event_type) {
       case "FLAG_UPDATED":
       case "FLAG_DELETED": {
@@ -232,7 +230,7 @@ export const flagsmithWebhookBody = z
         const state = change?.new_state ?? change?.previous_state;
         if (state) return { about: "feature", featureName: state.feature.name } as const;
         const message = "must name the feature in new_state.feature.name or previous_state.feature.name";
-        context.addIssue({ code: "custom", path: ["data"], message });
+        issues.push({ code: "custom", input: data, path: ["data"], message });
         return z.NEVER;
       }
       case "AUDIT_LOG_CREATED":
@@ -241,4 +239,5 @@ export const flagsmithWebhookBody = z
       default:
         return { about: "nothing" } as const;
     }
-  });
+  }),
+);

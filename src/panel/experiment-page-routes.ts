@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { Experiment } from "../experiment.ts";
 import { ANYONE, hasRight, isInScope } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
@@ -20,7 +20,7 @@ import { seriesNames } from "./series.ts";
 import { downloadNames, isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
-const pageQuery = z.object({ series: z.enum(seriesNames).catch("cumulative") });
+const pageQuery = z.object({ series: z.catch(z.enum(seriesNames), "cumulative") });
 const shareForm = z.object({ kind: z.enum(shareKinds), until: z.iso.date() });
 
 type Shown = PageOptions & {

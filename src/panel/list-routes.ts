@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { statuses } from "../experiment.ts";
 import { hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
@@ -16,11 +16,14 @@ import { redirectToLogin } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
 import { uncoveredSection, warehouseSection } from "./warehouse-section.ts";
 
+/** A parameter that is null if it is missing or invalid. */
+const orNull = <Schema extends z.ZodMiniType>(schema: Schema) => z._default(z.catch(z.nullable(schema), null), null);
+
 const listQuery = z.object({
-  search: z.string().trim().min(1).nullable().catch(null).default(null),
-  environment: z.string().min(1).nullable().catch(null).default(null),
-  status: z.enum(statuses).nullable().catch(null).default(null),
-  page: z.coerce.number().int().min(1).max(1000).catch(1),
+  search: orNull(z.string().check(z.trim(), z.minLength(1))),
+  environment: orNull(z.string().check(z.minLength(1))),
+  status: orNull(z.enum(statuses)),
+  page: z.catch(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(1000)), 1),
 });
 
 /** The list does not wait longer for ClickHouse. Without its answer, it shows no features. */

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { StartedExperiment } from "../experiment.ts";
 import { DAY } from "../exposures/buckets.ts";
 import { failed, ok, type Result } from "../result.ts";

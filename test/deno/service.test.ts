@@ -114,7 +114,7 @@ describe("the entry for deno serve", () => {
     const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
     const { imports } = JSON.parse(readFileSync("src/deno/deno.json", "utf8"));
     for (const [name, version] of Object.entries(dependencies)) expect(imports[name]).toBe(`npm:${name}@${version}`);
-    expect(imports["hono/"]).toBe(`npm:/hono@${dependencies.hono}/`);
+    for (const name of ["hono", "zod"]) expect(imports[`${name}/`]).toBe(`npm:/${name}@${dependencies[name]}/`);
   });
 
   it("sweeps on the schedule of wrangler.toml", () => {

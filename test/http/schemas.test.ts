@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type * as z from "zod";
+import type * as z from "zod/mini";
 import { parseInput } from "../../src/http/body.ts";
 import type { InputError } from "../../src/http/problem.ts";
 import {
@@ -13,14 +13,14 @@ import {
   refreshWebhookBody,
 } from "../../src/http/schemas.ts";
 
-function accepted<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+function accepted<Schema extends z.ZodMiniType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = parseInput(schema, value);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
   return parsed.value;
 }
 
 /** The errors of an invalid value. Each message completes a sentence that starts with the path. */
-function refused(schema: z.ZodType, value: unknown): InputError[] {
+function refused(schema: z.ZodMiniType, value: unknown): InputError[] {
   const parsed = parseInput(schema, value);
   if (parsed.ok || parsed.failure.kind !== "invalid_input") throw new Error("The value was accepted.");
   for (const { message } of parsed.failure.errors) expect(message).toMatch(/^(must|needs|is) [^\n]{4,}$/);
