@@ -7,14 +7,14 @@ export const conclusions = ["harmed", "mixed", "lost", "won", "open", "collectin
 export type ConclusionKind = (typeof conclusions)[number];
 
 /** A comparison with a verdict to act on. */
-export type Decision = { metric: MetricResult["metric"]; variant: string; comparison: Comparison };
+export type DecidedComparison = { metric: MetricResult["metric"]; variant: string; comparison: Comparison };
 
 export type Conclusion = {
   kind: ConclusionKind;
   /** False while the health is `unhealthy`. The verdicts are computed, but nobody should act on them. */
   isCredible: boolean;
   /** Harmed guardrails first, then losing goals, then winning ones, each in the order of the definition. */
-  decisions: readonly Decision[];
+  decided: readonly DecidedComparison[];
 };
 
 const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
@@ -25,11 +25,11 @@ const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
  */
 export function conclude({ metrics }: Results, isCredible: boolean): Conclusion {
   const all = metrics.flatMap(({ metric, comparisons }) =>
-    [...comparisons].map(([variant, comparison]): Decision => ({ metric, variant, comparison })),
+    [...comparisons].map(([variant, comparison]): DecidedComparison => ({ metric, variant, comparison })),
   );
   const withVerdict = (verdict: Verdict) => all.filter(({ comparison }) => comparison.verdict === verdict);
   const kind = kindOf(new Set(all.map(({ comparison }) => comparison.verdict)));
-  return { kind, isCredible, decisions: DECIDED.flatMap(withVerdict) };
+  return { kind, isCredible, decided: DECIDED.flatMap(withVerdict) };
 }
 
 function kindOf(verdicts: ReadonlySet<Verdict>): ConclusionKind {

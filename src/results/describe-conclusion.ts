@@ -1,4 +1,4 @@
-import type { Conclusion, ConclusionKind, Decision } from "./conclusion.ts";
+import type { Conclusion, ConclusionKind, DecidedComparison } from "./conclusion.ts";
 import { formatInterval, formatLift } from "./format-results.ts";
 import { isLowerBetter, type Verdict } from "./verdict.ts";
 
@@ -12,14 +12,14 @@ const TITLES: Record<ConclusionKind, string> = {
   none: "Nothing to compare",
 };
 
-const WITHOUT_DECISION: Partial<Record<ConclusionKind, string>> = {
+const GENERAL: Partial<Record<ConclusionKind, string>> = {
   open: "Chance alone can explain every difference so far.",
   collecting: "There are too few identities or conversions for a verdict.",
   none: "Configure the variants, so that there is a control and something to compare it with.",
 };
 
 /** More would hide what matters. The table has all of them. */
-const MAX_DECISIONS = 5;
+const MAX_SENTENCES = 5;
 
 export type ConclusionText = {
   /** Comes before everything else; null if the results are credible. */
@@ -33,16 +33,16 @@ export type ConclusionText = {
  * @param safe makes a name, which any client may have chosen, safe to show
  */
 export function describeConclusion(
-  { kind, isCredible, decisions }: Conclusion,
+  { kind, isCredible, decided }: Conclusion,
   safe: (name: string) => string,
 ): ConclusionText {
-  const more = decisions.length - MAX_DECISIONS;
-  const general = WITHOUT_DECISION[kind];
+  const more = decided.length - MAX_SENTENCES;
+  const general = GENERAL[kind];
   return {
     warning: isCredible ? null : "Do not believe these results. The health is unhealthy: fix its cause first.",
     title: TITLES[kind],
     sentences: [
-      ...decisions.slice(0, MAX_DECISIONS).map((decision) => describeDecision(decision, safe)),
+      ...decided.slice(0, MAX_SENTENCES).map((comparison) => describeDecided(comparison, safe)),
       ...(more > 0 ? [`${more} more comparisons are decided.`] : []),
       ...(general === undefined ? [] : [general]),
     ],
@@ -56,7 +56,10 @@ export function wordFor(verdict: Verdict): string {
 }
 
 /** One sentence about a decided comparison. */
-export function describeDecision({ metric, variant, comparison }: Decision, safe: (name: string) => string): string {
+export function describeDecided(
+  { metric, variant, comparison }: DecidedComparison,
+  safe: (name: string) => string,
+): string {
   const { lift, interval, verdict } = comparison;
   const finding = `${safe(metric.name)}: ${safe(variant)} is ${wordFor(verdict)}`;
   if (lift === null || interval === null) return `${finding}.`;

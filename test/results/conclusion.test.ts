@@ -48,8 +48,8 @@ describe("conclude", () => {
   });
 
   it("lists harmed guardrails first, then losing goals, then winning ones", () => {
-    const { decisions } = conclude(resultsOf(["winning", "losing"], ["unharmed", "harmed"], ["collecting"]), true);
-    const found = decisions.map(({ metric, variant, comparison: { verdict } }) => [metric.key, variant, verdict]);
+    const { decided } = conclude(resultsOf(["winning", "losing"], ["unharmed", "harmed"], ["collecting"]), true);
+    const found = decided.map(({ metric, variant, comparison: { verdict } }) => [metric.key, variant, verdict]);
     expect(found).toEqual([
       ["m1", "b", "harmed"],
       ["m0", "b", "losing"],
