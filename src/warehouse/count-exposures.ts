@@ -13,8 +13,14 @@ import {
 import { readCounts } from "./exposure-rows.ts";
 import { MEMORY_LIMIT_EXCEEDED, type WarehouseFailure } from "./failure.ts";
 
-/** The size of a GROUP BY from which the second attempt spills it to the server's disk, in bytes. */
-const SPILL_FROM_BYTES = 100_000_000;
+/** The size from which a GROUP BY or a join is spilled to the server's disk, in bytes. */
+const SPILL_FROM_BYTES = String(100_000_000);
+
+const SPILLING = {
+  max_bytes_before_external_group_by: SPILL_FROM_BYTES,
+  join_algorithm: "grace_hash",
+  max_bytes_in_join: SPILL_FROM_BYTES,
+};
 
 /**
  * Counts the identities of one experiment by their first exposure. Every row is checked: a wrong shape, a negative or
@@ -43,7 +49,7 @@ export async function countFrom(
   return failed({ kind: "bad_rows" });
 }
 
-/** Runs a SELECT, and repeats it with groups on the server's disk if it runs out of memory. */
+/** Runs a SELECT, and repeats it with groups and joins on the server's disk if it runs out of memory. */
 export async function selectOrSpill(
   warehouse: Warehouse,
   sql: string,
@@ -52,6 +58,5 @@ export async function selectOrSpill(
 ): Promise<Result<unknown[], WarehouseFailure>> {
   const answer = await warehouse.select(sql, parameters, settings);
   if (answer.ok || answer.failure.code !== MEMORY_LIMIT_EXCEEDED) return answer;
-  const spilling = { ...settings, max_bytes_before_external_group_by: String(SPILL_FROM_BYTES) };
-  return warehouse.select(sql, parameters, spilling);
+  return warehouse.select(sql, parameters, { ...settings, ...SPILLING });
 }

@@ -2,7 +2,7 @@ import type { Metric } from "../experiment.ts";
 import type { Window } from "../exposures/buckets.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
-import type { Moments } from "../results/moments.ts";
+import { type Moments, mergeMoments } from "../results/moments.ts";
 import { readCounts } from "./exposure-rows.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
@@ -16,6 +16,7 @@ export type CountedMetric = {
 
 export type CountedMetrics = { exposures: CountedExposures; metrics: CountedMetric[] };
 
+/** A variant's moments over its identities with events. */
 type MomentsRow = { variant_hash: string; identities: number; moments: (number | null)[][] };
 
 /** Reads the rows of the metrics query. Returns `collision` if one hash has two names. */
@@ -31,31 +32,58 @@ export function readMetrics(
   if (exposures === "collision" || !exposures.ok) return exposures;
 
   const names = new Map(counts.filter(isNameRow).map(({ variant_hash, name }) => [variant_hash, name]));
-  const counted = metrics.map(({ key }) => ({ key, invalidValues: 0, moments: new Map<string, Moments>() }));
+  const identities = identitiesByVariant(exposures.value);
+  const withEvents = new Map<string, MomentsRow>();
   for (const row of momentsRows) {
     if (!isMomentsRow(row) || row.moments.length !== metrics.length) return failed({ kind: "bad_rows" });
     const variant = names.get(row.variant_hash);
-    if (variant === undefined) return failed({ kind: "bad_rows" });
+    if (variant === undefined || row.identities > (identities.get(variant) ?? 0)) return failed({ kind: "bad_rows" });
+    withEvents.set(variant, row);
+  }
+
+  const counted = metrics.map(({ key }) => ({ key, invalidValues: 0, moments: new Map<string, Moments>() }));
+  for (const [variant, total] of identities) {
+    const row = withEvents.get(variant);
     for (const [index, metric] of counted.entries()) {
-      const numbers = row.moments[index]?.map((number) => number ?? Number.NaN) ?? [];
-      const [sum = 0, variance = 0, invalid = 0, xSum = 0, xVariance = 0, covariance = 0] = numbers;
+      const hasCovariate = (metrics[index]?.lookbackDays ?? 0) > 0;
+      const { invalid, moments } = readMoments(row?.identities ?? 0, row?.moments[index] ?? [], hasCovariate);
       metric.invalidValues += invalid;
-      metric.moments.set(variant, {
-        identities: row.identities,
-        sum,
-        squaredDeviations: variance * row.identities,
-        covariate:
-          (metrics[index]?.lookbackDays ?? 0) > 0
-            ? {
-                sum: xSum,
-                squaredDeviations: xVariance * row.identities,
-                productsOfDeviations: covariance * row.identities,
-              }
-            : null,
-      });
+      metric.moments.set(variant, mergeMoments(moments, zeros(total - moments.identities, hasCovariate)));
     }
   }
   return ok({ exposures: exposures.value, metrics: counted });
+}
+
+/** Counts the identities that saw a single variant. */
+function identitiesByVariant({ counts }: CountedExposures): Map<string, number> {
+  const identities = new Map<string, number>();
+  for (const count of counts)
+    if (!count.multiple) identities.set(count.variant, (identities.get(count.variant) ?? 0) + count.identities);
+  return identities;
+}
+
+/** Reads a metric's six numbers. Without a row, all are 0. */
+function readMoments(identities: number, numbers: readonly (number | null)[], hasCovariate: boolean) {
+  const read = numbers.map((number) => number ?? Number.NaN);
+  const [sum = 0, variance = 0, invalid = 0, xSum = 0, xVariance = 0, covariance = 0] = read;
+  const covariate = {
+    sum: xSum,
+    squaredDeviations: xVariance * identities,
+    productsOfDeviations: covariance * identities,
+  };
+  const moments: Moments = {
+    identities,
+    sum,
+    squaredDeviations: variance * identities,
+    covariate: hasCovariate ? covariate : null,
+  };
+  return { invalid, moments };
+}
+
+/** The moments of identities without events. */
+function zeros(identities: number, hasCovariate: boolean): Moments {
+  const covariate = { sum: 0, squaredDeviations: 0, productsOfDeviations: 0 };
+  return { identities, sum: 0, squaredDeviations: 0, covariate: hasCovariate ? covariate : null };
 }
 
 function kindOf(row: unknown): unknown {

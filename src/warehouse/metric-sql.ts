@@ -25,29 +25,38 @@ export function isAnyOf(positions: Iterable<number>): string {
 }
 
 /**
- * One column per event whose latest time is enough, and up to three lists of all other events, in the same order. A list
- * holds numbers only: values may be long texts. Two events of one identity are duplicates if their hashes in `rows` are
- * equal, which by chance happens to two of a million events with a probability of 3e-8.
+ * One column per event whose latest time is enough, and up to two lists of all other events, in the same order. A list
+ * holds numbers only: values may be long texts. Where duplicates matter, a number holds the time and a hash of the value.
+ * Two events of one millisecond are duplicates if their hashes are equal.
  */
 export function collectEvents({ latest, listed, needsRows, needsNumbers }: MetricPlan): string[] {
-  const columns = latest.map((at) => `max(if(event = ${eventAt(at)}, ${TIME}, ${NEVER})) AS latest_${at}`);
+  const columns = latest.map((at) => `max(if(event = ${eventAt(at)}, at, ${NEVER})) AS latest_${at}`);
   if (listed.length === 0) return columns;
   const isListed = isAnyOf(listed);
-  // ClickHouse evaluates transform for each distinct event name instead of each row.
-  const starts = listed.map((_, index) => SPAN * (index + 1));
-  const time = `${TIME} + transform(event, [${listed.map(eventAt).join(", ")}], [${starts.join(", ")}], 0)`;
-  columns.push(`groupArrayIf(${time}, ${isListed}) AS all_times`);
-  if (needsRows) columns.push(`groupArrayIf(if(${isListed}, cityHash64(${time}, value), 0), ${isListed}) AS rows`);
-  if (needsNumbers) columns.push(`groupArrayIf(if(${isListed}, ${NUMBER}, nan), ${isListed}) AS numbers`);
+  columns.push(needsRows ? `groupArrayIf(row, ${isListed}) AS rows` : `groupArrayIf(time, ${isListed}) AS times`);
+  if (needsNumbers) columns.push(`groupArrayIf(number, ${isListed}) AS numbers`);
   return columns;
 }
 
-/** The same columns, where duplicates happened never. */
+/** The columns of an event that go into its identity's lists. */
+export function selectListed({ listed, needsRows, needsNumbers }: MetricPlan): string[] {
+  if (listed.length === 0) return [];
+  // ClickHouse evaluates transform for each distinct event name instead of each row.
+  const starts = listed.map((_, index) => SPAN * (index + 1));
+  const time = `${TIME} + transform(event, [${listed.map(eventAt).join(", ")}], [${starts.join(", ")}], 0)`;
+  return [
+    needsRows ? `bitShiftLeft(toUInt128(${time}), 64) + cityHash64(value) AS row` : `${time} AS time`,
+    ...(needsNumbers ? [`${NUMBER} AS number`] : []),
+  ];
+}
+
+/** The same columns, with times in place of rows. Duplicates happened never. */
 export function dropDuplicates({ latest, listed, needsRows, needsNumbers }: MetricPlan): string[] {
   const columns = latest.map((position) => `latest_${position}`);
   if (listed.length === 0) return columns;
-  const distinct = `arrayMap((time, nth) -> if(nth = 1, time, ${NEVER}), all_times, arrayEnumerateUniq(rows))`;
-  return [...columns, `${needsRows ? distinct : "all_times"} AS times`, ...(needsNumbers ? ["numbers"] : [])];
+  const time = "toInt64(bitShiftRight(row, 64))";
+  const distinct = `arrayMap((row, nth) -> if(nth = 1, ${time}, ${NEVER}), rows, arrayEnumerateUniq(rows)) AS times`;
+  return [...columns, needsRows ? distinct : "times", ...(needsNumbers ? ["numbers"] : [])];
 }
 
 /** For each metric, the identity's value `y`, its covariate `x` and its number of events without a number. */
@@ -88,40 +97,22 @@ function valueBetween(from: string, to: string, { aggregation }: Metric): string
   }
 }
 
-/** Aggregate functions over identities. Each metric has six, in this order; null: always 0. */
-function aggregatesOf({ metrics }: MetricPlan): (readonly [name: string, columns: string] | null)[][] {
-  return metrics.map((metric, index) => {
+/**
+ * An array with six aggregates of each metric over identities. The deviations come from stable algorithms. `0.` stands for
+ * what the metric does not need.
+ */
+export function aggregateValues({ metrics }: MetricPlan): string {
+  const aggregates = metrics.map((metric, index) => {
     const [x, y] = [`x_${index}`, `y_${index}`];
-    const hasCovariate = metric.lookbackDays > 0;
-    return [
-      ["sumKahan", y],
-      ["varPopStable", y],
-      hasNumbers(metric) ? ["sum", `invalid_${index}`] : null,
-      hasCovariate ? ["sumKahan", x] : null,
-      hasCovariate ? ["varPopStable", x] : null,
-      hasCovariate ? ["covarPopStable", `${x}, ${y}`] : null,
+    const numbers = [
+      `sumKahan(${y})`,
+      `varPopStable(${y})`,
+      hasNumbers(metric) ? `toFloat64(sum(invalid_${index}))` : "0.",
+      ...(metric.lookbackDays > 0
+        ? [`sumKahan(${x})`, `varPopStable(${x})`, `covarPopStable(${x}, ${y})`]
+        : ["0.", "0.", "0."]),
     ];
-  });
-}
-
-/** The aggregates of the identities of one bucket, as states. */
-export function aggregateValues(plan: MetricPlan): string[] {
-  return aggregatesOf(plan).flatMap((aggregates, metric) =>
-    aggregates.flatMap((aggregate, index) => {
-      if (aggregate === null) return [];
-      const [name, columns] = aggregate;
-      return [`${name}State(${columns}) AS state_${metric}_${index}`];
-    }),
-  );
-}
-
-/** An array with the aggregates of each metric over all buckets. */
-export function mergeStates(plan: MetricPlan): string {
-  const merged = aggregatesOf(plan).map((aggregates, metric) => {
-    const numbers = aggregates.map((aggregate, index) =>
-      aggregate === null ? "0." : `toFloat64(${aggregate[0]}Merge(state_${metric}_${index}))`,
-    );
     return `[${numbers.join(", ")}]`;
   });
-  return `[${merged.join(", ")}]`;
+  return `[${aggregates.join(", ")}]`;
 }

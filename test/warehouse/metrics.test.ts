@@ -298,15 +298,23 @@ describe("countMetrics", () => {
 
 describe("readMetrics", () => {
   const names = { kind: "variant", name: "a", variant_hash: "1", at: 0, identities: 0, late: 0, events: 1 };
-  const row = { kind: "moments", variant_hash: "1", identities: 2, moments: [[1, 0.25, 0, 0, 0, 0]] };
+  const exposed = { ...names, kind: "identities", name: "", at: from, identities: 4, events: 4 };
+  const row = { kind: "moments", variant_hash: "1", identities: 2, moments: [[6, 1, 0, 3, 0.25, 0.5]] };
   const { window } = queryOf("any");
 
-  it("accepts a whole answer", () => {
-    expect(readMetrics([names, row], [metric()], window)).toMatchObject({
+  it("adds a 0 for each identity without events", () => {
+    const read = readMetrics([names, exposed, row], [metric({ lookbackDays: 1 })], window);
+    // The values are 2, 4, 0 and 0, and those before the first exposure 1, 2, 0 and 0.
+    const covariate = { sum: 3, squaredDeviations: 2.75, productsOfDeviations: 5.5 };
+    const moments = new Map([["a", { identities: 4, sum: 6, squaredDeviations: 11, covariate }]]);
+    expect(read).toMatchObject({ ok: true, value: { metrics: [{ invalidValues: 0, moments }] } });
+  });
+
+  it("returns zeros for a variant without events", () => {
+    const moments = new Map([["a", { identities: 4, sum: 0, squaredDeviations: 0, covariate: null }]]);
+    expect(readMetrics([names, exposed], [metric()], window)).toMatchObject({
       ok: true,
-      value: {
-        metrics: [{ invalidValues: 0, moments: new Map([["a", { identities: 2, sum: 1, squaredDeviations: 0.5 }]]) }],
-      },
+      value: { metrics: [{ invalidValues: 0, moments }] },
     });
   });
 
@@ -318,7 +326,11 @@ describe("readMetrics", () => {
     ["a negative variance", { ...row, moments: [[1, -0.25, 0, 0, 0, 0]] }],
     ["half an invalid value", { ...row, moments: [[1, 0.25, 0.5, 0, 0, 0]] }],
     ["no identities", { ...row, identities: 0 }],
+    ["more identities than exposed", { ...row, identities: 5 }],
   ])("rejects %s", (_, bad) => {
-    expect(readMetrics([names, bad], [metric()], window)).toEqual({ ok: false, failure: { kind: "bad_rows" } });
+    expect(readMetrics([names, exposed, bad], [metric()], window)).toEqual({
+      ok: false,
+      failure: { kind: "bad_rows" },
+    });
   });
 });
