@@ -146,7 +146,7 @@ const routes = {
 };
 
 /** The pages are not part of the API. */
-const PAGES = /^\/($|login|logout|experiments|assets)/;
+const PAGES = /^\/($|login|logout|experiments|assets|new|warehouse|api-keys)/;
 
 describe("/openapi.json", () => {
   it("is OpenAPI 3.1, served without a token", () => {
