@@ -3,16 +3,15 @@ import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { browserPath, PHONE } from "../support/browser-path.ts";
 
-// Takes the screenshots of the docs: run `node test/panel/screenshots.ts http://127.0.0.1:8787` against `npm start`.
+// Takes the screenshots of the docs. It needs an `npm start` with the demo, and one without experiments on its warehouse:
+// `PORT=8788 DEMO=0 STATE_DIR=.state-empty CLICKHOUSE_URL=http://127.0.0.1:8123 npm start`.
 
 const FOLDER = join(import.meta.dirname, "screenshots");
-const MAX_BYTES = 100_000;
+const MAX_BYTES = 120_000;
 
-const [baseURL = ""] = process.argv.slice(2);
-if (baseURL === "" || browserPath === null) {
-  console.error(
-    "usage: node test/panel/screenshots.ts BASE_URL (of an `npm start` with the demo). Chromium is required.",
-  );
+const [demoURL = "", emptyURL = ""] = process.argv.slice(2);
+if (emptyURL === "" || browserPath === null) {
+  console.error("usage: node test/panel/screenshots.ts DEMO_URL EMPTY_URL. Chromium is required.");
   process.exit(1);
 }
 
@@ -20,29 +19,30 @@ mkdirSync(FOLDER, { recursive: true });
 const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
 try {
   await capture("list", "/", { height: 450 });
-  await capture("experiment", "/experiments/checkout-cta", { height: 1000, hover: true });
-  await capture("broken", "/experiments/pricing-page?series=new", { height: 1000, hover: true });
+  await capture("experiment", "/experiments/checkout-cta", { height: 1000 });
+  await capture("broken", "/experiments/pricing-page?series=new", { height: 1000 });
   await capture("phone-dark", "/experiments/onboarding-flow", {
     width: PHONE.width,
     height: 1000,
     colorScheme: "dark",
   });
   await capture("docs", "/docs", { height: 600 });
+  await capture("form", "/experiments/checkout-cta/edit", { height: 1000 });
+  await capture("first-page", "/", { height: 620, baseURL: emptyURL });
 } finally {
   await browser.close();
 }
 
-type Options = { height: number; width?: number; colorScheme?: "dark" | "light"; hover?: boolean };
+type Options = { height: number; width?: number; colorScheme?: "dark" | "light"; baseURL?: string };
 
 async function capture(
   name: string,
   path: string,
-  { height, width = 900, colorScheme = "light", hover = false }: Options,
+  { height, width = 900, colorScheme = "light", baseURL = demoURL }: Options,
 ) {
   const viewport = { width, height };
   const page = await browser.newPage({ baseURL, viewport, colorScheme, deviceScaleFactor: 1, locale: "en" });
   await signIn(page, path);
-  if (hover) await page.locator(".plot").hover();
   const file = join(FOLDER, `${name}.png`);
   await page.screenshot({ path: file, animations: "disabled" });
   const { size } = statSync(file);
