@@ -6,7 +6,9 @@ import { codeIn, readPage, tableOf } from "./pages.ts";
 it("docs/operations.md documents exactly the log events of the code", () => {
   const files = globSync("src/**/*.ts").filter((file) => !file.startsWith("src/dev/"));
   const inCode = files.flatMap((file) =>
-    [...readFileSync(file, "utf8").matchAll(/[,?:]\s+"([a-z_]+\.(?!svg"|csv")[a-z_]+)"/g)].map(([, event = ""]) => event),
+    [...readFileSync(file, "utf8").matchAll(/[,?:]\s+"([a-z_]+\.(?!svg"|csv")[a-z_]+)"/g)].map(
+      ([, event = ""]) => event,
+    ),
   );
   const inDocs = codeIn(readPage("docs/operations.md")).filter((code) => /^[a-z_]+\.[a-z_]+$/.test(code));
   expect([...new Set(inDocs)].sort()).toEqual([...new Set(inCode)].sort());
