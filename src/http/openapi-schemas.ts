@@ -105,6 +105,17 @@ const results = object({
   ),
 });
 
+/** What exposures and results say about their numbers. */
+const numbers: JsonObject = {
+  experiment_id: { type: "string" },
+  status: { enum: statuses },
+  as_of: timeOrNull,
+  computed_at: timeOrNull,
+  last_error_at: timeOrNull,
+  refresh_requested_at: timeOrNull,
+  is_final: { type: "boolean" },
+};
+
 const inputErrors = list(object({ path: { type: "string" }, message: { type: "string" } }));
 
 export const schemas: JsonObject = {
@@ -141,13 +152,7 @@ export const schemas: JsonObject = {
     updated_at: time,
   }),
   Exposures: object({
-    experiment_id: { type: "string" },
-    status: { enum: statuses },
-    as_of: timeOrNull,
-    computed_at: timeOrNull,
-    last_error_at: timeOrNull,
-    refresh_requested_at: timeOrNull,
-    is_final: { type: "boolean" },
+    ...numbers,
     exposures: {
       description: "Null until the first refresh succeeds.",
       oneOf: [
@@ -168,13 +173,7 @@ export const schemas: JsonObject = {
     },
   }),
   Results: object({
-    experiment_id: { type: "string" },
-    status: { enum: statuses },
-    as_of: timeOrNull,
-    computed_at: timeOrNull,
-    last_error_at: timeOrNull,
-    refresh_requested_at: timeOrNull,
-    is_final: { type: "boolean" },
+    ...numbers,
     results: {
       description: "Null until computed, and for an experiment without metrics.",
       oneOf: [{ type: "null" }, results],

@@ -1,6 +1,5 @@
 import { type Experiment, statusAt } from "../experiment.ts";
 import { metricJson } from "../results/metric-json.ts";
-import { countsJson } from "../results/stored-counts.ts";
 import type { ApiKey } from "../store/api-keys.ts";
 import type { Backup } from "../store/backups.ts";
 import type { StoredSummary } from "../store/summaries.ts";
@@ -78,7 +77,7 @@ export function exportLine({ experiment, exposures, results, ...summary }: Backu
       as_of: isoTimeOrNull(results.asOf),
       computed_at: isoTimeOrNull(results.computedAt),
       last_error_at: isoTimeOrNull(results.lastErrorAt),
-      counted: countsJson(results.counted),
+      counted: JSON.parse(results.counted ?? "[]"),
     },
   });
   return `${head.slice(0, -1)},"exposures":${exposures ?? "null"}}\n`;

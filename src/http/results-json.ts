@@ -5,6 +5,7 @@ import type { Comparison } from "../results/compare.ts";
 import { computeResults, type MetricResult, type Results } from "../results/compute-results.ts";
 import type { VariantFigures } from "../results/metric-figures.ts";
 import { metricJson } from "../results/metric-json.ts";
+import { parseCounts } from "../results/stored-counts.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { isoTimeOrNull } from "./responses.ts";
 
@@ -20,7 +21,7 @@ export type ReadResults = {
 
 export function readResults(summary: StoredSummary): ReadResults {
   const stored = summary.results;
-  const results = stored && computeResults(stored.counted, summary.experiment);
+  const results = stored && computeResults(parseCounts(stored.counted), summary.experiment);
   const errors = [summary.lastErrorAt, stored?.lastErrorAt ?? null].filter((time) => time !== null);
   const lastErrorAt = errors.length === 0 ? null : Math.max(...errors);
   if (stored === null || results === null)

@@ -144,8 +144,8 @@ const exportedResults = z.strictObject({
   last_error_at: time,
   counted: z.transform((value: unknown, { issues }) => {
     try {
-      const counted = readCountsJson(value);
-      if (countsText(counted) !== null) return counted;
+      const text = countsText(readCountsJson(value));
+      if (text !== null) return text;
       issues.push({ code: "custom", input: value, message: "is too large" });
     } catch {
       issues.push({ code: "custom", input: value, message: "must be unchanged from the export" });

@@ -1,5 +1,6 @@
 import { formatUtc } from "../format.ts";
 import { isCountedAs } from "../results/compute-results.ts";
+import { parseCounts } from "../results/stored-counts.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
@@ -39,7 +40,7 @@ export function costsOf(summary: StoredSummary, input: ExperimentInput, openedAt
   const isOver = isFinal && experiment.endedAt !== null && experiment.endedAt <= now;
   if (isOver && (changed.length > 0 || experiment.endedAt !== input.endedAt)) costs.push(FINAL_NUMBERS);
   if (changed.length > 0) return costs;
-  for (const { metric } of results?.counted ?? []) {
+  for (const { metric } of parseCounts(results?.counted ?? null)) {
     const isShown = experiment.metrics.some((each) => each.key === metric.key && isCountedAs(each, metric));
     const isKept = input.metrics.some((each) => each.key === metric.key && isCountedAs(each, metric));
     if (!isShown || isKept) continue;

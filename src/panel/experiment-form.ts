@@ -1,11 +1,6 @@
-import {
-  type Aggregation,
-  aggregations,
-  type ExpectedDirection,
-  type Experiment,
-  expectedDirections,
-} from "../experiment.ts";
+import { aggregations, type Experiment, expectedDirections } from "../experiment.ts";
 import { formatNumber } from "../format.ts";
+import { describeAggregation, describeDirection } from "../results/format-results.ts";
 import type { FoundEvent, ValueKind } from "../warehouse/discover-events.ts";
 import type { EditCost } from "./edit-costs.ts";
 import type { ExperimentFields, MetricRow, VariantRow } from "./experiment-fields.ts";
@@ -109,19 +104,6 @@ ${removeButton(path, `variant ${index + 1}`)}</div>`;
 ${addButton(view, "variants", "Add variant")}</fieldset>`;
 }
 
-const AGGREGATIONS: Record<Aggregation, string> = {
-  occurrence: "whether it occurs",
-  count: "how often it occurs",
-  sum: "sum of its values",
-  mean: "mean of its values",
-};
-const DIRECTIONS: Record<ExpectedDirection, string> = {
-  increase: "goal: increase",
-  decrease: "goal: decrease",
-  not_increase: "guardrail: no increase",
-  not_decrease: "guardrail: no decrease",
-};
-
 function metricRows(view: ExperimentFormView, rows: readonly MetricRow[]): Markup {
   const hint =
     view.stored?.hasNumbers === true
@@ -141,19 +123,19 @@ function metricRow(view: ExperimentFormView, row: MetricRow, index: number): Mar
   const select = <Value extends string>(
     field: keyof MetricRow,
     label: string,
-    names: Record<Value, string>,
     values: readonly Value[],
+    describe: (value: Value) => string,
   ) =>
     selectField(
       view,
       { path: `${path}.${field}`, label, value: row[field] },
-      values.map((value) => [value, names[value]]),
+      values.map((value) => [value, describe(value)]),
     );
   const advanced = ["key", "name", "conversion_window_hours", "lookback_days"].map((field) => `${path}.${field}`);
   const isOpen = view.errors.some((error) => advanced.includes(error.path));
   return markup`<div class="metric"><div class="row">${input("event", `Metric ${index + 1}: event`, { list: "events" })}
-${select("aggregation", "Counts", AGGREGATIONS, aggregations)}
-${select("expected_direction", "Direction", DIRECTIONS, expectedDirections)}
+${select("aggregation", "Counts", aggregations, describeAggregation)}
+${select("expected_direction", "Direction", expectedDirections, describeDirection)}
 ${removeButton(path, `metric ${index + 1}`)}</div>
 <details${isOpen ? markup` open` : ""}><summary>Name, window and look-back of metric ${index + 1}</summary>
 <div class="row">${input("name", "Name")}${input("key", "Key")}

@@ -1,4 +1,4 @@
-import { formatNumber } from "../format.ts";
+import { formatNumber, formatPercent } from "../format.ts";
 import type { ReadResults } from "../http/results-json.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
@@ -123,11 +123,11 @@ function sensitivityList(results: Results, control: string, pace: number | null,
   const items = results.metrics.flatMap((result) => {
     const sensitivity = sensitivityOf(result, control, pace, LIFTS);
     if (sensitivity === null) return [];
-    const waits = [...sensitivity.days].map(
-      ([lift, days]) => `${formatLift(lift).replace(".0%", "%").slice(1)} ${formatWait(days)}`,
-    );
+    const { lift } = sensitivity;
+    const waits = [...sensitivity.days].map(([lift, days]) => `${formatPercent(lift)} ${formatWait(days)}`);
+    const byNow = lift === null ? "no lift shows yet" : `a lift of \u00b1${formatPercent(lift)} or more shows by now`;
     return [
-      markup`<li>${safeText(result.metric.name)}: a lift of \u00b1${formatLift(sensitivity.lift).slice(1)} or more shows by now.${
+      markup`<li>${safeText(result.metric.name)}: ${byNow}.${
         waits.length === 0 || isEnded ? "" : ` At today's pace, ${waits.join(", ")}.`
       }</li>`,
     ];

@@ -1,18 +1,18 @@
 import { ALPHA } from "./compare.ts";
 import type { MetricResult } from "./compute-results.ts";
 import { halfWidthInErrors } from "./sequential.ts";
-import { MAX_RELATIVE_ERROR } from "./verdict.ts";
+import { MAX_RELATIVE_ERROR, MIN_IDENTITIES } from "./verdict.ts";
 
 /** How precise the results of a metric are, for its least precise treatment. */
 export type Sensitivity = {
-  /** The smallest lift, in either direction, whose interval would exclude 0 by now. */
-  lift: number;
+  /** The smallest lift, in either direction, whose interval would exclude 0 by now; null while a comparison is collecting. */
+  lift: number | null;
   /** The days until a lift of this size would show, by size; 0: it would by now. */
   days: ReadonlyMap<number, number>;
 };
 
 /** The identities of one comparison, and what decides how many more it needs. */
-type Precision = { identities: number; standardError: number; relativeError: number };
+type Precision = { identities: number; smallerArm: number; standardError: number; relativeError: number };
 
 /**
  * Estimates the sensitivity of a metric, as if its values kept their variance and the arms their shares. Null if no
@@ -35,8 +35,9 @@ export function sensitivityOf(
     if (mean === null || standardDeviation === null) return [];
     const identities = ofControl + treatmentFigures.identities;
     const standardError = (interval[1] - interval[0]) / 2 / halfWidthInErrors(identities, alpha);
-    const smaller = Math.min(ofControl, treatmentFigures.identities);
-    return [{ identities, standardError, relativeError: standardDeviation / Math.sqrt(smaller) / mean }];
+    const smallerArm = Math.min(ofControl, treatmentFigures.identities);
+    const relativeError = standardDeviation / Math.sqrt(smallerArm) / mean;
+    return [{ identities, smallerArm, standardError, relativeError }];
   });
   if (precisions.length === 0) return null;
   const total = [...variants.values()].reduce((sum, { identities }) => sum + identities, 0);
@@ -50,18 +51,18 @@ export function sensitivityOf(
     const needed = daysFor(lift).filter((each) => each !== null);
     return needed.length < precisions.length ? [] : [[lift, Math.max(...needed)]];
   });
-  return {
-    lift: Math.max(...precisions.map((each) => each.standardError * halfWidthInErrors(each.identities, alpha))),
-    days: new Map(days),
-  };
+  const isCollecting = [...comparisons.values()].some(({ verdict }) => verdict === "collecting");
+  const halfWidths = precisions.map((each) => each.standardError * halfWidthInErrors(each.identities, alpha));
+  return { lift: isCollecting ? null : Math.max(...halfWidths), days: new Map(days) };
 }
 
 /**
- * The identities of both arms at which an interval is narrow enough to exclude 0 for this lift, and the control's mean
- * precise enough for a verdict. Standard errors shrink with the root of the identities.
+ * The identities of both arms at which an interval is narrow enough to exclude 0 for this lift, and both the arms large
+ * and the control's mean precise enough for a verdict. Standard errors shrink with the root of the identities.
  */
-function identitiesFor(lift: number, { identities, standardError, relativeError }: Precision, alpha: number): number {
-  const enough = identities * Math.max(1, (relativeError / MAX_RELATIVE_ERROR) ** 2);
+function identitiesFor(lift: number, precision: Precision, alpha: number): number {
+  const { identities, smallerArm, standardError, relativeError } = precision;
+  const enough = identities * Math.max(1, (relativeError / MAX_RELATIVE_ERROR) ** 2, MIN_IDENTITIES / smallerArm);
   const shows = (count: number) =>
     standardError * Math.sqrt(identities / count) * halfWidthInErrors(count, alpha) <= lift;
   let [low, high] = [enough, enough];

@@ -30,6 +30,11 @@ export function countsText(counted: readonly MetricCounts[]): string | null {
   return new TextEncoder().encode(text).byteLength > MAX_BYTES ? null : text;
 }
 
+/** Parses the text of `countsText`; none for null. */
+export function parseCounts(text: string | null): MetricCounts[] {
+  return text === null ? [] : readCountsJson(JSON.parse(text));
+}
+
 /** Reads the parsed JSON of `countsJson`. Throws TypeError if it is anything else. */
 export function readCountsJson(value: unknown): MetricCounts[] {
   return listOf(value).map((each) => ({

@@ -6,7 +6,7 @@ import type { Interval } from "./sequential.ts";
 export const verdicts = ["collecting", "winning", "losing", "inconclusive", "harmed", "unharmed"] as const;
 export type Verdict = (typeof verdicts)[number];
 
-const MIN_IDENTITIES = 50;
+export const MIN_IDENTITIES = 50;
 const MIN_CONVERSIONS = 5;
 
 /**

@@ -1,5 +1,4 @@
 import type { Experiment } from "../experiment.ts";
-import { countsText } from "../results/stored-counts.ts";
 import { type Database, flagOf, numberOrNull, runOnPrimary, type Statement, textOf, textOrNull } from "./database.ts";
 import { definitionValues, EXPERIMENT_COLUMNS, experimentOf, featureIsFree, metricsText } from "./experiment-row.ts";
 import { RESULTS_COLUMNS, resultsOf, type StoredResults, WITH_NUMBERS } from "./summaries.ts";
@@ -111,7 +110,7 @@ function summariesOf(backups: readonly Backup[]): Rows {
 
 function resultsRowsOf(backups: readonly Backup[]): Rows {
   const rows = backups.flatMap(({ experiment: { id }, results }) =>
-    results === null ? [] : [[id, results.asOf, results.computedAt, results.lastErrorAt, countsText(results.counted)]],
+    results === null ? [] : [[id, results.asOf, results.computedAt, results.lastErrorAt, results.counted]],
   );
   return { table: "results", columns: ["as_of", "computed_at", "last_error_at", "counted"], rows };
 }

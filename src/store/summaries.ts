@@ -1,6 +1,4 @@
 import type { Experiment } from "../experiment.ts";
-import type { MetricCounts } from "../results/metric-counts.ts";
-import { readCountsJson } from "../results/stored-counts.ts";
 import { API_KEY_COLUMNS, type ApiKey, apiKeyOf } from "./api-keys.ts";
 import { type Database, flagOf, numberOf, numberOrNull, type Row, runOnPrimary, textOrNull } from "./database.ts";
 import { EXPERIMENT_COLUMNS, experimentOf } from "./experiment-row.ts";
@@ -29,7 +27,8 @@ export type StoredResults = {
   asOf: number | null;
   computedAt: number | null;
   lastErrorAt: number | null;
-  counted: readonly MetricCounts[];
+  /** The counts as JSON text, which `parseCounts` reads; null until the first success. */
+  counted: string | null;
 };
 
 /** The columns of results, beside those of experiments. */
@@ -89,11 +88,10 @@ function summaryOf(row: Row): StoredSummary {
 /** Reads RESULTS_COLUMNS. */
 export function resultsOf(row: Row): StoredResults | null {
   if (row["results_id"] === null) return null;
-  const counted = textOrNull(row, "counted");
   return {
     asOf: numberOrNull(row, "results_as_of"),
     computedAt: numberOrNull(row, "results_computed_at"),
     lastErrorAt: numberOrNull(row, "results_last_error_at"),
-    counted: counted === null ? [] : readCountsJson(JSON.parse(counted)),
+    counted: textOrNull(row, "counted"),
   };
 }

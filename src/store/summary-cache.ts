@@ -11,8 +11,8 @@ const BYTES_PER_CHARACTER = 4;
 /** The object itself and its small fields. */
 const BYTES_PER_ENTRY = 1_000;
 const BYTES_PER_VARIANT = 500;
-/** The counts of one variant for one metric, and the text of its figures. */
-const BYTES_PER_RESULT = 1_500;
+/** The text of the figures is longer than that of the counts behind them. */
+const BYTES_PER_COUNTED_CHARACTER = 12;
 /** The versions are small, so that more of them fit. */
 const MAX_VERSIONS = 10_000;
 
@@ -36,7 +36,7 @@ export function createSummaryCache(ttlMs: number, clock: () => number): SummaryC
     weightOf: ({ experiment, exposures, results }) =>
       BYTES_PER_ENTRY +
       (experiment.variants.length + experiment.metrics.length) * BYTES_PER_VARIANT +
-      (results?.counted ?? []).reduce((sum, { variants }) => sum + variants.size, 0) * BYTES_PER_RESULT +
+      (results?.counted?.length ?? 0) * BYTES_PER_COUNTED_CHARACTER +
       (exposures?.length ?? 0) * BYTES_PER_CHARACTER,
     max: MAX_BYTES,
   });

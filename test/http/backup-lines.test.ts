@@ -9,6 +9,7 @@ import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 import { parseBackups } from "../../src/http/backup-lines.ts";
 import { exportLine } from "../../src/http/responses.ts";
 import type { Moments } from "../../src/results/moments.ts";
+import { countsText } from "../../src/results/stored-counts.ts";
 import type { Backup } from "../../src/store/backups.ts";
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
@@ -47,7 +48,7 @@ const backup = fc
     const metrics = [{ ...purchases, lookbackDays: keys.length }];
     const definition = { environmentKey: "env", featureName: "button", variants, metrics, startedAt: START, endedAt };
     const moments = new Map(keys.map((key, index) => [key, { ...MOMENTS, identities: index }]));
-    const counted = metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments }));
+    const counted = countsText(metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments })));
     return {
       experiment: { id, name, ...definition, createdAt: START - 1, updatedAt: START },
       ...{ asOf: window.to, computedAt: window.to, lastErrorAt: null, isFinal: isFinal && endedAt !== null },

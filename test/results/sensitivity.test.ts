@@ -53,6 +53,14 @@ describe("sensitivityOf", () => {
     expect(sensitivityOf(figures, "control", null, [0.1, 0.001])?.days).toEqual(new Map([[0.1, 0]]));
   });
 
+  it("says that nothing shows yet while a comparison is collecting, and waits for 50 identities an arm", () => {
+    const few = figuresOf([armOf(20, 10, 0.1), armOf(20, 10, 0.1), armOf(20, 10, 0.1)]);
+    // 90 more in all three arms.
+    expect(sensitivityOf(few, "control", 10, [0.1])).toEqual({ lift: null, days: new Map([[0.1, 9]]) });
+    const imprecise = figuresOf([armOf(1000, 10, 100), armOf(1000, 10, 100), armOf(1000, 10, 100)]);
+    expect(sensitivityOf(imprecise, "control", null, [10])).toEqual({ lift: null, days: new Map() });
+  });
+
   it("is null without an interval", () => {
     expect(sensitivityOf(figuresOf([armOf(100, 0, 0), armOf(100, 0, 0)]), "control", 10, [0.1])).toBeNull();
   });

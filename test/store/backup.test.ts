@@ -6,6 +6,7 @@ import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Metric } from "../../src/experiment.ts";
 import type { Moments } from "../../src/results/moments.ts";
+import { countsText } from "../../src/results/stored-counts.ts";
 import { type Backup, importBackups, listBackups } from "../../src/store/backups.ts";
 import { migrate } from "../../src/store/migrations.ts";
 
@@ -39,6 +40,8 @@ const variants = new Map<string, Moments>([
   ["2", { ...moments, covariate: null }],
 ]);
 
+const counted = countsText([{ metric: revenue, invalidValues: 1, variants }]);
+
 const backupOf = (id: string, exposures: string | null): Backup => ({
   experiment: {
     id,
@@ -58,10 +61,7 @@ const backupOf = (id: string, exposures: string | null): Backup => ({
   isFinal: false,
   exposures,
   // Some have results, some have none.
-  results:
-    exposures === null || id.endsWith("7")
-      ? null
-      : { asOf: NOW, computedAt: NOW, lastErrorAt: null, counted: [{ metric: revenue, invalidValues: 1, variants }] },
+  results: exposures === null || id.endsWith("7") ? null : { asOf: NOW, computedAt: NOW, lastErrorAt: null, counted },
 });
 
 describe("listBackups", () => {

@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Metric } from "../../src/experiment.ts";
-import type { MetricCounts } from "../../src/results/metric-counts.ts";
 import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { countsText } from "../../src/results/stored-counts.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
@@ -20,8 +19,8 @@ const input: ExperimentInput = {
   ...{ id: "some", name: "some", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
   ...{ startedAt: NOW - 1000, endedAt: null },
 };
-const counted: MetricCounts[] = [{ metric, invalidValues: 0, variants: new Map() }];
-const computed = { counted: countsText(counted) ?? "" };
+const counted = countsText([{ metric, invalidValues: 0, variants: new Map() }]) ?? "";
+const computed = { counted };
 
 let database: Database;
 beforeEach(async () => {
@@ -64,7 +63,7 @@ describe("results", () => {
 
   it("stay after a failure, with its time, until the next success", async () => {
     await save("failed", NOW);
-    expect(await storedResults()).toEqual({ asOf: null, computedAt: null, lastErrorAt: NOW + 1, counted: [] });
+    expect(await storedResults()).toEqual({ asOf: null, computedAt: null, lastErrorAt: NOW + 1, counted: null });
     await save(computed, NOW + 10);
     await save("failed", NOW + 20);
     expect(await getSummary(database, "some")).toMatchObject({ asOf: NOW + 20, lastErrorAt: null });
