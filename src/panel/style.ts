@@ -37,6 +37,13 @@ thead th { color: var(--faint); font-size: .875rem }
 tfoot th, tfoot td { border-bottom: 0 }
 .number { text-align: end; font-variant-numeric: tabular-nums }
 tbody th { overflow-wrap: anywhere }
+/* Columns of a fixed width do not move while rows arrive. */
+.experiments { table-layout: fixed }
+.experiments thead th:nth-child(2) { width: 5.75rem }
+.experiments thead th:nth-child(3) { width: 7.25rem }
+.experiments thead th:nth-child(4) { width: 5rem }
+.experiments thead th:nth-child(5) { width: 7rem }
+.experiments thead th:nth-child(6) { width: 9rem }
 .experiments th a { font-weight: 600 }
 .swatch { margin-inline-end: .5rem }
 .spark { color: var(--line-0); display: block }
