@@ -38,9 +38,14 @@ export type Definition = {
   endedAt: number | null;
 };
 
+/** The owner of a definition. The panel's forms belong to the API. */
+export const sources = ["api", "flagsmith"] as const;
+export type Source = (typeof sources)[number];
+
 export type Experiment = Definition & {
   id: string;
   name: string;
+  source: Source;
   createdAt: number;
   updatedAt: number;
 };

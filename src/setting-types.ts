@@ -58,6 +58,23 @@ export const alertUrl = converted(ALERT_URL_RULE, parseHttpUrl).check(
   z.refine((url) => !hasCredentials(url), ALERT_URL_RULE),
 );
 
+const FLAGSMITH_URL_RULE =
+  "must be the http:// or https:// URL of Flagsmith's API without a user or a query, like https://api.flagsmith.com/api/v1/";
+export const flagsmithUrl = converted(FLAGSMITH_URL_RULE, (value) => {
+  const url = parseHttpUrl(value);
+  if (url === undefined || hasCredentials(url) || url.search !== "" || url.hash !== "") return undefined;
+  return new URL(url.pathname.replace(/\/*$/, "/"), url);
+});
+
+const API_KEY_RULE = "must be the key alone, without spaces or the word Api-Key";
+export const apiKey = converted(API_KEY_RULE, (value) => (/^[!-~]+$/.test(value) ? value : undefined));
+
+const ENVIRONMENTS_RULE = "must be client-side environment keys with commas between them";
+export const environmentKeys = converted(ENVIRONMENTS_RULE, (value) => {
+  const keys = [...new Set(value.split(",").flatMap((key) => key.trim() || []))];
+  return keys.every((key) => /^[\w-]{1,100}$/.test(key)) ? keys : undefined;
+});
+
 export const webhookSecret = text.check(
   z.refine(isWebhookSecret, "must be a Standard Webhooks secret: whsec_ followed by base64"),
 );

@@ -1,7 +1,10 @@
 import * as z from "zod/mini";
 import {
   alertUrl,
+  apiKey,
   boolean,
+  environmentKeys,
+  flagsmithUrl,
   headerName,
   origins,
   publicUrl,
@@ -70,6 +73,13 @@ export const settingsSchema = z
     READ_TOKEN: secret(text, "A token that may read everything."),
     WEBHOOK_SECRET: secret(webhookSecret, "Verifies calls of /webhooks/refresh: whsec_ and base64."),
     FLAGSMITH_WEBHOOK_SECRET: secret(text, "Verifies the webhooks of Flagsmith, where it is entered too."),
+    FLAGSMITH_API_KEY: secret(apiKey, "Reads experiments from Flagsmith: an API key of its organisation."),
+    FLAGSMITH_API_URL: variable("https://api.flagsmith.com/api/v1/", flagsmithUrl, "Flagsmith's API."),
+    FLAGSMITH_ENVIRONMENTS: variable(
+      "",
+      environmentKeys,
+      "The environments whose experiments come from Flagsmith: their keys with commas between them.",
+    ),
     ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts."),
     ALERT_WEBHOOK_SECRET: secret(webhookSecret, "Signs alerts, unless ALERT_FORMAT is slack: whsec_ and base64."),
     ALERT_FORMAT: variable("standard", alertFormat, "The format of alerts: standard, for Standard Webhooks, or slack."),
@@ -126,6 +136,14 @@ export const settingsSchema = z
     ),
   })
   .check(
+    z.refine(
+      ({ FLAGSMITH_API_KEY: key, FLAGSMITH_ENVIRONMENTS: environments }) => key === null || environments.length > 0,
+      {
+        path: ["FLAGSMITH_ENVIRONMENTS"],
+        error: "must name an environment, because FLAGSMITH_API_KEY is set",
+        when: areValid("FLAGSMITH_API_KEY", "FLAGSMITH_ENVIRONMENTS"),
+      },
+    ),
     z.refine(
       ({ ALERT_WEBHOOK_URL: url, ALERT_WEBHOOK_SECRET: secret, ALERT_FORMAT: format }) =>
         url === null || secret !== null || format === "slack",

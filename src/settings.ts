@@ -22,6 +22,14 @@ export type AlertEndpoint = { url: URL } & (
   | { format: "slack" }
 );
 
+export type FlagsmithSettings = {
+  /** Ends with a slash. */
+  apiUrl: URL;
+  apiKey: string;
+  /** The keys of the environments to sync, at least one. */
+  environments: readonly string[];
+};
+
 export type StatesSettings = {
   /** The longest time that an insert into the events table may take. */
   longestInsertMs: number;
@@ -38,6 +46,8 @@ export type Settings = {
   /** The receiver of alerts; null: none are sent. */
   alertEndpoint: AlertEndpoint | null;
   flagsmithWebhookSecret: string | null;
+  /** Set with FLAGSMITH_API_KEY; null: nothing is synced. */
+  flagsmith: FlagsmithSettings | null;
   refreshMinIntervalMs: number;
   settleMs: number;
   /** How long the warehouse keeps events; 0: for good. */
@@ -88,6 +98,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     alertEndpoint: alertEndpointOf(values),
     sessionSecret: values.SESSION_SECRET,
     flagsmithWebhookSecret: values.FLAGSMITH_WEBHOOK_SECRET,
+    flagsmith: flagsmithOf(values),
     refreshMinIntervalMs: values.REFRESH_MIN_INTERVAL_SECONDS * 1000,
     settleMs: values.SETTLE_SECONDS * 1000,
     eventsTtlDays: values.EVENTS_TTL_DAYS,
@@ -108,6 +119,11 @@ function alertEndpointOf(values: z.infer<typeof settingsSchema>): AlertEndpoint 
   if (url === null) return null;
   if (format === "slack") return { url, format };
   return secret === null ? null : { url, format, secret };
+}
+
+function flagsmithOf(values: z.infer<typeof settingsSchema>): FlagsmithSettings | null {
+  const { FLAGSMITH_API_URL: apiUrl, FLAGSMITH_API_KEY: apiKey, FLAGSMITH_ENVIRONMENTS: environments } = values;
+  return apiKey === null ? null : { apiUrl, apiKey, environments };
 }
 
 /** The secrets that are too short for a service that other machines can reach. */

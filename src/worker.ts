@@ -5,6 +5,7 @@ import { openCachedD1 } from "./cloudflare/cached-d1.ts";
 import type { Env } from "./cloudflare/env.ts";
 import { createRateLimiter } from "./cloudflare/rate-limiter.ts";
 import { alerterStub, dispatcherStub } from "./cloudflare/stubs.ts";
+import { connectFlagsmith } from "./flagsmith/flagsmith-client.ts";
 import { refuse } from "./http/problem.ts";
 import { consoleLog, describeBug } from "./log.ts";
 import { failed, ok } from "./result.ts";
@@ -26,12 +27,17 @@ function wire(env: Env) {
   if (!settings.ok) return failed(describeProblems(settings.failure));
   const { database, summaries } = openCachedD1(env.DB, settings.value);
   const warehouse = connectWarehouse(settings.value.warehouse);
+  const { flagsmith } = settings.value;
   const alerts = alerterStub(env, settings.value);
   const app = createApp({
     settings: settings.value,
     database,
     summaries,
     dispatcher: { wake: (urgentId) => dispatcherStub(env).wake(urgentId) },
+    flagsmith: flagsmith && {
+      client: connectFlagsmith(flagsmith, { clock: Date.now, random: Math.random }),
+      requestSync: () => dispatcherStub(env).requestSync(),
+    },
     alerts,
     warehouse,
     discovery: createDiscovery(warehouse, settings.value.warehouse.queryTimeoutMs, Date.now),

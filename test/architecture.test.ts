@@ -12,6 +12,7 @@ const LAYERS = [
   ["app.ts"],
   ["panel"],
   ["http"],
+  ["flagsmith"],
   ["refresh"],
   ["alerts"],
   ["store", "warehouse"],

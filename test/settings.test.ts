@@ -37,6 +37,7 @@ const DEFAULTS: Settings = {
   alertEndpoint: null,
   sessionSecret: null,
   flagsmithWebhookSecret: null,
+  flagsmith: null,
   refreshMinIntervalMs: 300_000,
   settleMs: 3_600_000,
   eventsTtlDays: 90,
@@ -70,6 +71,9 @@ const SECONDS = [
 const ALL = [
   "ALERT_WEBHOOK_URL",
   "CLICKHOUSE_URL",
+  "FLAGSMITH_API_KEY",
+  "FLAGSMITH_API_URL",
+  "FLAGSMITH_ENVIRONMENTS",
   ...TEXTS,
   ...SECRETS,
   ...SECONDS,
@@ -106,6 +110,9 @@ describe("settings", () => {
       READ_TOKEN: "read-token-of-16+",
       WEBHOOK_SECRET,
       FLAGSMITH_WEBHOOK_SECRET: "flagsmith",
+      FLAGSMITH_API_KEY: "flagsmith-key",
+      FLAGSMITH_API_URL: "https://flagsmith.example/api/v1",
+      FLAGSMITH_ENVIRONMENTS: "env_a, env_b,env_a",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook?key=1",
       ALERT_WEBHOOK_SECRET,
       SESSION_SECRET: "session secret of 32 characters.",
@@ -138,6 +145,11 @@ describe("settings", () => {
       publicRead: true,
       webhookSecret: WEBHOOK_SECRET,
       flagsmithWebhookSecret: "flagsmith",
+      flagsmith: {
+        apiUrl: new URL("https://flagsmith.example/api/v1/"),
+        apiKey: "flagsmith-key",
+        environments: ["env_a", "env_b"],
+      },
       sessionSecret: "session secret of 32 characters.",
       alertEndpoint: {
         ...{ url: new URL("https://alerts.example/hook?key=1"), format: "standard", secret: ALERT_WEBHOOK_SECRET },
@@ -234,6 +246,19 @@ describe("a malformed setting is named", () => {
       ],
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "601", 1e6]],
+    ["FLAGSMITH_API_KEY", ["Api-Key ser.abc", " abc", "abc\n", "schlüssel", 17, {}]],
+    [
+      "FLAGSMITH_API_URL",
+      [
+        "api.flagsmith.com",
+        "ftp://flagsmith.example",
+        "https://u:p@flagsmith.example/",
+        "https://f.example/?a=b",
+        17,
+        {},
+      ],
+    ],
+    ["FLAGSMITH_ENVIRONMENTS", ["a/b", "ser.abc", "..", "a b", "a;b", 17, {}]],
     ["EXPOSURE_SOURCE", ["Events", "raw", " states", 1, true, {}]],
     ["QUERY_CONCURRENCY", ["0", 0, "101", 1000]],
     ["PUBLIC_READ", ["yes", "1", "TRUE", " true", 1, 0, {}]],
@@ -289,6 +314,9 @@ describe("problems with settings", () => {
     READ_TOKEN: 105,
     WEBHOOK_SECRET: "whsec_!secret-of-the-test!",
     FLAGSMITH_WEBHOOK_SECRET: 106,
+    FLAGSMITH_API_KEY: "key of-the-test",
+    FLAGSMITH_API_URL: "ftp://api-of-the-test",
+    FLAGSMITH_ENVIRONMENTS: "environment of-the-test",
     ALERT_WEBHOOK_URL: "hxxp://alerts-of-the-test",
     ALERT_WEBHOOK_SECRET: "whsec_!alerts-of-the-test!",
     ALERT_FORMAT: "format-of-the-test",
@@ -355,6 +383,17 @@ describe("CLICKHOUSE_URL", () => {
       expect(settingsOf({ CLICKHOUSE_URL: url }).warehouse.url.href).toBe(new URL(url).href);
     },
   );
+});
+
+describe("FLAGSMITH_ENVIRONMENTS", () => {
+  it("must name an environment if there is an API key", () => {
+    const message = "must name an environment, because FLAGSMITH_API_KEY is set";
+    for (const environments of [undefined, " , "])
+      expect(problemsOf({ FLAGSMITH_API_KEY: "key", FLAGSMITH_ENVIRONMENTS: environments })).toEqual([
+        { setting: "FLAGSMITH_ENVIRONMENTS", message },
+      ]);
+    expect(settingsOf({ FLAGSMITH_ENVIRONMENTS: "env" }).flagsmith).toBe(null);
+  });
 });
 
 describe("ALERT_WEBHOOK_URL", () => {

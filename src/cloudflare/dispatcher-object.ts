@@ -1,4 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
+import { connectFlagsmith } from "../flagsmith/flagsmith-client.ts";
+import { syncFlagsmith } from "../flagsmith/sync.ts";
+import { createSyncRequests } from "../flagsmith/sync-requests.ts";
+import { type SliceOutcome as SyncOutcome, type SyncSlice, syncSlice } from "../flagsmith/sync-slice.ts";
 import { consoleLog, describeBug } from "../log.ts";
 import { type Dispatcher as Core, createDispatcher } from "../refresh/dispatcher.ts";
 import { createExclusiveSweep } from "../refresh/exclusive-sweep.ts";
@@ -6,6 +10,7 @@ import type { SliceOutcome } from "../refresh/refresh-slice.ts";
 import { cleanUpWindows } from "../refresh/state-maintenance.ts";
 import { sweep } from "../refresh/sweep.ts";
 import { maxRefreshMs, sweepBudget } from "../refresh/sweep-times.ts";
+import type { FlagsmithSettings } from "../settings.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { openD1 } from "./d1.ts";
 import type { DispatcherRpc, Env } from "./env.ts";
@@ -20,6 +25,14 @@ import { coordinatorStubs, dispatcherStub } from "./stubs.ts";
  */
 export class Dispatcher extends DurableObject<Env> implements DispatcherRpc {
   #sweep = createExclusiveSweep(Date.now, (now) => this.#refreshAll(now));
+  #syncs = createSyncRequests(() =>
+    dispatcherStub(this.env)
+      .syncFlagsmith()
+      .catch((error: unknown) => {
+        consoleLog("error", "flagsmith.failed", { error: describeBug(error) });
+        return 0;
+      }),
+  );
   #dispatcher: Core | null = null;
   #isCleaningUp = false;
 
@@ -37,6 +50,34 @@ export class Dispatcher extends DurableObject<Env> implements DispatcherRpc {
 
   refreshSlice(experimentIds: readonly string[], now: number, until: number): Promise<SliceOutcome> {
     return this.#open().refreshSlice(experimentIds, now, until);
+  }
+
+  /** Does not wait for the sync, which may take longer than the sender of a webhook waits. */
+  async requestSync(): Promise<void> {
+    this.#syncs.request();
+  }
+
+  async syncFlagsmith(): Promise<number> {
+    const { flagsmith } = requireSettings(this.env);
+    if (flagsmith === null) return 0;
+    const self = dispatcherStub(this.env);
+    return syncFlagsmith({
+      ...this.#syncDeps(flagsmith),
+      environments: flagsmith.environments,
+      syncSlice: (slice) => self.syncSlice(slice),
+      dispatcher: this,
+    });
+  }
+
+  async syncSlice(slice: SyncSlice): Promise<SyncOutcome> {
+    const { flagsmith } = requireSettings(this.env);
+    if (flagsmith === null) return { notes: [], changed: 0, failure: null };
+    return syncSlice(this.#syncDeps(flagsmith), slice);
+  }
+
+  #syncDeps(flagsmith: FlagsmithSettings) {
+    const client = connectFlagsmith(flagsmith, { clock: Date.now, random: Math.random });
+    return { database: openD1(this.env.DB), client, clock: Date.now, log: consoleLog };
   }
 
   async cleanUp(): Promise<void> {
@@ -59,8 +100,10 @@ export class Dispatcher extends DurableObject<Env> implements DispatcherRpc {
       clock: Date.now,
       log: consoleLog,
     };
+    const until = Date.now() + sweepBudget(settings);
     await this.wake(null);
-    const isComplete = await sweep(deps, now, Date.now() + sweepBudget(settings));
+    if (settings.flagsmith !== null) await this.#syncs.run();
+    const isComplete = await sweep(deps, now, until);
     // A call of its own, for which the sweep does not wait: it may take longer than a Cron Trigger.
     self.cleanUp().catch((error: unknown) => consoleLog("warn", "states.failed", { error: describeBug(error) }));
     return isComplete;

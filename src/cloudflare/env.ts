@@ -1,5 +1,6 @@
 import type { D1Database, DurableObjectNamespace, RateLimit, Rpc } from "@cloudflare/workers-types";
 import type { AlertDelivery } from "../alerts/alerter.ts";
+import type { SliceOutcome, SyncSlice } from "../flagsmith/sync-slice.ts";
 import type { RefreshDispatcher } from "../refresh/dispatcher.ts";
 import type { Refresh } from "../refresh/refresh-outcome.ts";
 import type { RefreshSlice } from "../refresh/refresh-slice.ts";
@@ -13,6 +14,12 @@ export type DispatcherRpc = RefreshDispatcher & {
   sweep(now: number): Promise<boolean>;
   /** Called by the dispatcher itself. */
   refreshSlice: RefreshSlice;
+  /** Requests a sync with Flagsmith, and resolves before it ends. */
+  requestSync(): Promise<void>;
+  /** Called by the dispatcher itself. Returns the time to wait before a sync may run, in milliseconds; 0: it ran. */
+  syncFlagsmith(): Promise<number>;
+  /** Called by the dispatcher itself. */
+  syncSlice(slice: SyncSlice): Promise<SliceOutcome>;
   /** Drops and deletes states that no experiment needs. Called by the dispatcher itself. */
   cleanUp(): Promise<void>;
 } & Rpc.DurableObjectBranded;

@@ -15,7 +15,8 @@ export function serveArguments({ host, port, stateDir, env }: ServeOptions): str
 
 function permissionsFor({ host, port, stateDir, env }: ServeOptions): string[] {
   const settings = parseSettings(env);
-  const upstreams = settings.ok ? [settings.value.warehouse.url, settings.value.alertEndpoint?.url] : [];
+  const { warehouse, flagsmith, alertEndpoint } = settings.ok ? settings.value : {};
+  const upstreams = [warehouse?.url, flagsmith?.apiUrl, alertEndpoint?.url];
   const own = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return [
     "--no-prompt",

@@ -18,6 +18,7 @@ import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/
 import { connectWarehouse } from "../warehouse/client.ts";
 import { createDiscovery } from "../warehouse/discovery.ts";
 import { createProcessAlerter } from "./process-alerter.ts";
+import { openFlagsmith } from "./process-flagsmith.ts";
 import { createProcessLimiter } from "./process-limiter.ts";
 import { readMigrations } from "./read-migrations.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -68,6 +69,7 @@ export async function openService(
     alarm: { ...timer, set: async (at) => (stopped ? undefined : timer.set(at)) },
   });
   const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
+  const flagsmith = settings.flagsmith && openFlagsmith(settings.flagsmith, { ...shared, dispatcher });
   const exclusiveSweep = createExclusiveSweep(Date.now, refreshAll);
   const app = createApp({
     ...shared,
@@ -75,6 +77,7 @@ export async function openService(
     summaries: summariesThrough(cache, database),
     discovery: createDiscovery(warehouse, settings.warehouse.queryTimeoutMs, Date.now),
     dispatcher,
+    flagsmith,
     alerts,
     limiter: createProcessLimiter(Date.now),
   });
@@ -93,8 +96,10 @@ export async function openService(
 
   async function refreshAll(now: number): Promise<boolean> {
     await requestDelivery(alerts, consoleLog);
+    const until = Date.now() + sweepBudget(settings);
     await dispatcher.wake(null);
-    const isComplete = await sweep(sweepDeps, now, Date.now() + sweepBudget(settings));
+    await flagsmith?.syncs.run();
+    const isComplete = await sweep(sweepDeps, now, until);
     if (states !== null) cleanUp = cleanUp.then(() => cleanUpWindows({ ...shared, ...states }));
     await alertFailingRefreshes({ ...shared, alerts }, Date.now());
     return isComplete;
@@ -112,6 +117,7 @@ export async function openService(
     async stop() {
       stopped = true;
       while (inFlight.size > 0) await Promise.allSettled(inFlight);
+      await flagsmith?.syncs.stop();
       await timer.clear();
       await dispatcher.stop();
       await lastSweep;

@@ -6,6 +6,7 @@ import { backupRoutes } from "./backup-routes.ts";
 import type { AppDeps } from "./deps.ts";
 import { experimentRoutes } from "./experiment-routes.ts";
 import { createExposureRoutes } from "./exposure-routes.ts";
+import { flagsmithRoutes } from "./flagsmith-routes.ts";
 import { rebuildRoute } from "./rebuild-route.ts";
 import type { AppEnv } from "./request-context.ts";
 import { statusRoute } from "./status-route.ts";
@@ -26,6 +27,7 @@ export function createApi(deps: AppDeps, authentication: Authentication) {
     .route("/v1", backupRoutes(deps, authentication))
     .route("/v1", statusRoute(deps, authentication))
     .route("/v1/warehouse", warehouseRoutes(deps, authentication))
+    .route("/v1/flagsmith", flagsmithRoutes(deps, authentication))
     .route("/webhooks", webhookRoutes(deps));
   return { routes, fastPath: exposures.fastPath };
 }

@@ -55,7 +55,7 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   if (!parsed.ok) return failed(parsed.failure.errors);
   const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = parsed.value;
   const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
-  const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
+  const experiment = { ...experimentInput(id, rest), source: rest.source, createdAt, updatedAt };
   const { startedAt, endedAt, variants } = experiment;
   const { results: exported } = rest;
   const results = exported && {

@@ -1,4 +1,5 @@
 import type { AlertDelivery } from "../alerts/alerter.ts";
+import type { FlagsmithClient } from "../flagsmith/flagsmith-client.ts";
 import type { Log } from "../log.ts";
 import type { RefreshDispatcher } from "../refresh/dispatcher.ts";
 import type { Settings } from "../settings.ts";
@@ -8,6 +9,12 @@ import type { Warehouse } from "../warehouse/client.ts";
 import type { Discovery } from "../warehouse/discovery.ts";
 import type { Limiter } from "./failed-attempts.ts";
 
+export type FlagsmithAccess = {
+  client: FlagsmithClient;
+  /** Requests a sync, and resolves before it ends. */
+  requestSync(): Promise<void>;
+};
+
 /** What the app needs from its runtime. */
 export type AppDeps = {
   settings: Settings;
@@ -16,6 +23,8 @@ export type AppDeps = {
   warehouse: Warehouse;
   discovery: Discovery;
   dispatcher: RefreshDispatcher;
+  /** Flagsmith's API and its sync; null: nothing is synced. */
+  flagsmith: FlagsmithAccess | null;
   /** Delivers alerts; null: there is no receiver. */
   alerts: AlertDelivery | null;
   /** Limits failed attempts by client address. */

@@ -55,7 +55,8 @@ export async function removeExperiment(
   { caller, log }: Author,
   id: string,
 ): Promise<Result<null, Refusal>> {
-  if (!(await deleteExperiment(database, id, caller.environmentKey))) return failed({ kind: "not_found" });
+  const deleted = await deleteExperiment(database, id, caller.environmentKey);
+  if (!deleted.ok) return deleted;
   log("info", "experiment.deleted", { experiment_id: id, by: caller.name });
   return ok(null);
 }

@@ -23,7 +23,7 @@ function truncated(properties: JsonObject): JsonObject {
 
 const exportedLines: JsonObject = { "application/jsonl": { schema: reference("ExportedExperiment") } };
 
-/** API keys, export and import, the status and the warehouse check. */
+/** API keys, export and import, the status and the checks. */
 export const adminPaths: JsonObject = {
   "/v1/api-keys": {
     get: {
@@ -130,6 +130,20 @@ export const adminPaths: JsonObject = {
         { 200: { description: "ClickHouse is ready", content: json(object({ status: { const: "ok" } })) } },
         401,
         403,
+        502,
+      ),
+    },
+  },
+  "/v1/flagsmith/check": {
+    get: {
+      operationId: "checkFlagsmith",
+      summary: "Checks whether experiments can be read from Flagsmith",
+      security: write,
+      responses: withProblems(
+        { 200: { description: "Flagsmith's API can be read", content: json(object({ status: { const: "ok" } })) } },
+        401,
+        403,
+        409,
         502,
       ),
     },

@@ -75,7 +75,7 @@ export const experimentPaths: JsonObject = {
       operationId: "deleteExperiment",
       summary: "Deletes an experiment and its numbers",
       security: write,
-      responses: withProblems({ 204: { description: "Deleted" } }, 401, 403, 404, 503),
+      responses: withProblems({ 204: { description: "Deleted" } }, 401, 403, 404, 409, 503),
     },
   },
   "/v1/experiments/{id}/exposures": {

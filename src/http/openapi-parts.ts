@@ -35,7 +35,7 @@ const problems: Readonly<Record<number, string>> = {
   413: "The body is too large",
   415: "The content type is not supported; detail names the required one",
   429: "Too soon after the previous request, or too many failed attempts from this address; see Retry-After",
-  502: "The warehouse is not ready; detail states what to do",
+  502: "ClickHouse or Flagsmith is not ready; detail states what to do",
   503: "The database is unavailable; see Retry-After",
 };
 

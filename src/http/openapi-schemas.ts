@@ -1,4 +1,4 @@
-import { aggregations, expectedDirections, statuses } from "../experiment.ts";
+import { aggregations, expectedDirections, sources, statuses } from "../experiment.ts";
 import { type CheckName, checkNames, checkStatuses, type figureNames } from "../exposures/health.ts";
 import { verdicts } from "../results/verdict.ts";
 import { roles } from "../store/api-keys.ts";
@@ -135,6 +135,7 @@ export const schemas: JsonObject = {
   Experiment: object({
     id: schemaOf(experimentId),
     name: { type: "string" },
+    source: { description: "Where it is defined and changed", enum: sources },
     environment_key: { type: "string" },
     feature_name: { type: "string" },
     variants: list(object({ key: { type: "string" }, weight: { type: "number", minimum: 0 } })),

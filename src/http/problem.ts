@@ -14,14 +14,17 @@ export type Refusal =
   | { kind: "not_found" }
   | { kind: "method_not_allowed"; allow: string }
   | { kind: "feature_taken" }
+  | { kind: "other_source" }
   | { kind: "not_started" }
   | { kind: "final" }
   | { kind: "final_numbers" }
   | { kind: "not_final" }
   | { kind: "no_states" }
   | { kind: "no_receiver" }
+  | { kind: "no_flagsmith" }
   | { kind: "too_soon"; retryAfterSeconds: number }
   | { kind: "warehouse"; detail: string }
+  | { kind: "flagsmith"; detail: string }
   | { kind: "unavailable" }
   | { kind: "not_ready" }
   | { kind: "misconfigured"; detail: string }
@@ -103,6 +106,20 @@ export function problemOf(refusal: Refusal): Problem {
         detail:
           "The window overlaps that of another experiment of this environment and feature. End that one first, or change the times.",
       };
+    case "other_source":
+      return {
+        status: 409,
+        title: "Defined in Flagsmith",
+        detail: "Flagsmith defines this experiment. Change it in Flagsmith; the next sync applies the change here.",
+      };
+    case "no_flagsmith":
+      return {
+        status: 409,
+        title: "No Flagsmith",
+        detail: "No experiments are synced from Flagsmith. Set FLAGSMITH_API_KEY and FLAGSMITH_ENVIRONMENTS first.",
+      };
+    case "flagsmith":
+      return { status: 502, title: "Flagsmith not ready", detail: refusal.detail };
     case "not_started":
       return {
         status: 409,

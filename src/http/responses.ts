@@ -26,6 +26,7 @@ export function experimentJson(experiment: Experiment, now: number) {
   return {
     id: experiment.id,
     name: experiment.name,
+    source: experiment.source,
     environment_key: experiment.environmentKey,
     feature_name: experiment.featureName,
     variants: experiment.variants,

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { aggregations, expectedDirections, type Metric, statuses } from "../experiment.ts";
+import { aggregations, expectedDirections, type Metric, sources, statuses } from "../experiment.ts";
 import { countsText, readCountsJson } from "../results/stored-counts.ts";
 import { roles } from "../store/api-keys.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
@@ -161,6 +161,7 @@ export const exportedExperiment = z
       z.literal(EXPORT_FORMAT, { error: `must be ${EXPORT_FORMAT}, the only format that this version reads` }),
     ),
     id: experimentId,
+    source: z._default(oneOf(sources), "api"),
     ...definition,
     started_at: time,
     ended_at: time,
@@ -211,33 +212,4 @@ export const refreshWebhookBody = z.union(
     z.strictObject({ environment_key: text, feature_name: z.optional(text) }),
   ],
   { error: "must contain experiment_id, or environment_key and optionally feature_name, and nothing else" },
-);
-
-const featureState = z.catch(z.nullish(z.object({ feature: z.object({ name: text }) })), null);
-const flagChange = z.object({ new_state: featureState, previous_state: featureState });
-
-/**
- * Maps the body of a Flagsmith webhook to its subject: one feature, the whole environment, or nothing.
- * https://docs.flagsmith.com/administration-and-security/platform-configuration/environment-settings
- */
-export const flagsmithWebhookBody = z.pipe(
-  z.object({ event_type: z.string({ error: "must be text" }), data: z.optional(z.unknown()) }, { error: OBJECT_RULE }),
-  z.transform(({ event_type, data }: { event_type: string; data?: unknown }, { issues }) => {
-    switch (event_type) {
-      case "FLAG_UPDATED":
-      case "FLAG_DELETED": {
-        const change = flagChange.safeParse(data).data;
-        const state = change?.new_state ?? change?.previous_state;
-        if (state) return { about: "feature", featureName: state.feature.name } as const;
-        const message = "must name the feature in new_state.feature.name or previous_state.feature.name";
-        issues.push({ code: "custom", input: data, path: ["data"], message });
-        return z.NEVER;
-      }
-      case "AUDIT_LOG_CREATED":
-      case "NEW_VERSION_PUBLISHED":
-        return { about: "environment" } as const;
-      default:
-        return { about: "nothing" } as const;
-    }
-  }),
 );

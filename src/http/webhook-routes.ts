@@ -1,6 +1,9 @@
 import { type Context, Hono } from "hono";
+import { flagsmithWebhookBody, isSignedHex } from "../flagsmith/webhook.ts";
+import { describeBug } from "../log.ts";
 import { wakeDispatcher } from "../refresh/request-refresh.ts";
 import { isSignedStandard } from "../standard-webhooks.ts";
+import { forgetRollouts } from "../store/flagsmith.ts";
 import { recordWebhook, type WebhookScope } from "../store/refresh-requests.ts";
 import { sha256Hex } from "./api-key-format.ts";
 import { MIB, parseBody, readText } from "./body.ts";
@@ -8,8 +11,7 @@ import type { AppDeps } from "./deps.ts";
 import { BLOCK_SECONDS, createFailedAttempts } from "./failed-attempts.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
-import { flagsmithWebhookBody, refreshWebhookBody } from "./schemas.ts";
-import { isSignedHex } from "./webhook-signatures.ts";
+import { refreshWebhookBody } from "./schemas.ts";
 
 /** The period of the clock in which Flagsmith's webhooks with the same body are one delivery. */
 const REPEAT_MS = 300_000;
@@ -52,6 +54,7 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
     const body = parseBody(c.req.header("Content-Type"), text.value, flagsmithWebhookBody);
     if (!body.ok) return refuse(body.failure);
     const environmentKey = c.req.param("environment_key");
+    await requestSync(c, environmentKey, body.value.about === "feature" ? body.value.featureName : null);
     const delivery = await flagsmithDelivery(environmentKey, text.value, clock());
     switch (body.value.about) {
       case "feature":
@@ -62,6 +65,17 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
         return c.json({ accepted: [], skipped: [] }, 202);
     }
   });
+
+  /** Requests a sync of Flagsmith's experiments. A webhook is a hint: if this fails, the next sweep syncs. */
+  async function requestSync(c: Context<AppEnv>, environmentKey: string, featureName: string | null): Promise<void> {
+    if (deps.flagsmith === null || !settings.flagsmith?.environments.includes(environmentKey)) return;
+    if (featureName !== null) await forgetRollouts(database, environmentKey, featureName);
+    try {
+      await deps.flagsmith.requestSync();
+    } catch (error) {
+      c.var.log("error", "flagsmith.failed", { error: describeBug(error) });
+    }
+  }
 
   async function accept(c: Context<AppEnv>, scope: WebhookScope, delivery: string): Promise<Response> {
     const recorded = await recordWebhook(database, scope, clock(), settings.refreshMinIntervalMs, delivery);

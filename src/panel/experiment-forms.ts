@@ -28,7 +28,7 @@ import {
 import { type ExperimentFormView, experimentForm } from "./experiment-form.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse } from "./html-response.ts";
-import { experimentNotFound, forbiddenPage, READ_ONLY } from "./message-pages.ts";
+import { experimentNotFound, forbiddenPage, otherSourcePage, READ_ONLY } from "./message-pages.ts";
 import { waitFor } from "./offered-features.ts";
 import { rememberWrite } from "./own-writes.ts";
 import { previewOf } from "./preview.ts";
@@ -62,14 +62,16 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     };
   }
 
-  /** Passes the experiment on if the visitor may see it. It is read from the primary, because an edit replaces all of it. */
+  /** Passes the experiment on if the visitor may see it and Flagsmith does not define it. It is read from the primary, because an edit replaces all of it. */
   function ofExperiment(
     handle: (c: Context<AppEnv>, visitor: Visitor, summary: StoredSummary) => Promise<Response>,
   ): Handler {
     return forWriters(async (c, visitor) => {
       const summary = await summaries.readOnPrimary(c.req.param("id") ?? "");
-      if (summary !== null && isInScope(visitor.caller, summary.experiment)) return handle(c, visitor, summary);
-      return experimentNotFound(c, frameOf(visitor));
+      if (summary === null || !isInScope(visitor.caller, summary.experiment))
+        return experimentNotFound(c, frameOf(visitor));
+      const { id, source } = summary.experiment;
+      return source === "api" ? handle(c, visitor, summary) : otherSourcePage(c, frameOf(visitor), id);
     });
   }
 

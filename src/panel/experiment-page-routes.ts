@@ -11,6 +11,7 @@ import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { describeCountQuery } from "../warehouse/count-metrics.ts";
 import { experimentPage } from "./experiment-page.ts";
+import { viewFlagsmith } from "./flagsmith-section.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
 import { experimentNotFound, READ_ONLY } from "./message-pages.ts";
@@ -110,8 +111,10 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     const { until = "", by = "", signature = "" } = c.req.query();
     const now = clock();
     const { experiment } = summary;
+    const isSynced = experiment.source === "flagsmith" && !shared;
     const main = experimentPage({
       ...{ experiment, summary, series, now, sweepMs: settings.sweepMs },
+      flagsmith: isSynced ? await viewFlagsmith(database, settings.flagsmith, caller.environmentKey) : null,
       link: link ?? null,
       notice: notice ?? null,
       shareQuery: shared ? new URLSearchParams({ until, by, signature }) : null,

@@ -6,6 +6,7 @@ import { balanceSection } from "./balance-section.ts";
 import { chartSection } from "./chart-section.ts";
 import { experimentActions } from "./experiment-actions.ts";
 import type { ExperimentView } from "./experiment-view.ts";
+import { sourceSection } from "./flagsmith-section.ts";
 import { freshnessSection } from "./freshness-section.ts";
 import { healthSection } from "./health-section.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
@@ -22,7 +23,8 @@ export function experimentPage(view: ExperimentView): Markup {
 <p class="sub">${safeText(experiment.featureName)} in ${safeText(experiment.environmentKey)} · ${statusBadge(status)} ${
     experiment.startedAt === null ? "" : markup`from ${timeOf(experiment.startedAt)}`
   } ${experiment.endedAt === null ? "" : markup`to ${timeOf(experiment.endedAt)}`}</p>
-${view.may.write ? experimentActions(view) : ""}
+${view.flagsmith === null ? "" : sourceSection(experiment, view.flagsmith, now)}
+${view.may.write && experiment.source === "api" ? experimentActions(view) : ""}
 ${view.notice === null ? "" : markup`<p class="problem" role="alert">${view.notice}</p>`}
 <div id="live" data-id="${experiment.id}">
 ${freshnessSection(view)}

@@ -1,5 +1,6 @@
 import type { Experiment } from "../experiment.ts";
 import type { StoredSummary } from "../store/summaries.ts";
+import type { FlagsmithView } from "./flagsmith-section.ts";
 import type { SeriesName } from "./series.ts";
 
 /** Everything that an experiment's page shows. */
@@ -8,6 +9,8 @@ export type ExperimentView = {
   summary: StoredSummary;
   series: SeriesName;
   now: number;
+  /** The sync with Flagsmith; null: not shown. */
+  flagsmith: FlagsmithView | null;
   /** The interval between sweeps. The age of the numbers is judged by it. */
   sweepMs: number;
   /** What the visitor may do on the page. */

@@ -2,6 +2,7 @@ import { type Status, statusAt, statuses } from "../experiment.ts";
 import { formatNumber } from "../format.ts";
 import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
 import { ago, healthBadge, statusBadge } from "./badges.ts";
+import { type FlagsmithView, flagsmithSettings, flagsmithStatus } from "./flagsmith-section.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { parseExposures } from "./parse-exposures.ts";
 import { drawSparkline } from "./sparkline.ts";
@@ -14,16 +15,19 @@ export type ListView = {
   may: { write: boolean; admin: boolean };
   /** What the warehouse has; empty: nothing to show. */
   warehouse: Markup | "";
+  flagsmith: FlagsmithView;
   now: number;
 };
 
-export function listPage({ shown, isLast, environments, filter, may, warehouse, now }: ListView): Markup {
+export function listPage({ shown, isLast, environments, filter, may, warehouse, flagsmith, now }: ListView): Markup {
   const isFiltered = filter.environmentKey !== null || filter.status !== null || filter.search !== null;
   if (shown.length === 0 && !isFiltered && filter.page === 0)
     return markup`<h1>Experiments</h1>
 ${linksFor(may)}
 <p class="empty">No experiments yet.</p>
 ${warehouse}
+${flagsmithStatus(flagsmith, now)}
+${may.write ? flagsmithSettings(flagsmith) : ""}
 ${howToCreate}`;
   return markup`<h1>Experiments</h1>
 ${linksFor(may)}
@@ -35,6 +39,7 @@ ${linksFor(may)}
 </form>
 ${shown.length === 0 ? markup`<p class="empty">No experiments found. <a href="/">Show all</a></p>` : tableOf(shown, now)}
 ${pagination(filter, shown.length, isLast)}
+${flagsmithStatus(flagsmith, now)}
 ${warehouse}`;
 }
 
@@ -65,12 +70,12 @@ function tableOf(shown: readonly ListedExperiment[], now: number): Markup {
 }
 
 function rowOf({ experiment, asOf, lastErrorAt, exposures }: ListedExperiment, now: number): Markup {
-  const { id, name, featureName, environmentKey, variants } = experiment;
+  const { id, name, source, featureName, environmentKey, variants } = experiment;
   const configuredKeys = variants.map(({ key }) => key);
   const parsed = exposures === null ? null : parseExposures(exposures, configuredKeys);
   const age = asOf === null ? "not computed yet" : ago(now - asOf);
   return markup`<tr>
-<th scope="row"><a href="/experiments/${encodeURIComponent(id)}">${safeText(name)}</a><span class="sub">${safeText(featureName)} in ${safeText(environmentKey)}</span></th>
+<th scope="row"><a href="/experiments/${encodeURIComponent(id)}">${safeText(name)}</a><span class="sub">${safeText(featureName)} in ${safeText(environmentKey)}${source === "flagsmith" ? ", from Flagsmith" : ""}</span></th>
 <td>${statusBadge(statusAt(experiment, now))}</td>
 <td class="trend">${parsed === null ? "" : drawSparkline(parsed)}</td>
 <td class="number" data-label="identities">${parsed === null ? "N/A" : formatNumber(parsed.total)}</td>

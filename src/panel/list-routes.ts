@@ -8,6 +8,7 @@ import type { AppEnv } from "../http/request-context.ts";
 import { onPrimary } from "../store/database.ts";
 import { listEnvironments, searchExperiments } from "../store/experiment-list.ts";
 import { docsPage } from "./docs-page.ts";
+import { viewFlagsmith } from "./flagsmith-section.ts";
 import { htmlResponse } from "./html-response.ts";
 import { listPage } from "./list-page.ts";
 import { offeredFeatures, viewWarehouse } from "./offered-features.ts";
@@ -37,7 +38,7 @@ export function listRoutes(
   { sessions, visitorOf }: Visitors,
   loadOpenApi: () => Promise<JsonObject>,
 ): Hono<AppEnv> {
-  const { database, clock } = deps;
+  const { database, settings, clock } = deps;
   const app = new Hono<AppEnv>();
 
   app.get("/", async (c) => {
@@ -51,10 +52,11 @@ export function listRoutes(
     const scope = caller.environmentKey;
     const now = clock();
     const current = hasJustWritten(c) ? onPrimary(database) : database;
-    const [found, environments, offered] = await Promise.all([
+    const [found, environments, offered, flagsmith] = await Promise.all([
       searchExperiments(current, { scope, ...filter }, now),
       listEnvironments(current, scope),
       may.write && isWhole ? offeredFeatures(deps, caller, LIST_WAIT_MS) : null,
+      viewFlagsmith(database, settings.flagsmith, scope),
     ]);
     const isEmpty = isWhole && found.shown.length === 0;
     const warehouse = !may.write
@@ -62,7 +64,7 @@ export function listRoutes(
       : isEmpty
         ? warehouseSection(await viewWarehouse(deps, caller, FIRST_WAIT_MS), deps.warehouse.table)
         : uncoveredSection(offered?.ok ? offered.value.features : []);
-    const main = listPage({ ...found, environments, filter, may, warehouse, now });
+    const main = listPage({ ...found, environments, filter, may, warehouse, flagsmith, now });
     return htmlResponse(c, { title: "Experiments", signedIn: visitor.session !== null }, main);
   });
 

@@ -1,11 +1,19 @@
-import type { Definition, Experiment, Metric, Status, Variant } from "../experiment.ts";
+import {
+  type Definition,
+  type Experiment,
+  type Metric,
+  type Source,
+  type Status,
+  sources,
+  type Variant,
+} from "../experiment.ts";
 import { metricJson, readMetric } from "../results/metric-json.ts";
 import { numberOf, numberOrNull, type Row, textOf } from "./database.ts";
 
 // The columns of an experiment's definition, and conditions on them that several statements share.
 
 export const EXPERIMENT_COLUMNS =
-  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics";
+  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics, source";
 
 /** The environment whose experiments a caller may see and change; null: all environments. */
 export type Scope = string | null;
@@ -49,6 +57,7 @@ export function experimentOf(row: Row): Experiment {
   return {
     id: textOf(row, "id"),
     name: textOf(row, "name"),
+    source: sourceOf(textOf(row, "source")),
     environmentKey: textOf(row, "environment_key"),
     featureName: textOf(row, "feature_name"),
     variants: variantsOf(textOf(row, "variants")),
@@ -58,6 +67,12 @@ export function experimentOf(row: Row): Experiment {
     createdAt: numberOf(row, "created_at"),
     updatedAt: numberOf(row, "updated_at"),
   };
+}
+
+function sourceOf(text: string): Source {
+  const source = sources.find((each) => each === text);
+  if (source === undefined) throw new TypeError("source is unknown");
+  return source;
 }
 
 /** Parses the column of the variants. */

@@ -1,4 +1,4 @@
-import type { Definition, Experiment, StartedExperiment, Status } from "../experiment.ts";
+import type { Definition, Experiment, Source, StartedExperiment, Status } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { type Database, flagOf, numberOf, type Row, runOnPrimary, type Statement, textOf } from "./database.ts";
 import {
@@ -28,10 +28,12 @@ export type EditOptions = {
   replaceNumbers: boolean;
   /** Refuses an id that exists. */
   createOnly: boolean;
+  /** The owner of the definition. An edit by another one is refused. */
+  source: Source;
 };
 
 export type PutFailure =
-  | { kind: "feature_taken" | "not_found" | "forbidden" | "final_numbers" | "id_taken" }
+  | { kind: "feature_taken" | "not_found" | "forbidden" | "final_numbers" | "id_taken" | "other_source" }
   | { kind: "times_missing"; fields: TimeField[] };
 
 // Conditions on the numbered parameters of `putExperiment`.
@@ -50,15 +52,16 @@ const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
  *
  * Fails and changes nothing with `feature_taken` if the window overlaps that of another experiment of the feature, with
  * `not_found` if the id belongs to another environment, with `forbidden` if the input names an environment out of scope,
- * with `times_missing` if the input omits a stored time, with `final_numbers` if it would replace final numbers, and with
- * `id_taken` if the id exists and the options allow only a new one.
+ * with `other_source` if the definition belongs to another source, with `times_missing` if the input omits a stored time,
+ * with `final_numbers` if it would replace final numbers, and with `id_taken` if the id exists and the options allow only a
+ * new one.
  */
 export async function putExperiment(
   database: Database,
   input: ExperimentInput,
   scope: Scope,
   now: number,
-  { omitted = [], replaceNumbers = false, createOnly = false }: Partial<EditOptions> = {},
+  { omitted = [], replaceNumbers = false, createOnly = false, source = "api" }: Partial<EditOptions> = {},
 ): Promise<Result<SavedExperiment, PutFailure>> {
   const values = [
     input.id,
@@ -71,10 +74,11 @@ export async function putExperiment(
     metricsText(input.metrics),
     replaceNumbers ? 1 : 0,
     createOnly ? 1 : 0,
+    source,
   ];
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at, refresh_due_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, ?15, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
     WHERE (?9 IS NULL OR ?3 = ?9) AND ${featureIsFree("?8")}
       AND NOT (?14 AND EXISTS (SELECT 1 FROM experiments WHERE id = ?1))
     ON CONFLICT (id) DO UPDATE SET
@@ -89,13 +93,13 @@ export async function putExperiment(
       is_final = ${STAYS_FINAL},
       refresh_requested_at = CASE WHEN ${STAYS_FINAL} THEN refresh_requested_at ELSE excluded.refresh_requested_at END,
       refresh_due_at = CASE WHEN ${STAYS_FINAL} THEN refresh_due_at ELSE excluded.refresh_due_at END
-    WHERE ${inScope("?9")} AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?13 OR NOT ${REPLACES_FINAL})
+    WHERE ${inScope("?9")} AND source = ?15 AND NOT ${LACKS_START} AND NOT ${LACKS_END} AND (?13 OR NOT ${REPLACES_FINAL})
     RETURNING ${EXPERIMENT_COLUMNS}, version, is_final, refresh_requested_at`,
     values,
   };
   const find: Statement = {
     sql: `SELECT environment_key, ${LACKS_START} AS lacks_start, ${LACKS_END} AS lacks_end,
-      ${REPLACES_FINAL} AND NOT ?13 AS replaces_final, ?14 AS is_taken
+      ${REPLACES_FINAL} AND NOT ?13 AS replaces_final, ?14 AS is_taken, source != ?15 AS has_other_source
     FROM experiments WHERE id = ?1`,
     values,
   };
@@ -131,6 +135,7 @@ function putFailure(current: Row | undefined, input: ExperimentInput, scope: Sco
   if (scope !== null && current !== undefined && current["environment_key"] !== scope) return { kind: "not_found" };
   if (scope !== null && input.environmentKey !== scope) return { kind: "forbidden" };
   if (current !== undefined) {
+    if (current["has_other_source"] === 1) return { kind: "other_source" };
     const fields: TimeField[] = [];
     if (current["lacks_start"] === 1) fields.push("started_at");
     if (current["lacks_end"] === 1) fields.push("ended_at");
@@ -165,10 +170,26 @@ export async function findStarted(database: Database, ids: readonly string[]): P
   );
 }
 
-/** Deletes an experiment and its summary. Returns false if there is none with this id in the scope. */
-export async function deleteExperiment(database: Database, id: string, scope: Scope): Promise<boolean> {
-  const sql = `DELETE FROM experiments WHERE id = ?1 AND ${inScope("?2")} RETURNING id`;
-  return (await runOnPrimary(database, { sql, values: [id, scope] }, [id])).length > 0;
+/**
+ * Deletes an experiment of the API and its summary. Fails with `not_found` if there is none with this id in the scope, and
+ * with `other_source` if its definition belongs to Flagsmith.
+ */
+export async function deleteExperiment(
+  database: Database,
+  id: string,
+  scope: Scope,
+): Promise<Result<null, { kind: "not_found" | "other_source" }>> {
+  const isFound = `id = ?1 AND ${inScope("?2")}`;
+  const values = [id, scope];
+  const [deleted, left] = await database.transact(
+    [
+      { sql: `DELETE FROM experiments WHERE ${isFound} AND source = 'api' RETURNING id`, values },
+      { sql: `SELECT id FROM experiments WHERE ${isFound}`, values },
+    ],
+    [id],
+  );
+  if (deleted?.[0] !== undefined) return ok(null);
+  return failed({ kind: left?.[0] === undefined ? "not_found" : "other_source" });
 }
 
 export type ExperimentFilter = {

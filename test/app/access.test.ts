@@ -47,6 +47,7 @@ const routes: Route[] = [
   { method: "POST", path: "/v1/experiments/kept/exposures/rebuild", right: "write", status: 409 },
   { method: "GET", path: "/v1/status", right: "write", status: 200 },
   { method: "GET", path: "/v1/warehouse/check", right: "write", status: 200 },
+  { method: "GET", path: "/v1/flagsmith/check", right: "write", status: 409 },
   { method: "GET", path: "/v1/warehouse/features", right: "write", status: 200 },
   { method: "GET", path: "/v1/warehouse/events?environment_key=env", right: "write", status: 200 },
   { method: "GET", path: "/v1/api-keys", right: "admin", status: 200 },

@@ -50,7 +50,7 @@ const backup = fc
     const moments = new Map(keys.map((key, index) => [key, { ...MOMENTS, identities: index }]));
     const counted = countsText(metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments })));
     return {
-      experiment: { id, name, ...definition, createdAt: START - 1, updatedAt: START },
+      experiment: { id, name, source: "api", ...definition, createdAt: START - 1, updatedAt: START },
       ...{ asOf: window.to, computedAt: window.to, lastErrorAt: null, isFinal: isFinal && endedAt !== null },
       exposures: serialise(summary, checkHealth(evidence)),
       results: isFinal ? null : { asOf: window.from, computedAt: window.to, lastErrorAt: window.to, counted },

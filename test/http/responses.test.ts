@@ -17,6 +17,7 @@ const experiment: Experiment = {
   metrics: [],
   startedAt: START,
   endedAt: END,
+  source: "api",
   createdAt: START - 2,
   updatedAt: START - 1,
 };
@@ -58,6 +59,7 @@ describe("experimentJson", () => {
     expect(experimentJson(experiment, START)).toEqual({
       id: "checkout-cta",
       name: "Checkout CTA",
+      source: "api",
       environment_key: "env_abc",
       feature_name: "checkout_button",
       variants: [{ key: "control", weight: 50 }],
@@ -128,6 +130,7 @@ describe("exportLine", () => {
       format: 1,
       id: "checkout-cta",
       name: "Checkout CTA",
+      source: "api",
       environment_key: "env_abc",
       feature_name: "checkout_button",
       variants: [{ key: "control", weight: 50 }],

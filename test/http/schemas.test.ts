@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type * as z from "zod/mini";
+import { flagsmithWebhookBody } from "../../src/flagsmith/webhook.ts";
 import { parseInput } from "../../src/http/body.ts";
 import type { InputError } from "../../src/http/problem.ts";
 import {
@@ -8,7 +9,6 @@ import {
   experimentBody,
   experimentId,
   exportedExperiment,
-  flagsmithWebhookBody,
   listQuery,
   refreshWebhookBody,
 } from "../../src/http/schemas.ts";
@@ -228,6 +228,7 @@ describe("exportedExperiment", () => {
     expect(accepted(exportedExperiment, line)).toEqual({
       ...line,
       ...times,
+      source: "api",
       ...none,
       is_final: false,
       exposures: null,

@@ -52,6 +52,7 @@ const backupOf = (id: string, exposures: string | null): Backup => ({
     metrics: [revenue],
     startedAt: NOW - 1000,
     endedAt: null,
+    source: "flagsmith",
     createdAt: NOW - 5000,
     updatedAt: NOW - 4000,
   },

@@ -43,6 +43,11 @@ const rowsAfter: Record<string, string[]> = {
   ],
   "0010_results.sql": ["INSERT INTO results (experiment_id, as_of, counted) VALUES ('new', 1, '[]')"],
   "0011_result_histories.sql": ["INSERT INTO result_histories (experiment_id, history) VALUES ('new', '{}')"],
+  "0013_flagsmith.sql": [
+    "INSERT INTO flagsmith_environments (environment_key, listed_at, notes) VALUES ('env', 1, '[]')",
+    "INSERT INTO flagsmith_experiments VALUES ('env', 'flagsmith-1', '2026-06-01T00:00:00Z', 'null', 1)",
+    "INSERT INTO flagsmith_sync (only, started_at) VALUES (1, 1)",
+  ],
   "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 
@@ -141,7 +146,12 @@ describe.each(databases)("migrate, in $name with rows of an earlier version", ({
       expect([...after.keys()]).not.toContain("health_watches");
       // Requests of the version before are due at once.
       for (const row of after.get("experiments") ?? [])
-        expect(row).toMatchObject({ refresh_due_at: row["refresh_requested_at"], failures: 0, rebuild_requested: 0 });
+        expect(row).toMatchObject({
+          source: "api",
+          refresh_due_at: row["refresh_requested_at"],
+          failures: 0,
+          rebuild_requested: 0,
+        });
     },
   );
 });

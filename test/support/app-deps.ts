@@ -25,6 +25,7 @@ export function appDeps(env: object, database: Database, overrides: Partial<AppD
     warehouse: idleWarehouse,
     discovery: createDiscovery(overrides.warehouse ?? idleWarehouse, settings.value.warehouse.queryTimeoutMs, clock),
     dispatcher: { wake: async () => undefined },
+    flagsmith: null,
     alerts: null,
     limiter: async () => true,
     clock,

@@ -89,7 +89,7 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
   const budget = sweepBudget(settings);
   const app = createApp({
-    ...{ ...shared, settings, dispatcher, alerts: null },
+    ...{ ...shared, settings, dispatcher, flagsmith: null, alerts: null },
     summaries: summariesThrough(cache, database),
     discovery: createDiscovery(warehouse, settings.warehouse.queryTimeoutMs, Date.now),
     limiter: async () => true,

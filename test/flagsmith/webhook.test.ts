@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { isSignedHex } from "../../src/http/webhook-signatures.ts";
+import { isSignedHex } from "../../src/flagsmith/webhook.ts";
 
 describe("isSignedHex", () => {
   // RFC 4231, test case 2.

@@ -1,0 +1,148 @@
+import type { Experiment } from "../experiment.ts";
+import type { ExperimentInput } from "../store/experiments.ts";
+import type { FlagsmithNote, ReadExperiment } from "../store/flagsmith.ts";
+import { idOf, mapExperiment } from "./mapping.ts";
+import type { Allocation, ListedExperiment, UnreadableExperiment } from "./shapes.ts";
+
+// Pure: what a sync changes in an environment.
+
+/** A change that one slice of a sync makes. It is plain data, because a slice may run in another invocation. */
+export type Change =
+  | {
+      kind: "listed";
+      listed: ListedExperiment;
+      /** The events of its metrics by id. */
+      events: Record<number, string | null>;
+      /** Undefined: it must be read. */
+      rollout: Allocation[] | null | undefined;
+      stored: Experiment | null;
+    }
+  /** Flagsmith no longer lists it. */
+  | { kind: "left"; stored: Experiment; endedAt: number };
+
+export type PlanInput = {
+  environmentKey: string;
+  listed: readonly (ListedExperiment | UnreadableExperiment)[];
+  events: ReadonlyMap<number, string | null>;
+  stored: readonly Experiment[];
+  read: readonly ReadExperiment[];
+  /** When Flagsmith last listed every stored experiment that has no end; null: unknown. */
+  listedAt: number | null;
+  now: number;
+};
+
+/** A change of the rollout leaves `updated_at` as it is. So rollouts are read again after this time, a few each sync. */
+const ROLLOUT_TTL_MS = 3_600_000;
+const MAX_REREAD = 10;
+
+/** Plans the changes of a sync, those that end an experiment first, and lists the notes on all others. */
+export function planSync(input: PlanInput): { changes: Change[]; notes: FlagsmithNote[] } {
+  const { environmentKey, events, now } = input;
+  const notes: FlagsmithNote[] = [];
+  const stored = new Map(input.stored.map((experiment) => [experiment.id, experiment]));
+  const read = new Map(input.read.map((each) => [each.experimentId, each]));
+  const listed = input.listed.flatMap((each) => ("unreadable" in each ? [] : [each]));
+  const changes: (Change & { kind: "listed" })[] = [];
+  const outdated = outdatedOf(listed, read, now);
+
+  for (const each of listed) {
+    const id = idOf(each.id);
+    const known = read.get(id);
+    const current = stored.get(id) ?? null;
+    const change = {
+      kind: "listed" as const,
+      listed: each,
+      events: Object.fromEntries(each.metrics.map(({ metricId }) => [metricId, events.get(metricId) ?? null])),
+      stored: current,
+    };
+    if (needsRollout(each, known) || outdated.has(id)) {
+      changes.push({ ...change, rollout: undefined });
+      continue;
+    }
+    const rollout = known === undefined ? null : parseRollout(known.rollout);
+    const mapped = mapChange(environmentKey, { ...change, rollout }, rollout);
+    if (current === null || !isSame(mapped.input, current)) changes.push({ ...change, rollout });
+    else notes.push(...mapped.notes.map((text) => ({ experimentId: id, text })));
+  }
+  for (const each of input.listed)
+    if ("unreadable" in each)
+      notes.push({
+        experimentId: idOf(each.id),
+        text: "This version can't read it in Flagsmith's list, so it stays as it is here. Update edge-exposures.",
+      });
+  return { changes: [...departures(input, listed), ...changes.toSorted(byEnd)], notes };
+}
+
+/** Those that end come first, so that the next experiment of the same feature does not overlap with them. */
+const byEnd = (a: Change & { kind: "listed" }, b: Change & { kind: "listed" }) =>
+  (a.listed.endedAt ?? MAX_TIME) - (b.listed.endedAt ?? MAX_TIME) || a.listed.id - b.listed.id;
+const MAX_TIME = Number.MAX_SAFE_INTEGER;
+
+/** A draft has no split yet. A completed experiment that was read while it ran has the same split still. */
+function needsRollout({ status, updatedAt }: ListedExperiment, known: ReadExperiment | undefined): boolean {
+  if (status === "created") return false;
+  if (known === undefined) return true;
+  return status !== "completed" && (known.changedAt !== updatedAt || known.readAt === 0);
+}
+
+/** The experiments whose rollouts were read the longest ago. */
+function outdatedOf(
+  listed: readonly ListedExperiment[],
+  read: ReadonlyMap<string, ReadExperiment>,
+  now: number,
+): Set<string> {
+  const running = listed.flatMap(({ id, status }) => {
+    const known = status === "running" || status === "paused" ? read.get(idOf(id)) : undefined;
+    return known === undefined || Math.abs(now - known.readAt) < ROLLOUT_TTL_MS ? [] : [known];
+  });
+  const oldest = running.toSorted((a, b) => a.readAt - b.readAt).slice(0, MAX_REREAD);
+  return new Set(oldest.map(({ experimentId }) => experimentId));
+}
+
+function departures({ listed, stored, listedAt, now }: PlanInput, readable: readonly ListedExperiment[]): Change[] {
+  const ids = new Set(listed.map(({ id }) => idOf(id)));
+  return stored.flatMap((experiment): Change[] => {
+    const { id, featureName, startedAt, endedAt } = experiment;
+    if (ids.has(id) || startedAt === null || endedAt !== null) return [];
+    // Flagsmith runs one experiment of a feature at a time. Its clock may be behind.
+    const later = readable.flatMap((each) =>
+      each.featureName === featureName && each.startedAt !== null && each.startedAt > startedAt ? [each.startedAt] : [],
+    );
+    return [
+      { kind: "left", stored: experiment, endedAt: Math.max(startedAt + 1, Math.min(listedAt ?? now, ...later)) },
+    ];
+  });
+}
+
+export function mapChange(
+  environmentKey: string,
+  { listed, events, stored }: Change & { kind: "listed" },
+  rollout: Allocation[] | null,
+) {
+  const eventOf = (metricId: number) => events[metricId];
+  return mapExperiment({ environmentKey, listed, eventOf, rollout, stored });
+}
+
+/** Whether the input would not change the stored experiment. */
+export function isSame(input: ExperimentInput, stored: Experiment): boolean {
+  const textOf = ({ name, environmentKey, featureName, variants, metrics, startedAt, endedAt }: ExperimentInput) =>
+    JSON.stringify([name, environmentKey, featureName, variants, metrics.map(metricText), startedAt, endedAt]);
+  return textOf(input) === textOf(stored);
+}
+
+const metricText = ({
+  key,
+  name,
+  event,
+  aggregation,
+  expectedDirection,
+  ...rest
+}: ExperimentInput["metrics"][number]) => [
+  ...[key, name, event, aggregation, expectedDirection, rest.conversionWindowHours, rest.lookbackDays],
+];
+
+function parseRollout(json: string): Allocation[] | null {
+  const rollout: unknown = JSON.parse(json);
+  if (!Array.isArray(rollout)) return null;
+  return rollout.map(({ optionId, percentage }) => ({ optionId: Number(optionId), percentage: Number(percentage) }));
+}

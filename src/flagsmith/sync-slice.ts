@@ -1,0 +1,84 @@
+import type { Log } from "../log.ts";
+import { ok, type Result } from "../result.ts";
+import type { Database } from "../store/database.ts";
+import { type ExperimentInput, type PutFailure, putExperiment } from "../store/experiments.ts";
+import { type FlagsmithNote, findConflict, type ReadExperiment, saveReadExperiments } from "../store/flagsmith.ts";
+import type { FlagsmithClient } from "./flagsmith-client.ts";
+import type { FlagsmithFailure } from "./flagsmith-failure.ts";
+import { idOf } from "./mapping.ts";
+import { type Change, isSame, mapChange } from "./plan.ts";
+
+export type SyncSlice = { environmentKey: string; changes: Change[]; until: number };
+
+export type SliceOutcome = {
+  notes: FlagsmithNote[];
+  changed: number;
+  /** A failure leaves the rest of the sync to the next one. */
+  failure: FlagsmithFailure | null;
+};
+
+export type SliceDeps = { database: Database; client: FlagsmithClient; clock: () => number; log: Log };
+
+/** Makes some changes of a sync. An experiment whose rollout can't be read stays as it is. */
+export async function syncSlice(
+  { database, client, clock, log }: SliceDeps,
+  { environmentKey, changes, until }: SyncSlice,
+): Promise<SliceOutcome> {
+  const outcome: SliceOutcome = { notes: [], changed: 0, failure: null };
+  const read: ReadExperiment[] = [];
+  const rollouts = await Promise.all(changes.map((change) => rolloutOf(change)));
+
+  async function rolloutOf(change: Change): Promise<Result<Change & { kind: "listed" }, FlagsmithFailure> | null> {
+    if (change.kind === "left") return null;
+    if (change.rollout !== undefined) return ok(change);
+    const rollout = await client.readRollout(environmentKey, change.listed.id, until);
+    return rollout.ok ? ok({ ...change, rollout: rollout.value }) : rollout;
+  }
+
+  async function save(input: ExperimentInput, notes: readonly string[]): Promise<void> {
+    const saved = await putExperiment(database, input, null, clock(), { source: "flagsmith" });
+    if (saved.ok) {
+      outcome.changed += 1;
+      log("info", "experiment.saved", { experiment_id: input.id, created: saved.value.created, by: "flagsmith" });
+    }
+    const texts = saved.ok ? notes : [await reasonOf(saved.failure, input), ...notes];
+    outcome.notes.push(...texts.map((text) => ({ experimentId: input.id, text })));
+  }
+
+  async function reasonOf({ kind }: PutFailure, input: ExperimentInput): Promise<string> {
+    if (kind === "final_numbers")
+      return "Flagsmith has changed it, but its numbers here are final. They and its definition stay as they are.";
+    if (kind === "other_source")
+      return "It is not synced, because an experiment that was made here has its id. Delete that one to have Flagsmith's.";
+    const conflict = await findConflict(database, input);
+    return `It is not synced, because the experiment ${conflict ?? "of another source"} counts the same feature at the same time. End or delete that one to have Flagsmith's.`;
+  }
+
+  for (const [index, change] of changes.entries()) {
+    if (change.kind === "left") {
+      const { createdAt: _, updatedAt: __, source: ___, ...input } = change.stored;
+      await save({ ...input, endedAt: change.endedAt }, []);
+      log("info", "flagsmith.left", { experiment_id: input.id, ended_at: new Date(change.endedAt).toISOString() });
+      continue;
+    }
+    const found = rollouts[index];
+    if (found?.ok !== true) {
+      // Deleted since it was listed: the next listing lacks it.
+      if (found?.ok === false && found.failure.kind !== "not_found") outcome.failure ??= found.failure;
+      continue;
+    }
+    const { listed, rollout = null, stored } = found.value;
+    const { input, notes } = mapChange(environmentKey, found.value, rollout);
+    if (stored === null || !isSame(input, stored)) await save(input, notes);
+    else outcome.notes.push(...notes.map((text) => ({ experimentId: input.id, text })));
+    if (change.rollout === undefined)
+      read.push({
+        experimentId: idOf(listed.id),
+        changedAt: listed.updatedAt,
+        rollout: JSON.stringify(rollout),
+        readAt: clock(),
+      });
+  }
+  await saveReadExperiments(database, environmentKey, read);
+  return outcome;
+}
