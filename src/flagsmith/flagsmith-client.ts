@@ -155,7 +155,8 @@ function failureOf({ status, ok: isSuccess }: Response): FlagsmithFailure["kind"
   return status >= 500 ? "unavailable" : "refused";
 }
 
-const TRANSIENT = new Set<FlagsmithFailure["kind"]>(["rate_limited", "unavailable", "timeout", "unreachable"]);
+// A timeout is not: a server that is too slow is not faster the next time.
+const TRANSIENT = new Set<FlagsmithFailure["kind"]>(["rate_limited", "unavailable", "unreachable"]);
 const isTransient = ({ kind }: FlagsmithFailure) => TRANSIENT.has(kind);
 
 /** Reads seconds or a date. Returns milliseconds; null: neither. */

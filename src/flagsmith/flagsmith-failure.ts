@@ -17,6 +17,13 @@ export type FlagsmithFailure = {
     | "changing";
 };
 
+/** Whether no environment can be read. */
+export function isOutage({ kind }: FlagsmithFailure): boolean {
+  return ["unauthorized", "rate_limited", "unavailable", "timeout", "unreachable", "redirected", "not_json"].includes(
+    kind,
+  );
+}
+
 /** Describes a failure of an environment and what to do about it. It contains neither the key nor any text of Flagsmith. */
 export function adviceForFlagsmith({ kind }: FlagsmithFailure, environmentKey: string): string {
   switch (kind) {

@@ -11,9 +11,9 @@ import {
   saveFlagsmithEnvironment,
 } from "../store/flagsmith.ts";
 import type { FlagsmithClient } from "./flagsmith-client.ts";
-import { adviceForFlagsmith, type FlagsmithFailure } from "./flagsmith-failure.ts";
+import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
-import { planSync } from "./plan.ts";
+import { type Change, planSync } from "./plan.ts";
 import type { SliceOutcome, SyncSlice } from "./sync-slice.ts";
 
 export type SyncDeps = {
@@ -49,9 +49,17 @@ export async function syncFlagsmith(deps: SyncDeps): Promise<number> {
     const known = new Map((await listFlagsmithEnvironments(database)).map((each) => [each.environmentKey, each]));
     const current = environments.map((environmentKey) => known.get(environmentKey) ?? neverSynced(environmentKey));
     let changed = 0;
+    let outage: FlagsmithFailure | null = null;
     // If time runs out, the next sweep starts with the others.
-    for (const each of current.toSorted((a, b) => triedAt(a) - triedAt(b)))
-      changed += await syncEnvironment(deps, each, now + DEADLINE_MS);
+    for (const each of current.toSorted((a, b) => triedAt(a) - triedAt(b))) {
+      if (outage !== null) {
+        await saveFailure(deps, each, outage);
+        continue;
+      }
+      const outcome = await syncEnvironment(deps, each, now + DEADLINE_MS);
+      changed += outcome.changed;
+      if (outcome.failure !== null && isOutage(outcome.failure)) outage = outcome.failure;
+    }
     if (changed > 0) await wakeDispatcher(dispatcher, log, null);
   } catch (error) {
     log("error", "flagsmith.failed", { error: describeBug(error) });
@@ -65,53 +73,71 @@ function neverSynced(environmentKey: string): FlagsmithEnvironment {
 
 const triedAt = ({ syncedAt, failedAt }: FlagsmithEnvironment) => Math.max(syncedAt ?? 0, failedAt ?? 0);
 
-/** Returns the number of changed experiments. */
-async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until: number): Promise<number> {
+type Outcome = Pick<SliceOutcome, "changed" | "failure">;
+
+async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until: number): Promise<Outcome> {
   const { database, client, clock, log } = deps;
-  const { environmentKey } = last;
+  const { environmentKey, listedAt } = last;
   const now = clock();
-  const fail = async (failure: FlagsmithFailure, found: Partial<FlagsmithEnvironment> = {}) => {
-    const detail = adviceForFlagsmith(failure, environmentKey);
+  const fail = async (
+    failure: FlagsmithFailure,
+    { changed = 0, ...found }: Partial<FlagsmithEnvironment & Outcome> = {},
+  ) => {
+    const detail = await saveFailure(deps, { ...last, ...found }, failure);
     log("warn", "flagsmith.failed", { environment_key: environmentKey, kind: failure.kind, detail });
-    await saveFlagsmithEnvironment(database, { ...last, ...found, failedAt: clock(), failure: detail }, null);
+    return { changed, failure };
   };
 
   const listed = await client.listExperiments(environmentKey, until);
-  const events = listed.ok ? await client.listMetricEvents(environmentKey, until) : listed;
-  if (!listed.ok || !events.ok) {
-    await fail(listed.ok && !events.ok ? events.failure : listed.ok ? { kind: "unexpected" } : listed.failure);
-    return 0;
-  }
-
+  if (!listed.ok) return fail(listed.failure);
+  const events = await client.listMetricEvents(environmentKey, until);
+  if (!events.ok) return fail(events.failure);
   const known = await listFlagsmithExperiments(database, environmentKey);
-  const { listedAt } = last;
   const plan = planSync({ environmentKey, listed: listed.value, events: events.value, ...known, listedAt, now });
-  const notes = [...plan.notes];
-  let changed = 0;
-  let failure: FlagsmithFailure | null = null;
-  for (let from = 0; from < plan.changes.length && failure === null; from += SLICE_SIZE) {
-    if (clock() >= until) {
-      failure = { kind: "timeout" };
-      break;
-    }
-    const outcome = await deps.syncSlice({
-      environmentKey,
-      changes: plan.changes.slice(from, from + SLICE_SIZE),
-      until,
-    });
-    notes.push(...outcome.notes);
-    changed += outcome.changed;
-    failure = outcome.failure;
-  }
 
-  const found = { listedAt: now, notes: reportNotes(notes, last.notes, log) };
-  if (failure !== null) await fail(failure, found);
-  else {
-    const ids = listed.value.map(({ id }) => idOf(id));
-    await saveFlagsmithEnvironment(database, { ...last, ...found, syncedAt: now, failedAt: null, failure: null }, ids);
-  }
+  const made = await makeChanges(deps, environmentKey, plan.changes, until);
+  const { changed, failure } = made;
   if (changed > 0) log("info", "flagsmith.synced", { environment_key: environmentKey, changed });
-  return changed;
+  const notes = reportNotes([...plan.notes, ...made.notes], last.notes, log);
+  if (failure !== null) return fail(failure, { changed, listedAt: now, notes });
+  const synced = { environmentKey, listedAt: now, syncedAt: now, failedAt: null, failure: null, notes };
+  await saveFlagsmithEnvironment(
+    database,
+    synced,
+    listed.value.map(({ id }) => idOf(id)),
+  );
+  return { changed, failure };
+}
+
+/** Makes the changes in their order, until one fails or the time is over. */
+async function makeChanges(
+  { syncSlice, clock }: SyncDeps,
+  environmentKey: string,
+  changes: readonly Change[],
+  until: number,
+): Promise<SliceOutcome> {
+  const made: SliceOutcome = { notes: [], changed: 0, failure: null };
+  for (let from = 0; from < changes.length && made.failure === null; from += SLICE_SIZE) {
+    if (clock() >= until) return { ...made, failure: { kind: "timeout" } };
+    const outcome = await syncSlice({ environmentKey, changes: changes.slice(from, from + SLICE_SIZE), until });
+    made.notes.push(...outcome.notes);
+    made.changed += outcome.changed;
+    made.failure = outcome.failure;
+  }
+  return made;
+}
+
+/** Records a failure. Returns what the operator can do about it. */
+async function saveFailure(
+  { database, clock }: SyncDeps,
+  environment: FlagsmithEnvironment,
+  failure: FlagsmithFailure,
+): Promise<string> {
+  const detail = adviceForFlagsmith(failure, environment.environmentKey);
+  const { environmentKey, listedAt, syncedAt, notes } = environment;
+  const failed = { environmentKey, listedAt, syncedAt, notes, failedAt: clock(), failure: detail };
+  await saveFlagsmithEnvironment(database, failed, null);
+  return detail;
 }
 
 /** Logs the notes that are new, and returns those to store. */

@@ -133,6 +133,7 @@ const routes = {
     "GET /v1/warehouse/check",
     "GET /v1/warehouse/features",
     "GET /v1/warehouse/events",
+    "GET /v1/flagsmith/check",
   ],
   admin: [
     "POST /v1/api-keys",
@@ -395,6 +396,13 @@ describe("a response of the Worker", () => {
       method: "GET",
       path: "/v1/warehouse/check",
       url: "/v1/warehouse/check",
+    },
+    {
+      label: "the check of Flagsmith without an API key",
+      status: 409,
+      method: "GET",
+      path: "/v1/flagsmith/check",
+      url: "/v1/flagsmith/check",
     },
     {
       label: "a read-only token",

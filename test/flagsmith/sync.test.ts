@@ -173,6 +173,18 @@ describe("a sync", () => {
     expect((await environmentOf("other"))?.syncedAt).toBe(START + MINUTE);
   });
 
+  it("logs one line when Flagsmith does not answer, whatever the number of environments", async () => {
+    flagsmith.state.mode = "down";
+    await sync({ environments: ["env", "other"] });
+    expect(events()).toEqual(["flagsmith.failed"]);
+    for (const key of ["env", "other"])
+      expect(await environmentOf(key)).toMatchObject({
+        failedAt: now,
+        failure: expect.stringContaining("server error"),
+      });
+    expect(flagsmith.state.requests).toHaveLength(3);
+  });
+
   it("leaves an experiment as it is while its detail can't be read", async () => {
     flagsmith.state.environments = { env: { 1: {} } };
     const { answer } = flagsmith;

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
+import { connectFlagsmith } from "../../src/flagsmith/flagsmith-client.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { beginRefresh } from "../../src/store/refresh-results.ts";
 import { appDeps } from "../support/app-deps.ts";
@@ -42,6 +43,29 @@ const requestedAt = async (id: string) => {
 };
 
 const flag = { new_state: { feature: { name: "button" }, enabled: true } };
+
+describe("a Flagsmith webhook", () => {
+  it("requests a sync if its environment is synced, and is accepted although the request fails", async () => {
+    const env = { FLAGSMITH_WEBHOOK_SECRET: SECRET, FLAGSMITH_API_KEY: "key", FLAGSMITH_ENVIRONMENTS: "production" };
+    const lines: string[] = [];
+    let requests = 0;
+    const requestSync = async () => {
+      requests += 1;
+      throw new Error("the dispatcher can't be reached");
+    };
+    const client = connectFlagsmith(
+      { apiUrl: new URL("http://flagsmith.test/"), apiKey: "key" },
+      { clock: () => now, random: () => 0 },
+    );
+    const log = (_: string, event: string) => void lines.push(event);
+    app = createApp(appDeps(env, sqlite, { clock: () => now, log, flagsmith: { client, requestSync } }));
+    expect(await send("staging", flag)).toEqual({ accepted: ["staging"], skipped: [] });
+    expect(requests).toBe(0);
+    expect(await send("production", flag)).toEqual({ accepted: ["production"], skipped: [] });
+    expect(requests).toBe(1);
+    expect(lines).toContain("flagsmith.failed");
+  });
+});
 
 describe("a repeated Flagsmith webhook", () => {
   it("changes nothing in the same five minutes of the clock", async () => {
