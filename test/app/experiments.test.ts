@@ -63,6 +63,7 @@ describe("PUT /v1/experiments/{id}", () => {
     expect(response.json).toEqual({
       id,
       ...body,
+      source: "api",
       metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       status: "completed",
