@@ -22,8 +22,6 @@ export type FlagsmithClient = {
   listMetricEvents(environmentKey: string, until: number): Promise<Answer<Map<number, string | null>>>;
   /** Reads the allocations of an experiment's rollout; null: it has none. */
   readRollout(environmentKey: string, id: number, until: number): Promise<Answer<Allocation[] | null>>;
-  /** Checks that both lists can be read. */
-  check(environmentKey: string, until: number): Promise<Answer<null>>;
 };
 
 export type ClientDeps = {
@@ -132,14 +130,6 @@ export function connectFlagsmith(
       if (!detail.ok) return detail;
       const rollout = readRollout(detail.value);
       return rollout === undefined ? failed({ kind: "unexpected" }) : ok(rollout);
-    },
-    async check(environmentKey, until) {
-      for (const path of ["experiments", "experiment-metrics"]) {
-        const answer = await request(urlOf(environmentKey, `${path}/?page_size=1`), until);
-        if (!answer.ok) return answer;
-        if (!shapes().page.safeParse(answer.value).success) return failed({ kind: "unexpected" });
-      }
-      return ok(null);
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Experiment } from "../experiment.ts";
+import { definitionValues, metricsText } from "../store/experiment-row.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import type { FlagsmithNote, ReadExperiment } from "../store/flagsmith.ts";
 import { idOf, mapExperiment } from "./mapping.ts";
@@ -125,21 +126,10 @@ export function mapChange(
 
 /** Whether the input would not change the stored experiment. */
 export function isSame(input: ExperimentInput, stored: Experiment): boolean {
-  const textOf = ({ name, environmentKey, featureName, variants, metrics, startedAt, endedAt }: ExperimentInput) =>
-    JSON.stringify([name, environmentKey, featureName, variants, metrics.map(metricText), startedAt, endedAt]);
+  const textOf = (each: ExperimentInput) =>
+    JSON.stringify([each.name, definitionValues(each), metricsText(each.metrics)]);
   return textOf(input) === textOf(stored);
 }
-
-const metricText = ({
-  key,
-  name,
-  event,
-  aggregation,
-  expectedDirection,
-  ...rest
-}: ExperimentInput["metrics"][number]) => [
-  ...[key, name, event, aggregation, expectedDirection, rest.conversionWindowHours, rest.lookbackDays],
-];
 
 function parseRollout(json: string): Allocation[] | null {
   const rollout: unknown = JSON.parse(json);

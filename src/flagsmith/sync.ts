@@ -46,8 +46,7 @@ export async function syncFlagsmith(deps: SyncDeps): Promise<number> {
     const now = clock();
     const wait = await claimSync(database, now, SYNC_INTERVAL_MS);
     if (wait > 0) return wait;
-    const known = new Map((await listFlagsmithEnvironments(database)).map((each) => [each.environmentKey, each]));
-    const current = environments.map((environmentKey) => known.get(environmentKey) ?? neverSynced(environmentKey));
+    const current = await listFlagsmithEnvironments(database, environments);
     let changed = 0;
     let outage: FlagsmithFailure | null = null;
     // If time runs out, the next sweep starts with the others.
@@ -65,10 +64,6 @@ export async function syncFlagsmith(deps: SyncDeps): Promise<number> {
     log("error", "flagsmith.failed", { error: describeBug(error) });
   }
   return 0;
-}
-
-function neverSynced(environmentKey: string): FlagsmithEnvironment {
-  return { environmentKey, listedAt: null, syncedAt: null, failedAt: null, failure: null, notes: [] };
 }
 
 const triedAt = ({ syncedAt, failedAt }: FlagsmithEnvironment) => Math.max(syncedAt ?? 0, failedAt ?? 0);

@@ -15,9 +15,11 @@ export function flagsmithRoutes({ flagsmith, settings, clock }: AppDeps, authent
     if (flagsmith === null || environments.length === 0) return refuse({ kind: "no_flagsmith" });
     const until = clock() + CHECK_MS;
     for (const environmentKey of environments) {
-      const checked = await flagsmith.client.check(environmentKey, until);
-      if (!checked.ok)
-        return refuse({ kind: "flagsmith", detail: adviceForFlagsmith(checked.failure, environmentKey) });
+      for (const list of ["listExperiments", "listMetricEvents"] as const) {
+        const listed = await flagsmith.client[list](environmentKey, until);
+        if (!listed.ok)
+          return refuse({ kind: "flagsmith", detail: adviceForFlagsmith(listed.failure, environmentKey) });
+      }
     }
     return c.json({ status: "ok" });
   });

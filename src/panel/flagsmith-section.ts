@@ -20,13 +20,8 @@ export async function viewFlagsmith(
   scope: Scope,
 ): Promise<FlagsmithView> {
   if (settings === null) return { environments: [], dashboard: null };
-  const found = new Map((await listFlagsmithEnvironments(database)).map((each) => [each.environmentKey, each]));
   const keys = settings.environments.filter((key) => scope === null || key === scope);
-  const never = { listedAt: null, syncedAt: null, failedAt: null, failure: null, notes: [] };
-  return {
-    environments: keys.map((environmentKey) => found.get(environmentKey) ?? { environmentKey, ...never }),
-    dashboard: dashboardOf(settings.apiUrl),
-  };
+  return { environments: await listFlagsmithEnvironments(database, keys), dashboard: dashboardOf(settings.apiUrl) };
 }
 
 /** Flagsmith's own cloud has its dashboard on another host. An installation of one's own serves both on one. */

@@ -37,19 +37,26 @@ export async function claimSync(database: Database, now: number, intervalMs: num
   return row === undefined ? intervalMs : Math.max(1, numberOf(row, "started_at") + intervalMs - now);
 }
 
-export async function listFlagsmithEnvironments(database: Database): Promise<FlagsmithEnvironment[]> {
-  const rows = await database.read({
-    sql: "SELECT * FROM flagsmith_environments ORDER BY environment_key",
-    values: [],
+/** Returns what the last syncs of these environments found. */
+export async function listFlagsmithEnvironments(
+  database: Database,
+  keys: readonly string[],
+): Promise<FlagsmithEnvironment[]> {
+  const rows = await database.read({ sql: "SELECT * FROM flagsmith_environments", values: [] });
+  const found = new Map(rows.map((row) => [row["environment_key"], row]));
+  return keys.map((environmentKey) => {
+    const row = found.get(environmentKey);
+    if (row === undefined)
+      return { environmentKey, listedAt: null, syncedAt: null, failedAt: null, failure: null, notes: [] };
+    return {
+      environmentKey,
+      listedAt: numberOrNull(row, "listed_at"),
+      syncedAt: numberOrNull(row, "synced_at"),
+      failedAt: numberOrNull(row, "failed_at"),
+      failure: textOrNull(row, "failure"),
+      notes: notesOf(textOf(row, "notes")),
+    };
   });
-  return rows.map((row) => ({
-    environmentKey: textOf(row, "environment_key"),
-    listedAt: numberOrNull(row, "listed_at"),
-    syncedAt: numberOrNull(row, "synced_at"),
-    failedAt: numberOrNull(row, "failed_at"),
-    failure: textOrNull(row, "failure"),
-    notes: notesOf(textOf(row, "notes")),
-  }));
 }
 
 function notesOf(json: string): FlagsmithNote[] {

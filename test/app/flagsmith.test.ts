@@ -183,7 +183,7 @@ describe("an experiment of Flagsmith", () => {
     flagsmith.state.mode = "html";
     await aMinuteLater();
     await worker.sweep();
-    expect((await reader.get("/experiments/flagsmith-1")).text).toContain("The answer is not JSON");
+    expect((await reader.get("/experiments/flagsmith-1")).text).toContain("Flagsmith did not answer in JSON.");
     const list = await reader.get("/");
     expect(list.text).toMatch(
       /Flagsmith&#39;s experiments in .*in step at <time|Flagsmith's experiments in .*in step at <time/,

@@ -61,8 +61,7 @@ const rows = (columns = "*") => database.read({ sql: `SELECT ${columns} FROM exp
 const rowOf = async (id: string) =>
   (await database.read({ sql: "SELECT * FROM experiments WHERE id = ?", values: [id] }))[0] ?? {};
 const events = () => lines.map(({ event }) => event);
-const environmentOf = async (key = "env") =>
-  (await listFlagsmithEnvironments(database)).find(({ environmentKey }) => environmentKey === key);
+const environmentOf = async (key = "env") => (await listFlagsmithEnvironments(database, [key]))[0];
 
 /** Makes the numbers of an experiment final. */
 const finish = (id: string) =>
@@ -142,11 +141,11 @@ describe("a sync", () => {
 
   it.each([
     ["down", "server error"],
-    ["html", "not JSON"],
-    ["shape", "does not have the shape"],
+    ["html", "did not answer in JSON"],
+    ["shape", "another shape"],
     ["limited", "limits the rate"],
-    ["endless", "too large"],
-    ["elsewhere", "continue at another address"],
+    ["endless", "lists too much"],
+    ["elsewhere", "another address"],
   ] as [Mode, string][])("changes nothing when Flagsmith is %s", async (mode, detail) => {
     flagsmith.state.environments = { env: { 1: {}, 2: {} } };
     await sync();
@@ -194,7 +193,7 @@ describe("a sync", () => {
     };
     await sync();
     expect(await rows()).toEqual([]);
-    expect((await environmentOf())?.failure).toContain("does not have the shape");
+    expect((await environmentOf())?.failure).toContain("another shape");
   });
 });
 
