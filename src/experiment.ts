@@ -43,6 +43,8 @@ export type Experiment = Definition & {
   name: string;
   createdAt: number;
   updatedAt: number;
+  /** When the relative weights last changed while it ran, in epoch milliseconds; null: never. */
+  weightsChangedAt: number | null;
 };
 
 export type Status = "draft" | "running" | "completed";

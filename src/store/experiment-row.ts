@@ -5,7 +5,7 @@ import { numberOf, numberOrNull, type Row, textOf } from "./database.ts";
 // The columns of an experiment's definition, and conditions on them that several statements share.
 
 export const EXPERIMENT_COLUMNS =
-  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics";
+  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics, weights_changed_at";
 
 /** The environment whose experiments a caller may see and change; null: all environments. */
 export type Scope = string | null;
@@ -57,6 +57,7 @@ export function experimentOf(row: Row): Experiment {
     endedAt: numberOrNull(row, "ended_at"),
     createdAt: numberOf(row, "created_at"),
     updatedAt: numberOf(row, "updated_at"),
+    weightsChangedAt: numberOrNull(row, "weights_changed_at"),
   };
 }
 
