@@ -1,7 +1,7 @@
 import { formatDecimal, formatIdentities, formatNumber, formatPValue, formatUtc, quoteName } from "../format.ts";
 import type { Evidence, Finding } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
-import { splitChangeIn, splitFrom } from "./split-from.ts";
+import { describeSplitChange, splitChangeIn, splitFrom } from "./split-from.ts";
 
 const MIN_IDENTITIES = 100;
 const ALPHA = 0.001;
@@ -37,10 +37,7 @@ export function checkSampleRatio({
   const changedAt = splitChangeIn(window, weightsChangedAt);
   return {
     status,
-    detail:
-      changedAt === null
-        ? detail
-        : `${detail} The weights changed at ${formatUtc(changedAt)}, so results mix periods with different splits.`,
+    detail: changedAt === null ? detail : `${detail} ${describeSplitChange(changedAt)}`,
     figures: {
       p_value: ratio?.pValue ?? null,
       sequential_p_value: ratio?.sequentialPValue ?? null,

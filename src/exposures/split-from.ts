@@ -1,3 +1,4 @@
+import { formatUtc } from "../format.ts";
 import { bucketsOf, type Window } from "./buckets.ts";
 
 /**
@@ -11,7 +12,11 @@ export function splitFrom(window: Window, weightsChangedAt: number | null): numb
   return Math.ceil(weightsChangedAt / size) * size;
 }
 
-/** The last change of the weights, if it is inside the window: its numbers then mix periods with different splits. */
+/** Returns the last change of the weights, if it is inside the window: its numbers then mix periods with different splits. */
 export function splitChangeIn({ from, to }: Window, weightsChangedAt: number | null): number | null {
   return weightsChangedAt !== null && weightsChangedAt > from && weightsChangedAt < to ? weightsChangedAt : null;
 }
+
+/** What a change of the weights inside the window means for results. */
+export const describeSplitChange = (changedAt: number) =>
+  `The weights changed at ${formatUtc(changedAt)}, so results mix periods with different splits.`;

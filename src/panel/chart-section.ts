@@ -15,9 +15,10 @@ const CHARTS = [
 const MAX_VALUES = 1500;
 
 export function chartSection({ series, experiment, shareQuery }: ExperimentView, exposures: Exposures): Markup {
+  const { weightsChangedAt } = experiment;
   const charts = CHARTS.map(
     ({ kind, ...size }) =>
-      markup`<div class="${kind}">${drawChart(exposures, { ...size, series, palette: PAGE_PALETTE, heading: null })}</div>`,
+      markup`<div class="${kind}">${drawChart(exposures, { ...size, series, palette: PAGE_PALETTE, heading: null, weightsChangedAt })}</div>`,
   );
   const page = `/experiments/${encodeURIComponent(experiment.id)}`;
   const tabs = seriesNames.map(

@@ -51,6 +51,7 @@ export function downloadRoutes(
         ...size,
         palette: PALETTES[theme],
         maxPoints: null,
+        weightsChangedAt: summary.experiment.weightsChangedAt,
         heading: { name: summary.experiment.name, asOf: summary.asOf },
       }).toString(),
     );
@@ -61,10 +62,10 @@ export function downloadRoutes(
     if (!query.ok) return refuse(query.failure);
     const { theme, width } = query.value;
     return respond(c, "results.svg", (summary) => {
-      const { results, asOf } = readResults(summary);
+      const { results, asOf, splitChangedAt } = readResults(summary);
       const health = exposuresOf(summary)?.health.status ?? null;
       const { name } = summary.experiment;
-      return drawResults(results, { width, palette: PALETTES[theme], name, asOf, health }).toString();
+      return drawResults(results, { width, palette: PALETTES[theme], name, asOf, splitChangedAt, health }).toString();
     });
   });
 

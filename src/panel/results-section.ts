@@ -30,10 +30,11 @@ const LIFTS = [0.1, 0.05, 0.02];
 /** The results of an experiment with metrics: what they say, the figures of each metric, and how sure they can get. */
 export function resultsSection(view: ExperimentView, read: ReadResults, exposures: Exposures): Markup | "" {
   if (view.experiment.metrics.length === 0) return "";
-  const { results } = read;
+  const { results, splitChangedAt } = read;
   return markup`<section class="results" aria-label="Results"><h2>Results</h2>
 ${results === null ? "" : banner(results, exposures)}
 ${freshness(view, read)}
+${splitChangedAt === null ? "" : splitChange(splitChangedAt)}
 ${results === null ? "" : figures(view, results, exposures)}</section>`;
 }
 
@@ -61,6 +62,11 @@ function freshness({ summary, experiment }: ExperimentView, { asOf, lastErrorAt,
       ? ""
       : markup`<p>${missing === 1 ? "1 metric is" : `${formatNumber(missing)} metrics are`} not computed yet.</p>`
   }`;
+}
+
+/** What a change of the weights means for the results. */
+function splitChange(changedAt: number): Markup {
+  return markup`<p>The weights changed at ${timeOf(changedAt)}, so these results mix periods with different splits. If the metric also changes over time, their comparison is biased (Simpson's paradox). A fixed split avoids that, and so does a new experiment for the new split.</p>`;
 }
 
 function figures(view: ExperimentView, results: Results, exposures: Exposures): Markup {
