@@ -34,7 +34,7 @@ export function checkSampleRatio({
   const added = arms.map((arm) => arm.added);
   const ratio = isEnough ? testSampleRatio(shares, added) : null;
   const { status, detail } = judgeSplit(arms, total, ratio, since);
-  const changedAt = splitChangeIn(window, weightsChangedAt);
+  const changedAt = splitChangeIn({ startedAt: window.from, weightsChangedAt }, window.to);
   return {
     status,
     detail: changedAt === null ? detail : `${detail} ${describeSplitChange(changedAt)}`,

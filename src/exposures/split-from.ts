@@ -1,3 +1,4 @@
+import type { Experiment } from "../experiment.ts";
 import { formatUtc } from "../format.ts";
 import { bucketsOf, type Window } from "./buckets.ts";
 
@@ -12,9 +13,13 @@ export function splitFrom(window: Window, weightsChangedAt: number | null): numb
   return Math.ceil(weightsChangedAt / size) * size;
 }
 
-/** Returns the last change of the weights, if it is inside the window: its numbers then mix periods with different splits. */
-export function splitChangeIn({ from, to }: Window, weightsChangedAt: number | null): number | null {
-  return weightsChangedAt !== null && weightsChangedAt > from && weightsChangedAt < to ? weightsChangedAt : null;
+/** The time of the last change of the weights, if numbers as of this time mix periods with different splits. */
+export function splitChangeIn(
+  { startedAt, weightsChangedAt }: Pick<Experiment, "startedAt" | "weightsChangedAt">,
+  asOf: number | null,
+): number | null {
+  if (startedAt === null || weightsChangedAt === null || asOf === null) return null;
+  return startedAt < weightsChangedAt && weightsChangedAt < asOf ? weightsChangedAt : null;
 }
 
 /** What a change of the weights inside the window means for results. */

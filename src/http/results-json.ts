@@ -30,8 +30,7 @@ export function readResults(summary: StoredSummary): ReadResults {
   if (stored === null || results === null)
     return { asOf: null, computedAt: null, lastErrorAt, isFinal: false, splitChangedAt: null, results: null };
   const { asOf, computedAt } = stored;
-  const { startedAt, weightsChangedAt } = summary.experiment;
-  const splitChangedAt = splitChangeIn({ from: startedAt ?? 0, to: asOf ?? 0 }, weightsChangedAt);
+  const splitChangedAt = splitChangeIn(summary.experiment, asOf);
   const isComplete = results.metrics.length === summary.experiment.metrics.length;
   const isFinal = summary.isFinal && asOf === summary.asOf && isComplete;
   return { asOf, computedAt, lastErrorAt, isFinal, splitChangedAt, results };

@@ -66,7 +66,7 @@ function freshness({ summary, experiment }: ExperimentView, { asOf, lastErrorAt,
 
 /** What a change of the weights means for the results. */
 function splitChange(changedAt: number): Markup {
-  return markup`<p>The weights changed at ${timeOf(changedAt)}, so these results mix periods with different splits. If the metric also changes over time, their comparison is biased (Simpson's paradox). A fixed split avoids that, and so does a new experiment for the new split.</p>`;
+  return markup`<p>The weights changed at ${timeOf(changedAt)}, so results mix periods with different splits. If the metric also changes over time, they are biased (Simpson's paradox). A fixed split avoids that, or a new experiment for a new split.</p>`;
 }
 
 function figures(view: ExperimentView, results: Results, exposures: Exposures): Markup {

@@ -28,11 +28,12 @@ describe("splitFrom", () => {
 });
 
 describe("splitChangeIn", () => {
-  it("returns a change after the window's start and before its end only", () => {
+  it("returns a change after the start and before the time of the numbers only", () => {
     const changes = [null, FROM - 1, FROM, FROM + 1, HOURLY.to - 1, HOURLY.to];
-    expect(changes.map((changedAt) => splitChangeIn(HOURLY, changedAt))).toEqual([
-      ...[null, null, null, FROM + 1, HOURLY.to - 1, null],
-    ]);
+    const found = changes.map((weightsChangedAt) => splitChangeIn({ startedAt: FROM, weightsChangedAt }, HOURLY.to));
+    expect(found).toEqual([null, null, null, FROM + 1, HOURLY.to - 1, null]);
+    expect(splitChangeIn({ startedAt: FROM, weightsChangedAt: FROM + 1 }, null)).toBeNull();
+    expect(splitChangeIn({ startedAt: null, weightsChangedAt: FROM }, FROM + 1)).toBeNull();
   });
 });
 
