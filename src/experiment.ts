@@ -56,6 +56,15 @@ export function statusAt({ startedAt, endedAt }: Pick<Definition, "startedAt" | 
   return endedAt !== null && endedAt <= now ? "completed" : "running";
 }
 
+/** The time of the last change of the weights, if numbers as of this time mix periods with different splits. */
+export function splitChangeIn(
+  { startedAt, weightsChangedAt }: Pick<Experiment, "startedAt" | "weightsChangedAt">,
+  asOf: number | null,
+): number | null {
+  if (startedAt === null || weightsChangedAt === null || asOf === null) return null;
+  return startedAt < weightsChangedAt && weightsChangedAt < asOf ? weightsChangedAt : null;
+}
+
 /** An experiment with a start, and the fields that select its events. */
 export type StartedExperiment = {
   experimentId: string;

@@ -1,7 +1,8 @@
+import { splitChangeIn } from "../experiment.ts";
 import { formatDecimal, formatIdentities, formatNumber, formatPValue, formatUtc, quoteName } from "../format.ts";
+import { splitFrom } from "./buckets.ts";
 import type { Evidence, Finding } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
-import { describeSplitChange, splitChangeIn, splitFrom } from "./split-from.ts";
 
 const MIN_IDENTITIES = 100;
 const ALPHA = 0.001;
@@ -37,7 +38,10 @@ export function checkSampleRatio({
   const changedAt = splitChangeIn({ startedAt: window.from, weightsChangedAt }, window.to);
   return {
     status,
-    detail: changedAt === null ? detail : `${detail} ${describeSplitChange(changedAt)}`,
+    detail:
+      changedAt === null
+        ? detail
+        : `${detail} The weights changed at ${formatUtc(changedAt)}, so results mix periods with different splits.`,
     figures: {
       p_value: ratio?.pValue ?? null,
       sequential_p_value: ratio?.sequentialPValue ?? null,
@@ -60,12 +64,7 @@ function judgeSplit(
       status: "waiting",
       detail: "The split cannot be checked yet: configure at least two variants with a weight above 0.",
     };
-  const period = since === null ? "" : ` since ${formatUtc(since)}`;
-  if (since !== null && arms.every(({ added }) => added.length === 0))
-    return {
-      status: "waiting",
-      detail: `The weights changed, so the split is checked on identities from ${formatUtc(since)} on: wait for ${MIN_IDENTITIES}.`,
-    };
+  const period = since === null ? "" : ` from ${formatUtc(since)} on`;
   if (ratio === null)
     return {
       status: "waiting",

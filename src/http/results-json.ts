@@ -1,7 +1,6 @@
 import { statusAt } from "../experiment.ts";
 import { type CheckStatus, checkStatuses } from "../exposures/health.ts";
 import { property } from "../exposures/json.ts";
-import { splitChangeIn } from "../exposures/split-from.ts";
 import type { Comparison } from "../results/compare.ts";
 import { computeResults, type MetricResult, type Results } from "../results/compute-results.ts";
 import type { VariantFigures } from "../results/metric-figures.ts";
@@ -17,8 +16,6 @@ export type ReadResults = {
   /** The newest failure of a refresh, of its results alone or of all of it. */
   lastErrorAt: number | null;
   isFinal: boolean;
-  /** When the weights changed, if the results mix periods before and after. */
-  splitChangedAt: number | null;
   results: Results | null;
 };
 
@@ -28,12 +25,10 @@ export function readResults(summary: StoredSummary): ReadResults {
   const errors = [summary.lastErrorAt, stored?.lastErrorAt ?? null].filter((time) => time !== null);
   const lastErrorAt = errors.length === 0 ? null : Math.max(...errors);
   if (stored === null || results === null)
-    return { asOf: null, computedAt: null, lastErrorAt, isFinal: false, splitChangedAt: null, results: null };
+    return { asOf: null, computedAt: null, lastErrorAt, isFinal: false, results: null };
   const { asOf, computedAt } = stored;
-  const splitChangedAt = splitChangeIn(summary.experiment, asOf);
   const isComplete = results.metrics.length === summary.experiment.metrics.length;
-  const isFinal = summary.isFinal && asOf === summary.asOf && isComplete;
-  return { asOf, computedAt, lastErrorAt, isFinal, splitChangedAt, results };
+  return { asOf, computedAt, lastErrorAt, isFinal: summary.isFinal && asOf === summary.asOf && isComplete, results };
 }
 
 /**

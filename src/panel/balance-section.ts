@@ -20,7 +20,7 @@ export function balanceSection({ experiment, shareQuery }: ExperimentView, expos
 <tfoot><tr><th scope="row">Total</th><td class="number">${formatNumber(total)}</td><td class="number">${formatShare(total === 0 ? null : 1)}</td><td></td><td></td></tr>
 <tr><th scope="row">$multiple (excluded)</th><td class="number">${formatNumber(excluded)}</td><td></td><td></td><td></td></tr></tfoot>
 </table></div>
-${experiment.weightsChangedAt === null ? "" : markup`<p class="sub">The weights changed at ${timeOf(experiment.weightsChangedAt)}. Expected follows the new ones.</p>`}
+${experiment.weightsChangedAt === null ? "" : markup`<p class="sub">Expected follows the weights since ${timeOf(experiment.weightsChangedAt)}.</p>`}
 ${shareQuery === null ? markup`<p class="sub">Download: <a href="${downloads}.csv">CSV</a>, <a href="${downloads}.svg">SVG</a></p>` : ""}</section>`;
 }
 

@@ -1,4 +1,4 @@
-import { splitChangeIn } from "../exposures/split-from.ts";
+import { splitChangeIn } from "../experiment.ts";
 import { drawChart, MARGIN, MAX_LINES } from "./chart.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup, safeText } from "./markup.ts";

@@ -77,7 +77,7 @@ const describeMark = (time: number) => `weights changed ${formatUtc(time)}`;
 function drawMark(time: number, x: Scale, { width, height, top, palette }: PlotOptions): Markup {
   const at = roundPixels(x.at(Math.min(time, x.to)));
   const [side, anchor] = at > width / 2 ? [-4, "end"] : [4, "start"];
-  return markup`<g class="mark"><title>${describeMark(time)}</title><path d="M${at},${top}V${height - MARGIN.bottom}" stroke="${palette.ink}" stroke-dasharray="4 3"/><text x="${at + side}" y="${top + 10}" text-anchor="${anchor}" stroke="${palette.ground}" stroke-width="3" paint-order="stroke">weights changed</text></g>`;
+  return markup`<g><title>${describeMark(time)}</title><path d="M${at},${top}V${height - MARGIN.bottom}" stroke="${palette.ink}" stroke-dasharray="4 3"/><text x="${at + side}" y="${top + 10}" text-anchor="${anchor}" stroke="${palette.ground}" stroke-width="3" paint-order="stroke">weights changed</text></g>`;
 }
 
 /** The scales of time and of counts. */

@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import { splitChangeIn } from "../exposures/split-from.ts";
+import { splitChangeIn } from "../experiment.ts";
 import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
 import { isInScope } from "../http/caller.ts";
@@ -63,10 +63,10 @@ export function downloadRoutes(
     if (!query.ok) return refuse(query.failure);
     const { theme, width } = query.value;
     return respond(c, "results.svg", (summary) => {
-      const { results, asOf, splitChangedAt } = readResults(summary);
+      const { results, asOf } = readResults(summary);
       const health = exposuresOf(summary)?.health.status ?? null;
       const { name } = summary.experiment;
-      return drawResults(results, { width, palette: PALETTES[theme], name, asOf, splitChangedAt, health }).toString();
+      return drawResults(results, { width, palette: PALETTES[theme], name, asOf, health }).toString();
     });
   });
 

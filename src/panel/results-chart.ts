@@ -1,5 +1,4 @@
 import type { CheckStatus } from "../exposures/health.ts";
-import { describeSplitChange } from "../exposures/split-from.ts";
 import { formatIdentities, formatNumber, formatUtc } from "../format.ts";
 import type { Comparison } from "../results/compare.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
@@ -16,8 +15,6 @@ export type ResultsChartOptions = {
   name: string;
   /** Null while there are no results. */
   asOf: number | null;
-  /** When the weights changed inside the window of the results; null: they did not. */
-  splitChangedAt: number | null;
   health: CheckStatus | null;
 };
 
@@ -83,7 +80,7 @@ function wrap(sentence: string, maxLength: number): string[] {
   return lines;
 }
 
-function conclusionPieces(results: Results, { width, palette, health, splitChangedAt }: ResultsChartOptions): Piece[] {
+function conclusionPieces(results: Results, { width, palette, health }: ResultsChartOptions): Piece[] {
   const text = textPieces(width - 2 * LEFT, palette);
   const { warning, title, sentences } = describeConclusion(conclude(results, health !== "unhealthy"), (name) => name);
   const wrapped = (sentence: string, style?: TextStyle) =>
@@ -93,7 +90,6 @@ function conclusionPieces(results: Results, { width, palette, health, splitChang
     ...(warning === null ? [] : wrapped(warning, { bold: true, bad: true })),
     text(title, { bold: true }),
     ...sentences.flatMap((sentence) => wrapped(sentence)),
-    ...(splitChangedAt === null ? [] : wrapped(describeSplitChange(splitChangedAt), { faint: true })),
   ];
 }
 
@@ -151,9 +147,8 @@ function axisPiece(axis: IntervalAxis, width: number, palette: Palette): Piece {
 }
 
 /** The conclusion in words, for screen readers. */
-function describe(results: Results | null, { health, splitChangedAt }: ResultsChartOptions): string {
+function describe(results: Results | null, { health }: ResultsChartOptions): string {
   if (results === null) return "not computed yet";
   const { warning, title, sentences } = describeConclusion(conclude(results, health !== "unhealthy"), safeText);
-  const change = splitChangedAt === null ? null : describeSplitChange(splitChangedAt);
-  return [warning, `${title}.`, ...sentences, change].filter((sentence) => sentence !== null).join(" ");
+  return [warning, `${title}.`, ...sentences].filter((sentence) => sentence !== null).join(" ");
 }

@@ -1,3 +1,4 @@
+import { splitChangeIn } from "../experiment.ts";
 import { formatNumber, formatPercent } from "../format.ts";
 import type { ReadResults } from "../http/results-json.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
@@ -30,7 +31,8 @@ const LIFTS = [0.1, 0.05, 0.02];
 /** The results of an experiment with metrics: what they say, the figures of each metric, and how sure they can get. */
 export function resultsSection(view: ExperimentView, read: ReadResults, exposures: Exposures): Markup | "" {
   if (view.experiment.metrics.length === 0) return "";
-  const { results, splitChangedAt } = read;
+  const { results, asOf } = read;
+  const splitChangedAt = splitChangeIn(view.experiment, asOf);
   return markup`<section class="results" aria-label="Results"><h2>Results</h2>
 ${results === null ? "" : banner(results, exposures)}
 ${freshness(view, read)}

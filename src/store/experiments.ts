@@ -6,13 +6,14 @@ import {
   EXPERIMENT_COLUMNS,
   experimentOf,
   featureIsFree,
+  hasWeights,
   inScope,
   metricsText,
   type Scope,
   STATUS_AT,
+  splitsDiffer,
 } from "./experiment-row.ts";
 import { reweighFinalSummary } from "./reweigh-summary.ts";
-import { hasWeights, splitsDiffer } from "./split-change.ts";
 
 export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 

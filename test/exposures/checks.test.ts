@@ -119,28 +119,28 @@ describe("sample_ratio", () => {
       given: { seen: { a: 9000, b: 1000 }, later: { a: 300, b: 310 } },
       status: "healthy",
       detail:
-        "The split of 610 identities since 2026-06-02 00:00 UTC is consistent with the weights (sequential p = 1).",
+        "The split of 610 identities from 2026-06-02 00:00 UTC on is consistent with the weights (sequential p = 1).",
       testedFrom: "2026-06-02T00:00:00.000Z",
     },
     {
       when: "the split is off since then",
       given: { seen: { a: 500, b: 500 }, later: { a: 900, b: 100 } },
       status: "unhealthy",
-      detail: '"a" has 900 of 1,000 identities since 2026-06-02 00:00 UTC instead of 500, which is very unlikely',
+      detail: '"a" has 900 of 1,000 identities from 2026-06-02 00:00 UTC on instead of 500, which is very unlikely',
       testedFrom: "2026-06-02T00:00:00.000Z",
     },
     {
       when: "there are too few identities since then",
       given: { seen: { a: 9000, b: 1000 }, later: { a: 99 } },
       status: "waiting",
-      detail: "99 identities since 2026-06-02 00:00 UTC: wait for 100, the minimum for checking the split.",
+      detail: "99 identities from 2026-06-02 00:00 UTC on: wait for 100, the minimum for checking the split.",
       testedFrom: "2026-06-02T00:00:00.000Z",
     },
     {
       when: "no bucket has begun since then",
       given: { seen: { a: 9000, b: 1000 }, length: HOUR },
       status: "waiting",
-      detail: "The weights changed, so the split is checked on identities from 2026-06-01 01:00 UTC on: wait for 100.",
+      detail: "0 identities from 2026-06-01 01:00 UTC on: wait for 100, the minimum for checking the split.",
       testedFrom: "2026-06-01T01:00:00.000Z",
     },
   ])("is $status after a change of the weights when $when", ({ given, status, detail, testedFrom }) => {

@@ -51,7 +51,7 @@ describe("the page of an experiment", () => {
     const time = '<time datetime="2026-06-01T02:30:00.000Z">2026-06-01 02:30 UTC</time>';
     expect(page).toContain(` · weights changed ${time}</p>`);
     expect(page).toContain(`The weights changed at ${time}, so results mix periods with different splits. If`);
-    expect(page).toContain(`The weights changed at ${time}. Expected follows the new ones.`);
+    expect(page).toContain(`Expected follows the weights since ${time}.`);
     expect(page).toContain("The weights changed at 2026-06-01 02:30 UTC, so results mix periods");
     expect(page.split("<title>weights changed 2026-06-01 02:30 UTC</title>")).toHaveLength(3);
   });

@@ -12,7 +12,6 @@ import { problemOfXml } from "../support/xml.ts";
 const options = {
   ...{ width: 760, palette: PALETTES.light, name: "Checkout", asOf: Date.UTC(2026, 5, 1) },
   health: "healthy",
-  splitChangedAt: null,
 } as const;
 
 const metricOf = (fields: Partial<Metric> = {}): Metric => ({
@@ -38,13 +37,6 @@ const two = (control: Moments, treatment: Moments, metric = metricOf()) =>
   ]);
 
 describe("drawResults", () => {
-  it("says that the results mix periods with different splits, if the weights changed", () => {
-    const splitChangedAt = Date.UTC(2026, 4, 30, 14, 5);
-    const svg = drawResults(two(armOf(500, 1, 1), armOf(500, 1, 1)), { ...options, splitChangedAt }).toString();
-    const sentence = "The weights changed at 2026-05-30 14:05 UTC, so results mix periods with different splits.";
-    expect(svg.split(sentence)).toHaveLength(3);
-  });
-
   it("returns well-formed SVG without NaN or undefined, for any results", () => {
     const figure = fc.oneof(fc.double({ noNaN: true }), fc.constantFrom(0, 1e-300, 1e300, -1, 5));
     const arm = fc.tuple(fc.constantFrom(...HOSTILE_NAMES), fc.nat({ max: 1e6 }), figure, figure);

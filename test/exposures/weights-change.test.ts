@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bucketsOf, DAY, HOUR } from "../../src/exposures/buckets.ts";
+import { splitChangeIn } from "../../src/experiment.ts";
+import { bucketsOf, DAY, HOUR, splitFrom } from "../../src/exposures/buckets.ts";
 import { checkSampleRatio } from "../../src/exposures/check-sample-ratio.ts";
-import { splitChangeIn, splitFrom } from "../../src/exposures/split-from.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
 const FROM = Date.UTC(2026, 5, 1, 9, 30);
