@@ -21,7 +21,7 @@ export function checkSampleRatio({
   weightsChangedAt,
 }: Pick<Evidence, "window" | "summary" | "variants" | "weightsChangedAt">): Finding<"sample_ratio"> {
   const from = splitFrom(window, weightsChangedAt);
-  const since = from === window.from ? null : from;
+  const testedFrom = from === window.from ? null : from;
   const { first, size } = summary.buckets;
   const skipped = Math.floor((from - first) / size);
   const weighted = variants.filter(({ weight }) => weight > 0);
@@ -34,7 +34,7 @@ export function checkSampleRatio({
   const isEnough = arms.length >= 2 && total >= MIN_IDENTITIES;
   const added = arms.map((arm) => arm.added);
   const ratio = isEnough ? testSampleRatio(shares, added) : null;
-  const { status, detail } = judgeSplit(arms, total, ratio, since);
+  const { status, detail } = judgeSplit(arms, total, ratio, testedFrom);
   const changedAt = splitChangeIn({ startedAt: window.from, weightsChangedAt }, window.to);
   return {
     status,
@@ -47,24 +47,24 @@ export function checkSampleRatio({
       sequential_p_value: ratio?.sequentialPValue ?? null,
       expected: new Map(arms.map(({ key, share }) => [key, share])),
       observed: new Map(arms.map(({ key, identities }) => [key, identities])),
-      tested_from: since === null ? null : new Date(since).toISOString(),
+      tested_from: testedFrom === null ? null : new Date(testedFrom).toISOString(),
     },
   };
 }
 
-/** @param since when the tested identities begin, in epoch milliseconds; null: with the window */
+/** @param testedFrom the time of the first exposures that are tested, in epoch milliseconds; null: the window's start */
 function judgeSplit(
   arms: readonly Arm[],
   total: number,
   ratio: SampleRatio | null,
-  since: number | null,
+  testedFrom: number | null,
 ): Pick<Finding, "status" | "detail"> {
   if (arms.length < 2)
     return {
       status: "waiting",
       detail: "The split cannot be checked yet: configure at least two variants with a weight above 0.",
     };
-  const period = since === null ? "" : ` from ${formatUtc(since)} on`;
+  const period = testedFrom === null ? "" : ` from ${formatUtc(testedFrom)} on`;
   if (ratio === null)
     return {
       status: "waiting",

@@ -41,7 +41,7 @@ const KEEPS_NUMBERS = "environment_key = ?3 AND feature_name = ?4 AND started_at
 // A row that is final before its end was computed while a clock was ahead: an edit corrects it.
 const STAYS_FINAL = `(is_final AND ended_at <= ?8 AND ${KEEPS_NUMBERS} AND ended_at IS ?7)`;
 const REPLACES_FINAL = `(is_final AND ended_at <= ?8 AND NOT ${STAYS_FINAL})`;
-// The first weights are no change: until then, no split was known. Weights that are removed and set again are one.
+// The first weights are no change, because no split was known before. Weights that are set again after a removal are one.
 const CHANGES_SPLIT = `(?6 < ?8 AND ?8 < coalesce(?7, 9e15) AND ${splitsDiffer("experiments.variants", "?5")}
       AND (weights_changed_at IS NOT NULL OR ${hasWeights("experiments.variants")}))`;
 const LACKS_START = "(?10 AND started_at IS NOT NULL)";
