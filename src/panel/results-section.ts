@@ -68,7 +68,7 @@ function freshness({ summary, experiment }: ExperimentView, { asOf, lastErrorAt,
 
 /** What a change of the weights means for the results. */
 function splitChange(changedAt: number): Markup {
-  return markup`<p>The weights changed at ${timeOf(changedAt)}, so results mix periods with different splits. If the metric also changes over time, the comparison is biased (Simpson's paradox). A fixed split, or a new experiment for the new split, avoids that.</p>`;
+  return markup`<p>The weights changed at ${timeOf(changedAt)}, so results mix periods with different splits. If the metric also changes over time, the comparison is biased (Simpson's paradox): keep the split fixed, or start a new experiment for a new one.</p>`;
 }
 
 function figures(view: ExperimentView, results: Results, exposures: Exposures): Markup {
