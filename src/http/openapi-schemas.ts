@@ -20,6 +20,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
     sequential_p_value: shareOrNull,
     expected: { type: "object", additionalProperties: number },
     observed: countByVariant,
+    tested_from: timeOrNull,
   },
   multiple_variants: { share: shareOrNull, excluded_identities: count },
   unknown_variants: { variants: countByVariant },
@@ -32,7 +33,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
 const checkStatus: JsonObject = { enum: checkStatuses };
 const detail: JsonObject = {
   type: "string",
-  description: "One sentence with the finding, its certainty and what to do.",
+  description: "The finding, its certainty and what to do",
 };
 const health = object({
   status: checkStatus,
@@ -147,6 +148,7 @@ export const schemas: JsonObject = {
     ),
     started_at: timeOrNull,
     ended_at: timeOrNull,
+    weights_changed_at: timeOrNull,
     status: { enum: statuses },
     created_at: time,
     updated_at: time,
