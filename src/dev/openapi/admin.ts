@@ -1,7 +1,8 @@
+import type { JsonObject } from "../../http/openapi.ts";
+import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "../../http/schemas.ts";
 import {
   admin,
   experimentIdInPath,
-  type JsonObject,
   json,
   list,
   object,
@@ -12,9 +13,8 @@ import {
   timeOrNull,
   withProblems,
   write,
-} from "./openapi-parts.ts";
-import { apiKey } from "./openapi-schemas.ts";
-import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "./schemas.ts";
+} from "./parts.ts";
+import { apiKey } from "./schemas.ts";
 
 /** An object whose `is_truncated` is present if there are more entries than it lists. */
 function truncated(properties: JsonObject): JsonObject {
