@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { resultsAlert } from "../../src/alerts/messages.ts";
 import { slackBody } from "../../src/alerts/slack.ts";
-import { alertSchemas } from "../../src/dev/openapi/alerts.ts";
+import { alertSchemas } from "../../src/dev/openapi/alert-paths.ts";
 import type { Experiment, Metric } from "../../src/experiment.ts";
 import type { Health } from "../../src/exposures/health.ts";
 import type { Comparison } from "../../src/results/compare.ts";

@@ -1,11 +1,11 @@
 import type { JsonObject } from "../../http/openapi.ts";
-import { adminPaths } from "./admin.ts";
-import { alertPaths, alertSchemas, sentWebhooks } from "./alerts.ts";
-import { downloadPaths } from "./downloads.ts";
-import { experimentPaths, refreshPaths } from "./experiments.ts";
+import { adminPaths } from "./admin-paths.ts";
+import { alertPaths, alertSchemas, sentWebhooks } from "./alert-paths.ts";
+import { schemas } from "./component-schemas.ts";
+import { downloadPaths } from "./download-paths.ts";
+import { experimentPaths, refreshPaths } from "./experiment-paths.ts";
 import { anyone, json, object, securitySchemes, withProblems } from "./parts.ts";
-import { schemas } from "./schemas.ts";
-import { webhookPaths } from "./webhooks.ts";
+import { webhookPaths } from "./webhook-paths.ts";
 
 const servicePaths: JsonObject = {
   "/healthz": {

@@ -2,6 +2,7 @@ import { checkNames, checkStatuses } from "../../exposures/health.ts";
 import type { JsonObject } from "../../http/openapi.ts";
 import { decisions } from "../../results/result-history.ts";
 import { verdicts } from "../../results/verdict.ts";
+import { figure, interval, shareOrNull } from "./component-schemas.ts";
 import {
   admin,
   count,
@@ -14,7 +15,6 @@ import {
   time,
   withProblems,
 } from "./parts.ts";
-import { figure, interval, shareOrNull } from "./schemas.ts";
 
 // The alerts that this service sends, and the call that sends a test alert.
 

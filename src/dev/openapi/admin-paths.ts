@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../http/openapi.ts";
 import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "../../http/schemas.ts";
+import { apiKey } from "./component-schemas.ts";
 import {
   admin,
   experimentIdInPath,
@@ -14,7 +15,6 @@ import {
   withProblems,
   write,
 } from "./parts.ts";
-import { apiKey } from "./schemas.ts";
 
 /** An object whose `is_truncated` is present if there are more entries than it lists. */
 function truncated(properties: JsonObject): JsonObject {
