@@ -56,9 +56,11 @@ export async function syncSlice(
 
   for (const [index, change] of changes.entries()) {
     if (change.kind === "left") {
-      const { createdAt: _, updatedAt: __, source: ___, ...input } = change.stored;
-      await save({ ...input, endedAt: change.endedAt }, []);
-      log("info", "flagsmith.left", { experiment_id: input.id, ended_at: new Date(change.endedAt).toISOString() });
+      await save({ ...change.stored, endedAt: change.endedAt }, []);
+      log("info", "flagsmith.left", {
+        experiment_id: change.stored.id,
+        ended_at: new Date(change.endedAt).toISOString(),
+      });
       continue;
     }
     const found = rollouts[index];

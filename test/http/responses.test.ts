@@ -20,6 +20,7 @@ const experiment: Experiment = {
   source: "api",
   createdAt: START - 2,
   updatedAt: START - 1,
+  weightsChangedAt: START + 3,
 };
 
 const stored: StoredSummary = {
@@ -66,6 +67,7 @@ describe("experimentJson", () => {
       metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: "2026-06-15T00:00:00.000Z",
+      weights_changed_at: "2026-06-01T00:00:00.003Z",
       status: "running",
       created_at: "2026-05-31T23:59:59.998Z",
       updated_at: "2026-05-31T23:59:59.999Z",
@@ -137,6 +139,7 @@ describe("exportLine", () => {
       metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: "2026-06-15T00:00:00.000Z",
+      weights_changed_at: "2026-06-01T00:00:00.003Z",
       created_at: "2026-05-31T23:59:59.998Z",
       updated_at: "2026-05-31T23:59:59.999Z",
       as_of: "2026-06-01T01:00:00.000Z",
