@@ -115,9 +115,14 @@ describe("the permissions of the Deno service", () => {
       CLICKHOUSE_URL: "https://clickhouse.example:8443/proxy",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook",
       ALERT_WEBHOOK_SECRET: ALERT_SECRET,
+      ...{
+        FLAGSMITH_API_KEY: "key",
+        FLAGSMITH_API_URL: "https://flagsmith.example/api/v1/",
+        FLAGSMITH_ENVIRONMENTS: "env",
+      },
     };
     expect(permissions("0.0.0.0", env)).toEqual([
-      "--allow-net=0.0.0.0:8787,clickhouse.example:8443,alerts.example:443",
+      "--allow-net=0.0.0.0:8787,clickhouse.example:8443,flagsmith.example:443,alerts.example:443",
       "--allow-read=migrations/d1,/var/lib/state",
       "--allow-write=/var/lib/state",
       `--allow-env=${settingNames.join(",")},STATE_DIR`,
