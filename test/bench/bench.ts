@@ -27,6 +27,7 @@ const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<F
   states: () => import("./states.ts"),
   summary: () => import("./summary.ts"),
   sweep: () => import("./sweep.ts"),
+  flagsmith: () => import("./flagsmith.ts"),
   discovery: () => import("./discovery.ts"),
   bundle: () => import("./bundle.ts"),
 };

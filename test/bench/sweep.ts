@@ -98,7 +98,7 @@ export async function measure({ turns, experiments }: Sizes): Promise<Figure[]> 
 }
 
 /** A warehouse that returns the same 40 rows for every query, after a delay. */
-async function startStub() {
+export async function startStub() {
   const state = { queries: 0, inFlight: 0, maxInFlight: 0 };
   const first = Math.floor((Date.now() - 20 * DAY) / DAY) * DAY;
   const variants = ["control", "treatment"];

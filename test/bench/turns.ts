@@ -2,7 +2,7 @@
 export type Figure = {
   what: string;
   against: string;
-  unit: "ms" | "MiB" | "KiB" | "requests/s" | "rows/s" | "bytes" | "at once" | "queries";
+  unit: "ms" | "MiB" | "KiB" | "requests/s" | "rows/s" | "bytes" | "at once" | "queries" | "requests";
   /** The medians over the turns. */
   ours: number;
   reference: number;
