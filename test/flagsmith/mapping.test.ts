@@ -135,7 +135,13 @@ describe("an experiment of Flagsmith", () => {
     fc.assert(
       fc.property(input, rollout, events, (given, allocations, eventOf) => {
         const mapped = map(given, allocations, eventOf);
-        const stored = { ...mapped.input, createdAt: 0, updatedAt: 0, source: "flagsmith" as const, weightsChangedAt: null };
+        const stored = {
+          ...mapped.input,
+          createdAt: 0,
+          updatedAt: 0,
+          source: "flagsmith" as const,
+          weightsChangedAt: null,
+        };
         const { id, status, created_at, updated_at, source, weights_changed_at, ...body } = experimentJson(stored, 0);
         const parsed = experimentBody.safeParse(body);
         expect(parsed.error?.issues).toBeUndefined();

@@ -18,7 +18,15 @@ const metric: Metric = {
 function pageOf(weightsChangedAt: number | null): string {
   const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
   const experiment: Experiment = {
-    ...{ source: "api", id: "ramp", name: "Ramp", environmentKey: "env", featureName: "button", variants, metrics: [metric] },
+    ...{
+      source: "api",
+      id: "ramp",
+      name: "Ramp",
+      environmentKey: "env",
+      featureName: "button",
+      variants,
+      metrics: [metric],
+    },
     ...{ startedAt: START, endedAt: null, createdAt: START, updatedAt: START, weightsChangedAt },
   };
   const counts = variants.map(({ key }) => ({
