@@ -4,7 +4,7 @@ import type { Database } from "../store/database.ts";
 import { type ExperimentInput, type PutFailure, putExperiment } from "../store/experiments.ts";
 import { type FlagsmithNote, findConflict, type ReadExperiment, saveReadExperiments } from "../store/flagsmith.ts";
 import type { FlagsmithClient } from "./flagsmith-client.ts";
-import type { FlagsmithFailure } from "./flagsmith-failure.ts";
+import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
 import { type Change, isSame, mapChange } from "./plan.ts";
 
@@ -45,6 +45,18 @@ export async function syncSlice(
     outcome.notes.push(...texts.map((text) => ({ experimentId: input.id, text })));
   }
 
+  /** A detail that Flagsmith alone can't answer must not hold up the other experiments. */
+  function reportUnread(id: number, failure: FlagsmithFailure): void {
+    // Deleted since it was listed: the next listing lacks it.
+    if (failure.kind === "not_found") return;
+    if (isOutage(failure) && failure.kind !== "unavailable" && failure.kind !== "timeout") {
+      outcome.failure ??= failure;
+      return;
+    }
+    const text = `It stays as it is here, because its rollout can't be read. ${adviceForFlagsmith(failure, environmentKey)}`;
+    outcome.notes.push({ experimentId: idOf(id), text });
+  }
+
   async function reasonOf({ kind }: PutFailure, input: ExperimentInput): Promise<string> {
     if (kind === "final_numbers")
       return "Flagsmith has changed it, but its numbers here are final. They and its definition stay as they are.";
@@ -65,8 +77,7 @@ export async function syncSlice(
     }
     const found = rollouts[index];
     if (found?.ok !== true) {
-      // Deleted since it was listed: the next listing lacks it.
-      if (found?.ok === false && found.failure.kind !== "not_found") outcome.failure ??= found.failure;
+      if (found?.ok === false) reportUnread(change.listed.id, found.failure);
       continue;
     }
     const { listed, rollout = null, stored } = found.value;

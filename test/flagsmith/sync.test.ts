@@ -184,16 +184,45 @@ describe("a sync", () => {
     expect(flagsmith.state.requests).toHaveLength(3);
   });
 
-  it("leaves an experiment as it is while its detail can't be read", async () => {
-    flagsmith.state.environments = { env: { 1: {} } };
-    const { answer } = flagsmith;
-    flagsmith.send = async (input) => {
-      const isDetail = /experiments\/\d/.test(String(input));
-      return new Response(isDetail ? "{}" : answer(new URL(String(input)), `Api-Key ${FLAGSMITH_KEY}`).body);
+  it.each([
+    ["in another shape", () => new Response("{}")],
+    ["with a server error", () => new Response(null, { status: 500 })],
+    ["too late", () => Promise.reject(new DOMException("slow", "TimeoutError"))],
+  ])("leaves an experiment as it is whose detail comes %s, and syncs the others", async (_, answer) => {
+    flagsmith.state.environments = { env: Object.fromEntries(Array.from({ length: 12 }, (_, id) => [id + 1, {}])) };
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) => (/experiments\/3\//.test(String(request[0])) ? answer() : send(...request));
+    await sync();
+    expect(await rows("id")).toHaveLength(11);
+    expect(await rowOf("flagsmith-3")).toEqual({});
+    expect(await environmentOf()).toMatchObject({
+      failedAt: null,
+      notes: [{ experimentId: "flagsmith-3", text: expect.stringContaining("its rollout can't be read") }],
+    });
+    flagsmith.send = send;
+    await sync();
+    expect(await rowOf("flagsmith-3")).toMatchObject({ source: "flagsmith" });
+    expect((await environmentOf())?.notes).toEqual([]);
+  });
+
+  it("stops when Flagsmith limits the rate, and goes on with the next sync", async () => {
+    flagsmith.state.environments = { env: Object.fromEntries(Array.from({ length: 12 }, (_, id) => [id + 1, {}])) };
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) => {
+      if (!/experiments\/8\//.test(String(request[0]))) return send(...request);
+      return new Response(null, { status: 429, headers: { "Retry-After": "3600" } });
     };
     await sync();
-    expect(await rows()).toEqual([]);
-    expect((await environmentOf())?.failure).toContain("another shape");
+    expect(await rows("id")).toHaveLength(9);
+    expect(await environmentOf()).toMatchObject({
+      syncedAt: null,
+      failure: expect.stringContaining("limits the rate"),
+    });
+    flagsmith.send = send;
+    flagsmith.takeRequests();
+    await sync();
+    expect(await rows("id")).toHaveLength(12);
+    expect(flagsmith.takeRequests().details).toHaveLength(3);
   });
 });
 
