@@ -3,7 +3,7 @@ import type { Evidence, Finding } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
 
 const MIN_IDENTITIES = 100;
-const ALPHA = 0.001;
+export const ALPHA = 0.001;
 
 /** A variant with a weight above 0: its configured share, its identities, and its new identities per bucket. */
 type Arm = { key: string; share: number; identities: number; added: readonly number[] };

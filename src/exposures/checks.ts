@@ -5,6 +5,9 @@ import type { Evidence, Finding } from "./health.ts";
 
 // One function per check, except checkSampleRatio. Each sentence states the finding with its figures, then the action.
 
+/** The check `multiple_variants` warns from this share of excluded identities on. */
+export const MAX_HEALTHY_SHARE = 0.01;
+
 /** Checks the share of identities that saw several variants and are excluded. */
 export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_variants"> {
   const { excludedIdentities: excluded, totalIdentities } = summary;
@@ -16,7 +19,8 @@ export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_
     return { status: "healthy", figures, detail: "No identity saw several variants." };
   if (share >= 0.1)
     return { status: "unhealthy", figures, detail: `${finding}, too many to trust the rest: ${action}.` };
-  if (share >= 0.01 && excluded >= 10) return { status: "warning", figures, detail: `${finding}: ${action}.` };
+  if (share >= MAX_HEALTHY_SHARE && excluded >= 10)
+    return { status: "warning", figures, detail: `${finding}: ${action}.` };
   return { status: "healthy", figures, detail: `${finding}.` };
 }
 
