@@ -13,7 +13,7 @@ import {
   sumOf,
 } from "./deviation.ts";
 import { hypergeometricTail } from "./tail-bounds.ts";
-import { countHypotheses, findSuspects, type Range, type Suspect, type Suspects, TIME } from "./worst-values.ts";
+import { findSuspects, type Range, type Suspect, type Suspects, TIME } from "./worst-values.ts";
 
 /** A value of a dimension, or several consecutive buckets of time by the first one. */
 export type CauseValue = { dimension: string; value: string | null };
@@ -61,11 +61,10 @@ export function findCauses(
 ): CauseReport {
   const weighted = variants.filter(({ weight }) => weight > 0);
   const deviation = check === "sample_ratio" ? splitDeviation(weighted) : exclusionDeviation;
-  const hypotheses = countHypotheses(dimensions);
-  const all = dimensions.map((breakdown) => findSuspects(breakdown, deviation, hypotheses));
+  const all = dimensions.map((breakdown) => findSuspects(breakdown, deviation, dimensions.length));
   const found = all.filter((suspects) => suspects.found.length > 0);
   const [best] = found.toSorted((a, b) => b.score - a.score);
-  if (best === undefined) return { causes: [], beganAt: null, detail: describeNoCause(all, deviation, hypotheses) };
+  if (best === undefined) return { causes: [], beganAt: null, detail: describeNoCause(all, deviation) };
   const beganAt = beginOf(found, deviation);
   const names = best.found.map((suspect) => describeRange(best.breakdown, suspect));
   return {
@@ -108,8 +107,8 @@ function causeOf(suspect: Suspect, suspects: Suspects, all: readonly Suspects[],
  * Says that all values are alike, for the dimensions in which a cause could not have been missed: not even if the whole
  * deviation came from the largest value.
  */
-function describeNoCause(all: readonly Suspects[], { base, countsOf }: Deviation, hypotheses: number): string {
-  const limit = Math.log(hypotheses / ALPHA);
+function describeNoCause(all: readonly Suspects[], { base, countsOf }: Deviation): string {
+  const limit = Math.log(sumOf(all.map(({ breakdown }) => breakdown.values.length)) / ALPHA);
   const isAlike = all.every(({ breakdown, whole }) =>
     breakdown.values.every((value) => {
       const part = countsOf(value);

@@ -31,25 +31,20 @@ export type Suspects = {
   score: number;
 };
 
-/** The number of hypotheses: every value of every dimension, and the worst period. */
-export function countHypotheses(breakdowns: readonly Breakdown[]): number {
-  return breakdowns.reduce((sum, { dimension, values }) => sum + (dimension === TIME ? 1 : values.length), 0);
-}
-
 /**
- * Finds a dimension's worst values: those that differ most from the rest, one after the other, until the rest is fair. As
- * in Holm's method, a value that has been found is no longer one of the hypotheses.
+ * Finds a dimension's worst values: those that differ most from the rest, one after the other. Holm's method corrects for
+ * the values of the dimension, and Bonferroni's for the dimensions.
  */
-export function findSuspects(breakdown: Breakdown, deviation: Deviation, hypotheses: number): Suspects {
+export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensions: number): Suspects {
   const counts = breakdown.values.map(deviation.countsOf);
   const whole: Counts = deviation.base.map((_, index) => sumOf(counts.map((value) => value[index] ?? 0)));
   const found: Suspect[] = [];
   let remaining: Counts = whole;
   let score = 0;
-  while (found.length < MAX_CAUSES && !deviation.isFair(remaining)) {
+  while (found.length < MAX_CAUSES) {
     const worst = findWorst({ counts, whole, remaining, found, isTime: breakdown.dimension === TIME }, deviation);
     if (worst === null) break;
-    const pValue = Math.max(worst.pValue * (hypotheses - found.length), found.at(-1)?.pValue ?? 0);
+    const pValue = Math.max(worst.pValue * dimensions, found.at(-1)?.pValue ?? 0);
     if (pValue >= ALPHA) break;
     found.push({ ...worst, pValue });
     remaining = minus(remaining, worst.counts);
@@ -66,7 +61,7 @@ type Search = {
   isTime: boolean;
 };
 
-/** Finds the value, or the period, that most likely is a cause. Its p-value is corrected for the number of periods. */
+/** Finds the value, or the period, that most likely is a cause. Its p-value is corrected for their number. */
 function findWorst(
   { counts, whole, remaining, found, isTime }: Search,
   deviation: Deviation,
@@ -74,16 +69,16 @@ function findWorst(
   const penalty = Math.log(sumOf(whole)) / 2;
   const rateOf = (some: Counts) => deviation.excessOf(some) / sumOf(some);
   let worst: { from: number; to: number; counts: Counts; score: number } | null = null;
-  let periods = 0;
+  let candidates = 0;
   for (const from of counts.keys()) {
     let part = remaining.map(() => 0) as Counts;
     for (let to = from + 1; to <= (isTime ? counts.length : from + 1); to += 1) {
       if (found.some((other) => other.from < to && from < other.to)) break;
-      periods += 1;
+      candidates += 1;
       part = part.map((count, index) => count + (counts[to - 1]?.[index] ?? 0));
       const rest = minus(remaining, part);
-      // Only what is worse than the rest can be a cause.
-      if (!(rateOf(rest) < rateOf(remaining))) continue;
+      // Only what is worse than the rest can be a cause. Without identities, a rate is NaN.
+      if (!(rateOf(part) > rateOf(rest))) continue;
       const bounds = isTime ? Number(from > 0) + Number(to < counts.length) : 0;
       const score = logLikelihoodRatio(part, rest) - penalty * (deviation.base.length - 1 + bounds);
       if (score > (worst?.score ?? Number.NEGATIVE_INFINITY) && explainedBy(part, whole, deviation) >= MIN_EXPLAINED)
@@ -91,7 +86,7 @@ function findWorst(
     }
   }
   if (worst === null) return null;
-  const pValue = deviation.pValueOf(worst.counts, minus(remaining, worst.counts)) * (isTime ? periods : 1);
+  const pValue = deviation.pValueOf(worst.counts, minus(remaining, worst.counts)) * candidates;
   return { ...worst, pValue, explained: explainedBy(worst.counts, whole, deviation) };
 }
 
