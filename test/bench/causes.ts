@@ -150,9 +150,8 @@ export function simulate({ seed, experiments }: Sizes): void {
   console.log("| --- | ---: | ---: | ---: |");
   for (const scenario of causeless) {
     const all = run(scenario, seed, runs);
-    console.error(all.filter((x) => x.causes.length).map((x) => x.causes.map((c) => c.detail + c.pValue)));
     const named = all.filter(({ causes }) => causes.length > 0).length;
-    const alike = all.filter(({ detail }) => detail.startsWith("In all ")).length;
+    const alike = all.filter(({ detail }) => detail.startsWith("It is the same for every ")).length;
     console.log(
       `| ${scenario.check}: ${scenario.what} | ${percent(named / all.length)} | ${percent(alike / all.length)} | ${number(median(all.map(({ identities }) => identities)))} |`,
     );
