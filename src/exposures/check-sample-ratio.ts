@@ -71,8 +71,8 @@ function judgeSplit(
 }
 
 /** Describes the variant with the largest part in chi-square. */
-function describeWorst(arms: readonly Arm[], total: number): string {
-  const deviationOf = ({ share, identities }: Arm) => chiSquare([share], [identities], total);
+export function describeWorst(arms: readonly Omit<Arm, "added">[], total: number): string {
+  const deviationOf = ({ share, identities }: Omit<Arm, "added">) => chiSquare([share], [identities], total);
   const worst = arms.reduce((worst, arm) => (deviationOf(arm) > deviationOf(worst) ? arm : worst));
   const expected = total * worst.share;
   return `${quoteName(worst.key)} has ${formatNumber(worst.identities)} of ${formatIdentities(total)} instead of ${expected < 10 ? formatDecimal(expected) : formatNumber(expected)}`;

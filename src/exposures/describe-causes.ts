@@ -1,10 +1,9 @@
 import { formatUtc, quoteName, shortName } from "../format.ts";
 import type { Breakdown } from "./breakdown.ts";
-import { DAY } from "./buckets.ts";
-import { type Range, TIME } from "./worst-values.ts";
+import { type Suspect, TIME } from "./worst-values.ts";
 
-/** Names a value, or a period. */
-export function describeRange({ dimension, values }: Breakdown, { from, to }: Range): string {
+/** Names a value and its dimension, or a period. */
+function nameOf({ breakdown: { dimension, values }, from, to }: Suspect): string {
   const value = values[from]?.value ?? null;
   if (dimension !== TIME) return `${value === null ? "all other values" : quoteName(value)} (${shortName(dimension)})`;
   const timeOf = (index: number) => formatUtc(Number(values[index]?.value));
@@ -13,35 +12,22 @@ export function describeRange({ dimension, values }: Breakdown, { from, to }: Ra
 }
 
 /** One sentence about a cause. */
-export function describeCause(name: string, mirrors: readonly string[], finding: string): string {
-  const same = mirrors.length === 0 ? "" : `, nearly the same identities as ${mirrors.join(" and ")}`;
-  return `${capitalise(name)}${same}: ${finding}.`;
+export function describeCause(suspect: Suspect, mirrors: readonly Suspect[], finding: string): string {
+  const name = nameOf(suspect);
+  const same = mirrors.length === 0 ? "" : `, nearly the same identities as ${mirrors.map(nameOf).join(" and ")}`;
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}${same}: ${finding}.`;
 }
 
-/** Sums up the causes: whether they are all that is wrong. */
-export function describeCauses(names: readonly string[], dimension: string, isAll: boolean): string {
-  const subject =
-    names.length === 1
-      ? `${capitalise(names[0] ?? "")} explains`
-      : `${names.length} values of ${shortName(dimension)} explain`;
-  return isAll ? `${subject} it.` : `${subject} a part of it: look again once this is mended.`;
+/** Sums up all causes. */
+export function describeCauses(count: number, isFairWithout: boolean, beganAt: number | null): string {
+  const explain = count === 1 ? "One value explains" : `${count} values explain`;
+  const rest = isFairWithout ? "it." : "a part of it: mend this first, then look again.";
+  return `${explain} ${rest}${beganAt === null ? "" : ` It began at ${formatUtc(beganAt)}.`}`;
 }
 
-export const describeBegin = (time: number) => ` It began at ${formatUtc(time)}.`;
-
-/** Says that a deviation is the same in all values of some dimensions. */
-export function describeEvenness(dimensions: readonly Breakdown[]): string {
-  const names = dimensions.map(nameOf);
-  const last = names.pop() ?? "";
-  const list = names.length === 0 ? last : `${names.join(", ")} and ${last}`;
-  return `In all ${list} alike: look at the assignment itself.`;
+/** Says that the values of some dimensions are alike. */
+export function describeNoCause(alike: readonly Breakdown[]): string {
+  if (alike.length === 0) return "No single value explains it.";
+  const names = new Intl.ListFormat("en").format(alike.map(({ dimension }) => shortName(dimension)));
+  return `It is the same for every value of ${names}: look at the assignment itself.`;
 }
-
-function nameOf({ dimension, values }: Breakdown): string {
-  if (dimension === TIME) return Number(values[1]?.value) - Number(values[0]?.value) < DAY ? "hours" : "days";
-  return (
-    { sdk_version: "SDK versions", sdk_language: "SDK languages" }[dimension] ?? `values of ${shortName(dimension)}`
-  );
-}
-
-const capitalise = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

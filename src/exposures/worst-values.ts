@@ -1,102 +1,93 @@
 import type { Breakdown } from "./breakdown.ts";
 import { ALPHA } from "./check-sample-ratio.ts";
-import { type Counts, type Deviation, logLikelihoodRatio, minus, sumOf } from "./deviation.ts";
+import {
+  type Counts,
+  type Deviation,
+  excessOf,
+  logLikelihoodRatio,
+  minus,
+  plus,
+  pValueOf,
+  sumOf,
+  wholeOf,
+} from "./deviation.ts";
 
 /** More would hide what matters. */
 const MAX_CAUSES = 5;
-/** A value with less of the whole deviation is no cause, however certain. */
+/** A value with a smaller part of the whole deviation is no cause, however certain. */
 const MIN_EXPLAINED = 0.1;
 
 export const TIME = "first_exposure";
 
-/** Values of a dimension from one index to another, exclusive: one value, or consecutive buckets of time. */
-export type Range = { from: number; to: number };
-
-export type Suspect = Range & {
+/** A value of a dimension, or consecutive buckets of time: the values from one index to another, exclusive. */
+export type Suspect = {
+  breakdown: Breakdown;
+  from: number;
+  to: number;
   counts: Counts;
-  /** Holm-adjusted. */
-  pValue: number;
+  /** Its log likelihood ratio, less Schwarz's penalty of half the logarithm of all identities for each parameter. */
+  score: number;
   /** The part of the whole excess that is gone without it, 0 to 1. */
   explained: number;
+  /** Adjusted for all values looked at. */
+  pValue: number;
 };
 
-/** What a dimension's worst values explain. */
-export type Suspects = {
-  breakdown: Breakdown;
-  whole: Counts;
-  found: readonly Suspect[];
-  /** The counts without the values found. */
-  remaining: Counts;
-  /** The log likelihood ratio of the values found, less Schwarz's penalty for each parameter. */
-  score: number;
-};
-
-/** The number of hypotheses: every value of every dimension, and the worst period. */
-export function countHypotheses(breakdowns: readonly Breakdown[]): number {
-  return breakdowns.reduce((sum, { dimension, values }) => sum + (dimension === TIME ? 1 : values.length), 0);
+/**
+ * Finds the worst values of a dimension: those that differ most from the rest, one after the other. Holm's method corrects
+ * for the values of the dimension, and Bonferroni's for the number of dimensions.
+ */
+export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensions: number): Suspect[] {
+  const counts = breakdown.values.map(deviation.countsOf);
+  const whole = wholeOf(breakdown, deviation);
+  const isTime = breakdown.dimension === TIME;
+  const penalty = Math.log(sumOf(whole)) / 2;
+  const rateOf = (part: Counts) => excessOf(part, deviation) / sumOf(part);
+  const found: Suspect[] = [];
+  let remaining = whole;
+  while (found.length < MAX_CAUSES) {
+    let worst: Suspect | null = null;
+    let candidates = 0;
+    for (const from of counts.keys()) {
+      let part: Counts = whole.map(() => 0);
+      for (let to = from + 1; to <= (isTime ? counts.length : from + 1); to += 1) {
+        if (found.some((other) => other.from < to && from < other.to)) break;
+        candidates += 1;
+        part = plus(part, counts[to - 1] ?? []);
+        const rest = minus(remaining, part);
+        const explained = 1 - excessOf(minus(whole, part), deviation) / excessOf(whole, deviation);
+        // The rate of no identities is NaN, which is not above any.
+        if (!(explained >= MIN_EXPLAINED && rateOf(part) > rateOf(rest))) continue;
+        const bounds = isTime ? Number(from > 0) + Number(to < counts.length) : 0;
+        const score = logLikelihoodRatio(part, rest) - penalty * (whole.length - 1 + bounds);
+        if (worst === null || score > worst.score)
+          worst = { breakdown, from, to, counts: part, score, explained, pValue: 1 };
+      }
+    }
+    if (worst === null) break;
+    remaining = minus(remaining, worst.counts);
+    worst.pValue = pValueOf(worst.counts, remaining, deviation) * candidates * dimensions;
+    if (worst.pValue >= ALPHA) break;
+    worst.pValue = Math.max(worst.pValue, found.at(-1)?.pValue ?? 0);
+    found.push(worst);
+  }
+  return found;
 }
 
 /**
- * Finds a dimension's worst values: those that differ most from the rest, one after the other, until the rest is fair. As
- * in Holm's method, a value that has been found is no longer one of the hypotheses.
+ * Finds the dimensions whose values are alike, and would not be if all of the deviation came from the largest value. Returns
+ * none if the values of any dimension differ.
  */
-export function findSuspects(breakdown: Breakdown, deviation: Deviation, hypotheses: number): Suspects {
-  const counts = breakdown.values.map(deviation.countsOf);
-  const whole: Counts = deviation.base.map((_, index) => sumOf(counts.map((value) => value[index] ?? 0)));
-  const found: Suspect[] = [];
-  let remaining: Counts = whole;
-  let score = 0;
-  while (found.length < MAX_CAUSES && !deviation.isFair(remaining)) {
-    const worst = findWorst({ counts, whole, remaining, found, isTime: breakdown.dimension === TIME }, deviation);
-    if (worst === null) break;
-    const pValue = Math.max(worst.pValue * (hypotheses - found.length), found.at(-1)?.pValue ?? 0);
-    if (pValue >= ALPHA) break;
-    found.push({ ...worst, pValue });
-    remaining = minus(remaining, worst.counts);
-    score += worst.score;
+export function findAlike(breakdowns: readonly Breakdown[], deviation: Deviation): Breakdown[] {
+  const limit = Math.log(sumOf(breakdowns.map(({ values }) => values.length)) / ALPHA);
+  const alike: Breakdown[] = [];
+  for (const breakdown of breakdowns) {
+    const counts = breakdown.values.map(deviation.countsOf);
+    const whole = wholeOf(breakdown, deviation);
+    if (counts.some((part) => logLikelihoodRatio(part, minus(whole, part)) > limit)) return [];
+    const others = sumOf(whole) - Math.max(...counts.map(sumOf));
+    const fair = deviation.shares.map((share, index) => Math.min(share * others, whole[index] ?? 0));
+    if (logLikelihoodRatio(minus(whole, fair), fair) > limit) alike.push(breakdown);
   }
-  return { breakdown, whole, found, remaining, score };
-}
-
-type Search = {
-  counts: readonly Counts[];
-  whole: Counts;
-  remaining: Counts;
-  found: readonly Suspect[];
-  isTime: boolean;
-};
-
-/** Finds the value, or the period, that most likely is a cause. Its p-value is corrected for the number of periods. */
-function findWorst(
-  { counts, whole, remaining, found, isTime }: Search,
-  deviation: Deviation,
-): (Suspect & { score: number }) | null {
-  const penalty = Math.log(sumOf(whole)) / 2;
-  const rateOf = (some: Counts) => deviation.excessOf(some) / sumOf(some);
-  let worst: { from: number; to: number; counts: Counts; score: number } | null = null;
-  let periods = 0;
-  for (const from of counts.keys()) {
-    let part = remaining.map(() => 0) as Counts;
-    for (let to = from + 1; to <= (isTime ? counts.length : from + 1); to += 1) {
-      if (found.some((other) => other.from < to && from < other.to)) break;
-      periods += 1;
-      part = part.map((count, index) => count + (counts[to - 1]?.[index] ?? 0));
-      const rest = minus(remaining, part);
-      // Only what is worse than the rest can be a cause.
-      if (!(rateOf(rest) < rateOf(remaining))) continue;
-      const bounds = isTime ? Number(from > 0) + Number(to < counts.length) : 0;
-      const score = logLikelihoodRatio(part, rest) - penalty * (deviation.base.length - 1 + bounds);
-      if (score > (worst?.score ?? Number.NEGATIVE_INFINITY) && explainedBy(part, whole, deviation) >= MIN_EXPLAINED)
-        worst = { from, to, counts: part, score };
-    }
-  }
-  if (worst === null) return null;
-  const pValue = deviation.pValueOf(worst.counts, minus(remaining, worst.counts)) * (isTime ? periods : 1);
-  return { ...worst, pValue, explained: explainedBy(worst.counts, whole, deviation) };
-}
-
-/** The part of the whole excess that is gone without a part of the counts. */
-function explainedBy(part: Counts, whole: Counts, deviation: Deviation): number {
-  const excess = deviation.excessOf(minus(whole, part));
-  return excess === 0 ? 1 : Math.max(1 - excess / deviation.excessOf(whole), 0);
+  return alike;
 }

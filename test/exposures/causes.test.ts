@@ -46,12 +46,12 @@ describe("findCauses › sample_ratio", () => {
         isFairWithout: true,
         sameAs: [],
         detail:
-          '"10.2.0" (sdk_version): 1,204 of 1,900 identities in "control" instead of 950; without it, the split is fair.',
+          '"10.2.0" (sdk_version): "control" has 1,204 of 1,900 identities instead of 950; without these, the split is fair.',
       },
     ]);
     // The excess is 244 of 3,050 identities: half of |3294 − 2806|. Without the value it is 10.
     expect(causes[0]?.explained).toBeCloseTo(1 - 10 / 244, 12);
-    expect(detail).toBe('"10.2.0" (sdk_version) explains it.');
+    expect(detail).toBe("One value explains it.");
   });
 
   it("says that a value of another dimension has nearly the same identities", () => {
@@ -76,7 +76,7 @@ describe("findCauses › sample_ratio", () => {
         {
           value: String(START + 14 * HOUR),
           detail:
-            'The time from 2026-06-03 14:00 UTC to 2026-06-03 16:00 UTC: 1,400 of 2,000 identities in "control" instead of 1,000; without it, the split is fair.',
+            'The time from 2026-06-03 14:00 UTC to 2026-06-03 16:00 UTC: "control" has 1,400 of 2,000 identities instead of 1,000; without these, the split is fair.',
         },
       ],
       beganAt: null,
@@ -87,7 +87,7 @@ describe("findCauses › sample_ratio", () => {
     const time = hours(24, (hour) => (hour < 14 ? [300, 300] : [330, 270]));
     const report = findCauses("sample_ratio", breakdowns(time), variants);
     expect(report.beganAt).toBe(START + 14 * HOUR);
-    expect(report.detail).toBe("The time from 2026-06-03 14:00 UTC on explains it. It began at 2026-06-03 14:00 UTC.");
+    expect(report.detail).toBe("One value explains it. It began at 2026-06-03 14:00 UTC.");
   });
 
   it("says that all values are alike", () => {
@@ -103,7 +103,7 @@ describe("findCauses › sample_ratio", () => {
     expect(report).toEqual({
       causes: [],
       beganAt: null,
-      detail: "In all SDK versions and hours alike: look at the assignment itself.",
+      detail: "It is the same for every value of sdk_version and first_exposure: look at the assignment itself.",
     });
   });
 });
@@ -121,7 +121,8 @@ describe("findCauses › multiple_variants", () => {
         excludedIdentities: 400,
         explained: 1,
         isFairWithout: true,
-        detail: '"10.2.0" (sdk_version): 400 of 4,100 identities (9.8%) saw several variants; without it, 0.59% did.',
+        detail:
+          '"10.2.0" (sdk_version): 400 of 4,100 (9.8%) saw several variants; without these, 22 of 3,722 (0.59%) did.',
       },
     ]);
   });
