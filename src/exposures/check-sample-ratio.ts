@@ -1,5 +1,5 @@
 import { formatDecimal, formatIdentities, formatNumber, formatPValue, quoteName } from "../format.ts";
-import type { Evidence, Finding } from "./health.ts";
+import { type Evidence, type Finding, NO_CAUSES } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
 
 const MIN_IDENTITIES = 100;
@@ -30,6 +30,7 @@ export function checkSampleRatio({
       sequential_p_value: ratio?.sequentialPValue ?? null,
       expected: new Map(arms.map(({ key, share }) => [key, share])),
       observed: new Map(arms.map(({ key, identities }) => [key, identities])),
+      ...NO_CAUSES,
     },
   };
 }

@@ -1,4 +1,5 @@
 import { experimentIdInPath, type JsonObject, queryParameters, read, withProblems } from "../http/openapi-parts.ts";
+import { CAUSES_HEADER } from "./causes-csv.ts";
 import { chartQuery, resultsChartQuery } from "./chart-query.ts";
 import { RESULTS_HEADER } from "./results-csv.ts";
 
@@ -43,6 +44,12 @@ export const downloadPaths: JsonObject = {
     type: "text/csv",
     description:
       "One row per bucket and variant, with the columns bucket, variant, new_identities, cumulative_identities",
+  }),
+  "/v1/experiments/{id}/causes.csv": download({
+    operationId: "getCausesTable",
+    subject: "causes of bad health as a table",
+    type: "text/csv",
+    description: `One row per cause and variant, with the columns ${CAUSES_HEADER.join(", ")}`,
   }),
   "/v1/experiments/{id}/results.svg": download({
     operationId: "getResultsChart",

@@ -51,6 +51,17 @@ function bounded(text: string): string {
   return `replaceAll(if(length(${text}) > ${MAX_CHARACTERS}, substringUTF8(${text}, 1, ${MAX_CHARACTERS}), ${text}), ${SEPARATOR}, '\u2400')`;
 }
 
+/** The value of one dimension as SQL, with its parameters. A bucket of time is its begin in ISO 8601. */
+export function breakdownText(dimension: string): { text: string; parameters: QueryParameters } {
+  if (dimension === "first_exposure") {
+    const start = "intDiv(toUnixTimestamp64Milli(timestamp), {bucket_size:Int64}) * {bucket_size:Int64}";
+    const format = "'%Y-%m-%dT%H:%i:%S.000Z', 'UTC'";
+    return { text: `formatDateTime(fromUnixTimestamp64Milli(${start}), ${format})`, parameters: {} };
+  }
+  if (!dimension.startsWith("traits.")) return { text: bounded(sdkText(dimension)), parameters: {} };
+  return { text: bounded(traitText(0)), parameters: { traits_type: traitsType([dimension.slice("traits.".length)]) } };
+}
+
 const variantHash = (index: number) => `sipHash64({variant_${index}:String})`;
 
 /** Identities first exposed from `split_from` on: of each configured variant, then of all others together. */
