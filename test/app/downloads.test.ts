@@ -61,7 +61,7 @@ const pathOf = (name: string, id = "kept") => `/v1/experiments/${id}/${name}`;
 const get = (name: string, id?: string, query = "", headers: Record<string, string> = {}) =>
   worker.call("GET", pathOf(name, id) + query, undefined, headers);
 
-describe.each(["exposures.svg", "exposures.csv", "results.svg", "results.csv"])("GET %s", (name) => {
+describe.each(["exposures.svg", "exposures.csv", "causes.csv", "results.svg", "results.csv"])("GET %s", (name) => {
   const isPicture = name.endsWith("svg");
 
   it("is cached like the JSON, and cannot run scripts", async () => {
