@@ -51,7 +51,7 @@ describe("findCauses › sample_ratio", () => {
     ]);
     // The excess is 244 of 3,050 identities: half of |3294 − 2806|. Without the value it is 10.
     expect(causes[0]?.explained).toBeCloseTo(1 - 10 / 244, 12);
-    expect(detail).toBe("One value explains it.");
+    expect(detail).toBe('"10.2.0" (sdk_version) explains it.');
   });
 
   it("says that a value of another dimension has nearly the same identities", () => {
@@ -87,7 +87,7 @@ describe("findCauses › sample_ratio", () => {
     const time = hours(24, (hour) => (hour < 14 ? [300, 300] : [330, 270]));
     const report = findCauses("sample_ratio", breakdowns(time), variants);
     expect(report.beganAt).toBe(START + 14 * HOUR);
-    expect(report.detail).toBe("One value explains it. It began at 2026-06-03 14:00 UTC.");
+    expect(report.detail).toBe("The time from 2026-06-03 14:00 UTC on explains it. It began at 2026-06-03 14:00 UTC.");
   });
 
   it("says that all values are alike", () => {
