@@ -3,7 +3,7 @@ import { formatNumber, formatPercent, quoteName } from "../format.ts";
 import type { Breakdowns } from "./breakdown.ts";
 import { describeWorst } from "./check-sample-ratio.ts";
 import { MAX_HEALTHY_SHARE } from "./checks.ts";
-import { describeCause, describeCauses, describeNoCause } from "./describe-causes.ts";
+import { describeCause, describeCauses, describeNoCause, listOf } from "./describe-causes.ts";
 import { type Counts, isFair, minus, shareDeviation, splitDeviation, sumOf, wholeOf } from "./deviation.ts";
 import { findAlike, findSuspects, type Suspect, TIME } from "./worst-values.ts";
 
@@ -55,12 +55,13 @@ export function findCauses(
       ? splitDeviation(weighted)
       : shareDeviation(MAX_HEALTHY_SHARE, ({ excluded, counted }) => [excluded, counted]);
   const all = dimensions.map((breakdown) => findSuspects(breakdown, deviation, dimensions.length));
-  const [best = []] = all.toSorted((a, b) => scoreOf(b) - scoreOf(a));
-  const [worst] = best;
-  if (worst === undefined)
+  const [best] = all.filter(({ length }) => length > 0).sort((a, b) => scoreOf(b) - scoreOf(a));
+  const [breakdown] = dimensions;
+  if (best === undefined || breakdown === undefined)
     return { causes: [], beganAt: null, detail: describeNoCause(findAlike(dimensions, deviation)) };
 
-  const whole = wholeOf(worst.breakdown, deviation);
+  // Each identity has exactly one value in each dimension.
+  const whole = wholeOf(breakdown, deviation);
   const last = all
     .flat()
     .find(
@@ -100,7 +101,7 @@ export function findCauses(
     };
   });
   const remaining = best.reduce((rest, { counts }) => minus(rest, counts), whole);
-  return { causes, beganAt, detail: describeCauses(best.length, isFair(remaining, deviation), beganAt) };
+  return { causes, beganAt, detail: describeCauses(best, isFair(remaining, deviation), beganAt) };
 }
 
 const describeShare = ([some = 0, others = 0]: Counts) =>
@@ -137,5 +138,5 @@ export function describeSdkVersions(
     .map((suspect) => placeOf(suspect).value)
     .filter((value) => value !== null)
     .slice(0, MAX_VERSIONS);
-  return names.length === 0 ? null : `especially with SDK version ${names.map(quoteName).join(" and ")}`;
+  return names.length === 0 ? null : `especially with SDK version ${listOf(names.map(quoteName))}`;
 }

@@ -13,21 +13,25 @@ function nameOf({ breakdown: { dimension, values }, from, to }: Suspect): string
 
 /** One sentence about a cause. */
 export function describeCause(suspect: Suspect, mirrors: readonly Suspect[], finding: string): string {
-  const name = nameOf(suspect);
-  const same = mirrors.length === 0 ? "" : `, nearly the same identities as ${mirrors.map(nameOf).join(" and ")}`;
-  return `${name.charAt(0).toUpperCase()}${name.slice(1)}${same}: ${finding}.`;
+  const same = mirrors.length === 0 ? "" : `, nearly the same identities as ${namesOf(mirrors)}`;
+  return `${capitalise(namesOf([suspect]))}${same}: ${finding}.`;
 }
 
 /** Sums up all causes. */
-export function describeCauses(count: number, isFairWithout: boolean, beganAt: number | null): string {
-  const explain = count === 1 ? "One value explains" : `${count} values explain`;
-  const rest = isFairWithout ? "it." : "a part of it: mend this first, then look again.";
-  return `${explain} ${rest}${beganAt === null ? "" : ` It began at ${formatUtc(beganAt)}.`}`;
+export function describeCauses(suspects: readonly Suspect[], isAll: boolean, beganAt: number | null): string {
+  const part = isAll ? "it." : "a part of it: mend this first, then look again.";
+  const begin = beganAt === null ? "" : ` It began at ${formatUtc(beganAt)}.`;
+  return `${capitalise(namesOf(suspects))} explain${suspects.length === 1 ? "s" : ""} ${part}${begin}`;
 }
 
 /** Says that the values of some dimensions are alike. */
 export function describeNoCause(alike: readonly Breakdown[]): string {
   if (alike.length === 0) return "No single value explains it.";
-  const names = new Intl.ListFormat("en").format(alike.map(({ dimension }) => shortName(dimension)));
-  return `It is the same for every value of ${names}: look at the assignment itself.`;
+  return `It is the same for every value of ${listOf(alike.map(({ dimension }) => shortName(dimension)))}: look at the assignment itself.`;
 }
+
+/** `a`, `a and b`, or `a, b, and c`. */
+export const listOf = (names: readonly string[]) => new Intl.ListFormat("en").format(names);
+
+const namesOf = (suspects: readonly Suspect[]) => listOf(suspects.map(nameOf));
+const capitalise = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -13,7 +13,7 @@ export type Deviation = {
   countsOf(value: BreakdownValue): Counts;
   /** The share of each category if nothing is wrong. */
   shares: Counts;
-  /** The number of tests of a value: each category for too many identities, and for too few. */
+  /** The number of tests: the first category for too many identities, then for too few, then the others. */
   tests: number;
 };
 
@@ -49,7 +49,9 @@ export const wholeOf = ({ values }: Breakdown, { countsOf, shares }: Deviation):
 /** The identities above the expected number, in all categories; with a single test, in the first one. */
 export function excessOf(counts: Counts, { shares, tests }: Deviation): number {
   const total = sumOf(counts);
-  return sumOf(shares.slice(0, tests).map((share, index) => Math.max((counts[index] ?? 0) - total * share, 0)));
+  return counts
+    .slice(0, tests)
+    .reduce((sum, count, index) => sum + Math.max(count - total * (shares[index] ?? 0), 0), 0);
 }
 
 /** True if the counts alone would pass the check. */
@@ -77,12 +79,11 @@ export function pValueOf(part: Counts, rest: Counts, { shares, tests }: Deviatio
 /** The log likelihood ratio of two models: a part and the rest have shares of their own, or the same shares. */
 export function logLikelihoodRatio(part: Counts, rest: Counts): number {
   const [n, others] = [sumOf(part), sumOf(rest)];
-  const terms = part.map((x, index) => {
+  return part.reduce((sum, x, index) => {
     const y = rest[index] ?? 0;
     const share = (x + y) / (n + others);
-    return termOf(x, n * share) + termOf(y, others * share);
-  });
-  return sumOf(terms);
+    return sum + termOf(x, n * share) + termOf(y, others * share);
+  }, 0);
 }
 
 /** The deviance, also of 0. */

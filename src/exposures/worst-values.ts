@@ -42,6 +42,7 @@ export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensi
   const whole = wholeOf(breakdown, deviation);
   const isTime = breakdown.dimension === TIME;
   const penalty = Math.log(sumOf(whole)) / 2;
+  const wholeExcess = excessOf(whole, deviation);
   const rateOf = (part: Counts) => excessOf(part, deviation) / sumOf(part);
   const found: Suspect[] = [];
   let remaining = whole;
@@ -54,10 +55,11 @@ export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensi
         if (found.some((other) => other.from < to && from < other.to)) break;
         candidates += 1;
         part = plus(part, counts[to - 1] ?? []);
+        const explained = 1 - excessOf(minus(whole, part), deviation) / wholeExcess;
+        if (!(explained >= MIN_EXPLAINED)) continue;
         const rest = minus(remaining, part);
-        const explained = 1 - excessOf(minus(whole, part), deviation) / excessOf(whole, deviation);
         // The rate of no identities is NaN, which is not above any.
-        if (!(explained >= MIN_EXPLAINED && rateOf(part) > rateOf(rest))) continue;
+        if (!(rateOf(part) > rateOf(rest))) continue;
         const bounds = isTime ? Number(from > 0) + Number(to < counts.length) : 0;
         const score = logLikelihoodRatio(part, rest) - penalty * (whole.length - 1 + bounds);
         if (worst === null || score > worst.score)

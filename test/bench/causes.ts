@@ -76,6 +76,13 @@ const scenarios: Scenario[] = [
   },
   {
     ...SPLIT,
+    what: `a version with ${shareOf(1)}, where 40 % are lost from the sixth hour on`,
+    planted: [version(1)],
+    harm: (version, hour) => (version === 1 && hour >= 6 ? 0.4 : 0),
+    beginsAt: 6,
+  },
+  {
+    ...SPLIT,
     what: "20 % are lost from the sixth hour on",
     planted: [time(6)],
     harm: (_, hour) => (hour < 6 ? 0 : 0.2),
