@@ -55,6 +55,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
     sequential_p_value: shareOrNull,
     expected: { type: "object", additionalProperties: number },
     observed: countByVariant,
+    tested_from: timeOrNull,
     ...causes,
   },
   multiple_variants: { share: shareOrNull, excluded_identities: count, ...causes },
@@ -68,7 +69,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
 const checkStatus: JsonObject = { enum: checkStatuses };
 const detail: JsonObject = {
   type: "string",
-  description: "One sentence with the finding, its certainty and what to do.",
+  description: "The finding, its certainty and what to do",
 };
 const health = object({
   status: checkStatus,
@@ -183,6 +184,7 @@ export const schemas: JsonObject = {
     ),
     started_at: timeOrNull,
     ended_at: timeOrNull,
+    weights_changed_at: timeOrNull,
     status: { enum: statuses },
     created_at: time,
     updated_at: time,

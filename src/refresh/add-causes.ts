@@ -1,5 +1,5 @@
 import type { Experiment, StartedExperiment } from "../experiment.ts";
-import type { Window } from "../exposures/buckets.ts";
+import { splitFrom, type Window } from "../exposures/buckets.ts";
 import { explainHealth, needsBreakdown } from "../exposures/explain-health.ts";
 import type { Health } from "../exposures/health.ts";
 import type { Log } from "../log.ts";
@@ -23,12 +23,12 @@ export type CauseDeps = {
 export async function addCauses(
   { warehouse, breakdownTraits: traits, clock, log }: CauseDeps,
   started: StartedExperiment,
-  { variants }: Pick<Experiment, "variants">,
+  { variants, weightsChangedAt }: Pick<Experiment, "variants" | "weightsChangedAt">,
   window: Window,
   health: Health,
 ): Promise<Health> {
   if (!needsBreakdown(health)) return health;
-  const query = { ...started, window, variants, traits, splitFrom: window.from };
+  const query = { ...started, window, variants, traits, splitFrom: splitFrom(window, weightsChangedAt) };
   const found = await breakDown(warehouse.withSharedDeadline(clock, MAX_BREAKDOWN_MS), query);
   if (found.ok) return explainHealth(health, found.value, variants);
   log("warn", "causes.failed", {

@@ -14,7 +14,7 @@ const metric: Metric = {
 };
 const experiment: Experiment = {
   ...{ id: "cta", name: "Checkout CTA", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
-  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0 },
+  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null },
 };
 const comparison: Comparison = {
   ...{ lift: 0.11, interval: [0.052, 0.168], pValue: 0.0002, verdict: "winning" },

@@ -121,7 +121,7 @@ describe.each(["exposures.svg", "exposures.csv", "causes.csv", "results.svg", "r
     const response = await get(name, "draft");
     expect(response.status).toBe(200);
     if (isPicture) expect(response.text).toContain("not computed yet");
-    else expect(response.text).toMatch(/^(bucket|metric),[\w,]+\r\n$/);
+    else expect(response.text).toMatch(/^(bucket|check|metric),[\w,]+\r\n$/);
   });
 });
 
