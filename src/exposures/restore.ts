@@ -64,7 +64,8 @@ function restoreFigure(figure: unknown, order: ReadonlyMap<string, number>): unk
   const entries = Object.entries(figure);
   if (entries.some(([, value]) => typeof value !== "number"))
     return Object.fromEntries(entries.map(([key, value]) => [key, restoreFigure(value, order)]));
-  return new Map(entries.sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0)));
+  const placeOf = (key: string) => order.get(key) ?? order.size;
+  return new Map(entries.sort(([a], [b]) => placeOf(a) - placeOf(b)));
 }
 
 /** Compares two JSON values. The order of keys does not matter. */

@@ -5,6 +5,7 @@ import { breakDown } from "../../src/warehouse/break-down.ts";
 import type { BreakdownQuery } from "../../src/warehouse/breakdown-query.ts";
 import { readBreakdowns } from "../../src/warehouse/breakdown-rows.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { describeIdentitiesQuery } from "../../src/warehouse/identities-query.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { breakDownByBruteForce } from "../support/breakdown-by-brute-force.ts";
 import { runs } from "../support/runs.ts";
@@ -178,6 +179,31 @@ describe("breakDown", () => {
   it("fails with too_large for more variants than groups can hold", async () => {
     const variants = Array.from({ length: 101 }, (_, index) => ({ key: `${index}`, weight: 1 }));
     expect(await breakDown(copies, queryOf({ variants }))).toEqual({ ok: false, failure: { kind: "too_large" } });
+  });
+});
+
+describe("describeIdentitiesQuery", () => {
+  it("lists the identities of a value, in every dimension", async () => {
+    const query = queryOf({ traits: ["plan"] });
+    await warehouse.insert([
+      eventOf(query, { identifier: "ann", sdk_version: "2.0", traits: '{"plan":"(x)"}' }),
+      eventOf(query, { identifier: "ann", value: "b", timestamp: from + 1, sdk_version: "3.0" }),
+      eventOf(query, { identifier: "bob", timestamp: from + 1, sdk_version: "", traits: "no JSON" }),
+    ]);
+    const listed = async (dimension: string, value: string) => {
+      const connection = connectWarehouse(warehouse.settings);
+      const { sql, parameters } = describeIdentitiesQuery(connection.table, query, dimension, value);
+      const rows = await connection.select(sql, parameters);
+      return rows.ok ? rows.value.map((row) => Object(row).identifier) : rows;
+    };
+    expect(await listed("sdk_version", "2.0")).toEqual(["ann"]);
+    expect(await listed("sdk_version", "3.0")).toEqual([]);
+    expect(await listed("sdk_version", "(not set)")).toEqual(["bob"]);
+    expect(await listed("sdk_language", "javascript")).toEqual(["ann", "bob"]);
+    expect(await listed("traits.plan", '"(x)"')).toEqual(["ann"]);
+    expect(await listed("traits.plan", "(not a JSON object)")).toEqual(["bob"]);
+    expect(await listed("first_exposure", new Date(from).toISOString())).toEqual(["ann", "bob"]);
+    expect(await listed("first_exposure", new Date(from + HOUR).toISOString())).toEqual([]);
   });
 });
 
