@@ -65,8 +65,8 @@ export function findCauses(
   const last = all
     .flat()
     .find(
-      ({ breakdown: { dimension, values }, from, to, counts }) =>
-        dimension === TIME && from > 0 && to === values.length && isFair(minus(whole, counts), deviation),
+      ({ breakdown: { dimension, values }, to, counts }) =>
+        dimension === TIME && to === values.length && isFair(minus(whole, counts), deviation),
     );
   const beganAt = last === undefined ? null : Number(placeOf(last).value);
   const causes = best.map((suspect): Cause => {

@@ -136,7 +136,9 @@ export function simulate({ seed, experiments }: Sizes): void {
   console.log(
     `${number(runs)} experiments each, looked at every 1,000 identities until the check finds it; seed ${seed}\n`,
   );
-  console.log("| planted | first | all, and nothing else | innocent | fair without | began at | identities: median |");
+  console.log(
+    "| planted | named first | all of it, and nothing else | anything else | fair without | right begin | identities: median |",
+  );
   console.log("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
   for (const { planted, beginsAt, ...scenario } of scenarios) {
     const all = run(scenario, seed, runs);
@@ -153,7 +155,7 @@ export function simulate({ seed, experiments }: Sizes): void {
       ].join(" | ")} |`,
     );
   }
-  console.log("\n| no cause | named | called alike | identities: median |");
+  console.log("\n| no cause | any named | called the same everywhere | identities: median |");
   console.log("| --- | ---: | ---: | ---: |");
   for (const scenario of causeless) {
     const all = run(scenario, seed, runs);
