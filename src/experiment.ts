@@ -43,6 +43,8 @@ export type Experiment = Definition & {
   name: string;
   createdAt: number;
   updatedAt: number;
+  /** When the relative weights last changed while it ran, in epoch milliseconds; null: never. */
+  weightsChangedAt: number | null;
 };
 
 export type Status = "draft" | "running" | "completed";
@@ -52,6 +54,15 @@ export const statuses = ["draft", "running", "completed"] as const satisfies rea
 export function statusAt({ startedAt, endedAt }: Pick<Definition, "startedAt" | "endedAt">, now: number): Status {
   if (startedAt === null || startedAt > now) return "draft";
   return endedAt !== null && endedAt <= now ? "completed" : "running";
+}
+
+/** The time of the last change of the weights, if numbers as of this time mix periods with different splits. */
+export function splitChangeIn(
+  { startedAt, weightsChangedAt }: Pick<Experiment, "startedAt" | "weightsChangedAt">,
+  asOf: number | null,
+): number | null {
+  if (startedAt === null || weightsChangedAt === null || asOf === null) return null;
+  return startedAt < weightsChangedAt && weightsChangedAt < asOf ? weightsChangedAt : null;
 }
 
 /** An experiment with a start, and the fields that select its events. */

@@ -1,5 +1,5 @@
-import { Webhook } from "standardwebhooks";
 import * as z from "zod/mini";
+import { isWebhookSecret } from "./standard-webhooks.ts";
 
 // The types of settings. A message completes a sentence that begins with the name of the setting. It never repeats the
 // value, which may be a secret.
@@ -59,13 +59,7 @@ export const alertUrl = converted(ALERT_URL_RULE, parseHttpUrl).check(
 );
 
 export const webhookSecret = text.check(
-  z.refine((value) => {
-    try {
-      return new Webhook(value) instanceof Webhook;
-    } catch {
-      return false;
-    }
-  }, "must be a Standard Webhooks secret: whsec_ followed by base64"),
+  z.refine(isWebhookSecret, "must be a Standard Webhooks secret: whsec_ followed by base64"),
 );
 
 /** True for a host that only this machine can reach. */

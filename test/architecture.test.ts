@@ -20,6 +20,8 @@ const LAYERS = [
     "experiment.ts",
     "format.ts",
     "gamma.ts",
+    "hmac.ts",
+    "standard-webhooks.ts",
     "settings.ts",
     "settings-schema.ts",
     "setting-types.ts",

@@ -1,5 +1,5 @@
-import { Webhook } from "standardwebhooks";
 import type { AlertEndpoint } from "../settings.ts";
+import { standardHeaders } from "../standard-webhooks.ts";
 import type { Alert } from "../store/alerts.ts";
 import { slackBody } from "./slack.ts";
 
@@ -12,7 +12,7 @@ const TIMEOUT_MS = 15_000;
  */
 export async function postAlert(endpoint: AlertEndpoint, alert: Alert, now: number): Promise<string | null> {
   try {
-    const { headers, body } = endpoint.format === "slack" ? forSlack(alert) : signed(alert, endpoint.secret, now);
+    const { headers, body } = endpoint.format === "slack" ? forSlack(alert) : await signed(alert, endpoint.secret, now);
     const response = await fetch(endpoint.url, {
       method: "POST",
       redirect: "manual",
@@ -27,13 +27,8 @@ export async function postAlert(endpoint: AlertEndpoint, alert: Alert, now: numb
   }
 }
 
-function signed({ id, body }: Alert, secret: string, now: number) {
-  const headers = {
-    "webhook-id": id,
-    "webhook-timestamp": String(Math.floor(now / 1000)),
-    "webhook-signature": new Webhook(secret).sign(id, new Date(now), body),
-  };
-  return { headers, body };
+async function signed({ id, body }: Alert, secret: string, now: number) {
+  return { headers: await standardHeaders(secret, id, body, now), body };
 }
 
 /** Slack checks no signature: the URL is the secret. */

@@ -21,3 +21,14 @@ export function bucketsOf({ from, to }: Window): Buckets {
   const last = Math.floor((to - 1) / size) * size;
   return { granularity, size, first, count: Math.max(0, (last - first) / size + 1) };
 }
+
+/**
+ * The time from which first exposures were split by the current weights: the start of the first bucket that begins at or
+ * after their last change, or of the window. It may be at or after the window's end.
+ * @param weightsChangedAt epoch milliseconds; null: never
+ */
+export function splitFrom(window: Window, weightsChangedAt: number | null): number {
+  if (weightsChangedAt === null || weightsChangedAt <= window.from) return window.from;
+  const { size } = bucketsOf(window);
+  return Math.ceil(weightsChangedAt / size) * size;
+}

@@ -1,4 +1,4 @@
-import type { Definition } from "../experiment.ts";
+import type { Experiment } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { bucketsOf, type Window } from "./buckets.ts";
 import { checkHealth } from "./check-health.ts";
@@ -19,7 +19,7 @@ const MIN_BYTES_PER_CELL = 10;
 export function computeExposures(
   { counts, collection }: CountedExposures,
   window: Window,
-  { variants, endedAt }: Pick<Definition, "variants" | "endedAt">,
+  { variants, endedAt, weightsChangedAt }: Pick<Experiment, "variants" | "endedAt" | "weightsChangedAt">,
   countedAt: number,
   eventsTtlDays: number,
 ): Result<{ exposures: string; health: Health }, "too_large"> {
@@ -31,7 +31,8 @@ export function computeExposures(
 
   const summary = summarise(counts, window, configured);
   const isRunning = endedAt === null || window.to < endedAt;
-  const health = checkHealth({ window, countedAt, isRunning, variants, summary, collection, eventsTtlDays });
+  const evidence = { window, countedAt, isRunning, variants, weightsChangedAt, summary, collection, eventsTtlDays };
+  const health = checkHealth(evidence);
   const exposures = serialise(summary, health);
   return new TextEncoder().encode(exposures).byteLength > MAX_BYTES ? failed("too_large") : ok({ exposures, health });
 }

@@ -7,7 +7,7 @@ export type CheckStatus = (typeof checkStatuses)[number];
 
 /** The figures behind each check, with the names and in the order of the response. */
 export const figureNames = {
-  sample_ratio: ["p_value", "sequential_p_value", "expected", "observed"],
+  sample_ratio: ["p_value", "sequential_p_value", "expected", "observed", "tested_from"],
   multiple_variants: ["share", "excluded_identities"],
   unknown_variants: ["variants"],
   exposures_arriving: ["latest_exposure_at"],
@@ -22,7 +22,7 @@ export type Figure = number | string | null | ReadonlyMap<string, number>;
 
 export type Finding<Name extends CheckName = CheckName> = {
   status: CheckStatus;
-  /** One sentence: the finding, its certainty, and the action. */
+  /** The finding, its certainty, and the action, in one sentence. A second one may limit what the numbers say. */
   detail: string;
   figures: Readonly<Record<(typeof figureNames)[Name][number], Figure>>;
 };
@@ -57,6 +57,8 @@ export type Evidence = {
   /** True if the experiment continues after the window. */
   isRunning: boolean;
   variants: readonly Variant[];
+  /** When the relative weights last changed, in epoch milliseconds; null: never. */
+  weightsChangedAt: number | null;
   summary: Summary;
   collection: Collection;
   /** Days until the warehouse deletes an event; 0: never. */

@@ -1,4 +1,4 @@
-import type { Variant } from "../experiment.ts";
+import type { Experiment } from "../experiment.ts";
 import type { Window } from "./buckets.ts";
 import { checkSampleRatio } from "./check-sample-ratio.ts";
 import { checkUnknownVariants } from "./checks.ts";
@@ -13,7 +13,11 @@ import { summarise } from "./summary.ts";
  * that depend on weights. Returns null if the numbers can't be restored, or are too large with these variants.
  * @param json the stored `exposures` object
  */
-export function reweighExposures(json: string, window: Window, variants: readonly Variant[]): string | null {
+export function reweighExposures(
+  json: string,
+  window: Window,
+  { variants, weightsChangedAt }: Pick<Experiment, "variants" | "weightsChangedAt">,
+): string | null {
   const exposures: unknown = JSON.parse(json);
   const counts = restoreCounts(exposures, window);
   if (counts === null) return null;
@@ -22,9 +26,10 @@ export function reweighExposures(json: string, window: Window, variants: readonl
   const summary = summarise(seen, window, configured);
   const health = restoreHealth(exposures, new Set(summary.variants.keys()));
   if (health === null) return null;
+  const evidence = { window, variants, weightsChangedAt, summary };
   const checks = health.checks.map((check) => {
-    if (check.name === "sample_ratio") return { ...check, ...checkSampleRatio({ summary, variants }) };
-    if (check.name === "unknown_variants") return { ...check, ...checkUnknownVariants({ summary, variants }) };
+    if (check.name === "sample_ratio") return { ...check, ...checkSampleRatio(evidence) };
+    if (check.name === "unknown_variants") return { ...check, ...checkUnknownVariants(evidence) };
     return check;
   });
   const text = serialise(summary, { status: worstStatus(checks), checks });

@@ -53,9 +53,15 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
     return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   const parsed = parseInput(exportedExperiment, value);
   if (!parsed.ok) return failed(parsed.failure.errors);
-  const { id, created_at: createdAt, updated_at: updatedAt, ...rest } = parsed.value;
+  const {
+    id,
+    created_at: createdAt,
+    updated_at: updatedAt,
+    weights_changed_at: weightsChangedAt,
+    ...rest
+  } = parsed.value;
   const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
-  const experiment = { ...experimentInput(id, rest), createdAt, updatedAt };
+  const experiment = { ...experimentInput(id, rest), createdAt, updatedAt, weightsChangedAt };
   const { startedAt, endedAt, variants } = experiment;
   const { results: exported } = rest;
   const results = exported && {

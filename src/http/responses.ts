@@ -32,6 +32,7 @@ export function experimentJson(experiment: Experiment, now: number) {
     metrics: experiment.metrics.map(metricJson),
     started_at: isoTimeOrNull(experiment.startedAt),
     ended_at: isoTimeOrNull(experiment.endedAt),
+    weights_changed_at: isoTimeOrNull(experiment.weightsChangedAt),
     status: statusAt(experiment, now),
     created_at: isoTime(experiment.createdAt),
     updated_at: isoTime(experiment.updatedAt),

@@ -166,6 +166,7 @@ export const exportedExperiment = z
     ended_at: time,
     created_at: instant,
     updated_at: instant,
+    weights_changed_at: time,
     as_of: time,
     computed_at: time,
     last_error_at: time,

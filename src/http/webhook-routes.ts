@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { wakeDispatcher } from "../refresh/request-refresh.ts";
+import { isSignedStandard } from "../standard-webhooks.ts";
 import { recordWebhook, type WebhookScope } from "../store/refresh-requests.ts";
 import { sha256Hex } from "./api-key-format.ts";
 import { MIB, parseBody, readText } from "./body.ts";
@@ -8,7 +9,7 @@ import { BLOCK_SECONDS, createFailedAttempts } from "./failed-attempts.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { flagsmithWebhookBody, refreshWebhookBody } from "./schemas.ts";
-import { isSignedHex, isSignedStandard } from "./webhook-signatures.ts";
+import { isSignedHex } from "./webhook-signatures.ts";
 
 /** The period of the clock in which Flagsmith's webhooks with the same body are one delivery. */
 const REPEAT_MS = 300_000;
@@ -28,7 +29,8 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
     const text = await readText(c, MIB);
     if (!text.ok) return refuse(text.failure);
     const secret = settings.webhookSecret;
-    if (text.value === null || secret === null || !isSignedStandard(secret, c.req.raw.headers, text.value)) {
+    const { headers } = c.req.raw;
+    if (text.value === null || secret === null || !(await isSignedStandard(secret, headers, text.value, clock()))) {
       return refuseSignature(c, "Standard-Webhooks");
     }
     const body = parseBody(c.req.header("Content-Type"), text.value, refreshWebhookBody);

@@ -1,5 +1,6 @@
 import type { Variant } from "../experiment.ts";
 import { formatNumber } from "../format.ts";
+import { timeOf } from "./badges.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
@@ -19,6 +20,7 @@ export function balanceSection({ experiment, shareQuery }: ExperimentView, expos
 <tfoot><tr><th scope="row">Total</th><td class="number">${formatNumber(total)}</td><td class="number">${formatShare(total === 0 ? null : 1)}</td><td></td><td></td></tr>
 <tr><th scope="row">$multiple (excluded)</th><td class="number">${formatNumber(excluded)}</td><td></td><td></td><td></td></tr></tfoot>
 </table></div>
+${experiment.weightsChangedAt === null ? "" : markup`<p class="sub">Expected follows the weights since ${timeOf(experiment.weightsChangedAt)}.</p>`}
 ${shareQuery === null ? markup`<p class="sub">Download: <a href="${downloads}.csv">CSV</a>, <a href="${downloads}.svg">SVG</a></p>` : ""}</section>`;
 }
 

@@ -1,3 +1,4 @@
+import { splitChangeIn } from "../experiment.ts";
 import { drawChart, MARGIN, MAX_LINES } from "./chart.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
@@ -14,10 +15,14 @@ const CHARTS = [
 /** The max number of values that the page's script can show. */
 const MAX_VALUES = 1500;
 
-export function chartSection({ series, experiment, shareQuery }: ExperimentView, exposures: Exposures): Markup {
+export function chartSection(
+  { series, experiment, summary, shareQuery }: ExperimentView,
+  exposures: Exposures,
+): Markup {
+  const splitChangedAt = splitChangeIn(experiment, summary.asOf);
   const charts = CHARTS.map(
     ({ kind, ...size }) =>
-      markup`<div class="${kind}">${drawChart(exposures, { ...size, series, palette: PAGE_PALETTE, heading: null })}</div>`,
+      markup`<div class="${kind}">${drawChart(exposures, { ...size, series, palette: PAGE_PALETTE, heading: null, splitChangedAt })}</div>`,
   );
   const page = `/experiments/${encodeURIComponent(experiment.id)}`;
   const tabs = seriesNames.map(

@@ -14,6 +14,8 @@ export type ChartOptions = {
   height: number;
   series: SeriesName;
   palette: Palette;
+  /** When the weights changed in these buckets, in epoch milliseconds, which is marked; null: they did not. */
+  splitChangedAt: number | null;
   /** The max number of points, shared by all lines, which keeps a page small; null: no limit. */
   maxPoints: number | null;
   /** The experiment's name and the time of its numbers, drawn above the plot with a legend; null: the page has them. */
@@ -28,12 +30,12 @@ export const MAX_LINES = 12;
 
 /** Draws the exposures over time as a self-contained SVG, one line per variant. Linear in buckets times lines. */
 export function drawChart(exposures: Exposures, options: ChartOptions): Markup {
-  const { width, height, palette, heading } = options;
+  const { width, height, palette, heading, splitChangedAt } = options;
   const shown = exposures.variants.slice(0, MAX_LINES);
   const legendHeight = height - MARGIN.top - 2 * ROW_HEIGHT - MARGIN.bottom - MIN_PLOT_HEIGHT;
   const legend = heading === null ? [] : legendOf(exposures, shown.length, Math.floor(legendHeight / ROW_HEIGHT));
   const top = MARGIN.top + (heading === null ? 0 : (2 + legend.length) * ROW_HEIGHT);
-  const label = `${safeText(heading?.name ?? "Exposures over time")}: ${describe(exposures)}`;
+  const label = `${safeText(heading?.name ?? "Exposures over time")}: ${describe(exposures)}${splitChangedAt === null ? "" : `, ${describeMark(splitChangedAt)}`}`;
   const head =
     heading === null
       ? ""
@@ -50,7 +52,7 @@ ${drawPlot(exposures, shown, { ...options, top })}
 type PlotOptions = ChartOptions & { top: number };
 
 function drawPlot(exposures: Exposures, shown: readonly VariantSeries[], options: PlotOptions): Markup {
-  const { width, height, palette } = options;
+  const { width, height, palette, splitChangedAt } = options;
   const { x, y } = scalesOf(exposures, shown, options);
   const bottom = height - MARGIN.bottom;
   const grid = ticks(0, y.to, 5)
@@ -66,7 +68,16 @@ function drawPlot(exposures: Exposures, shown: readonly VariantSeries[], options
     return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTick(tick.getTime())}</text>`;
   });
   const lines = drawLines(exposures, shown, options, x, y);
-  return markup`<g>${grid}${times}<path d="M${MARGIN.left},${bottom}H${width - MARGIN.right}" stroke="${palette.faint}"/></g><g>${lines}</g>`;
+  return markup`<g>${grid}${times}<path d="M${MARGIN.left},${bottom}H${width - MARGIN.right}" stroke="${palette.faint}"/></g><g>${lines}</g>${splitChangedAt === null ? "" : drawMark(splitChangedAt, x, options)}`;
+}
+
+const describeMark = (time: number) => `weights changed ${formatUtc(time)}`;
+
+/** A vertical line at the time when the weights changed. In the last bucket, it is at the edge of the plot. */
+function drawMark(time: number, x: Scale, { width, height, top, palette }: PlotOptions): Markup {
+  const at = roundPixels(x.at(Math.min(time, x.to)));
+  const [side, anchor] = at > width / 2 ? [-4, "end"] : [4, "start"];
+  return markup`<g><title>${describeMark(time)}</title><path d="M${at},${top}V${height - MARGIN.bottom}" stroke="${palette.ink}" stroke-dasharray="4 3"/><text x="${at + side}" y="${top + 10}" text-anchor="${anchor}" stroke="${palette.ground}" stroke-width="3" paint-order="stroke">weights changed</text></g>`;
 }
 
 /** The scales of time and of counts. */

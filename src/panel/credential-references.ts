@@ -1,5 +1,5 @@
+import { signHmac } from "../hmac.ts";
 import type { Caller } from "../http/caller.ts";
-import { signHmac } from "../http/hmac.ts";
 import type { Settings } from "../settings.ts";
 
 /** Refers to credentials in sessions and share links, without revealing them. */

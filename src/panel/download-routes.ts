@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import { splitChangeIn } from "../experiment.ts";
 import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
 import { isInScope } from "../http/caller.ts";
@@ -51,6 +52,7 @@ export function downloadRoutes(
         ...size,
         palette: PALETTES[theme],
         maxPoints: null,
+        splitChangedAt: splitChangeIn(summary.experiment, summary.asOf),
         heading: { name: summary.experiment.name, asOf: summary.asOf },
       }).toString(),
     );

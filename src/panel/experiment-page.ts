@@ -21,7 +21,9 @@ export function experimentPage(view: ExperimentView): Markup {
   return markup`<h1>${safeText(experiment.name)}</h1>
 <p class="sub">${safeText(experiment.featureName)} in ${safeText(experiment.environmentKey)} · ${statusBadge(status)} ${
     experiment.startedAt === null ? "" : markup`from ${timeOf(experiment.startedAt)}`
-  } ${experiment.endedAt === null ? "" : markup`to ${timeOf(experiment.endedAt)}`}</p>
+  } ${experiment.endedAt === null ? "" : markup`to ${timeOf(experiment.endedAt)}`}${
+    experiment.weightsChangedAt === null ? "" : markup` · weights changed ${timeOf(experiment.weightsChangedAt)}`
+  }</p>
 ${view.may.write ? experimentActions(view) : ""}
 ${view.notice === null ? "" : markup`<p class="problem" role="alert">${view.notice}</p>`}
 <div id="live" data-id="${experiment.id}">

@@ -1,3 +1,4 @@
+import { splitChangeIn } from "../experiment.ts";
 import { formatNumber, formatPercent } from "../format.ts";
 import type { ReadResults } from "../http/results-json.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
@@ -30,10 +31,12 @@ const LIFTS = [0.1, 0.05, 0.02];
 /** The results of an experiment with metrics: what they say, the figures of each metric, and how sure they can get. */
 export function resultsSection(view: ExperimentView, read: ReadResults, exposures: Exposures): Markup | "" {
   if (view.experiment.metrics.length === 0) return "";
-  const { results } = read;
+  const { results, asOf } = read;
+  const splitChangedAt = splitChangeIn(view.experiment, asOf);
   return markup`<section class="results" aria-label="Results"><h2>Results</h2>
 ${results === null ? "" : banner(results, exposures)}
 ${freshness(view, read)}
+${splitChangedAt === null ? "" : splitChange(splitChangedAt)}
 ${results === null ? "" : figures(view, results, exposures)}</section>`;
 }
 
@@ -61,6 +64,11 @@ function freshness({ summary, experiment }: ExperimentView, { asOf, lastErrorAt,
       ? ""
       : markup`<p>${missing === 1 ? "1 metric is" : `${formatNumber(missing)} metrics are`} not computed yet.</p>`
   }`;
+}
+
+/** What a change of the weights means for the results. */
+function splitChange(changedAt: number): Markup {
+  return markup`<p>The weights changed at ${timeOf(changedAt)}, so results mix periods with different splits. If the metric also changes over time, the comparison is biased (Simpson's paradox): keep the split fixed, or start a new experiment for a new one.</p>`;
 }
 
 function figures(view: ExperimentView, results: Results, exposures: Exposures): Markup {

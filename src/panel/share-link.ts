@@ -1,6 +1,6 @@
 import { decodeBase64Url, encodeBase64Url } from "hono/utils/encode";
 import { DAY } from "../exposures/buckets.ts";
-import { signHmac, verifyHmac } from "../http/hmac.ts";
+import { signHmac, verifyHmac } from "../hmac.ts";
 
 /** The kinds of content that a link can open. Each link opens one, of one experiment. */
 export const shareKinds = ["page", "svg", "csv", "results.svg", "results.csv"] as const;

@@ -61,7 +61,7 @@ export async function importBackups(
 ): Promise<ImportOutcome> {
   const insert = ({ experiment, ...summary }: Backup): Statement => ({
     sql: `INSERT INTO experiments (${BACKUP_COLUMNS}, identities, version)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?16, ?10, ?11, ?12, ?13,
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?16, ?17, ?10, ?11, ?12, ?13,
       json_extract(?14, '$.total_identities') + json_extract(?14, '$.excluded_identities'), ?15
     WHERE (?13 AND ?7 <= ?15) OR ${featureIsFree("?15")}
     ON CONFLICT (id) DO NOTHING RETURNING id`,
@@ -78,6 +78,7 @@ export async function importBackups(
       summary.exposures,
       now,
       metricsText(experiment.metrics),
+      experiment.weightsChangedAt,
     ],
   });
   const ids = backups.map(({ experiment }) => experiment.id);

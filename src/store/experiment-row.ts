@@ -5,7 +5,7 @@ import { numberOf, numberOrNull, type Row, textOf } from "./database.ts";
 // The columns of an experiment's definition, and conditions on them that several statements share.
 
 export const EXPERIMENT_COLUMNS =
-  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics";
+  "id, name, environment_key, feature_name, variants, started_at, ended_at, created_at, updated_at, metrics, weights_changed_at";
 
 /** The environment whose experiments a caller may see and change; null: all environments. */
 export type Scope = string | null;
@@ -39,6 +39,23 @@ export const STATUS_AT: Readonly<Record<Status, string>> = {
   completed: "ended_at <= ?",
 };
 
+/** The weights of a JSON list of variants, relative to the largest one. Keys stay JSON, which keeps any text. */
+const relativeWeights = (variants: string, sign: "" | "-") =>
+  `SELECT value -> 'key' AS key, ${sign}1.0 * (value ->> 'weight') / max(value ->> 'weight') OVER () AS part FROM json_each(${variants})`;
+
+/**
+ * A condition: two JSON lists of variants split identities differently. Their order, their scale and variants of weight 0
+ * do not matter. The tolerance ignores rounding.
+ */
+export const splitsDiffer = (before: string, after: string) => `EXISTS (
+      SELECT 1 FROM (${relativeWeights(before, "")} UNION ALL ${relativeWeights(after, "-")})
+      GROUP BY key HAVING abs(sum(part)) > 1e-9
+    )`;
+
+/** A condition: a JSON list of variants has a weight above 0. */
+export const hasWeights = (variants: string) =>
+  `EXISTS (SELECT 1 FROM json_each(${variants}) WHERE value ->> 'weight' > 0)`;
+
 /** The values of the columns environment_key to ended_at. */
 export function definitionValues(definition: Definition): (string | number | null)[] {
   const { environmentKey, featureName, variants, startedAt, endedAt } = definition;
@@ -57,6 +74,7 @@ export function experimentOf(row: Row): Experiment {
     endedAt: numberOrNull(row, "ended_at"),
     createdAt: numberOf(row, "created_at"),
     updatedAt: numberOf(row, "updated_at"),
+    weightsChangedAt: numberOrNull(row, "weights_changed_at"),
   };
 }
 

@@ -6,10 +6,12 @@ import {
   EXPERIMENT_COLUMNS,
   experimentOf,
   featureIsFree,
+  hasWeights,
   inScope,
   metricsText,
   type Scope,
   STATUS_AT,
+  splitsDiffer,
 } from "./experiment-row.ts";
 import { reweighFinalSummary } from "./reweigh-summary.ts";
 
@@ -39,6 +41,9 @@ const KEEPS_NUMBERS = "environment_key = ?3 AND feature_name = ?4 AND started_at
 // A row that is final before its end was computed while a clock was ahead: an edit corrects it.
 const STAYS_FINAL = `(is_final AND ended_at <= ?8 AND ${KEEPS_NUMBERS} AND ended_at IS ?7)`;
 const REPLACES_FINAL = `(is_final AND ended_at <= ?8 AND NOT ${STAYS_FINAL})`;
+// The first weights are no change, because no split was known before. Weights that are set again after a removal are one.
+const CHANGES_SPLIT = `(?6 < ?8 AND ?8 < coalesce(?7, 9e15) AND ${splitsDiffer("experiments.variants", "?5")}
+      AND (weights_changed_at IS NOT NULL OR ${hasWeights("experiments.variants")}))`;
 const LACKS_START = "(?10 AND started_at IS NOT NULL)";
 const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
 
@@ -46,7 +51,8 @@ const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
  * Creates or replaces an experiment, and requests a refresh if it has started. Another environment, feature or start
  * drops the summary and the results. Another end, other variants or other metrics keep the numbers until the next
  * refresh. Final numbers stay final under another name, other variants, which are applied to them, or other metrics. Any
- * other edit of them needs `replaceNumbers`.
+ * other edit of them needs `replaceNumbers`. Other relative weights of a running experiment set the time of their change,
+ * which another environment, feature or start clears.
  *
  * Fails and changes nothing with `feature_taken` if the window overlaps that of another experiment of the feature, with
  * `not_found` if the id belongs to another environment, with `forbidden` if the input names an environment out of scope,
@@ -74,13 +80,16 @@ export async function putExperiment(
   ];
   const upsert: Statement = {
     sql: `INSERT INTO experiments (${EXPERIMENT_COLUMNS}, refresh_requested_at, refresh_due_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?12, NULL, CASE WHEN ?6 <= ?8 THEN ?8 END, CASE WHEN ?6 <= ?8 THEN ?8 END
     WHERE (?9 IS NULL OR ?3 = ?9) AND ${featureIsFree("?8")}
       AND NOT (?14 AND EXISTS (SELECT 1 FROM experiments WHERE id = ?1))
     ON CONFLICT (id) DO UPDATE SET
       name = excluded.name, environment_key = excluded.environment_key, feature_name = excluded.feature_name,
       variants = excluded.variants, metrics = excluded.metrics, started_at = excluded.started_at, ended_at = excluded.ended_at,
       updated_at = max(updated_at, excluded.updated_at), version = version + 1,
+      weights_changed_at = CASE
+        WHEN ${KEEPS_NUMBERS} AND ${CHANGES_SPLIT} THEN max(updated_at, excluded.updated_at)
+        WHEN ${KEEPS_NUMBERS} THEN weights_changed_at END,
       as_of = CASE WHEN ${KEEPS_NUMBERS} THEN as_of END,
       computed_at = CASE WHEN ${KEEPS_NUMBERS} THEN computed_at END,
       last_error_at = CASE WHEN ${KEEPS_NUMBERS} THEN last_error_at END,

@@ -1,5 +1,5 @@
 import { reweighExposures } from "../exposures/reweigh.ts";
-import { type Database, numberOf, runOnPrimary, textOf } from "./database.ts";
+import { type Database, numberOf, numberOrNull, runOnPrimary, textOf } from "./database.ts";
 import { variantsOf } from "./experiment-row.ts";
 
 /**
@@ -8,7 +8,7 @@ import { variantsOf } from "./experiment-row.ts";
  */
 export async function reweighFinalSummary(database: Database, experimentId: string): Promise<void> {
   const [row] = await runOnPrimary(database, {
-    sql: `SELECT variants, started_at, as_of, computed_at, exposures
+    sql: `SELECT variants, weights_changed_at, started_at, as_of, computed_at, exposures
     FROM experiments JOIN summaries ON experiment_id = id WHERE id = ? AND is_final = 1`,
     values: [experimentId],
   });
@@ -16,7 +16,8 @@ export async function reweighFinalSummary(database: Database, experimentId: stri
   const [variants, computedAt] = [textOf(row, "variants"), numberOf(row, "computed_at")];
   const window = { from: numberOf(row, "started_at"), to: numberOf(row, "as_of") };
   const stored = textOf(row, "exposures");
-  const reweighed = reweighExposures(stored, window, variantsOf(variants));
+  const weightsChangedAt = numberOrNull(row, "weights_changed_at");
+  const reweighed = reweighExposures(stored, window, { variants: variantsOf(variants), weightsChangedAt });
   if (reweighed === null || reweighed === stored) return;
   const unchanged = "id = ?1 AND is_final = 1 AND variants = ?2 AND computed_at = ?3";
   const values = [experimentId, variants, computedAt];

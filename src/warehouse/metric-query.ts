@@ -1,7 +1,14 @@
 import { EVENTS_TABLE, IN_WINDOW, IS_VALID } from "./event-sql.ts";
 import { EVENTS, exposureSql, type VariantHash } from "./exposure-query.ts";
 import type { MetricPlan } from "./metric-plan.ts";
-import { aggregateValues, collectEvents, computeValues, dropDuplicates, isAnyOf, selectListed } from "./metric-sql.ts";
+import {
+  aggregateValues,
+  collectEvents,
+  computeValues,
+  describeEvent,
+  dropDuplicates,
+  isCounted,
+} from "./metric-sql.ts";
 
 /**
  * The SQL that counts exposures and metrics. It returns the rows of the exposures query, and one row per variant with the
@@ -12,9 +19,10 @@ import { aggregateValues, collectEvents, computeValues, dropDuplicates, isAnyOf,
  * exposure, or of another identity, does not reach the GROUP BY of metric events. An identity without events takes no
  * space there. Over a Distributed table, the shards send all events of the metrics to be joined.
  *
- * The remaining events are kept as lists, 8 to 24 bytes an event, where duplicates are found. So the memory grows with the
- * events of the experiment's identities. At the server's limit the query fails, and is repeated with the groups and the
- * join on disk.
+ * Where duplicates matter, the remaining events are kept as lists of 8 or 16 bytes an event, one list for each event name
+ * and period. So the memory grows with the events of the experiment's identities. At the server's limit the query fails,
+ * and is repeated with the groups and the join on disk. An identity's n events are mistaken for duplicates with a
+ * probability of n² / 2^65: 3e-8 for a million.
  *
  * ALL is written out because a user's profile may set another default.
  */
@@ -34,24 +42,22 @@ FROM (
   FROM (
     SELECT
       variant,
-      first_exposure,
       ${list(dropDuplicates(plan), 6)}
     FROM (
       SELECT
         any(variant_and) AS variant,
-        any(earliest) AS first_exposure,
         ${list(collectEvents(plan), 8)}
       FROM (
         SELECT
           cityHash64(identifier) AS identity_1,
           xxh3(identifier) AS identity_2,
           event,
-          ${list(["toUnixTimestamp64Milli(timestamp) AS at", ...selectListed(plan)], 10)}
+          ${list(describeEvent(plan), 10)}
         FROM ${EVENTS_TABLE}
         WHERE environment_key = {environment_key:String}
           AND timestamp >= fromUnixTimestamp64Milli({metrics_from:Int64})
           AND timestamp < fromUnixTimestamp64Milli({to:Int64})
-          AND ${isAnyOf(plan.events.keys())}
+          AND ${isCounted(plan)}
       ) AS metric_events
       ALL INNER JOIN (
         SELECT
@@ -65,8 +71,7 @@ FROM (
         HAVING variant_and = groupBitOr(${variantHash}(value))
       ) AS exposed
       USING (identity_1, identity_2)
-      -- The difference is the longest look-back.
-      WHERE at >= earliest - ({from:Int64} - {metrics_from:Int64})
+      WHERE at >= earliest - {longest_lookback:Int64}
       GROUP BY identity_1, identity_2
     )
   )

@@ -1,101 +1,95 @@
-import type { Metric } from "../experiment.ts";
-import { hasNumbers, type MetricPlan } from "./metric-plan.ts";
+import type { MetricPlan, PlannedMetric, Selection } from "./metric-plan.ts";
 
 // SQL columns about metric events, for the subqueries of src/warehouse/metric-query.ts from the innermost to the outermost.
-
-const TIME = "toUnixTimestamp64Milli(timestamp)";
-
-/**
- * In one list, the times of the first listed event start at this number, those of the second one at twice this number, and
- * so on. A range of times of one event is thus a range of numbers. No time is outside plus or minus half of it.
- */
-const SPAN = 2 ** 50;
-
-/** Before all times in a list. */
-const NEVER = `toInt64(-${SPAN})`;
 
 /** NaN is not a number, nor is infinity, which is left to isFinite. Hexadecimal numbers do not parse. */
 export const NUMBER = "ifNull(toFloat64OrNull(trim(BOTH ' \\t\\n\\v\\f\\r' FROM value)), nan)";
 
 const eventAt = (position: number) => `{event_${position}:String}`;
 
-/** The condition that an event is one of those at the positions. */
-export function isAnyOf(positions: Iterable<number>): string {
-  return `event IN (${[...positions].map(eventAt).join(", ")})`;
+/** The condition that an event is of a name that some metric counts. */
+export function isCounted({ selections }: MetricPlan): string {
+  const positions = new Map(selections.map(({ event }, position) => [event, position]));
+  return `event IN (${[...positions.values()].map(eventAt).join(", ")})`;
 }
 
 /**
- * One column per event whose latest time is enough, and up to two lists of all other events, in the same order. A list
- * holds numbers only: values may be long texts. Where duplicates matter, a number holds the time and a hash of the value.
- * Two events of one millisecond are duplicates if their hashes are equal.
+ * The columns of an event that go into its identity's lists: a hash of its time and value, and the same followed by the
+ * bits of its number. Two events of one name and identity are duplicates if their hashes are equal.
  */
-export function collectEvents({ latest, listed, needsRows, needsNumbers }: MetricPlan): string[] {
-  const columns = latest.map((at) => `max(if(event = ${eventAt(at)}, at, ${NEVER})) AS latest_${at}`);
-  if (listed.length === 0) return columns;
-  const isListed = isAnyOf(listed);
-  columns.push(needsRows ? `groupArrayIf(row, ${isListed}) AS rows` : `groupArrayIf(time, ${isListed}) AS times`);
-  if (needsNumbers) columns.push(`groupArrayIf(number, ${isListed}) AS numbers`);
+export function describeEvent({ selections }: MetricPlan): string[] {
+  const hash = "cityHash64(at, value)";
+  const columns = ["toUnixTimestamp64Milli(timestamp) AS at"];
+  if (selections.some(({ needs }) => needs === "count")) columns.push(`${hash} AS event_hash`);
+  if (selections.some(({ needs }) => needs === "numbers"))
+    columns.push(`bitShiftLeft(toUInt128(${hash}), 64) + reinterpretAsUInt64(${NUMBER}) AS numbered_hash`);
   return columns;
 }
 
-/** The columns of an event that go into its identity's lists. */
-export function selectListed({ listed, needsRows, needsNumbers }: MetricPlan): string[] {
-  if (listed.length === 0) return [];
-  // ClickHouse evaluates transform for each distinct event name instead of each row.
-  const starts = listed.map((_, index) => SPAN * (index + 1));
-  const time = `${TIME} + transform(event, [${listed.map(eventAt).join(", ")}], [${starts.join(", ")}], 0)`;
-  return [
-    needsRows ? `bitShiftLeft(toUInt128(${time}), 64) + cityHash64(value) AS row` : `${time} AS time`,
-    ...(needsNumbers ? [`${NUMBER} AS number`] : []),
-  ];
+/** For each selection, whether there is any event, or the list of its events. */
+export function collectEvents({ selections }: MetricPlan): string[] {
+  return selections.map((selection, position) => {
+    const isSelected = conditionOf(selection, position);
+    if (selection.needs === "any") return `max(${isSelected}) AS any_${position}`;
+    const column = selection.needs === "count" ? "event_hash" : "numbered_hash";
+    return `groupArrayIf(${column}, ${isSelected}) AS list_${position}`;
+  });
 }
 
-/** The same columns, with times in place of rows. Duplicates happened never. */
-export function dropDuplicates({ latest, listed, needsRows, needsNumbers }: MetricPlan): string[] {
-  const columns = latest.map((position) => `latest_${position}`);
-  if (listed.length === 0) return columns;
-  const time = "toInt64(bitShiftRight(row, 64))";
-  const distinct = `arrayMap((row, nth) -> if(nth = 1, ${time}, ${NEVER}), rows, arrayEnumerateUniq(rows)) AS times`;
-  return [...columns, needsRows ? distinct : "times", ...(needsNumbers ? ["numbers"] : [])];
+function conditionOf({ after, before }: Selection, position: number): string {
+  const period = `{period_${position}:Int64}`;
+  const isEvent = `event = ${eventAt(position)}`;
+  if (before !== null) return `${isEvent} AND at < earliest AND at >= earliest - ${period}`;
+  return `${isEvent} AND at >= earliest${after === null ? "" : ` AND at < earliest + ${period}`}`;
+}
+
+/** For each selection, whether there is any event, their count, or their numbers, all without duplicates. */
+export function dropDuplicates({ selections }: MetricPlan): string[] {
+  return selections.map(withoutDuplicates);
+}
+
+function withoutDuplicates({ needs }: Selection, position: number): string {
+  const distinct = `arrayDistinct(list_${position})`;
+  switch (needs) {
+    case "any":
+      return `any_${position}`;
+    case "count":
+      return `length(${distinct}) AS count_${position}`;
+    case "numbers":
+      return `arrayMap(event -> reinterpretAsFloat64(toUInt64(event)), ${distinct}) AS numbers_${position}`;
+  }
 }
 
 /** For each metric, the identity's value `y`, its covariate `x` and its number of events without a number. */
-export function computeValues({ metrics, events, listed }: MetricPlan): string[] {
+export function computeValues({ selections, metrics }: MetricPlan): string[] {
+  const needsAt = (position: number) => selections[position]?.needs ?? "any";
   return metrics.flatMap((metric, index) => {
-    const position = events.indexOf(metric.event);
-    const place = listed.indexOf(position);
-    if (place < 0) return [`toFloat64(latest_${position} >= first_exposure) AS y_${index}`];
-    const start = SPAN * (place + 1);
-    const from = `first_exposure + ${start}`;
-    const window = `{conversion_window_${index}:Int64}`;
-    const to = metric.conversionWindowHours === null ? `{to:Int64} + ${start}` : `${from} + ${window}`;
-    const columns = [`${valueBetween(from, to, metric)} AS y_${index}`];
-    if (metric.lookbackDays > 0)
-      columns.push(`${valueBetween(`${from} - {lookback_${index}:Int64}`, from, metric)} AS x_${index}`);
+    const { aggregation, value, covariate } = metric;
+    const columns = [`${valueIn(aggregation, needsAt(value), value)} AS y_${index}`];
+    if (covariate !== null) columns.push(`${valueIn(aggregation, needsAt(covariate), covariate)} AS x_${index}`);
     if (hasNumbers(metric))
-      columns.push(`${countOf(`${between(from, to)} AND NOT isFinite(number)`)} AS invalid_${index}`);
+      columns.push(`arrayCount(number -> NOT isFinite(number), numbers_${value}) AS invalid_${index}`);
     return columns;
   });
 }
 
-const between = (from: string, to: string) => `time >= ${from} AND time < ${to}`;
-const countOf = (condition: string) => `arrayCount((time, number) -> ${condition}, times, numbers)`;
-
-function valueBetween(from: string, to: string, { aggregation }: Metric): string {
-  const isBetween = between(from, to);
-  const isNumber = `${isBetween} AND isFinite(number)`;
-  const sum = `arraySum((time, number) -> if(${isNumber}, number, 0), times, numbers)`;
+function valueIn(aggregation: PlannedMetric["aggregation"], needs: Selection["needs"], position: number): string {
+  const [any, numbers] = [`any_${position}`, `numbers_${position}`];
+  const count = needs === "count" ? `count_${position}` : `length(${numbers})`;
+  const sum = `arraySum(number -> if(isFinite(number), number, 0), ${numbers})`;
   switch (aggregation) {
     case "occurrence":
-      return `toFloat64(arrayExists(time -> ${isBetween}, times))`;
+      return `toFloat64(${needs === "any" ? any : `${count} > 0`})`;
     case "count":
-      return `toFloat64(arrayCount(time -> ${isBetween}, times))`;
+      return `toFloat64(${count})`;
     case "sum":
       return sum;
     case "mean":
-      return `${sum} / greatest(1, ${countOf(isNumber)})`;
+      return `${sum} / greatest(1, arrayCount(number -> isFinite(number), ${numbers}))`;
   }
 }
+
+const hasNumbers = ({ aggregation }: PlannedMetric) => aggregation === "sum" || aggregation === "mean";
 
 /**
  * An array with six aggregates of each metric over identities. The deviations come from stable algorithms. `0.` stands for
@@ -108,9 +102,9 @@ export function aggregateValues({ metrics }: MetricPlan): string {
       `sumKahan(${y})`,
       `varPopStable(${y})`,
       hasNumbers(metric) ? `toFloat64(sum(invalid_${index}))` : "0.",
-      ...(metric.lookbackDays > 0
-        ? [`sumKahan(${x})`, `varPopStable(${x})`, `covarPopStable(${x}, ${y})`]
-        : ["0.", "0.", "0."]),
+      ...(metric.covariate === null
+        ? ["0.", "0.", "0."]
+        : [`sumKahan(${x})`, `varPopStable(${x})`, `covarPopStable(${x}, ${y})`]),
     ];
     return `[${numbers.join(", ")}]`;
   });

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { resultsAlert } from "../../src/alerts/messages.ts";
 import { slackBody } from "../../src/alerts/slack.ts";
+import { alertSchemas } from "../../src/dev/openapi/alert-paths.ts";
 import type { Experiment, Metric } from "../../src/experiment.ts";
 import type { Health } from "../../src/exposures/health.ts";
-import { alertSchemas } from "../../src/http/openapi-alerts.ts";
 import type { Comparison } from "../../src/results/compare.ts";
 import type { ResultTransition } from "../../src/results/result-history.ts";
 
@@ -14,7 +14,7 @@ const metric: Metric = {
 };
 const experiment: Experiment = {
   ...{ id: "cta", name: "Checkout CTA", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
-  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0 },
+  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null },
 };
 const comparison: Comparison = {
   ...{ lift: 0.11, interval: [0.052, 0.168], pValue: 0.0002, verdict: "winning" },

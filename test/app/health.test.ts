@@ -59,6 +59,7 @@ describe("the health in an exposures response", () => {
         sequential_p_value: expect.closeTo(0.214354914640661, 12),
         expected: { control: 0.5, treatment: 0.5 },
         observed: { control: 1000, treatment: 1200 },
+        tested_from: null,
       },
       { name: "multiple_variants", ...healthy, share: 0, excluded_identities: 0 },
       { name: "unknown_variants", ...healthy, variants: {} },
@@ -152,6 +153,59 @@ describe("the health in an exposures response", () => {
     expect(ended.byName["exposures_arriving"]).toMatchObject({ status: "healthy" });
     const empty = await healthOf({}, HOUR, [], true);
     expect(empty.byName["exposures_arriving"]).toMatchObject({ status: "unhealthy", latest_exposure_at: null });
+  });
+
+  it("tests the split since the weights changed, which an export keeps and the chart marks", async () => {
+    const ramped = (hours: number, control: number, treatment: number) =>
+      Object.entries({ control, treatment }).flatMap(([value, count]) =>
+        times(count, { value, timestamp: Date.now() - hours * HOUR }),
+      );
+    const { byName, startedAt } = await healthOf({ control: 90, treatment: 10 }, 9 * HOUR, [
+      ...ramped(8, 900, 100),
+      ...ramped(1, 200, 200),
+    ]);
+    expect(byName["sample_ratio"]?.status).toBe("unhealthy");
+    const id = `health-${count}`;
+    const read = async (path: string) => (await worker.call("GET", path)).json;
+    const {
+      id: _,
+      status: __,
+      created_at,
+      updated_at,
+      weights_changed_at,
+      ...definition
+    } = await read(`/v1/experiments/${id}`);
+    expect(weights_changed_at).toBeNull();
+    const even = definition.variants.map(({ key }: { key: string }) => ({ key, weight: 1 }));
+    const edited = await worker.call("PUT", `/v1/experiments/${id}`, { ...definition, variants: even });
+    expect(edited.json.weights_changed_at).toBe(edited.json.updated_at);
+    const waiting = await until(
+      () => worker.exposures(id),
+      ({ exposures }) => exposures.health.checks[0].tested_from !== null,
+    );
+    expect(waiting.exposures.health.checks[0]).toMatchObject({
+      status: "waiting",
+      detail: expect.stringMatching(/^0 identities from .* on: wait for 100/),
+    });
+
+    // An import can move the change into the past, which the real clock does not allow otherwise.
+    const exported = (await worker.call("GET", "/v1/export")).text;
+    const line = JSON.parse(exported.split("\n").find((line) => line.includes(`"id":"${id}"`)) ?? "");
+    expect(line.weights_changed_at).toBe(edited.json.weights_changed_at);
+    await worker.call("DELETE", `/v1/experiments/${id}`);
+    const changedAt = new Date(startedAt + 4 * HOUR).toISOString();
+    const empty = { as_of: null, computed_at: null, exposures: null };
+    const lines = JSON.stringify({ ...line, ...empty, weights_changed_at: changedAt });
+    await worker.call("POST", "/v1/import", lines, { "Content-Type": "application/jsonl" });
+    await worker.call("POST", `/v1/experiments/${id}/exposures/refresh`);
+    const { exposures } = await until(
+      () => worker.exposures(id),
+      (response) => response.exposures !== null,
+    );
+    expect(exposures).toMatchObject({ total_identities: 1400, health: { status: "healthy" } });
+    expect(exposures.health.checks[0]).toMatchObject({ observed: { control: 200, treatment: 200 } });
+    const { text: svg } = await worker.call("GET", `/v1/experiments/${id}/exposures.svg`);
+    expect(svg).toContain(`<title>weights changed ${changedAt.slice(0, 16).replace("T", " ")} UTC</title>`);
   });
 
   it("is the same after an export and an import", async () => {

@@ -70,6 +70,7 @@ function experimentLine(index: number, running: boolean): string {
     countedAt: to,
     isRunning: running,
     variants,
+    weightsChangedAt: null,
     summary,
     collection,
     eventsTtlDays: 0,

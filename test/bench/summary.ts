@@ -53,11 +53,8 @@ function prepare(rows: number, variants: number, rowsPerNumber = 1) {
     const summary = summarise(counts, window, configured);
     const variants = configured.map((key) => ({ key, weight: 1 }));
     const collection = { latestExposureAt: window.to - 1, lateIdentities: 0, invalidEvents: 0, events: 0 };
-    const isRunning = true;
-    return serialise(
-      summary,
-      checkHealth({ window, countedAt: window.to, isRunning, variants, summary, collection, eventsTtlDays: 0 }),
-    );
+    const fixed = { countedAt: window.to, isRunning: true, weightsChangedAt: null, eventsTtlDays: 0 };
+    return serialise(summary, checkHealth({ ...fixed, window, variants, summary, collection }));
   };
   return {
     // Includes the bytes, as a refresh needs them: until then V8 has not joined the pieces of the text.

@@ -113,6 +113,55 @@ describe("sample_ratio", () => {
     expect(figures["sequential_p_value"]).toBe(1);
   });
 
+  it.each<{ when: string; given: EvidenceInput; status: string; detail: string; testedFrom: string }>([
+    {
+      when: "a ramp to an even split is even since then",
+      given: { seen: { a: 9000, b: 1000 }, later: { a: 300, b: 310 } },
+      status: "healthy",
+      detail:
+        "The split of 610 identities from 2026-06-02 00:00 UTC on is consistent with the weights (sequential p = 1).",
+      testedFrom: "2026-06-02T00:00:00.000Z",
+    },
+    {
+      when: "the split is off since then",
+      given: { seen: { a: 500, b: 500 }, later: { a: 900, b: 100 } },
+      status: "unhealthy",
+      detail: '"a" has 900 of 1,000 identities from 2026-06-02 00:00 UTC on instead of 500, which is very unlikely',
+      testedFrom: "2026-06-02T00:00:00.000Z",
+    },
+    {
+      when: "there are too few identities since then",
+      given: { seen: { a: 9000, b: 1000 }, later: { a: 99 } },
+      status: "waiting",
+      detail: "99 identities from 2026-06-02 00:00 UTC on: wait for 100, the minimum for checking the split.",
+      testedFrom: "2026-06-02T00:00:00.000Z",
+    },
+    {
+      when: "no bucket has begun since then",
+      given: { seen: { a: 9000, b: 1000 }, length: HOUR },
+      status: "waiting",
+      detail: "0 identities from 2026-06-01 01:00 UTC on: wait for 100, the minimum for checking the split.",
+      testedFrom: "2026-06-01T01:00:00.000Z",
+    },
+  ])("is $status after a change of the weights when $when", ({ given, status, detail, testedFrom }) => {
+    const check = runCheck("sample_ratio", { ...given, weightsChangedAt: FROM + HOUR / 2 });
+    expect(check.status).toBe(status);
+    expect(check.detail.startsWith(detail)).toBe(true);
+    expect(check.detail).toMatch(
+      / The weights changed at 2026-06-01 00:30 UTC, so results mix periods with different splits\.$/,
+    );
+    expect(check.figures["tested_from"]).toBe(testedFrom);
+  });
+
+  it("says nothing of mixed periods when the weights changed after the window", () => {
+    const check = runCheck("sample_ratio", {
+      seen: { a: 900, b: 100 },
+      length: HOUR,
+      weightsChangedAt: FROM + 5 * HOUR,
+    });
+    expect(check).toMatchObject({ status: "waiting", detail: expect.not.stringContaining("mix") });
+  });
+
   it("returns the expected shares and the counts so far while it is waiting", () => {
     const { figures } = runCheck("sample_ratio", { variants: { a: 1, b: 3 }, seen: { a: 99 } });
     expect(figures["expected"]).toEqual(

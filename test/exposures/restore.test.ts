@@ -9,15 +9,17 @@ import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
 /** The text that a refresh stores. */
-function textOf(counts: readonly ExposureCount[], window: Window, configured: readonly string[]): string {
+function textOf(
+  counts: readonly ExposureCount[],
+  window: Window,
+  configured: readonly string[],
+  weightsChangedAt: number | null = null,
+): string {
   const summary = summarise(counts, window, configured);
   const variants = configured.map((key, index) => ({ key, weight: index }));
   const collection = { latestExposureAt: window.from, lateIdentities: 1, invalidEvents: 2, events: 30 };
-  const isRunning = true;
-  return serialise(
-    summary,
-    checkHealth({ window, countedAt: window.to, isRunning, variants, summary, collection, eventsTtlDays: 90 }),
-  );
+  const constant = { countedAt: window.to, isRunning: true, eventsTtlDays: 90 };
+  return serialise(summary, checkHealth({ ...constant, window, variants, weightsChangedAt, summary, collection }));
 }
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
@@ -49,14 +51,18 @@ const computed = fc
   });
 
 describe("reweighExposures", () => {
-  it("returns the text that a count with the other variants would have stored", () => {
+  it("returns the text that a count with the other variants, and the time of their change, would have stored", () => {
+    const variants = fc.uniqueArray(fc.constantFrom(...KEYS), { maxLength: 4 });
+    const changedAfter = fc.option(fc.integer({ min: -HOUR, max: 2 * DAY }));
     fc.assert(
-      fc.property(computed, fc.uniqueArray(fc.constantFrom(...KEYS), { maxLength: 4 }), (stored, configured) => {
+      fc.property(computed, variants, changedAfter, (stored, configured, after) => {
         const { window, rows } = stored;
+        const weightsChangedAt = after === null ? null : START + after;
         const seen = rows.filter(({ identities }) => identities > 0);
         const variants = configured.map((key, index) => ({ key, weight: index }));
         const before = textOf(seen, window, stored.configured);
-        expect(reweighExposures(before, window, variants)).toBe(textOf(seen, window, configured));
+        const reweighed = reweighExposures(before, window, { variants, weightsChangedAt });
+        expect(reweighed).toBe(textOf(seen, window, configured, weightsChangedAt));
       }),
     );
   });
@@ -66,7 +72,10 @@ describe("reweighExposures", () => {
     const exposures = JSON.parse(textOf([], window, ["a"]));
     const another = { name: "of_tomorrow", status: "unhealthy", detail: "It is off.", share: 1 };
     exposures.health = { status: "unhealthy", checks: [another] };
-    const reweighed = reweighExposures(JSON.stringify(exposures), window, [{ key: "b", weight: 1 }]);
+    const reweighed = reweighExposures(JSON.stringify(exposures), window, {
+      variants: [{ key: "b", weight: 1 }],
+      weightsChangedAt: null,
+    });
     expect(JSON.parse(reweighed ?? "null")).toMatchObject({ variants: { b: 0 }, health: exposures.health });
   });
 
@@ -74,9 +83,10 @@ describe("reweighExposures", () => {
     const window = { from: START, to: START + HOUR };
     const text = textOf([], window, ["a"]);
     const variants = [{ key: "x".repeat(1_000_000), weight: 1 }];
-    expect(reweighExposures(text, window, variants)).toBeNull();
-    expect(reweighExposures(text, { from: START, to: START + 5 * DAY }, [])).toBeNull();
-    expect(reweighExposures(JSON.stringify({ ...JSON.parse(text), health: null }), window, [])).toBeNull();
+    const none = { variants: [], weightsChangedAt: null };
+    expect(reweighExposures(text, window, { ...none, variants })).toBeNull();
+    expect(reweighExposures(text, { from: START, to: START + 5 * DAY }, none)).toBeNull();
+    expect(reweighExposures(JSON.stringify({ ...JSON.parse(text), health: null }), window, none)).toBeNull();
   });
 });
 

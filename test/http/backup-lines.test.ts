@@ -43,14 +43,16 @@ const backup = fc
     const rows = counts.map((count): ExposureCount => ({ multiple: false, bucket: bucketsOf(window).first, ...count }));
     const summary = summarise([...rows, { multiple: true, identities: excluded }], window, keys);
     const collection = { latestExposureAt: START, lateIdentities: 1, invalidEvents: 2, events: 30 };
-    const evidence = { window, countedAt: window.to, isRunning: true, variants, summary, collection, eventsTtlDays: 2 };
+    const weightsChangedAt = isFinal ? START + HOUR : null;
+    const constant = { countedAt: window.to, isRunning: true, weightsChangedAt, eventsTtlDays: 2 };
+    const evidence = { ...constant, window, variants, summary, collection };
     const endedAt = over === null ? null : Math.max(START + 1, window.to - over);
     const metrics = [{ ...purchases, lookbackDays: keys.length }];
     const definition = { environmentKey: "env", featureName: "button", variants, metrics, startedAt: START, endedAt };
     const moments = new Map(keys.map((key, index) => [key, { ...MOMENTS, identities: index }]));
     const counted = countsText(metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments })));
     return {
-      experiment: { id, name, ...definition, createdAt: START - 1, updatedAt: START },
+      experiment: { id, name, ...definition, createdAt: START - 1, updatedAt: START, weightsChangedAt },
       ...{ asOf: window.to, computedAt: window.to, lastErrorAt: null, isFinal: isFinal && endedAt !== null },
       exposures: serialise(summary, checkHealth(evidence)),
       results: isFinal ? null : { asOf: window.from, computedAt: window.to, lastErrorAt: window.to, counted },

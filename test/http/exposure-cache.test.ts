@@ -331,7 +331,7 @@ describe("the cache after a write of the same process", () => {
 
   it("drops the entry: an import", async () => {
     const isolate = await startWarm();
-    const experiment = { ...input, startedAt: null, createdAt: START, updatedAt: START };
+    const experiment = { ...input, startedAt: null, createdAt: START, updatedAt: START, weightsChangedAt: null };
     const backup = { experiment, ...computed, lastErrorAt: null };
     await importBackups(isolate.database, [backup], now);
     expect((await isolate.send(ADMIN)).hit).toBe(false);

@@ -19,6 +19,7 @@ const experiment: Experiment = {
   endedAt: END,
   createdAt: START - 2,
   updatedAt: START - 1,
+  weightsChangedAt: START + 3,
 };
 
 const stored: StoredSummary = {
@@ -64,6 +65,7 @@ describe("experimentJson", () => {
       metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: "2026-06-15T00:00:00.000Z",
+      weights_changed_at: "2026-06-01T00:00:00.003Z",
       status: "running",
       created_at: "2026-05-31T23:59:59.998Z",
       updated_at: "2026-05-31T23:59:59.999Z",
@@ -134,6 +136,7 @@ describe("exportLine", () => {
       metrics: [],
       started_at: "2026-06-01T00:00:00.000Z",
       ended_at: "2026-06-15T00:00:00.000Z",
+      weights_changed_at: "2026-06-01T00:00:00.003Z",
       created_at: "2026-05-31T23:59:59.998Z",
       updated_at: "2026-05-31T23:59:59.999Z",
       as_of: "2026-06-01T01:00:00.000Z",

@@ -221,6 +221,7 @@ describe("exportedExperiment", () => {
     as_of: null,
     computed_at: null,
     last_error_at: null,
+    weights_changed_at: null,
   };
 
   it("requires an experiment with its id and times; there are no numbers by default, and they are not final", () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { formatUtc } from "../../src/format.ts";
 import { drawChart, MAX_LINES } from "../../src/panel/chart.ts";
 import { safeText } from "../../src/panel/markup.ts";
 import { PALETTES } from "../../src/panel/palettes.ts";
@@ -12,7 +13,14 @@ import { problemOfXml } from "../support/xml.ts";
 const seed = Number(process.env["SEED"] ?? 7);
 const START = Date.UTC(2026, 5, 1);
 const HOUR = 3_600_000;
-const options = { width: 760, height: 400, series: "cumulative", palette: PALETTES.light, maxPoints: null } as const;
+const options = {
+  width: 760,
+  height: 400,
+  series: "cumulative",
+  palette: PALETTES.light,
+  maxPoints: null,
+  splitChangedAt: null,
+} as const;
 const heading = { name: "Checkout", asOf: START };
 
 function exposuresOf(series: Record<string, number[]>, step = HOUR): Exposures {
@@ -51,6 +59,7 @@ describe("drawChart", () => {
       maxPoints: fc.constantFrom(null, 1, 100),
       name: fc.oneof(fc.constant(null), fc.constantFrom(...HOSTILE_NAMES), fc.string({ unit: "binary" })),
       asOf: fc.constantFrom(null, START),
+      splitChangedAt: fc.option(fc.integer({ min: START, max: START + 400 * HOUR })),
       step: fc.constantFrom(HOUR, 24 * HOUR),
     });
     fc.assert(
@@ -133,6 +142,22 @@ describe("drawChart", () => {
     expect(drawChart(exposures, { ...options, heading: { name: "x", asOf: null } }).toString()).toContain(
       "not computed yet",
     );
+  });
+
+  it.each([
+    { splitChangedAt: START, x: 52, anchor: "start" },
+    { splitChangedAt: START + 0.5 * HOUR, x: 224, anchor: "start" },
+    { splitChangedAt: START + 1.5 * HOUR, x: 568, anchor: "end" },
+    { splitChangedAt: START + 2.9 * HOUR, x: 740, anchor: "end" },
+  ])("marks a change of the weights at $x pixels, and names it for screen readers", ({ splitChangedAt, x, anchor }) => {
+    const exposures = exposuresOf({ control: [1, 2, 3] });
+    for (const palette of Object.values(PALETTES)) {
+      const svg = drawChart(exposures, { ...options, palette, splitChangedAt, heading }).toString();
+      const text = `weights changed ${formatUtc(splitChangedAt)}`;
+      expect(svg).toMatch(new RegExp(`aria-label="[^"]*, ${text}"`));
+      expect(svg).toContain(`<title>${text}</title><path d="M${x},`);
+      expect(svg).toContain(`text-anchor="${anchor}" stroke="${palette.ground}"`);
+    }
   });
 });
 

@@ -17,7 +17,7 @@ const START = Date.UTC(2026, 5, 1, 9, 30);
 const hostile = '<b>\r\n"\u202e\0';
 
 const experiment: Experiment = {
-  ...{ id: "checkout", name: `Checkout ${hostile.replace("\0", "")}`, createdAt: 1, updatedAt: 2 },
+  ...{ id: "checkout", name: `Checkout ${hostile.replace("\0", "")}`, createdAt: 1, updatedAt: 2, weightsChangedAt: 3 },
   ...{ environmentKey: "env\nkey", featureName: "checkout_button", startedAt: START + 1234, endedAt: null },
   variants: [
     { key: hostile, weight: 1e-7 },
@@ -57,14 +57,14 @@ const shown = (text: string) => text.replace(/[\r\n]/g, "").replaceAll("\0", "\u
 describe("the form of an experiment", () => {
   it("returns every stored value unchanged, though an input cannot show it", () => {
     const fields = completeFields(readFields(submitted(fieldsOf(experiment))));
-    const { createdAt: _, updatedAt: __, ...input } = experiment;
+    const { createdAt: _, updatedAt: __, weightsChangedAt: ___, ...input } = experiment;
     expect(experimentInput(fields.id, experimentBody.parse(bodyOf(fields, experiment)))).toEqual(input);
   });
 
   it("returns a draft without metrics and variants unchanged", () => {
     const draft: Experiment = { ...experiment, startedAt: null, variants: [], metrics: [] };
     const fields = completeFields(readFields(submitted(fieldsOf(draft))));
-    const { createdAt: _, updatedAt: __, ...input } = draft;
+    const { createdAt: _, updatedAt: __, weightsChangedAt: ___, ...input } = draft;
     expect(experimentInput(fields.id, experimentBody.parse(bodyOf(fields, draft)))).toEqual(input);
   });
 

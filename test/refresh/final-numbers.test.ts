@@ -158,6 +158,44 @@ describe("the health of final numbers", () => {
   });
 });
 
+describe("the sample ratio after a ramp", () => {
+  it("tests the identities of the hours after it, also in final numbers and after corrections", async () => {
+    const variantsOf = (control: number, treatment: number) => ({
+      variants: Object.entries({ control, treatment }).map(([key, weight]) => ({ key, weight })),
+    });
+    const exposed = (timestamp: number, identities: Record<string, number>) =>
+      Object.entries(identities).flatMap(([value, count]) =>
+        Array.from({ length: count }, (_, index) => ({
+          ...{ environment_key: experiment.id, feature_name: experiment.id, timestamp, value },
+          identifier: `${timestamp}-${value}-${index}`,
+        })),
+      );
+    await clockwork.insert([
+      ...exposed(NOW + MINUTE, { control: 900, treatment: 100 }),
+      ...exposed(NOW + HOUR, { control: 50 }),
+      ...exposed(NOW + 2 * HOUR, { control: 300, treatment: 300 }),
+    ]);
+    const end = NOW + 3 * HOUR;
+    const sampleRatio = async () => (await experiment.exposures()).exposures.health.checks[0];
+    await experiment.put(NOW, end, variantsOf(90, 10));
+    clockwork.set(NOW + HOUR);
+    expect((await experiment.put(NOW, end, variantsOf(50, 50))).json.weights_changed_at).toBe(iso(NOW + HOUR));
+    expect(await sampleRatio()).toMatchObject({ status: "waiting", observed: { control: 0, treatment: 0 } });
+
+    clockwork.set(end + SETTLE);
+    expect(await clockwork.sweep()).toBe(true);
+    const final = await experiment.exposures();
+    const tested = { observed: { control: 300, treatment: 300 }, tested_from: iso(NOW + 1.5 * HOUR) };
+    expect(final).toMatchObject({ is_final: true, exposures: { total_identities: 1650 } });
+    expect(await sampleRatio()).toMatchObject({ status: "healthy", ...tested });
+    const corrected = await experiment.put(NOW, end, variantsOf(9, 1));
+    expect(corrected.json.weights_changed_at).toBe(iso(NOW + HOUR));
+    expect(await sampleRatio()).toMatchObject({ status: "unhealthy", ...tested });
+    await experiment.put(NOW, end, variantsOf(1, 1));
+    expect((await experiment.exposures()).exposures).toEqual(final.exposures);
+  });
+});
+
 describe("an edit that leaves out a stored time", () => {
   it("is a 400 that says so, and changes nothing", async () => {
     const final = await finalNumbers();

@@ -13,7 +13,7 @@ const metric: Metric = {
 const experiment: Experiment = {
   ...{ id: "cta", name: "Checkout CTA", environmentKey: "env", featureName: "button", metrics: [metric] },
   variants: ["control", "treatment"].map((key) => ({ key, weight: 1 })),
-  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0 },
+  ...{ startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null },
 };
 const valuesOf = (least: number) => Array.from({ length: 100 }, (_, index) => least + (index % 10));
 /** Counts in which the treatment wins. */

@@ -54,6 +54,7 @@ const backupOf = (id: string, exposures: string | null): Backup => ({
     endedAt: null,
     createdAt: NOW - 5000,
     updatedAt: NOW - 4000,
+    weightsChangedAt: id.endsWith("7") ? NOW - 500 : null,
   },
   asOf: exposures === null ? null : NOW,
   computedAt: exposures === null ? null : NOW,

@@ -12,7 +12,7 @@ const createCache = (ttlMs = TTL) => createSummaryCache(ttlMs, () => now);
 
 function summaryOf(exposures: string | null = null): StoredSummary {
   const names = { id: "a", name: "a", environmentKey: "env", featureName: "a", variants: [], metrics: [] };
-  const experiment = { ...names, startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0 };
+  const experiment = { ...names, startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null };
   const times = { asOf: null, computedAt: null, lastErrorAt: null, refreshRequestedAt: null };
   return { experiment, version: 1, ...times, isFinal: false, isIdle: false, exposures, results: null };
 }

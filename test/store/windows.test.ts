@@ -29,7 +29,7 @@ async function put(id: string, times: Times, feature?: string): Promise<boolean>
 
 /** Returns whether the experiment was imported. */
 async function importOne(id: string, times: Times, isFinal = false): Promise<boolean> {
-  const experiment = { ...inputOf(id, times), createdAt: NOW, updatedAt: NOW };
+  const experiment = { ...inputOf(id, times), createdAt: NOW, updatedAt: NOW, weightsChangedAt: null };
   const numbers = { asOf: null, computedAt: null, lastErrorAt: null, isFinal, exposures: null, results: null };
   return (await importBackups(database, [{ experiment, ...numbers }], NOW)).imported.length === 1;
 }

@@ -13,6 +13,7 @@ const entriesOf = (numbers: Numbers): [string, number][] =>
 export type EvidenceInput = {
   /** Weights by variant. */
   variants?: Numbers;
+  weightsChangedAt?: number;
   /** New identities in the first bucket. */
   seen?: Numbers;
   /** New identities in the second bucket. */
@@ -44,6 +45,7 @@ export function evidenceOf(input: EvidenceInput): Evidence {
     countedAt: input.countedAt ?? window.to,
     isRunning,
     variants,
+    weightsChangedAt: input.weightsChangedAt ?? null,
     summary: summarise(
       counts,
       window,

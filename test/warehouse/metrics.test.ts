@@ -211,7 +211,7 @@ describe("countMetrics", () => {
       ...connection,
       select: (sql, parameters, settings = {}) => {
         spilled.push("max_bytes_before_external_group_by" in settings);
-        return limited(150_000_000).select(sql, parameters, settings);
+        return limited(125_000_000).select(sql, parameters, settings);
       },
     };
     const { metrics } = await count(recording, environmentKey, [metric()]);

@@ -1,10 +1,11 @@
-import { aggregations, expectedDirections, statuses } from "../experiment.ts";
-import { type CheckName, checkNames, checkStatuses, type figureNames } from "../exposures/health.ts";
-import { verdicts } from "../results/verdict.ts";
-import { roles } from "../store/api-keys.ts";
-import { valueKinds } from "../warehouse/discover-events.ts";
-import { count, type JsonObject, list, object, schemaOf, time, timeOrNull } from "./openapi-parts.ts";
-import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
+import { aggregations, expectedDirections, statuses } from "../../experiment.ts";
+import { type CheckName, checkNames, checkStatuses, type figureNames } from "../../exposures/health.ts";
+import type { JsonObject } from "../../http/openapi.ts";
+import { experimentBody, experimentId, exportedExperiment } from "../../http/schemas.ts";
+import { verdicts } from "../../results/verdict.ts";
+import { roles } from "../../store/api-keys.ts";
+import { valueKinds } from "../../warehouse/discover-events.ts";
+import { count, list, object, schemaOf, time, timeOrNull } from "./parts.ts";
 
 // The component schemas of the OpenAPI document. Those of input are generated from the schemas that validate it.
 
@@ -20,6 +21,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
     sequential_p_value: shareOrNull,
     expected: { type: "object", additionalProperties: number },
     observed: countByVariant,
+    tested_from: timeOrNull,
   },
   multiple_variants: { share: shareOrNull, excluded_identities: count },
   unknown_variants: { variants: countByVariant },
@@ -32,7 +34,7 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
 const checkStatus: JsonObject = { enum: checkStatuses };
 const detail: JsonObject = {
   type: "string",
-  description: "One sentence with the finding, its certainty and what to do.",
+  description: "The finding, its certainty and what to do",
 };
 const health = object({
   status: checkStatus,
@@ -147,6 +149,7 @@ export const schemas: JsonObject = {
     ),
     started_at: timeOrNull,
     ended_at: timeOrNull,
+    weights_changed_at: timeOrNull,
     status: { enum: statuses },
     created_at: time,
     updated_at: time,

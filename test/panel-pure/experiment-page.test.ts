@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import type { Experiment, Metric } from "../../src/experiment.ts";
+import { HOUR } from "../../src/exposures/buckets.ts";
+import { computeExposures } from "../../src/exposures/compute-exposures.ts";
+import { experimentPage } from "../../src/panel/experiment-page.ts";
+import { countsText } from "../../src/results/stored-counts.ts";
+import { fromConversions } from "../support/moments.ts";
+
+const START = Date.UTC(2026, 5, 1);
+const AS_OF = START + 10 * HOUR;
+
+const metric: Metric = {
+  ...{ key: "m", name: "Purchases", event: "purchase", aggregation: "occurrence", expectedDirection: "increase" },
+  ...{ conversionWindowHours: null, lookbackDays: 0 },
+};
+
+/** The page of an experiment with results, whose weights changed at this time. */
+function pageOf(weightsChangedAt: number | null): string {
+  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
+  const experiment: Experiment = {
+    ...{ id: "ramp", name: "Ramp", environmentKey: "env", featureName: "button", variants, metrics: [metric] },
+    ...{ startedAt: START, endedAt: null, createdAt: START, updatedAt: START, weightsChangedAt },
+  };
+  const counts = variants.map(({ key }) => ({
+    multiple: false as const,
+    variant: key,
+    bucket: START,
+    identities: 500,
+  }));
+  const collection = { latestExposureAt: START, lateIdentities: 0, invalidEvents: 0, events: 0 };
+  const computed = computeExposures({ counts, collection }, { from: START, to: AS_OF }, experiment, AS_OF, 0);
+  if (!computed.ok) throw new Error(computed.failure);
+  const arms = new Map(variants.map(({ key }) => [key, fromConversions(500, 50)]));
+  const counted = countsText([{ metric, invalidValues: 0, variants: arms }]);
+  const times = { asOf: AS_OF, computedAt: AS_OF, lastErrorAt: null };
+  const page = experimentPage({
+    experiment,
+    summary: {
+      ...{ experiment, version: 1, ...times, refreshRequestedAt: null, isFinal: false, isIdle: false },
+      ...{ exposures: computed.value.exposures, results: { ...times, counted } },
+    },
+    ...{ series: "cumulative", now: AS_OF, sweepMs: HOUR, may: { write: false, shareUntil: null } },
+    ...{ query: null, shareQuery: null, link: null, notice: null },
+  });
+  return page.toString();
+}
+
+describe("the page of an experiment", () => {
+  it("says when the weights changed, and what this means for each section", () => {
+    const page = pageOf(START + 2.5 * HOUR);
+    const time = '<time datetime="2026-06-01T02:30:00.000Z">2026-06-01 02:30 UTC</time>';
+    expect(page).toContain(` · weights changed ${time}</p>`);
+    expect(page).toContain(`The weights changed at ${time}, so results mix periods with different splits. If`);
+    expect(page).toContain(`Expected follows the weights since ${time}.`);
+    expect(page).toContain("The weights changed at 2026-06-01 02:30 UTC, so results mix periods");
+    expect(page.split("<title>weights changed 2026-06-01 02:30 UTC</title>")).toHaveLength(3);
+  });
+
+  it("mixes no periods in numbers of before the change", () => {
+    const page = pageOf(AS_OF);
+    expect(page).toContain("weights changed <time");
+    expect(page).not.toMatch(/mix periods|<title>weights/);
+  });
+
+  it("has no such words while the weights never changed", () => {
+    expect(pageOf(null)).not.toMatch(/weights changed|mix periods/i);
+  });
+});
