@@ -33,7 +33,7 @@ describe("findCauses › first_exposure", () => {
     expect(findCauses("sample_ratio", breakdowns(release, time), variants)).toMatchObject({
       causes: [{ dimension: "sdk_version", value: "10.2.0" }],
       beganAt: START + 14 * HOUR,
-      detail: '"10.2.0" (sdk_version) explains it. It began at 2026-06-03 14:00 UTC.',
+      detail: 'It is explained by "10.2.0" (sdk_version). It began at 2026-06-03 14:00 UTC.',
     });
   });
 

@@ -27,7 +27,7 @@ describe("findCauses › sample_ratio", () => {
     ]);
     // The excess is 244 of 3,050 identities: half of |3294 − 2806|. Without the value it is 10.
     expect(causes[0]?.explained).toBeCloseTo(1 - 10 / 244, 12);
-    expect(detail).toBe('"10.2.0" (sdk_version) explains it.');
+    expect(detail).toBe('It is explained by "10.2.0" (sdk_version).');
   });
 
   it("says that a value of another dimension has nearly the same identities", () => {
@@ -63,7 +63,9 @@ describe("findCauses › sample_ratio", () => {
     const time = hours(24, (hour) => (hour < 14 ? [300, 300] : [330, 270]));
     const report = findCauses("sample_ratio", breakdowns(time), variants);
     expect(report.beganAt).toBe(START + 14 * HOUR);
-    expect(report.detail).toBe("The time from 2026-06-03 14:00 UTC on explains it. It began at 2026-06-03 14:00 UTC.");
+    expect(report.detail).toBe(
+      "It is explained by the time from 2026-06-03 14:00 UTC on. It began at 2026-06-03 14:00 UTC.",
+    );
   });
 
   it("says that all values are alike", () => {
@@ -106,7 +108,7 @@ describe("findCauses › sample_ratio", () => {
     expect(causes[0]?.detail).toBe(
       '"worse" (sdk_version): "control" has 2,000 of 2,700 identities instead of 1,350; without these, 63% of the deviation is gone.',
     );
-    expect(detail).toBe('"worse" (sdk_version) and "bad" (sdk_version) explain it.');
+    expect(detail).toBe('It is explained by "worse" (sdk_version) and "bad" (sdk_version).');
   });
 
   it("calls what remains fair as the check does, from a p-value of 0.001 on", () => {
@@ -124,7 +126,7 @@ describe("findCauses › sample_ratio", () => {
     const both = versions(value("fair", 52_000, 50_000), value("10.2.0", 5000, 3000));
     expect(findCauses("sample_ratio", breakdowns(both), variants)).toMatchObject({
       causes: [{ value: "10.2.0", isFairWithout: false, explained: 0.5 }],
-      detail: '"10.2.0" (sdk_version) explains a part of it: mend this first, then look again.',
+      detail: 'It is partly explained by "10.2.0" (sdk_version): mend this first, then look again.',
     });
   });
 
@@ -183,11 +185,11 @@ describe("findCauses › sample_ratio", () => {
   it("names all other values, and hostile names quoted and shortened", () => {
     const rest = versions(value("10.1.0", 5000, 5000), value(null, 1200, 800));
     expect(findCauses("sample_ratio", breakdowns(rest), variants).detail).toBe(
-      "All other values (sdk_version) explains it.",
+      "It is explained by all other values (sdk_version).",
     );
     const hostile = versions(value("10.1.0", 5000, 5000), value(`</script>\u202e${"x".repeat(50)}`, 1200, 800));
     expect(findCauses("sample_ratio", breakdowns(hostile), variants).detail).toBe(
-      `"</script>\ufffd${"x".repeat(29)}…" (sdk_version) explains it.`,
+      `It is explained by "</script>\ufffd${"x".repeat(29)}…" (sdk_version).`,
     );
   });
 

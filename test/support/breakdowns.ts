@@ -7,7 +7,7 @@ export const variants = [
   { key: "control", weight: 1 },
   { key: "treatment", weight: 1 },
 ];
-/** The begin of the first bucket. */
+/** The start of the first bucket. */
 export const START = Date.UTC(2026, 5, 3);
 
 type Figures = { excluded?: number; late?: number };
