@@ -4,7 +4,7 @@ import { createApi } from "./http/api.ts";
 import { createAuthentication } from "./http/authentication.ts";
 import { allowReadsFrom } from "./http/cors.ts";
 import type { AppDeps } from "./http/deps.ts";
-import type { JsonObject } from "./http/openapi-parts.ts";
+import { loadOpenApi } from "./http/openapi.ts";
 import { refuse } from "./http/problem.ts";
 import { createReadiness } from "./http/readiness.ts";
 import { type AppEnv, traceRequests } from "./http/request-context.ts";
@@ -26,7 +26,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const authentication = createAuthentication(deps);
   const api = createApi(deps, authentication);
   const readiness = createReadiness(deps);
-  const loadOpenApi = () => buildOpenApi(publicUrl);
 
   app.use(traceRequests(deps.log, deps.settings));
   if (corsOrigins.length > 0) app.use(allowReadsFrom(corsOrigins));
@@ -41,8 +40,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     const isReady = await readiness.check((failure) => logFailure(c, UNAVAILABLE[failure.reason], failure));
     return isReady ? c.json({ status: "ready" }) : refuse({ kind: "not_ready" });
   });
-  app.get("/openapi.json", async (c) => c.json(await loadOpenApi()));
-  app.route("/", panelRoutes(deps, authentication, loadOpenApi));
+  app.get("/openapi.json", async (c) => c.json(await loadOpenApi(publicUrl)));
+  app.route("/", panelRoutes(deps, authentication));
   app.route("/", api.routes);
 
   app.notFound(() => refuse({ kind: "not_found" }));
@@ -65,13 +64,4 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
 function logFailure(c: Context<AppEnv>, event: string, error: Error): void {
   c.var.log("error", event, { method: c.req.method, path: c.req.routePath, error: describeBug(error) });
-}
-
-/** Builds the OpenAPI document on demand, because generating its schemas would slow down the start of an isolate. */
-async function buildOpenApi(publicUrl: string | null): Promise<JsonObject> {
-  const [{ openApiDocument }, { downloadPaths }] = await Promise.all([
-    import("./http/openapi.ts"),
-    import("./panel/download-openapi.ts"),
-  ]);
-  return openApiDocument(downloadPaths, publicUrl);
 }

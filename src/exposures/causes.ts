@@ -1,6 +1,6 @@
 import type { Variant } from "../experiment.ts";
 import { formatNumber, formatPercent, quoteName } from "../format.ts";
-import type { Breakdowns } from "./breakdown.ts";
+import type { Breakdowns, BreakdownValue } from "./breakdown.ts";
 import { describeWorst } from "./check-sample-ratio.ts";
 import { MAX_HEALTHY_SHARE } from "./checks.ts";
 import { describeCause, describeCauses, describeNoCause, listOf } from "./describe-causes.ts";
@@ -65,33 +65,28 @@ export function findCauses(
   const last = all
     .flat()
     .find(
-      ({ breakdown: { dimension, values }, from, to, counts }) =>
-        dimension === TIME && from > 0 && to === values.length && isFair(minus(whole, counts), deviation),
+      ({ breakdown: { dimension, values }, to, counts }) =>
+        dimension === TIME && to === values.length && isFair(minus(whole, counts), deviation),
     );
   const beganAt = last === undefined ? null : Number(placeOf(last).value);
   const causes = best.map((suspect): Cause => {
     const { breakdown, from, to, counts, pValue, explained } = suspect;
     const values = breakdown.values.slice(from, to);
-    const identities = new Map<string, number>();
-    for (const value of values)
-      for (const [variant, count] of value.identities) identities.set(variant, (identities.get(variant) ?? 0) + count);
     const rest = minus(whole, counts);
     const isFairWithout = isFair(rest, deviation);
+    const mirrors = all.flat().filter((other) => other.breakdown !== breakdown && isNearly(other.counts, counts));
+    const arms = weighted.map(({ key }, index) => ({
+      key,
+      share: deviation.shares[index] ?? 0,
+      identities: counts[index] ?? 0,
+    }));
     const finding =
       check === "sample_ratio"
-        ? `${describeWorst(
-            weighted.map(({ key }, index) => ({
-              key,
-              share: deviation.shares[index] ?? 0,
-              identities: counts[index] ?? 0,
-            })),
-            sumOf(counts),
-          )}; without these, ${isFairWithout ? "the split is fair" : `${formatPercent(explained)} of the deviation is gone`}`
+        ? `${describeWorst(arms, sumOf(counts))}; without these, ${isFairWithout ? "the split is fair" : `${formatPercent(explained)} of the deviation is gone`}`
         : `${describeShare(counts)} saw several variants; without these, ${describeShare(rest)} did`;
-    const mirrors = all.flat().filter((other) => other.breakdown !== breakdown && isNearly(other.counts, counts));
     return {
       ...placeOf(suspect),
-      identities,
+      identities: identitiesOf(values),
       excludedIdentities: sumOf(values.map(({ excluded }) => excluded)),
       pValue,
       explained,
@@ -102,6 +97,13 @@ export function findCauses(
   });
   const remaining = best.reduce((rest, { counts }) => minus(rest, counts), whole);
   return { causes, beganAt, detail: describeCauses(best, isFair(remaining, deviation), beganAt) };
+}
+
+function identitiesOf(values: readonly BreakdownValue[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { identities } of values)
+    for (const [variant, count] of identities) sums.set(variant, (sums.get(variant) ?? 0) + count);
+  return sums;
 }
 
 const describeShare = ([some = 0, others = 0]: Counts) =>

@@ -13,15 +13,18 @@ function nameOf({ breakdown: { dimension, values }, from, to }: Suspect): string
 
 /** One sentence about a cause. */
 export function describeCause(suspect: Suspect, mirrors: readonly Suspect[], finding: string): string {
-  const same = mirrors.length === 0 ? "" : `, nearly the same identities as ${namesOf(mirrors)}`;
-  return `${capitalise(namesOf([suspect]))}${same}: ${finding}.`;
+  const name = nameOf(suspect);
+  const same = mirrors.length === 0 ? "" : `, nearly the same identities as ${listOf(mirrors.map(nameOf))}`;
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}${same}: ${finding}.`;
 }
 
 /** Sums up all causes. */
 export function describeCauses(suspects: readonly Suspect[], isAll: boolean, beganAt: number | null): string {
-  const part = isAll ? "it." : "a part of it: mend this first, then look again.";
-  const begin = beganAt === null ? "" : ` It began at ${formatUtc(beganAt)}.`;
-  return `${capitalise(namesOf(suspects))} explain${suspects.length === 1 ? "s" : ""} ${part}${begin}`;
+  const names = listOf(suspects.map(nameOf));
+  const summary = isAll
+    ? `It is explained by ${names}.`
+    : `It is partly explained by ${names}: mend this first, then look again.`;
+  return beganAt === null ? summary : `${summary} It began at ${formatUtc(beganAt)}.`;
 }
 
 /** Says that the values of some dimensions are alike. */
@@ -32,6 +35,3 @@ export function describeNoCause(alike: readonly Breakdown[]): string {
 
 /** `a`, `a and b`, or `a, b, and c`. */
 export const listOf = (names: readonly string[]) => new Intl.ListFormat("en").format(names);
-
-const namesOf = (suspects: readonly Suspect[]) => listOf(suspects.map(nameOf));
-const capitalise = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,5 +1,5 @@
 import { raw } from "hono/html";
-import type { JsonObject } from "../http/openapi-parts.ts";
+import type { JsonObject } from "../http/openapi.ts";
 import { type Markup, markup } from "./markup.ts";
 
 const METHODS = ["get", "put", "post", "delete"] as const;

@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { statuses } from "../experiment.ts";
 import { hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
-import type { JsonObject } from "../http/openapi-parts.ts";
+import { loadOpenApi } from "../http/openapi.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { onPrimary } from "../store/database.ts";
 import { listEnvironments, searchExperiments } from "../store/experiment-list.ts";
@@ -32,11 +32,7 @@ const LIST_WAIT_MS = 300;
 const FIRST_WAIT_MS = 3000;
 
 /** The list of experiments, and the documentation of the API. */
-export function listRoutes(
-  deps: AppDeps,
-  { sessions, visitorOf }: Visitors,
-  loadOpenApi: () => Promise<JsonObject>,
-): Hono<AppEnv> {
+export function listRoutes(deps: AppDeps, { sessions, visitorOf }: Visitors): Hono<AppEnv> {
   const { database, clock } = deps;
   const app = new Hono<AppEnv>();
 
@@ -68,7 +64,7 @@ export function listRoutes(
 
   app.get("/docs", async (c) => {
     const signedIn = ((await sessions?.find(c)) ?? null) !== null;
-    return htmlResponse(c, { title: "API reference", signedIn }, docsPage(await loadOpenApi()));
+    return htmlResponse(c, { title: "API reference", signedIn }, docsPage(await loadOpenApi(deps.settings.publicUrl)));
   });
 
   return app;

@@ -1,7 +1,6 @@
 import { Hono } from "hono";
 import type { Authentication } from "../http/authentication.ts";
 import type { AppDeps } from "../http/deps.ts";
-import type { JsonObject } from "../http/openapi-parts.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { assetRoutes } from "./asset-routes.ts";
 import { downloadRoutes } from "./download-routes.ts";
@@ -13,18 +12,14 @@ import { sessionRoutes } from "./session-routes.ts";
 import { createVisitors } from "./visitors.ts";
 
 /** The panel: its pages, and the downloads that they link to. */
-export function panelRoutes(
-  deps: AppDeps,
-  authentication: Authentication,
-  loadOpenApi: () => Promise<JsonObject>,
-): Hono<AppEnv> {
+export function panelRoutes(deps: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const visitors = createVisitors(deps, authentication);
   const app = new Hono<AppEnv>();
   for (const path of ["/login", "/logout", "/new", "/experiments/*", "/api-keys/*"]) app.use(path, sameOriginForms);
   return app
     .route("/", assetRoutes())
     .route("/", sessionRoutes(authentication, visitors))
-    .route("/", listRoutes(deps, visitors, loadOpenApi))
+    .route("/", listRoutes(deps, visitors))
     .route("/", experimentPageRoutes(deps, visitors))
     .route("/", formRoutes(deps, authentication, visitors))
     .route("/", downloadRoutes(deps, authentication, visitors));

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { healthAlert, resultsAlert } from "../../src/alerts/messages.ts";
 import { slackBody } from "../../src/alerts/slack.ts";
+import { alertSchemas } from "../../src/dev/openapi/alert-paths.ts";
 import type { Experiment, Metric } from "../../src/experiment.ts";
 import { type Check, type Health, NO_CAUSES } from "../../src/exposures/health.ts";
-import { alertSchemas } from "../../src/http/openapi-alerts.ts";
 import type { Comparison } from "../../src/results/compare.ts";
 import type { ResultTransition } from "../../src/results/result-history.ts";
 

@@ -1,12 +1,8 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import openapiTS from "openapi-typescript";
-import { openApiDocument } from "../../src/http/openapi.ts";
-import { downloadPaths } from "../../src/panel/download-openapi.ts";
 
-// Writes the OpenAPI document, and the types of a client. `npm run check` does so first, so neither can go stale.
+// Writes the types of a client. `npm run check` does so first, so they can't go stale.
 
-const folder = "dist/openapi";
-const document = JSON.stringify(openApiDocument(downloadPaths, null));
-mkdirSync(folder, { recursive: true });
-writeFileSync(`${folder}/openapi.json`, document);
-writeFileSync(`${folder}/client.ts`, await openapiTS(JSON.parse(document)));
+const document = JSON.parse(readFileSync("src/http/openapi.json", "utf8"));
+mkdirSync("dist/openapi", { recursive: true });
+writeFileSync("dist/openapi/client.ts", await openapiTS(document));

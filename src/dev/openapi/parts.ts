@@ -1,9 +1,8 @@
 import * as z from "zod/mini";
-import { experimentId } from "./schemas.ts";
+import type { JsonObject } from "../../http/openapi.ts";
+import { experimentId } from "../../http/schemas.ts";
 
 // Building blocks of the OpenAPI document.
-
-export type JsonObject = { [key: string]: unknown };
 
 export function schemaOf(schema: z.ZodMiniType): JsonObject {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });

@@ -1,10 +1,11 @@
-import { aggregations, expectedDirections, statuses } from "../experiment.ts";
-import { type CheckName, checkNames, checkStatuses, type figureNames, type NO_CAUSES } from "../exposures/health.ts";
-import { verdicts } from "../results/verdict.ts";
-import { roles } from "../store/api-keys.ts";
-import { valueKinds } from "../warehouse/discover-events.ts";
-import { count, type JsonObject, list, object, schemaOf, time, timeOrNull } from "./openapi-parts.ts";
-import { experimentBody, experimentId, exportedExperiment } from "./schemas.ts";
+import { aggregations, expectedDirections, statuses } from "../../experiment.ts";
+import { type CheckName, checkNames, checkStatuses, type figureNames, type NO_CAUSES } from "../../exposures/health.ts";
+import type { JsonObject } from "../../http/openapi.ts";
+import { experimentBody, experimentId, exportedExperiment } from "../../http/schemas.ts";
+import { verdicts } from "../../results/verdict.ts";
+import { roles } from "../../store/api-keys.ts";
+import { valueKinds } from "../../warehouse/discover-events.ts";
+import { count, list, object, schemaOf, time, timeOrNull } from "./parts.ts";
 
 // The component schemas of the OpenAPI document. Those of input are generated from the schemas that validate it.
 

@@ -1,7 +1,8 @@
-import { experimentIdInPath, type JsonObject, queryParameters, read, withProblems } from "../http/openapi-parts.ts";
-import { CAUSES_HEADER } from "./causes-csv.ts";
-import { chartQuery, resultsChartQuery } from "./chart-query.ts";
-import { RESULTS_HEADER } from "./results-csv.ts";
+import type { JsonObject } from "../../http/openapi.ts";
+import { CAUSES_HEADER } from "../../panel/causes-csv.ts";
+import { chartQuery, resultsChartQuery } from "../../panel/chart-query.ts";
+import { RESULTS_HEADER } from "../../panel/results-csv.ts";
+import { experimentIdInPath, queryParameters, read, withProblems } from "./parts.ts";
 
 type Download = {
   operationId: string;

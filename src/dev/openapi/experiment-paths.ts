@@ -1,6 +1,7 @@
+import type { JsonObject } from "../../http/openapi.ts";
+import { editQuery, listQuery } from "../../http/schemas.ts";
 import {
   experimentIdInPath,
-  type JsonObject,
   json,
   list,
   object,
@@ -10,8 +11,7 @@ import {
   time,
   withProblems,
   write,
-} from "./openapi-parts.ts";
-import { editQuery, listQuery } from "./schemas.ts";
+} from "./parts.ts";
 
 /** Experiments, their exposures and their results. */
 export const experimentPaths: JsonObject = {

@@ -1,7 +1,9 @@
+import type { JsonObject } from "../../http/openapi.ts";
+import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "../../http/schemas.ts";
+import { apiKey } from "./component-schemas.ts";
 import {
   admin,
   experimentIdInPath,
-  type JsonObject,
   json,
   list,
   object,
@@ -12,9 +14,7 @@ import {
   timeOrNull,
   withProblems,
   write,
-} from "./openapi-parts.ts";
-import { apiKey } from "./openapi-schemas.ts";
-import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "./schemas.ts";
+} from "./parts.ts";
 
 /** An object whose `is_truncated` is present if there are more entries than it lists. */
 function truncated(properties: JsonObject): JsonObject {

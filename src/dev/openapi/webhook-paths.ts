@@ -1,5 +1,6 @@
+import type { JsonObject } from "../../http/openapi.ts";
+import { refreshWebhookBody } from "../../http/schemas.ts";
 import {
-  type JsonObject,
   json,
   object,
   reference,
@@ -8,8 +9,7 @@ import {
   signedByFlagsmith,
   signedByStandardWebhooks,
   withProblems,
-} from "./openapi-parts.ts";
-import { refreshWebhookBody } from "./schemas.ts";
+} from "./parts.ts";
 
 const environmentKey: JsonObject = {
   name: "environment_key",

@@ -1,10 +1,11 @@
-import { checkNames, checkStatuses } from "../exposures/health.ts";
-import { decisions } from "../results/result-history.ts";
-import { verdicts } from "../results/verdict.ts";
+import { checkNames, checkStatuses } from "../../exposures/health.ts";
+import type { JsonObject } from "../../http/openapi.ts";
+import { decisions } from "../../results/result-history.ts";
+import { verdicts } from "../../results/verdict.ts";
+import { figure, interval, shareOrNull } from "./component-schemas.ts";
 import {
   admin,
   count,
-  type JsonObject,
   json,
   list,
   object,
@@ -13,8 +14,7 @@ import {
   signedByStandardWebhooks,
   time,
   withProblems,
-} from "./openapi-parts.ts";
-import { figure, interval, shareOrNull } from "./openapi-schemas.ts";
+} from "./parts.ts";
 
 // The alerts that this service sends, and the call that sends a test alert.
 
