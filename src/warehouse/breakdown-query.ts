@@ -64,14 +64,19 @@ export function breakdownText(dimension: string): { text: string; parameters: Qu
 
 const variantHash = (index: number) => `sipHash64({variant_${index}:String})`;
 
-/** Identities first exposed from `split_from` on: of each configured variant, then of all others together. */
-function splitCounts(variants: number): string {
+/**
+ * The conditions of a row's counts: counted, excluded and late identities, then those first exposed from `split_from` on of
+ * each configured variant, and of all others together.
+ */
+function conditionsOf(variants: number): string[] {
   const hashes = Array.from({ length: variants }, (_, index) => variantHash(index));
   const isOther = hashes.length === 0 ? "1" : `variant_and NOT IN (${hashes.join(", ")})`;
-  const conditions = [...hashes.map((hash) => `variant_and = ${hash}`), isOther];
-  return `[
-      ${conditions.map((condition) => `countIf(is_split AND ${condition})`).join(",\n      ")}
-    ]`;
+  return [
+    "variant_and = variant_or",
+    "variant_and != variant_or",
+    "bitAnd(earliest, 1) = 1",
+    ...[...hashes.map((hash) => `variant_and = ${hash}`), isOther].map((condition) => `is_split AND ${condition}`),
+  ];
 }
 
 /**
@@ -87,22 +92,19 @@ function splitCounts(variants: number): string {
  */
 export function breakdownSql({ variants, traits }: BreakdownQuery): string {
   const texts = [sdkText("sdk_language"), sdkText("sdk_version"), ...traits.map((_, index) => traitText(index))];
+  const counts = conditionsOf(variants.length).map((condition) => `countIf(${condition})`);
   return `
 SELECT
   dimension,
   text,
-  sum(counted) AS counted_identities,
-  sum(excluded) AS excluded_identities,
-  sum(late) AS late_identities,
-  sumForEach(split) AS split_identities
+  sumForEach(part) AS counts
 FROM (
   SELECT
     if(profile = '', [toString(at)], splitByChar(${SEPARATOR}, profile)) AS texts,
     if(profile = '', [0], arrayEnumerate(texts)) AS dimensions,
-    countIf(variant_and = variant_or) AS counted,
-    countIf(variant_and != variant_or) AS excluded,
-    sum(bitAnd(earliest, 1)) AS late,
-    ${splitCounts(variants.length)} AS split
+    [
+      ${counts.join(",\n      ")}
+    ] AS part
   FROM (
     SELECT
       groupBitAnd(sipHash64(value)) AS variant_and,
@@ -124,7 +126,7 @@ FROM (
 )
 ARRAY JOIN texts AS text, dimensions AS dimension
 GROUP BY dimension, text
-ORDER BY counted_identities + excluded_identities DESC, text
+ORDER BY counts[1] + counts[2] DESC, text
 LIMIT ${MAX_VALUES} BY dimension, if(dimension = 0, text, '')`;
 }
 

@@ -1,5 +1,6 @@
-import type { Breakdown, Breakdowns, BreakdownValue } from "../exposures/breakdown.ts";
+import type { Breakdowns } from "../exposures/breakdown.ts";
 import { bucketsOf } from "../exposures/buckets.ts";
+import { isCount } from "../exposures/json.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { type BreakdownQuery, MAX_VALUES } from "./breakdown-query.ts";
 import type { WarehouseFailure } from "./failure.ts";
@@ -9,6 +10,9 @@ import type { WarehouseFailure } from "./failure.ts";
  * is invalid.
  */
 const OTHER_VARIANTS = "";
+
+/** The key of all values but the largest. The query returns no empty text. */
+const REST = "";
 
 /** Counted, excluded and late identities, then those of each variant. */
 type Counts = readonly number[];
@@ -20,75 +24,63 @@ type Row = { dimension: number; text: string; counts: Counts };
  */
 export function readBreakdowns(rows: readonly unknown[], query: BreakdownQuery): Result<Breakdowns, WarehouseFailure> {
   const keys = [...query.variants.map(({ key }) => key), OTHER_VARIANTS];
-  const names = ["sdk_language", "sdk_version", ...query.traits.map((trait) => `traits.${trait}`)];
-  const found = new Map<number, Map<string, Counts>>();
-  for (const row of rows) {
-    const read = readRow(row, keys.length);
-    const values = read && (found.get(read.dimension) ?? new Map<string, Counts>());
-    if (read === null || values === null || values.has(read.text) || read.dimension > names.length)
-      return failed({ kind: "bad_rows" });
-    found.set(read.dimension, values.set(read.text, read.counts));
-  }
-
   const none: Counts = [0, 0, 0, ...keys.map(() => 0)];
-  const byBucket = found.get(0) ?? new Map<string, Counts>();
-  const total = [...byBucket.values()].reduce(plus, none);
-  const { first, size, count } = bucketsOf(query.window);
-  const starts = Array.from({ length: count }, (_, index) => String(first + index * size));
-  if ([...byBucket.keys()].some((start) => !starts.includes(start))) return failed({ kind: "bad_rows" });
-
-  const summarise = (value: string | null, counts: Counts): BreakdownValue => {
-    const [counted = 0, excluded = 0, late = 0, ...split] = counts;
-    const identities = keys.map((key, index): [string, number] => [key, split[index] ?? 0]);
-    const seen = identities.filter(([key, identities]) => key !== OTHER_VARIANTS || identities > 0);
-    return { value, identities: new Map(seen), counted, excluded, late };
-  };
-  const dimensions: Breakdown[] = [
-    { dimension: "first_exposure", values: starts.map((start) => summarise(start, byBucket.get(start) ?? none)) },
-  ];
-  for (const [index, dimension] of names.entries()) {
-    const values = found.get(index + 1) ?? new Map<string, Counts>();
-    const rest = minus(total, [...values.values()].reduce(plus, none));
-    const hasRest = rest.some((count) => count > 0);
-    if (rest.some((count) => count < 0) || values.size > MAX_VALUES || (hasRest && values.size < MAX_VALUES))
-      return failed({ kind: "bad_rows" });
-    dimensions.push({
-      dimension,
-      values: [
-        ...[...values].map(([text, counts]) => summarise(text, counts)),
-        ...(hasRest ? [summarise(null, rest)] : []),
-      ],
-    });
+  const names = ["first_exposure", "sdk_language", "sdk_version", ...query.traits.map((trait) => `traits.${trait}`)];
+  const found = names.map(() => new Map<string, Counts>());
+  for (const row of rows) {
+    const read = readRow(row, none.length);
+    const values = read === null ? undefined : found[read.dimension];
+    if (read === null || values === undefined || values.has(read.text)) return failed({ kind: "bad_rows" });
+    values.set(read.text, read.counts);
   }
+
+  const [byBucket = new Map<string, Counts>(), ...others] = found;
+  const total = sumOf(byBucket, none);
+  const { first, size, count } = bucketsOf(query.window);
+  const buckets = new Map(Array.from({ length: count }, (_, index) => [String(first + index * size), none]));
+  for (const [start, counts] of byBucket)
+    if (!buckets.has(start)) return failed({ kind: "bad_rows" });
+    else buckets.set(start, counts);
+
+  for (const values of others) {
+    const rest = total.map((count, index) => count - (sumOf(values, none)[index] ?? 0));
+    const isComplete = rest.every((count) => count === 0);
+    if (rest.some((count) => count < 0) || values.size > MAX_VALUES || (!isComplete && values.size < MAX_VALUES))
+      return failed({ kind: "bad_rows" });
+    if (!isComplete) values.set(REST, rest);
+  }
+  const dimensions = [buckets, ...others].map((values, index) => ({
+    dimension: names[index] ?? "",
+    values: [...values].map(([text, counts]) => valueWith(text, counts, keys)),
+  }));
   return ok({ splitFrom: query.splitFrom, dimensions });
 }
 
-const plus = (one: Counts, other: Counts): Counts => one.map((count, index) => count + (other[index] ?? 0));
-const minus = (one: Counts, other: Counts): Counts => one.map((count, index) => count - (other[index] ?? 0));
+function valueWith(text: string, [counted = 0, excluded = 0, late = 0, ...split]: Counts, keys: readonly string[]) {
+  const identities = keys.map((key, index): [string, number] => [key, split[index] ?? 0]);
+  const seen = identities.filter(([key, count]) => key !== OTHER_VARIANTS || count > 0);
+  return { value: text === REST ? null : text, identities: new Map(seen), counted, excluded, late };
+}
 
-/** @param variants the number of counts by variant */
-function readRow(row: unknown, variants: number): Row | null {
+function sumOf(values: ReadonlyMap<string, Counts>, none: Counts): Counts {
+  return [...values.values()].reduce((sum, counts) => sum.map((count, index) => count + (counts[index] ?? 0)), none);
+}
+
+function readRow(row: unknown, length: number): Row | null {
   if (
     typeof row !== "object" ||
     row === null ||
-    !("dimension" in row && isCount(row.dimension)) ||
-    !("text" in row && typeof row.text === "string") ||
-    !("counted_identities" in row && isCount(row.counted_identities)) ||
-    !("excluded_identities" in row && isCount(row.excluded_identities)) ||
-    !("late_identities" in row && isCount(row.late_identities)) ||
-    !("split_identities" in row && Array.isArray(row.split_identities) && row.split_identities.every(isCount))
+    !("dimension" in row && Number.isSafeInteger(row.dimension)) ||
+    !("text" in row && typeof row.text === "string" && row.text !== REST) ||
+    !("counts" in row && Array.isArray(row.counts) && row.counts.every(isCount))
   )
     return null;
-  const { dimension, text, counted_identities: counted, excluded_identities: excluded } = row;
-  const split: number[] = row.split_identities;
+  const counts: number[] = row.counts;
+  const [counted = 0, excluded = 0, late = 0, ...split] = counts;
   const isSound =
+    counts.length === length &&
     counted + excluded > 0 &&
-    row.late_identities <= counted + excluded &&
-    split.length === variants &&
+    late <= counted + excluded &&
     split.reduce((sum, count) => sum + count, 0) <= counted;
-  return isSound ? { dimension, text, counts: [counted, excluded, row.late_identities, ...split] } : null;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
+  return isSound ? { dimension: Number(row.dimension), text: row.text, counts } : null;
 }

@@ -311,7 +311,7 @@ describe("the causes of bad health", () => {
   it("are null if the query for them fails, and the numbers are stored all the same", async () => {
     const feature = `health-${count + 1}`;
     proxy.injectFault((upstream, response) => {
-      const isBreakdown = upstream.body.includes('"split_identities"');
+      const isBreakdown = upstream.body.includes('"dimension"');
       (isBreakdown ? faults["status 500"] : passThrough)(upstream, response);
     }, feature);
     const { byName } = await healthOf({ control: 1, treatment: 1 }, HOUR, planted(["2.0.0"]));

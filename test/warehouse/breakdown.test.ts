@@ -211,10 +211,7 @@ describe("readBreakdowns", () => {
   const bucket = {
     dimension: 0,
     text: String(from),
-    counted_identities: 4,
-    excluded_identities: 1,
-    late_identities: 2,
-    split_identities: [1, 2, 1],
+    counts: [4, 1, 2, 1, 2, 1],
   };
   const values = [1, 2].map((dimension) => ({ ...bucket, dimension, text: "x" }));
 
@@ -234,16 +231,14 @@ describe("readBreakdowns", () => {
 
   it.each<[string, unknown[]]>([
     ["a row that is no object", [null]],
-    ["a number as text", [{ ...bucket, counted_identities: "4" }]],
-    ["an unsafe number", [{ ...bucket, counted_identities: 2 ** 53 }]],
-    [
-      "no identities",
-      [{ ...bucket, counted_identities: 0, excluded_identities: 0, late_identities: 0, split_identities: [0, 0, 0] }],
-    ],
-    ["more late identities than identities", [{ ...bucket, late_identities: 6 }]],
-    ["more identities by variant than counted ones", [{ ...bucket, split_identities: [3, 2, 0] }]],
-    ["too few variants", [{ ...bucket, split_identities: [1, 2] }]],
+    ["a number as text", [{ ...bucket, counts: ["4", 1, 2, 1, 2, 1] }]],
+    ["an unsafe number", [{ ...bucket, counts: [2 ** 53, 1, 2, 1, 2, 1] }]],
+    ["no identities", [{ ...bucket, counts: [0, 0, 0, 0, 0, 0] }]],
+    ["more late identities than identities", [{ ...bucket, counts: [4, 1, 6, 1, 2, 1] }]],
+    ["more identities by variant than counted ones", [{ ...bucket, counts: [4, 1, 2, 3, 2, 0] }]],
+    ["too few variants", [{ ...bucket, counts: [4, 1, 2, 1, 2] }]],
     ["a bucket outside the window", [{ ...bucket, text: String(from + HOUR) }]],
+    ["a negative number", [{ ...bucket, counts: [4, 1, -2, 1, 2, 1] }]],
     ["an unknown dimension", [bucket, ...values, { ...bucket, dimension: 3 }]],
     ["a value twice", [bucket, ...values, values[0]]],
     ["a dimension with fewer identities than the buckets", [bucket, ...values.slice(1)]],
