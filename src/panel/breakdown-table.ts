@@ -36,7 +36,8 @@ export function breakdownTable(check: CheckResult, variants: readonly VariantSer
         ({ numberOf }) => markup`<td class="number">${formatNumber(numberOf(row))}</td>`,
       )}<td>${barOf(row, all, isSplit ? columns : [excluded])}</td></tr>`,
   );
-  return markup`<div class="wide-content"><table class="breakdown"><caption>Identities by ${safeText(breakdown.dimension)}</caption>
+  const caption = `Identities by ${safeText(breakdown.dimension)}`;
+  return markup`<div class="wide-content" role="group" aria-label="${caption}" tabindex="0"><table class="breakdown"><caption>${caption}</caption>
 <thead><tr><th scope="col">Value</th>${all.map(({ title }) => markup`<th scope="col" class="number">${title}</th>`)}<th scope="col">${isSplit ? "Split" : "Excluded share"}</th></tr></thead>
 <tbody>${rows}</tbody></table></div>`;
 }

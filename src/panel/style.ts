@@ -113,9 +113,10 @@ summary { cursor: pointer; color: var(--link) }
   .metrics td:empty { display: none }
   .plot .narrow { display: block }
   .plot .wide { display: none }
-  .balance th, .balance td { padding-inline-end: .25rem; font-size: .75rem }
+  .balance th, .balance td, .breakdown th, .breakdown td { padding-inline-end: .25rem; font-size: .75rem }
   .balance .badge { white-space: normal }
   .health li { flex-direction: column; gap: .25rem }
+  .health li > div { width: 100% }
   .health li .badge { flex: none }
 }
 @media (prefers-reduced-motion: no-preference) { button { transition: background .1s } }
