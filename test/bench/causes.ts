@@ -63,10 +63,24 @@ const scenarios: Scenario[] = [
   },
   {
     ...SPLIT,
+    what: "the second, and its identities are those of one country",
+    planted: [version(3)],
+    harm: inVersions([3], 0.5),
+    mirrored: 1,
+    isExclusive: true,
+  },
+  {
+    ...SPLIT,
     what: "the second, and half its identities in one country",
     planted: [version(3)],
     harm: inVersions([3], 0.5),
     mirrored: 0.5,
+  },
+  {
+    ...SPLIT,
+    what: `a version with ${shareOf(3)} and a country with ${shareOf(5)}, where 50 % are lost`,
+    planted: [version(3), valueOfRank("traits.country", 5)],
+    harm: (version, _, country) => (version === 3 || country === 5 ? 0.5 : 0),
   },
   {
     ...SPLIT,
@@ -137,9 +151,9 @@ export function simulate({ seed, experiments }: Sizes): void {
     `${number(runs)} experiments each, looked at every 1,000 identities until the check finds it; seed ${seed}\n`,
   );
   console.log(
-    "| planted | named first | all of it, and nothing else | anything else | fair without | right start | identities: median |",
+    "| planted | named first | all of it, and nothing else | anything else | the same as another | fair without | right start | identities: median |",
   );
-  console.log("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+  console.log("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
   for (const { planted, beginsAt, ...scenario } of scenarios) {
     const all = run(scenario, seed, runs);
     const isPlanted = (cause: CauseValue) => planted.some((other) => isNear(cause, other));
@@ -149,6 +163,7 @@ export function simulate({ seed, experiments }: Sizes): void {
         count(({ causes: [first] }) => first !== undefined && isPlanted(first)),
         count(({ causes }) => causes.length === planted.length && causes.every(isPlanted)),
         count(({ causes }) => !causes.every(isPlanted)),
+        count(({ causes: [first] }) => first !== undefined && first.sameAs.length > 0),
         count(({ isFairWithout }) => isFairWithout),
         beginsAt === undefined ? "" : count(({ beganAt }) => beganAt === START + beginsAt * HOUR),
         number(median(all.map(({ identities }) => identities))),

@@ -18,13 +18,16 @@ export type SimulatedBreakdown = {
   weights: readonly number[];
   /**
    * The part of the identities that are lost in the last variant, or excluded.
-   * @param version the rank of its SDK version
+   * @param version the rank of their SDK version
+   * @param country the rank of their country
    */
-  harm: (version: number, hour: number) => number;
+  harm: (version: number, hour: number, country: number) => number;
   /** The check finds it when this share of identities is excluded. */
   limit?: number;
   /** This part of the identities with the third SDK version has the third country as well. */
   mirrored?: number;
+  /** No identity with another SDK version has the third country. */
+  isExclusive?: boolean;
 };
 
 /** The share of the identities with the value of a rank, from 1 on. */
@@ -47,7 +50,7 @@ function draw(uniform: () => number, sums: readonly number[]): number {
 
 /** Runs an experiment until the check finds it. Returns null if it does not. */
 export function runUntilFound(
-  { check, weights, harm, limit = 0, mirrored = 0 }: SimulatedBreakdown,
+  { check, weights, harm, limit = 0, mirrored = 0, isExclusive = false }: SimulatedBreakdown,
   uniform: () => number,
 ): { identities: number; breakdowns: Breakdowns; variants: { key: string; weight: number }[] } | null {
   const variants = weights.map((weight, index) => ({ key: String.fromCharCode(65 + index), weight }));
@@ -65,9 +68,11 @@ export function runUntilFound(
     hours.push(bucket);
     for (let identity = 0; identity < AN_HOUR; identity += 1) {
       for (let dimension = 0; dimension < place.length; dimension += 1) place[dimension] = draw(uniform, cumulative);
-      if (mirrored > 0 && place[1] === 2 && uniform() < mirrored) place[2] = 2;
+      if (place[1] === 2) {
+        if (uniform() < mirrored) place[2] = 2;
+      } else if (isExclusive && place[2] === 2) place[2] = 3;
       const variant = draw(uniform, sums);
-      const isHarmed = uniform() < harm((place[1] ?? 0) + 1, hour);
+      const isHarmed = uniform() < harm((place[1] ?? 0) + 1, hour, (place[2] ?? 0) + 1);
       if (check === "sample_ratio" && isHarmed && variant === last) continue;
       const category = check === "multiple_variants" && isHarmed ? excludedAt : variant;
       bucket[category] = (bucket[category] ?? 0) + 1;
