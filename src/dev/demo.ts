@@ -128,16 +128,15 @@ WITH
   cityHash64(visitor, {feature:String}, 'variant') % 1000 AS ticket,
   returning AND intDiv(dice, 1000000) % 1000 < {switching:UInt32} AS switched,
   cityHash64(visitor, 'sdk') % 10 < 3 AS newest_sdk
-SELECT at, dice, visitor, 1 + (
-    arrayFirstIndex(limit -> ticket < limit, {limits:Array(UInt32)}) - 1 + toUInt8(switched)
-  ) % length({limits:Array(UInt32)}) AS variant, if(newest_sdk, '4.3.0', '4.2.0') AS version
+SELECT at, dice, visitor, arrayFirstIndex(limit -> ticket < limit, {limits:Array(UInt32)}) AS assigned,
+  1 + (assigned - 1 + toUInt8(switched)) % length({limits:Array(UInt32)}) AS variant, if(newest_sdk, '4.3.0', '4.2.0') AS version
 FROM (
   SELECT {first:Int64} + number AS slot, slot * {slot:Int64} + cityHash64(slot) % {slot:Int64} AS at
   FROM numbers(toUInt64({count:Int64}))
 )
 ARRAY JOIN range(if(dice % 20 = 7, 2, 1)) AS delivery
 WHERE (intDiv(dice, 1000) % 1000) / 1000 < rate AND at < {now:Int64}
-  AND NOT (newest_sdk AND variant = 2 AND cityHash64(visitor, 'lost') % 1000 < {lost:UInt32})`;
+  AND NOT (newest_sdk AND assigned = 2 AND cityHash64(visitor, 'lost') % 1000 < {lost:UInt32})`;
 
 const COLUMNS = `(environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits, metadata,
   sdk_language, sdk_version)`;

@@ -16,7 +16,8 @@ export function breakdownTable(check: CheckResult, variants: readonly VariantSer
   const breakdown = breakdownOf(check);
   if (breakdown === null) return "";
   const isSplit = check.name === "sample_ratio";
-  const shown = variants.slice(0, MAX_VARIANTS).map(({ key }) => key);
+  const configured = variants.filter(({ key }) => breakdown.values.some(({ identities }) => identities.has(key)));
+  const shown = configured.slice(0, MAX_VARIANTS).map(({ key }) => key);
   const columns = shown.map(
     (key, index): Column => ({
       title: safeText(key),
@@ -30,26 +31,30 @@ export function breakdownTable(check: CheckResult, variants: readonly VariantSer
     columns.push({ title: "Others", color: PAGE_PALETTE.faint, numberOf: othersIn });
   const excluded: Column = { title: "Excluded", color: EXCLUDED, numberOf: (row) => row.excluded };
   const all = [...columns, excluded];
+  const totalOf = (row: Row) => all.reduce((sum, { numberOf }) => sum + numberOf(row), 0);
+  // A split fills its bar. Shares of excluded identities are small, so the largest one does.
+  const largest = Math.max(...breakdown.values.map((row) => row.excluded / totalOf(row) || 0));
+  const bar = (row: Row) =>
+    isSplit ? barOf(row, columns, totalOf(row) - row.excluded) : barOf(row, [excluded], largest * totalOf(row));
   const rows = breakdown.values.map(
     (row) =>
-      markup`<tr><th scope="row">${row.value === null ? "All others" : safeText(row.value)}</th>${all.map(
+      markup`<tr><th scope="row">${row.value === null ? "All others" : safeText(row.value)}</th><td>${bar(row)}</td>${all.map(
         ({ numberOf }) => markup`<td class="number">${formatNumber(numberOf(row))}</td>`,
-      )}<td>${barOf(row, all, isSplit ? columns : [excluded])}</td></tr>`,
+      )}</tr>`,
   );
   const caption = `Identities by ${safeText(breakdown.dimension)}`;
   return markup`<div class="wide-content" role="group" aria-label="${caption}" tabindex="0"><table class="breakdown"><caption>${caption}</caption>
-<thead><tr><th scope="col">Value</th>${all.map(({ title }) => markup`<th scope="col" class="number">${title}</th>`)}<th scope="col">${isSplit ? "Split" : "Excluded share"}</th></tr></thead>
+<thead><tr><th scope="col">Value</th><th scope="col">${isSplit ? "Split" : "Excluded share"}</th>${all.map(({ title }) => markup`<th scope="col" class="number">${title}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div>`;
 }
 
-/** A bar of the parts, as shares of one another, or a single part as its share of all columns. */
-function barOf(row: Row, all: readonly Column[], parts: readonly Column[]): Markup {
-  const whole = (parts.length > 1 ? parts : all).reduce((sum, { numberOf }) => sum + numberOf(row), 0) || 1;
+/** A bar of parts of a whole. */
+function barOf(row: Row, parts: readonly Column[], whole: number): Markup {
   let x = 0;
-  const rects = parts.map(({ color, numberOf }) => {
-    const width = (100 * numberOf(row)) / whole;
+  const paths = parts.map(({ color, numberOf }) => {
+    const width = (100 * numberOf(row)) / (whole || 1);
     x += width;
     return markup`<path d="M${(x - width).toFixed(1)} 0h${width.toFixed(1)}v8h-${width.toFixed(1)}z" fill="${color ?? ""}"/>`;
   });
-  return markup`<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">${rects}</svg>`;
+  return markup`<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">${paths}</svg>`;
 }

@@ -74,7 +74,7 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .health li > div { flex: 1; min-width: 0 }
 .breakdown caption { text-align: start; font-weight: 600; padding-block: .5rem }
 .breakdown th[scope=row] { overflow-wrap: anywhere; min-width: 6rem; max-width: 16rem; font-weight: 400 }
-.bar { display: block; width: 6rem; height: .5rem; background: var(--soft) }
+.bar { display: block; width: 5rem; height: .5rem; margin-block: .375rem; background: var(--soft) }
 .health li .badge { flex: 0 0 6rem; text-align: center }
 .health li p { margin: 0; overflow-wrap: anywhere }
 .banner { border: 1px solid var(--edge); border-inline-start: .375rem solid var(--faint); border-radius: .375rem; padding: .5rem 1rem; margin: .5rem 0 1rem; overflow-wrap: anywhere }

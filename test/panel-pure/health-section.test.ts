@@ -43,7 +43,9 @@ describe("healthSection", () => {
   it("shows the share of excluded identities for several variants", () => {
     const page = pageOf({ ...check, name: "multiple_variants" });
     expect(page).toContain("Excluded share");
-    expect(page).toContain("M0.0 0h18.2v8h-18.2z");
+    // The largest share fills its bar.
+    expect(page).toContain("M0.0 0h100.0v8h-100.0z");
+    expect(page).toContain("M0.0 0h0.0v8h-0.0z");
   });
 
   it.each<[string, Partial<CheckResult>]>([
