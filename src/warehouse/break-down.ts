@@ -1,6 +1,6 @@
 import type { Breakdowns } from "../exposures/breakdown.ts";
-import { failed, type Result } from "../result.ts";
-import { type BreakdownQuery, breakdownParameters, breakdownSql, MAX_VARIANTS } from "./breakdown-query.ts";
+import type { Result } from "../result.ts";
+import { type BreakdownQuery, breakdownParameters, breakdownSql } from "./breakdown-query.ts";
 import { readBreakdowns } from "./breakdown-rows.ts";
 import type { Warehouse } from "./client.ts";
 import { selectOrSpill } from "./count-exposures.ts";
@@ -8,13 +8,12 @@ import type { WarehouseFailure } from "./failure.ts";
 
 /**
  * Counts the identities of one experiment by their values at the first exposure. Every row is checked, as those of the
- * exposures query are. More than MAX_VARIANTS are too large.
+ * exposures query are.
  */
 export async function breakDown(
   warehouse: Warehouse,
   query: BreakdownQuery,
 ): Promise<Result<Breakdowns, WarehouseFailure>> {
-  if (query.variants.length > MAX_VARIANTS) return failed({ kind: "too_large" });
   const rows = await selectOrSpill(warehouse, breakdownSql(query), breakdownParameters(warehouse.table, query));
   return rows.ok ? readBreakdowns(rows.value, query) : rows;
 }

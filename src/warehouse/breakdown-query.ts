@@ -5,7 +5,7 @@ import { type ExposureQuery, exposureParameters } from "./exposure-query.ts";
 
 /** The exposures to break down. */
 export type BreakdownQuery = ExposureQuery & {
-  /** At most MAX_VARIANTS. All others are counted together. */
+  /** At most MAX_VARIANTS. Identities with any other variant are counted together. */
   variants: readonly Variant[];
   /** The keys of `traits` to break down by. */
   traits: readonly string[];

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Breakdowns, BreakdownValue } from "../../src/exposures/breakdown.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
+import { serialiseWithin } from "../../src/exposures/compute-exposures.ts";
 import { causeSentence, explainHealth, needsBreakdown } from "../../src/exposures/explain-health.ts";
 import { type Check, type CheckName, type CheckStatus, type Health, NO_CAUSES } from "../../src/exposures/health.ts";
+import { summarise } from "../../src/exposures/summary.ts";
 
 const FROM = Date.UTC(2026, 5, 1);
 const VARIANTS = ["control", "treatment"].map((key) => ({ key, weight: 1 }));
@@ -96,5 +98,24 @@ describe("causeSentence", () => {
     expect(sentenceOf({ causes: [], causes_detail: "None." })).toBe("None.");
     expect(sentenceOf(NO_CAUSES)).toBe(null);
     expect(sentenceOf({})).toBe(null);
+  });
+});
+
+describe("serialiseWithin", () => {
+  const summary = summarise([], { from: FROM, to: FROM + DAY }, ["control"]);
+  const plain = healthWith("sample_ratio", "unhealthy");
+  const withText = (length: number): Health => ({
+    ...plain,
+    checks: plain.checks.map((check) => ({ ...check, figures: { causes_detail: "x".repeat(length) } })),
+  });
+
+  it("drops causes that do not fit into a row, and keeps the numbers", () => {
+    const small = withText(1000);
+    expect(serialiseWithin(summary, [small, plain])).toMatchObject({ ok: true, value: { health: small } });
+    expect(serialiseWithin(summary, [withText(1_900_000), plain])).toMatchObject({
+      ok: true,
+      value: { health: plain },
+    });
+    expect(serialiseWithin(summary, [withText(1_900_000)])).toEqual({ ok: false, failure: "too_large" });
   });
 });

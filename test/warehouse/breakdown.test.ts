@@ -175,11 +175,6 @@ describe("breakDown", () => {
     );
     expect(dimensions.map(({ values }) => values.length)).toEqual([3, 0, 0]);
   });
-
-  it("fails with too_large for more variants than groups can hold", async () => {
-    const variants = Array.from({ length: 101 }, (_, index) => ({ key: `${index}`, weight: 1 }));
-    expect(await breakDown(copies, queryOf({ variants }))).toEqual({ ok: false, failure: { kind: "too_large" } });
-  });
 });
 
 describe("describeIdentitiesQuery", () => {
