@@ -93,6 +93,16 @@ export const origins = z
   )
   .check(z.refine((list) => list.every((origin) => origin === "*" || isOrigin(origin)), ORIGINS_RULE));
 
+const MAX_TRAITS = 10;
+const TRAITS_RULE = `must be at most ${MAX_TRAITS} keys of traits with commas between them, like plan,country`;
+/** Each key once. */
+export const traitNames = z
+  .pipe(
+    text,
+    z.transform((value: string) => [...new Set(value.split(",").flatMap((name) => name.trim() || []))]),
+  )
+  .check(z.refine((names) => names.length <= MAX_TRAITS, TRAITS_RULE));
+
 const PUBLIC_URL_RULE = "must be an http:// or https:// URL without a path, like https://exposures.example";
 export const publicUrl = converted(PUBLIC_URL_RULE, (value): string | null | undefined => {
   if (value === "") return null;

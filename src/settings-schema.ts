@@ -10,6 +10,7 @@ import {
   publicUrl,
   seconds,
   text,
+  traitNames,
   warehouseUrl,
   webhookSecret,
   wholeNumber,
@@ -26,7 +27,7 @@ const docs = z.registry<SettingDoc>();
 
 /** As the Cron Trigger in wrangler.toml. */
 const DEFAULT_SWEEP_SECONDS = 900;
-/** A Cron Trigger runs for 15 minutes at most. This leaves a sweep four of them to start refreshes. */
+/** A Cron Trigger runs for 15 minutes at most. This leaves a sweep three of them to start refreshes. */
 const MAX_QUERY_SECONDS = 600;
 
 /** Drops empty values: shells and wrangler.toml have no other way to say that a setting is not set. */
@@ -91,6 +92,11 @@ export const settingsSchema = z
       "The TTL of the events table in days; 0: events are kept for good.",
     ),
     EXPOSURE_SOURCE: variable("events", exposureSource, "The source of the counts: events, or states."),
+    BREAKDOWN_TRAITS: variable(
+      "",
+      traitNames,
+      "The keys of traits whose values are looked at for the cause of bad health, with commas between them; at most 10.",
+    ),
     LONGEST_INSERT_SECONDS: variable(
       600,
       seconds(),

@@ -59,6 +59,8 @@ export type Settings = {
   cacheSeconds: number;
   /** Set for `EXPOSURE_SOURCE = "states"`; null: identities are counted from the events. */
   states: StatesSettings | null;
+  /** The keys of `traits` whose values are looked at for the cause of bad health. */
+  breakdownTraits: string[];
   /** The origins whose pages may read: `*` for all. */
   corsOrigins: string[];
   /** The origin at which clients reach the service; null: as in their requests. */
@@ -106,6 +108,7 @@ export function parseSettings(env: Readonly<Record<string, unknown>>): Result<Se
     sweepMs: values.SWEEP_SECONDS * 1000,
     cacheSeconds: values.CACHE_SECONDS,
     states: values.EXPOSURE_SOURCE === "states" ? { longestInsertMs: values.LONGEST_INSERT_SECONDS * 1000 } : null,
+    breakdownTraits: values.BREAKDOWN_TRAITS,
     corsOrigins: values.CORS_ORIGINS,
     publicUrl,
     clientAddressHeader: values.CLIENT_ADDRESS_HEADER,

@@ -1,4 +1,5 @@
 import type { Experiment } from "../experiment.ts";
+import { causeSentence } from "../exposures/explain-health.ts";
 import type { Health } from "../exposures/health.ts";
 import type { HealthTransition } from "../exposures/health-history.ts";
 import { formatNumber, formatUtc, quoteName, shortName } from "../format.ts";
@@ -45,11 +46,13 @@ function changeAlert(
 /** The alert for a check that has turned to warning or unhealthy, or that has recovered. */
 export function healthAlert(experiment: Experiment, { check, status }: HealthTransition, times: Times): Alert {
   const isResolved = status === "resolved";
+  const cause = causeSentence(check);
   return changeAlert("health.changed", isResolved, experiment, times, {
     check: check.name,
     status: isResolved ? check.status : status,
     title: `${experiment.name}: ${check.name} ${status}`,
-    detail: check.detail,
+    detail: cause === null ? check.detail : `${check.detail} ${cause}`,
+    cause,
   });
 }
 

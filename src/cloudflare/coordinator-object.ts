@@ -31,6 +31,7 @@ export class RefreshCoordinator extends DurableObject<Env> implements Coordinato
       settleMs: settings.settleMs,
       eventsTtlDays: settings.eventsTtlDays,
       states: settings.states,
+      breakdownTraits: settings.breakdownTraits,
       alerts: alerterStub(this.env, settings),
       clock: Date.now,
       random: Math.random,

@@ -56,8 +56,8 @@ export async function openService(
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, random: Math.random, log: consoleLog };
   const alerts = alertEndpoint === null ? null : createProcessAlerter(alertEndpoint, database);
-  const { settleMs, eventsTtlDays } = settings;
-  const refreshing = { ...shared, settleMs, eventsTtlDays, states, alerts };
+  const { settleMs, eventsTtlDays, breakdownTraits } = settings;
+  const refreshing = { ...shared, settleMs, eventsTtlDays, breakdownTraits, states, alerts };
   let stopped = false;
   const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
   const dispatcher = createDispatcher({

@@ -18,6 +18,8 @@ type DemoExperiment = {
   served: { key: string; share: number }[];
   /** The number of returning identities out of 1000 that get another variant than before. */
   switching: number;
+  /** The number of identities out of 1000 that the newest SDK version loses, of those that get the second variant. */
+  lost: number;
   metrics: DemoMetric[];
 };
 
@@ -48,6 +50,7 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
       { key: "treatment", share: 500 },
     ],
     switching: 2,
+    lost: 0,
     metrics: [
       { definition: metric("purchase", "Purchases", "occurrence", "increase"), follows: follows([160, 0], [240, 0]) },
       { definition: metric("tip", "Tips", "sum", "increase"), follows: follows([300, 4], [300, 4]) },
@@ -73,6 +76,7 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
       { key: "five", share: 330 },
     ],
     switching: 0,
+    lost: 0,
     metrics: [
       {
         definition: metric("setup_minutes", "Minutes to set up", "mean", "decrease"),
@@ -94,11 +98,12 @@ const EXPERIMENTS: readonly DemoExperiment[] = [
       { key: "yearly", weight: 50 },
     ],
     served: [
-      { key: "control", share: 560 },
-      { key: "yearly", share: 430 },
+      { key: "control", share: 495 },
+      { key: "yearly", share: 495 },
       { key: "legacy", share: 10 },
     ],
     switching: 60,
+    lost: 700,
     metrics: [
       {
         definition: metric("subscription", "Subscriptions", "occurrence", "increase"),
@@ -121,20 +126,21 @@ WITH
   dice % 100 < 50 AS returning,
   if(returning, slot - 1 - intDiv(dice, 100) % 8000, slot) AS visitor,
   cityHash64(visitor, {feature:String}, 'variant') % 1000 AS ticket,
-  returning AND intDiv(dice, 1000000) % 1000 < {switching:UInt32} AS switched
-SELECT at, dice, visitor, 1 + (
-    arrayFirstIndex(limit -> ticket < limit, {limits:Array(UInt32)}) - 1 + toUInt8(switched)
-  ) % length({limits:Array(UInt32)}) AS variant
+  returning AND intDiv(dice, 1000000) % 1000 < {switching:UInt32} AS switched,
+  cityHash64(visitor, 'sdk') % 10 < 3 AS newest_sdk
+SELECT at, dice, visitor, arrayFirstIndex(limit -> ticket < limit, {limits:Array(UInt32)}) AS assigned,
+  1 + (assigned - 1 + toUInt8(switched)) % length({limits:Array(UInt32)}) AS variant, if(newest_sdk, '4.3.0', '4.2.0') AS version
 FROM (
   SELECT {first:Int64} + number AS slot, slot * {slot:Int64} + cityHash64(slot) % {slot:Int64} AS at
   FROM numbers(toUInt64({count:Int64}))
 )
 ARRAY JOIN range(if(dice % 20 = 7, 2, 1)) AS delivery
-WHERE (intDiv(dice, 1000) % 1000) / 1000 < rate AND at < {now:Int64}`;
+WHERE (intDiv(dice, 1000) % 1000) / 1000 < rate AND at < {now:Int64}
+  AND NOT (newest_sdk AND assigned = 2 AND cityHash64(visitor, 'lost') % 1000 < {lost:UInt32})`;
 
 const COLUMNS = `(environment_key, event, feature_name, timestamp, collected_at, identifier, value, traits, metadata,
   sdk_language, sdk_version)`;
-const SDK = `'{}', '{}', ['javascript', 'python', 'swift'][1 + visitor % 3], '4.2.0'`;
+const SDK = `'{}', '{}', ['javascript', 'python', 'swift'][1 + visitor % 3], version`;
 
 const INSERT_EXPOSURES = `
 INSERT INTO {table:Identifier} ${COLUMNS}
@@ -165,7 +171,7 @@ export type Demo = {
 
 /**
  * Creates a demo of three experiments: one with hourly points and a winner, one with daily points and a harmed guardrail,
- * and one with failing health checks.
+ * and one with failing health checks, for which the newest SDK version is to blame.
  */
 export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken: string): Demo {
   const client = connectForWriting(warehouse);
@@ -200,6 +206,7 @@ export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken
         environment: ENVIRONMENT,
         feature: experiment.feature,
         switching: experiment.switching,
+        lost: experiment.lost,
         limits,
         first,
         slot: SLOT,

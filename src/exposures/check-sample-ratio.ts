@@ -1,11 +1,11 @@
 import { splitChangeIn } from "../experiment.ts";
 import { formatDecimal, formatIdentities, formatNumber, formatPValue, formatUtc, quoteName } from "../format.ts";
 import { splitFrom } from "./buckets.ts";
-import type { Evidence, Finding } from "./health.ts";
+import { type Evidence, type Finding, NO_CAUSES } from "./health.ts";
 import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
 
 const MIN_IDENTITIES = 100;
-const ALPHA = 0.001;
+export const ALPHA = 0.001;
 
 /** A variant with a weight above 0: its configured share, its identities, and its new identities per bucket. */
 type Arm = { key: string; share: number; identities: number; added: readonly number[] };
@@ -48,6 +48,7 @@ export function checkSampleRatio({
       expected: new Map(arms.map(({ key, share }) => [key, share])),
       observed: new Map(arms.map(({ key, identities }) => [key, identities])),
       tested_from: testedFrom === null ? null : new Date(testedFrom).toISOString(),
+      ...NO_CAUSES,
     },
   };
 }
@@ -93,8 +94,8 @@ function judgeSplit(
 }
 
 /** Describes the variant with the largest part in chi-square. */
-function describeWorst(arms: readonly Arm[], total: number, period: string): string {
-  const deviationOf = ({ share, identities }: Arm) => chiSquare([share], [identities], total);
+export function describeWorst(arms: readonly Omit<Arm, "added">[], total: number, period = ""): string {
+  const deviationOf = ({ share, identities }: Omit<Arm, "added">) => chiSquare([share], [identities], total);
   const worst = arms.reduce((worst, arm) => (deviationOf(arm) > deviationOf(worst) ? arm : worst));
   const expected = total * worst.share;
   return `${quoteName(worst.key)} has ${formatNumber(worst.identities)} of ${formatIdentities(total)}${period} instead of ${expected < 10 ? formatDecimal(expected) : formatNumber(expected)}`;

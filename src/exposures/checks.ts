@@ -1,22 +1,26 @@
 import { formatDays, formatIdentities, formatNumber, formatPercent, formatUtc, quoteName } from "../format.ts";
 import { DAY } from "./buckets.ts";
 import { hasExpired } from "./expiry.ts";
-import type { Evidence, Finding } from "./health.ts";
+import { type Evidence, type Finding, NO_CAUSES } from "./health.ts";
 
 // One function per check, except checkSampleRatio. Each sentence states the finding with its figures, then the action.
+
+/** The check `multiple_variants` warns from this share of excluded identities on. */
+export const MAX_HEALTHY_SHARE = 0.01;
 
 /** Checks the share of identities that saw several variants and are excluded. */
 export function checkMultipleVariants({ summary }: Evidence): Finding<"multiple_variants"> {
   const { excludedIdentities: excluded, totalIdentities } = summary;
   const share = shareOf(excluded, excluded + totalIdentities);
-  const figures = { share, excluded_identities: excluded };
+  const figures = { share, excluded_identities: excluded, ...NO_CAUSES };
   const finding = `The counts exclude ${formatNumber(excluded)} of ${formatIdentities(excluded + totalIdentities)} (${formatPercent(share ?? 0)}) for seeing several variants`;
   const action = "look for changed weights, shared identities, or flags read before the identity is known";
   if (share === null || excluded === 0)
     return { status: "healthy", figures, detail: "No identity saw several variants." };
   if (share >= 0.1)
     return { status: "unhealthy", figures, detail: `${finding}, too many to trust the rest: ${action}.` };
-  if (share >= 0.01 && excluded >= 10) return { status: "warning", figures, detail: `${finding}: ${action}.` };
+  if (share >= MAX_HEALTHY_SHARE && excluded >= 10)
+    return { status: "warning", figures, detail: `${finding}: ${action}.` };
   return { status: "healthy", figures, detail: `${finding}.` };
 }
 

@@ -4,7 +4,7 @@ import { bucketsOf, type Window } from "./buckets.ts";
 import { checkHealth } from "./check-health.ts";
 import type { Health } from "./health.ts";
 import { serialise } from "./serialise.ts";
-import { type CountedExposures, summarise } from "./summary.ts";
+import { type CountedExposures, type Summary, summarise } from "./summary.ts";
 
 /** D1 stores at most 2,000,000 bytes per row. The other columns of the row get the rest. */
 export const MAX_BYTES = 1_900_000;
@@ -12,8 +12,7 @@ export const MAX_BYTES = 1_900_000;
 const MIN_BYTES_PER_CELL = 10;
 
 /**
- * Computes the `exposures` object, as JSON text, and its health from the counts. Fails with `too_large` if the text does
- * not fit into a row.
+ * Computes the summary and its health from the counts. Fails with `too_large` if it can't fit into a row.
  * @param countedAt the time of the count, in epoch milliseconds
  */
 export function computeExposures(
@@ -22,7 +21,7 @@ export function computeExposures(
   { variants, endedAt, weightsChangedAt }: Pick<Experiment, "variants" | "endedAt" | "weightsChangedAt">,
   countedAt: number,
   eventsTtlDays: number,
-): Result<{ exposures: string; health: Health }, "too_large"> {
+): Result<{ summary: Summary; health: Health }, "too_large"> {
   const configured = variants.map(({ key }) => key);
   // Checked first, because the summary of too many variants could take hundreds of megabytes.
   const keys = new Set(configured);
@@ -33,6 +32,20 @@ export function computeExposures(
   const isRunning = endedAt === null || window.to < endedAt;
   const evidence = { window, countedAt, isRunning, variants, weightsChangedAt, summary, collection, eventsTtlDays };
   const health = checkHealth(evidence);
-  const exposures = serialise(summary, health);
-  return new TextEncoder().encode(exposures).byteLength > MAX_BYTES ? failed("too_large") : ok({ exposures, health });
+  return ok({ summary, health });
+}
+
+/**
+ * The `exposures` object as JSON text, with the first health that fits into a row. Fails with `too_large` if none does.
+ * @param healths the health with its causes, and without
+ */
+export function serialiseWithin(
+  summary: Summary,
+  healths: readonly Health[],
+): Result<{ exposures: string; health: Health }, "too_large"> {
+  for (const health of healths) {
+    const exposures = serialise(summary, health);
+    if (new TextEncoder().encode(exposures).byteLength <= MAX_BYTES) return ok({ exposures, health });
+  }
+  return failed("too_large");
 }

@@ -5,10 +5,14 @@ import type { Collection, Summary } from "./summary.ts";
 export const checkStatuses = ["waiting", "healthy", "warning", "unhealthy"] as const;
 export type CheckStatus = (typeof checkStatuses)[number];
 
+/** What a breakdown says about a check, in the order of the response; null: there was none. */
+const causeFigureNames = ["causes", "causes_detail", "began_at", "breakdown"] as const;
+export const NO_CAUSES = { causes: null, causes_detail: null, began_at: null, breakdown: null } as const;
+
 /** The figures behind each check, with the names and in the order of the response. */
 export const figureNames = {
-  sample_ratio: ["p_value", "sequential_p_value", "expected", "observed", "tested_from"],
-  multiple_variants: ["share", "excluded_identities"],
+  sample_ratio: ["p_value", "sequential_p_value", "expected", "observed", "tested_from", ...causeFigureNames],
+  multiple_variants: ["share", "excluded_identities", ...causeFigureNames],
   unknown_variants: ["variants"],
   exposures_arriving: ["latest_exposure_at"],
   late_events: ["share", "late_identities"],
@@ -17,8 +21,15 @@ export const figureNames = {
 } as const;
 export type CheckName = keyof typeof figureNames;
 
-/** A number, a time as ISO 8601 text, or numbers by variant; null if there is no data to compute it from. */
-export type Figure = number | string | null | ReadonlyMap<string, number>;
+/** A JSON value. A time is ISO 8601 text, and numbers by variant are a Map; null: there is no data to compute it from. */
+export type Figure =
+  | number
+  | string
+  | boolean
+  | null
+  | ReadonlyMap<string, number>
+  | readonly Figure[]
+  | { readonly [name: string]: Figure };
 
 export type Finding<Name extends CheckName = CheckName> = {
   status: CheckStatus;

@@ -57,12 +57,15 @@ export function restoreHealth(exposures: unknown, keys: ReadonlySet<string>): St
   return { status: worstStatus(checks), checks };
 }
 
-/** Restores the order of numbers by variant, which JSON.parse may have changed. */
+/** Restores the order of numbers by variant, which JSON.parse may have changed, at any depth. */
 function restoreFigure(figure: unknown, order: ReadonlyMap<string, number>): unknown {
-  if (typeof figure !== "object" || figure === null || Array.isArray(figure)) return figure;
+  if (typeof figure !== "object" || figure === null) return figure;
+  if (Array.isArray(figure)) return figure.map((value) => restoreFigure(value, order));
   const entries = Object.entries(figure);
-  if (entries.some(([, value]) => typeof value !== "number")) return figure;
-  return new Map(entries.sort(([a], [b]) => (order.get(a) ?? 0) - (order.get(b) ?? 0)));
+  if (entries.some(([, value]) => typeof value !== "number"))
+    return Object.fromEntries(entries.map(([key, value]) => [key, restoreFigure(value, order)]));
+  const placeOf = (key: string) => order.get(key) ?? order.size;
+  return new Map(entries.sort(([a], [b]) => placeOf(a) - placeOf(b)));
 }
 
 /** Compares two JSON values. The order of keys does not matter. */

@@ -23,21 +23,22 @@ export function serialise(summary: Summary, health: StoredHealth): string {
       `{"bucket":"${bucket}","new_identities":{${added.join()}},"cumulative_identities":{${cumulative.join()}}}`,
     );
   }
+  const checks = health.checks.map(({ name, status, detail, figures }) =>
+    serialiseValue({ name, status, detail, ...figures }),
+  );
   const totals = columns.map(({ name, series }) => `${name}:${series.total}`);
   return (
     `{"total_identities":${summary.totalIdentities},"excluded_identities":${summary.excludedIdentities},` +
     `"variants":{${totals.join()}},` +
-    `"health":{"status":"${health.status}","checks":[${health.checks.map(serialiseCheck).join()}]},` +
+    `"health":{"status":"${health.status}","checks":[${checks.join()}]},` +
     `"timeseries":{"granularity":"${buckets.granularity}","points":[${points.join()}]}}`
   );
 }
 
-function serialiseCheck({ name, status, detail, figures }: StoredHealth["checks"][number]): string {
-  const properties: Record<string, unknown> = { name, status, detail, ...figures };
-  const fields = Object.entries(properties).map(([key, figure]) => {
-    if (!(figure instanceof Map)) return `${JSON.stringify(key)}:${JSON.stringify(figure)}`;
-    const numbers = [...figure].map(([variant, value]) => `${JSON.stringify(variant)}:${JSON.stringify(value)}`);
-    return `${JSON.stringify(key)}:{${numbers.join()}}`;
-  });
-  return `{${fields.join()}}`;
+/** Serialises a check or a figure. A Map becomes an object with its keys in their order. */
+function serialiseValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(serialiseValue).join()}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const fields = value instanceof Map ? [...value] : Object.entries(value);
+  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${serialiseValue(field)}`).join()}}`;
 }

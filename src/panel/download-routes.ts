@@ -10,6 +10,7 @@ import type { AppEnv } from "../http/request-context.ts";
 import { readResults } from "../http/results-json.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { StoredSummary } from "../store/summaries.ts";
+import { writeCausesCsv } from "./causes-csv.ts";
 import { drawChart } from "./chart.ts";
 import { chartQuery, resultsChartQuery } from "./chart-query.ts";
 import { writeCsv } from "./csv.ts";
@@ -34,7 +35,7 @@ function exposuresOf({ exposures, experiment }: StoredSummary): Exposures | null
 /** The share link's own parameters. */
 const withoutLink = ({ until: _, by: __, signature: ___, ...parameters }: Record<string, string>) => parameters;
 
-/** An experiment's exposures and results as SVG and CSV, for a client with a token, a signed-in visitor, or a share link. */
+/** An experiment's exposures, causes and results as SVG or CSV, for a client with a token, a signed-in visitor, or a share link. */
 export function downloadRoutes(
   { summaries, settings, clock }: AppDeps,
   authentication: Authentication,
@@ -71,6 +72,10 @@ export function downloadRoutes(
   });
 
   app.get("/v1/experiments/:id/exposures.csv", (c) => respond(c, "csv", (summary) => writeCsv(exposuresOf(summary))));
+
+  app.get("/v1/experiments/:id/causes.csv", (c) =>
+    respond(c, "causes.csv", (summary) => writeCausesCsv(exposuresOf(summary))),
+  );
 
   app.get("/v1/experiments/:id/results.csv", (c) =>
     respond(c, "results.csv", (summary) => writeResultsCsv(readResults(summary).results)),

@@ -10,7 +10,9 @@ import { requestManualRefresh } from "../refresh/request-refresh.ts";
 import { manualRequests } from "../store/refresh-requests.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { describeCountQuery } from "../warehouse/count-metrics.ts";
+import { describeIdentitiesQuery } from "../warehouse/identities-query.ts";
 import { experimentPage } from "./experiment-page.ts";
+import type { ExperimentView } from "./experiment-view.ts";
 import { viewFlagsmith } from "./flagsmith-section.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
@@ -122,15 +124,20 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
         write: hasRight(caller, "write"),
         shareUntil: session === null ? null : lastShareDay(now, session.credential.expiresAt),
       },
-      query: shared ? null : queryOf(experiment, summary.asOf),
+      ...(shared ? { query: null, identitiesQuery: null } : queriesOf(experiment, summary.asOf)),
     });
     return htmlResponse(c, { title: experiment.name, signedIn, shared }, main, options);
   }
 
-  function queryOf({ environmentKey, featureName, startedAt, metrics }: Experiment, asOf: number | null) {
-    if (startedAt === null || asOf === null) return null;
-    const window = { from: startedAt, to: asOf };
-    return describeCountQuery(warehouse.table, { environmentKey, featureName, window }, metrics);
+  function queriesOf(experiment: Experiment, asOf: number | null): Pick<ExperimentView, "query" | "identitiesQuery"> {
+    const { environmentKey, featureName, startedAt, metrics } = experiment;
+    if (startedAt === null || asOf === null) return { query: null, identitiesQuery: null };
+    const { table } = warehouse;
+    const query = { environmentKey, featureName, window: { from: startedAt, to: asOf } };
+    return {
+      query: describeCountQuery(table, query, metrics),
+      identitiesQuery: (dimension, value) => describeIdentitiesQuery(table, query, dimension, value),
+    };
   }
 
   return app;

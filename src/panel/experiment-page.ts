@@ -11,6 +11,7 @@ import { freshnessSection } from "./freshness-section.ts";
 import { healthSection } from "./health-section.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { type Exposures, parseExposures } from "./parse-exposures.ts";
+import { queryDetails } from "./query-details.ts";
 import { resultsSection } from "./results-section.ts";
 import { shareSection } from "./share-section.ts";
 
@@ -33,7 +34,7 @@ ${freshnessSection(view)}
 ${exposures === null ? emptyState(view, status === "draft") : sections(view, exposures)}
 </div>
 ${view.may.shareUntil === null ? "" : shareSection(view, view.may.shareUntil)}
-${view.query === null ? "" : queryDetails(view.query)}`;
+${view.query === null ? "" : queryDetails("SQL query", "query-text", view.query)}`;
 }
 
 function emptyState({ summary }: ExperimentView, isDraft: boolean): Markup {
@@ -50,7 +51,7 @@ ${resultsSection(view, readResults(view.summary), exposures)}
 ${isEmpty ? markup`<p class="empty">No exposures recorded.</p>` : ""}
 ${chartSection(view, exposures)}
 ${balanceSection(view, exposures)}
-${healthSection(exposures)}`;
+${healthSection(view, exposures)}`;
 }
 
 function headline({ summary }: ExperimentView, { total, excluded, health }: Exposures): Markup {
@@ -60,11 +61,4 @@ function headline({ summary }: ExperimentView, { total, excluded, health }: Expo
 <div><dt>As of</dt><dd>${summary.asOf === null ? "N/A" : timeOf(summary.asOf)}</dd></div>
 <div><dt>Health</dt><dd>${healthBadge(health.status)}</dd></div>
 </dl>`;
-}
-
-function queryDetails({ sql, parameters }: NonNullable<ExperimentView["query"]>): Markup {
-  const values = Object.entries(parameters).map(([name, value]) => `-- param_${name} = ${JSON.stringify(value)}`);
-  return markup`<details class="query"><summary>SQL query</summary>
-<button type="button" class="copy" data-copy="query-text">Copy</button>
-<pre><code id="query-text">${[...values, sql].join("\n")}</code></pre></details>`;
 }

@@ -1,6 +1,7 @@
 import type { Experiment } from "../experiment.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import type { FlagsmithView } from "./flagsmith-section.ts";
+import type { ShownQuery } from "./query-details.ts";
 import type { SeriesName } from "./series.ts";
 
 /** Everything that an experiment's page shows. */
@@ -20,7 +21,9 @@ export type ExperimentView = {
     shareUntil: string | null;
   };
   /** The SQL behind the numbers and the values of its parameters; null: not shown. */
-  query: { sql: string; parameters: Readonly<Record<string, string | number>> } | null;
+  query: ShownQuery | null;
+  /** The SQL that lists the identities with a value of a dimension; null: not shown. */
+  identitiesQuery: ((dimension: string, value: string) => ShownQuery) | null;
   /** The query string of a shared page, repeated in the links on it; null: the page is not shared. */
   shareQuery: URLSearchParams | null;
   /** A share link that has just been created. */

@@ -1,14 +1,35 @@
 import { SEVERITY } from "../exposures/health.ts";
 import { healthBadge, titleOf } from "./badges.ts";
+import { breakdownTable } from "./breakdown-table.ts";
+import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup } from "./markup.ts";
+import { causesOf } from "./parse-causes.ts";
 import type { CheckResult, Exposures } from "./parse-exposures.ts";
+import { queryDetails } from "./query-details.ts";
 
-export function healthSection({ health }: Exposures): Markup {
-  const checks = bySeverity(health.checks).map(
-    ({ name, status, detail }) =>
-      markup`<li>${healthBadge(status)} <div><h3>${titleOf(name)}</h3><p>${detail}</p></div></li>`,
+export function healthSection(view: Pick<ExperimentView, "identitiesQuery">, exposures: Exposures): Markup {
+  const checks = bySeverity(exposures.health.checks).map(
+    (check) =>
+      markup`<li>${healthBadge(check.status)} <div><h3>${titleOf(check.name)}</h3><p>${check.detail}</p>${causes(view, check, exposures)}</div></li>`,
   );
   return markup`<section class="health" aria-label="Health"><h2>Health</h2><ul>${checks}</ul></section>`;
+}
+
+/** What explains a check: a sentence for each cause, the worst one's dimension, and how to list its identities. */
+function causes(
+  { identitiesQuery }: Pick<ExperimentView, "identitiesQuery">,
+  check: CheckResult,
+  { variants }: Exposures,
+): Markup | "" {
+  const summary = check["causes_detail"];
+  if (typeof summary !== "string") return "";
+  const found = causesOf(check);
+  const [worst] = found;
+  const query = worst === undefined || worst.value === null ? null : identitiesQuery?.(worst.dimension, worst.value);
+  return markup`<p>${summary}</p>
+${found.map(({ detail }) => markup`<p>${detail}</p>`)}
+${breakdownTable(check, variants)}
+${query ? queryDetails("SQL query of its identities", `identities-${check.name}`, query) : ""}`;
 }
 
 /** Sorts checks from worst to best. Checks of the same status keep their order. */

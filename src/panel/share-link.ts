@@ -3,13 +3,14 @@ import { DAY } from "../exposures/buckets.ts";
 import { signHmac, verifyHmac } from "../hmac.ts";
 
 /** The kinds of content that a link can open. Each link opens one, of one experiment. */
-export const shareKinds = ["page", "svg", "csv", "results.svg", "results.csv"] as const;
+export const shareKinds = ["page", "svg", "csv", "causes.csv", "results.svg", "results.csv"] as const;
 export type ShareKind = (typeof shareKinds)[number];
 
 /** The kinds that are files, with their names in the API. The first two are older than results. */
 export const downloadNames = {
   svg: "exposures.svg",
   csv: "exposures.csv",
+  "causes.csv": "causes.csv",
   "results.svg": "results.svg",
   "results.csv": "results.csv",
 } as const satisfies Record<Exclude<ShareKind, "page">, string>;

@@ -71,6 +71,10 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .reading { min-height: 1.5rem; margin: .25rem 0; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
 .health ul { list-style: none; margin: 0; padding: 0 }
 .health li { display: flex; gap: .75rem; align-items: baseline; padding: .5rem 0; border-bottom: 1px solid var(--edge) }
+.health li > div { flex: 1; min-width: 0 }
+.breakdown caption { text-align: start; font-weight: 600; padding-block: .5rem }
+.breakdown th[scope=row] { overflow-wrap: anywhere; min-width: 6rem; max-width: 16rem; font-weight: 400 }
+.bar { display: block; width: 5rem; height: .5rem; margin-block: .375rem; background: var(--soft) }
 .health li .badge { flex: 0 0 6rem; text-align: center }
 .health li p { margin: 0; overflow-wrap: anywhere }
 .banner { border: 1px solid var(--edge); border-inline-start: .375rem solid var(--faint); border-radius: .375rem; padding: .5rem 1rem; margin: .5rem 0 1rem; overflow-wrap: anywhere }
@@ -109,9 +113,10 @@ summary { cursor: pointer; color: var(--link) }
   .metrics td:empty { display: none }
   .plot .narrow { display: block }
   .plot .wide { display: none }
-  .balance th, .balance td { padding-inline-end: .25rem; font-size: .75rem }
+  .balance th, .balance td, .breakdown th, .breakdown td { padding-inline-end: .25rem; font-size: .75rem }
   .balance .badge { white-space: normal }
   .health li { flex-direction: column; gap: .25rem }
+  .health li > div { width: 100% }
   .health li .badge { flex: none }
 }
 @media (prefers-reduced-motion: no-preference) { button { transition: background .1s } }

@@ -1,45 +1,31 @@
 import { type AlertDelivery, requestDelivery } from "../alerts/alerter.ts";
 import { statusAt } from "../experiment.ts";
-import { computeExposures } from "../exposures/compute-exposures.ts";
+import { computeExposures, serialiseWithin } from "../exposures/compute-exposures.ts";
 import { hasExpired } from "../exposures/expiry.ts";
 import { isIdle } from "../exposures/idle.ts";
 import { identitiesIn } from "../exposures/summary.ts";
-import type { Log } from "../log.ts";
 import type { StatesSettings } from "../settings.ts";
-import type { Database } from "../store/database.ts";
-import {
-  beginRefresh,
-  endRebuild,
-  endRefresh,
-  keepSummary,
-  type RefreshBasis,
-  saveFailure,
-  saveSummary,
-} from "../store/refresh-results.ts";
-import { adviceFor } from "../warehouse/advice.ts";
-import { forExperiment, type Warehouse } from "../warehouse/client.ts";
-import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
+import { beginRefresh, endRebuild, endRefresh, saveSummary } from "../store/refresh-results.ts";
+import { forExperiment } from "../warehouse/client.ts";
+import { addCauses, type CauseDeps } from "./add-causes.ts";
 import { advanceWindow } from "./advance-window.ts";
-import { type Counted, countWindow } from "./count-window.ts";
+import { countWindow } from "./count-window.ts";
+import { keepNumbers, recordFailure } from "./keep-numbers.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
-import { planRetry, refreshOrRetry } from "./retries.ts";
+import { type RetryDeps, refreshOrRetry } from "./retries.ts";
 import { replaceWindow } from "./state-maintenance.ts";
 import { trackChanges } from "./track-changes.ts";
 
-export type RefreshDeps = {
-  database: Database;
-  warehouse: Warehouse;
-  settleMs: number;
-  /** Days until the warehouse deletes an event; 0: never. */
-  eventsTtlDays: number;
-  /** Counts identities from states where there are any; null: always from the events. */
-  states: StatesSettings | null;
-  /** Delivers alerts; null: there is no receiver. */
-  alerts: AlertDelivery | null;
-  clock: () => number;
-  random: () => number;
-  log: Log;
-};
+export type RefreshDeps = RetryDeps &
+  CauseDeps & {
+    settleMs: number;
+    /** Days until the warehouse deletes an event; 0: never. */
+    eventsTtlDays: number;
+    /** Counts identities from states where there are any; null: always from the events. */
+    states: StatesSettings | null;
+    /** Delivers alerts; null: there is no receiver. */
+    alerts: AlertDelivery | null;
+  };
 
 /** Refreshes an experiment, and never throws. The count has one deadline for all its queries, and so has its state's fill. */
 export function refreshExperiment(deps: RefreshDeps, id: string, now: number): Promise<RefreshOutcome> {
@@ -84,9 +70,9 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
     await endRebuild(deps.database, id);
   const isExpiring = hasExpired(startedAt, begunAt, deps.eventsTtlDays);
   const target = { experiment: started, metrics: experiment.metrics, window, isSettled, isExpiring };
-  const found = await countWindow(counting, deps.warehouse, target);
-  if (!found.ok) return recordFailure(deps, basis, found.failure, begunAt);
-  const { counted, source, results } = found.value;
+  const count = await countWindow(counting, deps.warehouse, target);
+  if (!count.ok) return recordFailure(deps, basis, count.failure, begunAt);
+  const { counted, source, results } = count.value;
   // Without its results, an experiment is refreshed again. Final exposures stay final.
   const isFinal = isSettled && (results !== "failed" || basis.isFinal);
   const identities = identitiesIn(counted);
@@ -94,14 +80,18 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
     return keepNumbers(deps, basis, { identities, source, isFinal: isSettled, isExpiring }, begunAt);
   const computed = computeExposures(counted, window, experiment, begunAt, deps.eventsTtlDays);
   if (!computed.ok) return recordFailure(deps, basis, { kind: computed.failure }, begunAt);
+  const { summary, health: found } = computed.value;
+  const explained = await addCauses(deps, started, experiment, window, found);
+  const text = serialiseWithin(summary, [explained, found]);
+  if (!text.ok) return recordFailure(deps, basis, { kind: text.failure }, begunAt);
 
   const computedAt = Math.max(begunAt, deps.clock());
-  const { exposures, health } = computed.value;
+  const { exposures, health } = text.value;
   const { histories, changes } = trackChanges(basis, health, results, { asOf, computedAt });
   const alerts = deps.alerts === null ? [] : changes.map(({ alert }) => alert);
   const stored = { asOf, computedAt, isFinal, identities, exposures, ...histories, alerts, results };
-  const summary = { ...stored, isIdle: isIdle(window, counted.collection.latestExposureAt) };
-  if (!(await saveSummary(deps.database, basis, summary))) return { status: "skipped", reason: "superseded" };
+  const outcome = { ...stored, isIdle: isIdle(window, counted.collection.latestExposureAt) };
+  if (!(await saveSummary(deps.database, basis, outcome))) return { status: "skipped", reason: "superseded" };
 
   deps.log("info", "refresh.succeeded", {
     experiment_id: id,
@@ -115,52 +105,4 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
   if (deps.states !== null && !isSettled && source === "events")
     await advanceWindow({ ...deps, ...deps.states, warehouse: deps.warehouse.withSharedDeadline(deps.clock) }, started);
   return { status: "refreshed" };
-}
-
-type Incomplete = Pick<Counted, "source"> & { identities: number; isFinal: boolean; isExpiring: boolean };
-
-/** Keeps the stored numbers, because they have more identities than this count. */
-async function keepNumbers(
-  deps: RefreshDeps,
-  basis: RefreshBasis,
-  { isFinal, isExpiring, ...incomplete }: Incomplete,
-  begunAt: number,
-): Promise<RefreshOutcome> {
-  const staysFinal = isFinal || basis.isFinal;
-  await keepSummary(deps.database, basis, Math.max(begunAt, deps.clock()), staysFinal);
-  const nextStep = staysFinal ? "" : "End the experiment. ";
-  deps.log("warn", "refresh.incomplete", {
-    experiment_id: basis.experiment.id,
-    ...incomplete,
-    stored_identities: basis.identities,
-    is_final: staysFinal,
-    advice: isExpiring
-      ? `The events of the window's start are older than EVENTS_TTL_DAYS, so the numbers of before are kept. ${nextStep}If the warehouse keeps events longer, raise EVENTS_TTL_DAYS`
-      : "The warehouse has fewer identities than the final numbers, which are kept. Check whether its events were deleted",
-  });
-  return { status: "skipped", reason: "incomplete" };
-}
-
-async function recordFailure(
-  deps: RefreshDeps,
-  basis: RefreshBasis,
-  failure: WarehouseFailure,
-  begunAt: number,
-): Promise<RefreshOutcome> {
-  const transient = isTransient(failure.kind);
-  deps.log(transient ? "warn" : "error", "refresh.failed", {
-    experiment_id: basis.experiment.id,
-    ...failure,
-    transient,
-    advice: adviceFor(failure),
-  });
-  const retry = transient ? planRetry(deps, basis.failures) : { failures: 0, retryAt: null };
-  const failedAt = Math.max(begunAt, deps.clock());
-  await saveFailure(deps.database, basis, {
-    failedAt,
-    kind: failure.kind,
-    ...retry,
-    isCharged: isOverload(failure.kind),
-  });
-  return { status: "failed", kind: failure.kind, retryAt: retry.retryAt };
 }

@@ -8,11 +8,18 @@ export const MAX_SWEEP_MS = 15 * 60_000;
 /** The time that a refresh may take beyond its queries, and a sweep after them, to store and log the outcome. */
 const WRAP_UP_MS = 60_000;
 
+/** The deadline of the query for causes, if that of other queries is not shorter. */
+export const MAX_BREAKDOWN_MS = 60_000;
+
 type RefreshSettings = Pick<Settings, "warehouse" | "states">;
 
-/** The time after which a refresh has ended, in milliseconds. Its queries share one deadline, and filling states another. */
+/**
+ * The time after which a refresh has ended, in milliseconds. Its counts share one deadline. The query for causes has
+ * another, and so has the fill of states.
+ */
 export function maxRefreshMs({ warehouse, states }: RefreshSettings): number {
-  return warehouse.queryTimeoutMs * (states === null ? 1 : 2) + WRAP_UP_MS;
+  const { queryTimeoutMs } = warehouse;
+  return queryTimeoutMs * (states === null ? 1 : 2) + Math.min(queryTimeoutMs, MAX_BREAKDOWN_MS) + WRAP_UP_MS;
 }
 
 /** The time during which a sweep may start refreshes, so that the last of them ends in time, in milliseconds. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { resultsAlert } from "../../src/alerts/messages.ts";
+import { healthAlert, resultsAlert } from "../../src/alerts/messages.ts";
 import { slackBody } from "../../src/alerts/slack.ts";
 import { alertSchemas } from "../../src/dev/openapi/alert-paths.ts";
 import type { Experiment, Metric } from "../../src/experiment.ts";
-import type { Health } from "../../src/exposures/health.ts";
+import { type Check, type Health, NO_CAUSES } from "../../src/exposures/health.ts";
 import type { Comparison } from "../../src/results/compare.ts";
 import type { ResultTransition } from "../../src/results/result-history.ts";
 
@@ -34,6 +34,39 @@ const times = { asOf: Date.UTC(2026, 10, 3), computedAt: Date.UTC(2026, 10, 3, 1
 const bodyOf = (change: Partial<ResultTransition> = {}, health = healthy, of = experiment) =>
   resultsAlert(of, { ...winning, ...change }, health, times).body;
 const dataOf = (...parameters: Parameters<typeof bodyOf>) => JSON.parse(bodyOf(...parameters)).data;
+
+describe("healthAlert", () => {
+  const alertOf = (figures: Check["figures"], status: "unhealthy" | "resolved" = "unhealthy") => {
+    const found = status === "resolved" ? "healthy" : status;
+    const check = { name: "sample_ratio", status: found, detail: "The split is off.", figures } as const;
+    return JSON.parse(healthAlert(experiment, { check, status }, times).body);
+  };
+
+  it("ends with the sentence about the worst cause", () => {
+    const alert = alertOf({ causes: [{ detail: '"<2.0>" explains it.' }, { detail: "More." }], causes_detail: "Two." });
+    expect(alert.data).toMatchObject({
+      detail: 'The split is off. "<2.0>" explains it.',
+      cause: '"<2.0>" explains it.',
+    });
+    expect(JSON.parse(slackBody(JSON.stringify(alert))).text).toContain('"&lt;2.0&gt;" explains it.');
+  });
+
+  it("has the check alone if no cause was looked for", () => {
+    expect(alertOf(NO_CAUSES).data).toMatchObject({ detail: "The split is off.", cause: null });
+  });
+
+  it("conforms to the documented schema, also once it is resolved", () => {
+    strict(alertSchemas["HealthChanged"]).parse(alertOf(NO_CAUSES));
+    strict(alertSchemas["Resolved"]).parse(alertOf(NO_CAUSES, "resolved"));
+  });
+});
+
+const strict = (schema: unknown) =>
+  z.fromJSONSchema(
+    JSON.parse(JSON.stringify(schema), (_, value) =>
+      value?.type === "object" ? { ...value, additionalProperties: false } : value,
+    ),
+  );
 
 describe("resultsAlert", () => {
   it("names the metric and the treatment, with the figures behind the decision", () => {
@@ -100,12 +133,6 @@ describe("resultsAlert", () => {
 
   it("conforms to the documented schema, also once it is resolved", () => {
     const { ResultsChanged, Resolved } = alertSchemas;
-    const strict = (schema: unknown) =>
-      z.fromJSONSchema(
-        JSON.parse(JSON.stringify(schema), (_, value) =>
-          value?.type === "object" ? { ...value, additionalProperties: false } : value,
-        ),
-      );
     strict(ResultsChanged).parse(JSON.parse(bodyOf()));
     for (const comparison of [winning.comparison, null])
       strict(Resolved).parse(JSON.parse(bodyOf({ isResolved: true, comparison })));

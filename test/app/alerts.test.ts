@@ -99,6 +99,7 @@ describe("a health alert", () => {
         status: "unhealthy",
         title: `${id}: multiple_variants unhealthy`,
         detail: expect.stringContaining("1 of 2 identities"),
+        cause: expect.any(String),
         as_of: expect.any(String),
       },
     });

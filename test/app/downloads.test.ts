@@ -61,7 +61,7 @@ const pathOf = (name: string, id = "kept") => `/v1/experiments/${id}/${name}`;
 const get = (name: string, id?: string, query = "", headers: Record<string, string> = {}) =>
   worker.call("GET", pathOf(name, id) + query, undefined, headers);
 
-describe.each(["exposures.svg", "exposures.csv", "results.svg", "results.csv"])("GET %s", (name) => {
+describe.each(["exposures.svg", "exposures.csv", "causes.csv", "results.svg", "results.csv"])("GET %s", (name) => {
   const isPicture = name.endsWith("svg");
 
   it("is cached like the JSON, and cannot run scripts", async () => {
@@ -121,7 +121,7 @@ describe.each(["exposures.svg", "exposures.csv", "results.svg", "results.csv"])(
     const response = await get(name, "draft");
     expect(response.status).toBe(200);
     if (isPicture) expect(response.text).toContain("not computed yet");
-    else expect(response.text).toMatch(/^(bucket|metric),[\w,]+\r\n$/);
+    else expect(response.text).toMatch(/^(bucket|check|metric),[\w,]+\r\n$/);
   });
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { faults, passThrough, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 import { startWorker, type TestWorker, until } from "../support/worker.ts";
 
@@ -9,12 +10,17 @@ const DAY = 24 * HOUR;
 
 let warehouse: TestWarehouse;
 let worker: TestWorker;
+let proxy: WarehouseProxy;
 let count = 0;
 beforeAll(async () => {
   warehouse = await createWarehouse();
-  worker = await startWorker(warehouse.settings, { EVENTS_TTL_DAYS: 30 });
+  proxy = await startProxy(warehouse.settings);
+  worker = await startWorker(proxy.settings, { EVENTS_TTL_DAYS: 30, BREAKDOWN_TRAITS: "plan, country" });
 });
-afterAll(() => worker.stop());
+afterAll(async () => {
+  await worker.stop();
+  proxy.stop();
+});
 
 type Check = { name: string; status: string; detail: string } & Record<string, unknown>;
 
@@ -39,6 +45,7 @@ async function healthOf(variants: Record<string, number>, age: number, events: P
   return { status, checks, startedAt, byName: Object.fromEntries(checks.map((check) => [check.name, check])) };
 }
 
+const noCauses = { causes: null, causes_detail: null, began_at: null, breakdown: null };
 const times = (count: number, event: Partial<Event>) => Array<Partial<Event>>(count).fill(event);
 
 describe("the health in an exposures response", () => {
@@ -60,8 +67,10 @@ describe("the health in an exposures response", () => {
         expected: { control: 0.5, treatment: 0.5 },
         observed: { control: 1000, treatment: 1200 },
         tested_from: null,
+        ...{ causes: [], began_at: null, breakdown: null },
+        causes_detail: expect.stringMatching(/^[^\n]+\.$/),
       },
-      { name: "multiple_variants", ...healthy, share: 0, excluded_identities: 0 },
+      { name: "multiple_variants", ...healthy, share: 0, excluded_identities: 0, ...noCauses },
       { name: "unknown_variants", ...healthy, variants: {} },
       { name: "exposures_arriving", ...healthy, latest_exposure_at: new Date(startedAt).toISOString() },
       { name: "late_events", ...healthy, share: 0, late_identities: 0 },
@@ -221,5 +230,95 @@ describe("the health in an exposures response", () => {
     const imported = await worker.call("POST", "/v1/import", lines.join("\n"), { "Content-Type": "application/jsonl" });
     expect(imported.json).toMatchObject({ imported: [id] });
     expect((await worker.exposures(id)).exposures.health.checks).toEqual(checks);
+  });
+});
+
+describe("the causes of bad health", () => {
+  /** Ten plans in each SDK version. Version 2.0.0 loses half of the treatment. */
+  const planted = (versions: readonly string[]) =>
+    versions.flatMap((sdk_version) =>
+      Array.from({ length: 400 }, (_, index) => ({
+        sdk_version,
+        traits: JSON.stringify({ plan: `plan ${Math.floor(index / 4) % 10}` }),
+        value: (sdk_version === "2.0.0" ? index % 4 === 0 : index % 2 === 0) ? "treatment" : "control",
+      })),
+    );
+
+  it("name the SDK version that loses a variant, with the counts of all", async () => {
+    const { byName } = await healthOf({ control: 1, treatment: 1 }, HOUR, planted(["1.0.0", "2.0.0", "3.0.0"]));
+    const found = byName["sample_ratio"];
+    expect(found).toMatchObject({ status: "warning", began_at: null });
+    expect(found?.["causes"]).toEqual([
+      {
+        ...{ dimension: "sdk_version", value: "2.0.0", identities: { control: 300, treatment: 100 } },
+        ...{ excluded_identities: 0, p_value: expect.any(Number), explained: expect.any(Number) },
+        ...{ is_fair_without: true, same_as: [], detail: expect.stringContaining('"2.0.0"') },
+      },
+    ]);
+    expect(found?.["causes_detail"]).toMatch(/^[^\n]+\.$/);
+    expect(found?.["breakdown"]).toEqual({
+      dimension: "sdk_version",
+      values: [
+        { value: "1.0.0", identities: { control: 200, treatment: 200 }, excluded_identities: 0 },
+        { value: "2.0.0", identities: { control: 300, treatment: 100 }, excluded_identities: 0 },
+        { value: "3.0.0", identities: { control: 200, treatment: 200 }, excluded_identities: 0 },
+      ],
+    });
+    const csv = await worker.call("GET", `/v1/experiments/health-${count}/causes.csv`);
+    expect(csv.text.split("\r\n")).toEqual([
+      "check,dimension,value,variant,identities,detail",
+      expect.stringMatching(/^"sample_ratio","sdk_version","2.0.0","control",300,"/),
+      expect.stringMatching(/^"sample_ratio","sdk_version","2.0.0","treatment",100,"/),
+      expect.stringMatching(/^"sample_ratio","sdk_version","2.0.0","\$multiple",0,"/),
+      "",
+    ]);
+  });
+
+  it("name the value of a trait whose identities see several variants", async () => {
+    const events = ["free", "team"].flatMap((plan) =>
+      Array.from({ length: 300 }, (_, index) => {
+        const event = { identifier: `${plan} ${index}`, traits: JSON.stringify({ plan }) };
+        return plan === "team" && index % 3 === 0 ? [event, { ...event, value: "treatment" }] : [event];
+      }).flat(),
+    );
+    const { byName } = await healthOf({}, HOUR, events);
+    expect(byName["multiple_variants"]).toMatchObject({
+      status: "unhealthy",
+      causes: [{ dimension: "traits.plan", value: "team", excluded_identities: 100 }],
+    });
+  });
+
+  it("name the SDK versions of late events and of unknown variants", async () => {
+    const at = Date.now() - 5 * HOUR;
+    const events = Array.from({ length: 400 }, (_, index) => {
+      const isOld = index % 4 === 0;
+      const sdk_version = isOld ? "0.9.0" : "1.0.0";
+      return { sdk_version, timestamp: at, collected_at: isOld ? at + 2 * HOUR : at, value: isOld ? "old" : "control" };
+    });
+    const { byName } = await healthOf({ control: 1 }, 6 * HOUR, events);
+    for (const name of ["late_events", "unknown_variants"])
+      expect(byName[name]).toMatchObject({ status: "warning", detail: expect.stringContaining('"0.9.0"') });
+  });
+
+  it("cost no query while all is well, and one while it is not", async () => {
+    const before = proxy.state.queries;
+    await healthOf({ control: 1, treatment: 1 }, HOUR, planted(["1.0.0"]));
+    expect(proxy.state.queries - before).toBe(1);
+    await healthOf({ control: 1, treatment: 1 }, HOUR, [...planted(["2.0.0"]), { value: "other" }]);
+    expect(proxy.state.queries - before).toBe(3);
+  });
+
+  it("are null if the query for them fails, and the numbers are stored all the same", async () => {
+    const feature = `health-${count + 1}`;
+    proxy.injectFault((upstream, response) => {
+      const isBreakdown = upstream.body.includes('"dimension"');
+      (isBreakdown ? faults["status 500"] : passThrough)(upstream, response);
+    }, feature);
+    const { byName } = await healthOf({ control: 1, treatment: 1 }, HOUR, planted(["2.0.0"]));
+    expect(byName["sample_ratio"]).toMatchObject({ status: "warning", ...noCauses });
+    const line = worker
+      .logs()
+      .find(({ event, experiment_id }) => event === "causes.failed" && experiment_id === feature);
+    expect(line).toMatchObject({ level: "warn", kind: expect.any(String), advice: expect.any(String) });
   });
 });

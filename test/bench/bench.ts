@@ -23,6 +23,7 @@ const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<F
   get: () => import("./get.ts"),
   query: () => import("./query.ts"),
   results: () => import("./metrics.ts"),
+  breakdown: () => import("./breakdown.ts"),
   shards: () => import("./shards.ts"),
   states: () => import("./states.ts"),
   summary: () => import("./summary.ts"),

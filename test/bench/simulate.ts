@@ -13,6 +13,7 @@ export type Sizes = {
 const PARTS: Record<string, () => Promise<{ simulate: (sizes: Sizes) => void }>> = {
   "sample-ratio": () => import("./sample-ratio.ts"),
   results: () => import("./results.ts"),
+  causes: () => import("./causes.ts"),
 };
 
 const { values } = parseArgs({

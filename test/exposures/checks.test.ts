@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
-import type { CheckName } from "../../src/exposures/health.ts";
+import { type CheckName, NO_CAUSES } from "../../src/exposures/health.ts";
 import { type EvidenceInput, evidenceOf, FROM } from "../support/evidence.ts";
 
 function runCheck(name: CheckName, given: EvidenceInput) {
@@ -224,7 +224,7 @@ describe("multiple_variants", () => {
     ({ status, excluded, counted, share }) => {
       const found = runCheck("multiple_variants", { seen: { a: counted }, excluded });
       expect(found.status).toBe(status);
-      expect(found.figures).toEqual({ share, excluded_identities: excluded });
+      expect(found.figures).toEqual({ share, excluded_identities: excluded, ...NO_CAUSES });
     },
   );
 });

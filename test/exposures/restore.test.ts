@@ -122,6 +122,35 @@ describe("restoreExposures", () => {
     );
   });
 
+  it("keeps causes, with the variants of each in order, until other weights apply", () => {
+    const window = { from: START, to: START + HOUR };
+    const variants = ["b", "10", "2"].map((key) => ({ key, weight: 1 }));
+    const summary = summarise([], window, ["b", "10", "2"]);
+    const health = checkHealth({
+      ...{
+        window,
+        countedAt: window.to,
+        isRunning: true,
+        variants,
+        weightsChangedAt: null,
+        summary,
+        eventsTtlDays: 90,
+      },
+      collection: { latestExposureAt: window.from, lateIdentities: 0, invalidEvents: 0, events: 0 },
+    });
+    const identities = new Map([...variants.map(({ key }): [string, number] => [key, 1]), ["", 2]]);
+    const causes = [{ dimension: "sdk_version", value: "1.0", identities, same_as: [], is_fair_without: true }];
+    const breakdown = { dimension: "sdk_version", values: [{ value: null, identities }] };
+    const checks = health.checks.map((check) =>
+      check.name === "sample_ratio" ? { ...check, figures: { ...check.figures, causes, breakdown } } : check,
+    );
+    const text = serialise(summary, { ...health, checks });
+    expect(text).toContain('"identities":{"b":1,"10":1,"2":1,"":2}');
+    expect(restoreExposures(JSON.parse(text), window, ["b", "10", "2"])).toBe(text);
+    const reweighed = reweighExposures(text, window, { variants, weightsChangedAt: null });
+    expect(reweighed).toBe(serialise(summary, health));
+  });
+
   it("keeps variants that are no longer configured, in the order of a refresh", () => {
     const window = { from: START, to: START + HOUR };
     const text = textOf([], window, ["b", "c", "a"]);

@@ -94,8 +94,13 @@ describe("npm start", () => {
     expect(exposures.excluded_identities).toEqual(expected.excluded);
   });
 
-  it("has a demo experiment whose identities switch variants", async () => {
-    expect((await demo.exposures("pricing-page")).exposures.excluded_identities).toBeGreaterThan(100);
+  it("has a demo experiment whose identities switch variants, and whose newest SDK version loses one of them", async () => {
+    const { exposures } = await demo.exposures("pricing-page");
+    expect(exposures.excluded_identities).toBeGreaterThan(100);
+    expect(exposures.health.checks[0]).toMatchObject({
+      ...{ name: "sample_ratio", status: "unhealthy" },
+      causes: [{ dimension: "sdk_version", value: "4.3.0", is_fair_without: true }],
+    });
   });
 
   it("fires the Cron Trigger at /cdn-cgi/local/scheduled", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Experiment, Metric } from "../../src/experiment.ts";
 import { HOUR } from "../../src/exposures/buckets.ts";
 import { computeExposures } from "../../src/exposures/compute-exposures.ts";
+import { serialise } from "../../src/exposures/serialise.ts";
 import { experimentPage } from "../../src/panel/experiment-page.ts";
 import { countsText } from "../../src/results/stored-counts.ts";
 import { fromConversions } from "../support/moments.ts";
@@ -45,10 +46,10 @@ function pageOf(weightsChangedAt: number | null): string {
     experiment,
     summary: {
       ...{ experiment, version: 1, ...times, refreshRequestedAt: null, isFinal: false, isIdle: false },
-      ...{ exposures: computed.value.exposures, results: { ...times, counted } },
+      ...{ exposures: serialise(computed.value.summary, computed.value.health), results: { ...times, counted } },
     },
     ...{ series: "cumulative", now: AS_OF, sweepMs: HOUR, may: { write: false, shareUntil: null } },
-    ...{ query: null, shareQuery: null, link: null, notice: null, flagsmith: null },
+    ...{ query: null, identitiesQuery: null, shareQuery: null, link: null, notice: null, flagsmith: null },
   });
   return page.toString();
 }

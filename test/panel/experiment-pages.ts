@@ -21,6 +21,14 @@ async function headline(page: Page): Promise<Record<string, string>> {
   return Object.fromEntries(texts);
 }
 
+type ShownCheck = {
+  detail: string;
+  status: string;
+  causes_detail?: string | null;
+  causes?: { detail: string }[] | null;
+  breakdown?: { values: { value: string | null }[] } | null;
+};
+
 type ShownMetric = {
   name: string;
   aggregation: Aggregation;
@@ -65,9 +73,18 @@ export function experimentPages(): void {
     for (const [name, count] of Object.entries<number>(last))
       expect(plain(reading)).toContain(`${name} ${grouped(count)}`);
 
-    const checks: { detail: string; status: string }[] = exposures.health.checks;
+    const checks: ShownCheck[] = exposures.health.checks;
     const sentences = await page.locator(".health li p").allInnerTexts();
-    expect(sentences.toSorted()).toEqual(checks.map(({ detail }) => detail).toSorted());
+    const explained = checks.flatMap(({ detail, causes_detail, causes }) => [
+      ...[detail, ...(causes_detail ? [causes_detail] : [])],
+      ...(causes ?? []).map(({ detail }) => detail),
+    ]);
+    expect(sentences.toSorted()).toEqual(explained.toSorted());
+    const values = checks.flatMap(({ breakdown }) =>
+      (breakdown?.values ?? []).map(({ value }) => value ?? "All others"),
+    );
+    const rows = await page.locator(".breakdown tbody th").allInnerTexts();
+    expect(rows.map(plain)).toEqual(values);
     const order = ["unhealthy", "warning", "waiting", "healthy"];
     const severities = (await page.locator(".health li .badge").allInnerTexts()).map((badge) => order.indexOf(badge));
     expect(severities, "worst first").toEqual(severities.toSorted((a, b) => a - b));

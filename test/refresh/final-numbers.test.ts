@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { NO_CAUSES } from "../../src/exposures/health.ts";
 import {
   type Clockwork,
   type ClockworkExperiment,
@@ -128,7 +129,7 @@ describe("final numbers", () => {
 });
 
 describe("the health of final numbers", () => {
-  it("follows other weights, without a count", async () => {
+  it("follows other weights, without a count and without the causes of another split", async () => {
     const variantsOf = (control: number, treatment: number) => [
       { key: "control", weight: control },
       { key: "treatment", weight: treatment },
@@ -153,7 +154,11 @@ describe("the health of final numbers", () => {
     expect(statusOf(right.json)).toEqual(["healthy", "healthy"]);
     expect(right.headers.get("ETag")).not.toBe(wrong.headers.get("ETag"));
     await put({ variants: variantsOf(1, 1) });
-    expect((await experiment.exposures()).exposures).toEqual(wrong.json.exposures);
+    const { health, ...numbers } = wrong.json.exposures;
+    const [sampleRatio, ...others] = health.checks;
+    expect(sampleRatio.causes_detail).toEqual(expect.any(String));
+    const checks = [{ ...sampleRatio, ...NO_CAUSES }, ...others];
+    expect((await experiment.exposures()).exposures).toEqual({ ...numbers, health: { ...health, checks } });
     expect(clockwork.state.queries).toBe(queries);
   });
 });

@@ -79,8 +79,8 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
     random: () => 0,
     log: (level: LogLevel, event: string, fields = {}) => void logEntries.push({ level, event, fields }),
   };
-  const { settleMs, eventsTtlDays, states, queryConcurrency: concurrency } = settings;
-  const refreshing = { ...shared, settleMs, eventsTtlDays, states, alerts: null };
+  const { settleMs, eventsTtlDays, breakdownTraits, states, queryConcurrency: concurrency } = settings;
+  const refreshing = { ...shared, settleMs, eventsTtlDays, breakdownTraits, states, alerts: null };
   const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
   const dispatcher = createDispatcher({
     ...{ ...shared, concurrency, alarm: timer, maxRefreshMs: maxRefreshMs(settings) },

@@ -115,7 +115,7 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
       log: (level: string, event: string, fields: Record<string, unknown> = {}) =>
         void state.logs.push({ level, event, fields }),
     };
-    const settings = { settleMs: 0, eventsTtlDays: 0, states: null, alerts: null };
+    const settings = { settleMs: 0, eventsTtlDays: 0, breakdownTraits: [], states: null, alerts: null };
     const deps = { ...shared, ...settings, warehouse: createWarehouse() };
     return createDispatcher({
       ...shared,

@@ -15,6 +15,10 @@ export type Event = {
   collected_at?: number;
   identifier: string;
   value: string;
+  /** JSON text. */
+  traits?: string;
+  sdk_language?: string;
+  sdk_version?: string;
 };
 
 /** Creates a database with an empty events table in the real engine. With `states`, it also has the tables for states. */

@@ -18,11 +18,9 @@ import { readCounts } from "../../src/warehouse/exposure-rows.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { collectionByBruteForce, countByBruteForce, withMaps } from "../support/brute-force.ts";
 import { runs } from "../support/runs.ts";
+import { createShards, partition } from "../support/shards.ts";
 import { unchecked } from "../support/unchecked.ts";
-import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
-
-// The embedded engine is its own cluster: each address of itself is a shard that answers with partial states, which it
-// merges. Such shards read the same table. Two tables with different rows are merged through a Merge table.
+import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
 const FEATURE = 'it\'s \\a "feature"\n';
 const from = Date.UTC(2026, 5, 1);
@@ -34,18 +32,7 @@ let copies: Warehouse;
 let halves: Warehouse;
 beforeAll(async () => {
   warehouse = await createWarehouse();
-  const { database } = warehouse.settings;
-  // A part for each day would slow the tests down.
-  const engine = "ENGINE = MergeTree ORDER BY (environment_key, event, feature_name, timestamp, identifier)";
-  const addresses = { all: "127.0.0.1,localhost", first: "127.0.0.1", second: "localhost" };
-  for (const [name, address] of Object.entries(addresses)) {
-    await warehouse.command(`CREATE TABLE ${name}_events AS events ${engine}`);
-    const table = name === "all" ? "copies" : `shard_${name}`;
-    await warehouse.command(`CREATE TABLE ${table} AS remote('${address}', ${database}.${name}_events)`);
-  }
-  await warehouse.command(`CREATE TABLE halves AS merge('${database}', '^shard_')`);
-  copies = connectWarehouse({ ...warehouse.settings, table: "copies" });
-  halves = connectWarehouse({ ...warehouse.settings, table: "halves" });
+  ({ copies, halves } = await createShards(warehouse));
 });
 
 /** Counts with one hash function. `countExposures` takes the second one only after a collision. */
@@ -130,9 +117,3 @@ describe("countExposures, over a Distributed table", () => {
     expect(await checkWarehouse(copies)).toMatchObject({ ok: true });
   });
 });
-
-function partition(events: readonly Event[], isFirst: () => boolean): [Event[], Event[]] {
-  const parts: [Event[], Event[]] = [[], []];
-  for (const event of events) parts[isFirst() ? 0 : 1].push(event);
-  return parts;
-}

@@ -33,7 +33,7 @@ const aboutExperiment = (data: JsonObject): JsonObject => ({
 });
 
 const healthData = (statuses: readonly string[]): JsonObject =>
-  aboutExperiment({ check: { enum: checkNames }, status: { enum: statuses } });
+  aboutExperiment({ check: { enum: checkNames }, status: { enum: statuses }, cause: { type: ["string", "null"] } });
 
 const resultsData = (verdict: JsonObject): JsonObject =>
   aboutExperiment({

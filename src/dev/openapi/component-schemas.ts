@@ -1,5 +1,5 @@
 import { aggregations, expectedDirections, sources, statuses } from "../../experiment.ts";
-import { type CheckName, checkNames, checkStatuses, type figureNames } from "../../exposures/health.ts";
+import { type CheckName, checkNames, checkStatuses, type figureNames, type NO_CAUSES } from "../../exposures/health.ts";
 import type { JsonObject } from "../../http/openapi.ts";
 import { experimentBody, experimentId, exportedExperiment } from "../../http/schemas.ts";
 import { verdicts } from "../../results/verdict.ts";
@@ -15,6 +15,41 @@ const number: JsonObject = { type: "number", minimum: 0 };
 /** Null if there is no data to compute it from. */
 export const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, maximum: 1 };
 
+const valueOfDimension: JsonObject = {
+  dimension: { description: "sdk_language, sdk_version, first_exposure or traits.NAME", type: "string" },
+  value: {
+    description: "Of first_exposure, the begin of a bucket; null: all but the largest values, together",
+    type: ["string", "null"],
+  },
+};
+/** By variant; those that are not configured are together under the empty text. */
+const identitiesOfValue: JsonObject = { identities: countByVariant, excluded_identities: count };
+const nullable = (schema: JsonObject): JsonObject => ({ oneOf: [{ type: "null" }, schema] });
+/** Null if the check is not off, or its breakdown failed. */
+const causes: Record<keyof typeof NO_CAUSES, JsonObject> = {
+  causes: nullable(
+    list(
+      object({
+        ...valueOfDimension,
+        ...identitiesOfValue,
+        p_value: shareOrNull,
+        explained: shareOrNull,
+        is_fair_without: { type: "boolean" },
+        same_as: list(object(valueOfDimension)),
+        detail: { type: "string" },
+      }),
+    ),
+  ),
+  causes_detail: { type: ["string", "null"] },
+  began_at: timeOrNull,
+  breakdown: nullable(
+    object({
+      dimension: { type: "string" },
+      values: list(object({ value: { type: ["string", "null"] }, ...identitiesOfValue })),
+    }),
+  ),
+};
+
 const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
   sample_ratio: {
     p_value: shareOrNull,
@@ -22,8 +57,9 @@ const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number],
     expected: { type: "object", additionalProperties: number },
     observed: countByVariant,
     tested_from: timeOrNull,
+    ...causes,
   },
-  multiple_variants: { share: shareOrNull, excluded_identities: count },
+  multiple_variants: { share: shareOrNull, excluded_identities: count, ...causes },
   unknown_variants: { variants: countByVariant },
   exposures_arriving: { latest_exposure_at: timeOrNull },
   late_events: { share: shareOrNull, late_identities: count },

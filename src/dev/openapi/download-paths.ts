@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../http/openapi.ts";
+import { CAUSES_HEADER } from "../../panel/causes-csv.ts";
 import { chartQuery, resultsChartQuery } from "../../panel/chart-query.ts";
 import { RESULTS_HEADER } from "../../panel/results-csv.ts";
 import { experimentIdInPath, queryParameters, read, withProblems } from "./parts.ts";
@@ -44,6 +45,12 @@ export const downloadPaths: JsonObject = {
     type: "text/csv",
     description:
       "One row per bucket and variant, with the columns bucket, variant, new_identities, cumulative_identities",
+  }),
+  "/v1/experiments/{id}/causes.csv": download({
+    operationId: "getCausesTable",
+    subject: "causes of bad health as a table",
+    type: "text/csv",
+    description: `One row per cause and variant, with the columns ${CAUSES_HEADER.join(", ")}`,
   }),
   "/v1/experiments/{id}/results.svg": download({
     operationId: "getResultsChart",
