@@ -1,3 +1,4 @@
+import type { Experiment } from "../experiment.ts";
 import { SEVERITY } from "../exposures/health.ts";
 import { healthBadge, titleOf } from "./badges.ts";
 import { breakdownTable } from "./breakdown-table.ts";
@@ -7,12 +8,18 @@ import { causesOf } from "./parse-causes.ts";
 import type { CheckResult, Exposures } from "./parse-exposures.ts";
 import { queryDetails } from "./query-details.ts";
 
-export function healthSection(view: Pick<ExperimentView, "identitiesQuery">, exposures: Exposures): Markup {
+export function healthSection(
+  view: Pick<ExperimentView, "identitiesQuery" | "shareQuery"> & { experiment: Pick<Experiment, "id"> },
+  exposures: Exposures,
+): Markup {
   const checks = bySeverity(exposures.health.checks).map(
     (check) =>
       markup`<li>${healthBadge(check.status)} <div><h3>${titleOf(check.name)}</h3><p>${check.detail}</p>${causes(view, check, exposures)}</div></li>`,
   );
-  return markup`<section class="health" aria-label="Health"><h2>Health</h2><ul>${checks}</ul></section>`;
+  const hasDownload = view.shareQuery === null && exposures.health.checks.some((check) => causesOf(check).length > 0);
+  const download = `/v1/experiments/${encodeURIComponent(view.experiment.id)}/causes.csv`;
+  return markup`<section class="health" aria-label="Health"><h2>Health</h2><ul>${checks}</ul>
+${hasDownload ? markup`<p class="sub">Download causes: <a href="${download}">CSV</a></p>` : ""}</section>`;
 }
 
 /** What explains a check: a sentence for each cause, the worst one's dimension, and how to list its identities. */

@@ -22,7 +22,8 @@ function exposuresWith(...checks: CheckResult[]): Exposures {
 }
 
 const identitiesQuery = (dimension: string, value: string) => ({ sql: "SELECT 1", parameters: { dimension, value } });
-const pageOf = (...checks: CheckResult[]) => healthSection({ identitiesQuery }, exposuresWith(...checks)).toString();
+const view = { experiment: { id: "a b" }, identitiesQuery, shareQuery: null };
+const pageOf = (...checks: CheckResult[]) => healthSection(view, exposuresWith(...checks)).toString();
 
 describe("healthSection", () => {
   it("shows the causes of a check, its values with bars, and the query of the first cause's identities", () => {
@@ -32,6 +33,12 @@ describe("healthSection", () => {
     expect(page).toContain("All others");
     expect(page.match(/<svg class="bar"/g)).toHaveLength(2);
     expect(page).toContain("SELECT 1");
+  });
+
+  it("links to the causes as a file, except on a shared page", () => {
+    expect(pageOf(check)).toContain('href="/v1/experiments/a%20b/causes.csv"');
+    const shared = healthSection({ ...view, shareQuery: new URLSearchParams() }, exposuresWith(check)).toString();
+    expect(shared).not.toContain("causes.csv");
   });
 
   it("escapes values, and neutralises their direction marks", () => {
