@@ -20,7 +20,6 @@ export type SettingDoc = {
   kind: "var" | "secret";
   /** As in wrangler.toml; a secret has none. */
   default: string | number | boolean;
-  description: string;
 };
 
 const docs = z.registry<SettingDoc>();
@@ -39,15 +38,14 @@ export function withoutEmpty(env: Readonly<Record<string, unknown>>): Record<str
 export function variable<Value, Written extends string | number | boolean>(
   fallback: Written,
   schema: z.ZodMiniType<Value, Written>,
-  description: string,
 ) {
-  const doc: SettingDoc = { kind: "var", default: fallback, description };
+  const doc: SettingDoc = { kind: "var", default: fallback };
   return z.prefault(schema, fallback).register(docs, doc);
 }
 
 /** A setting that is null until the operator sets it. */
-function secret<Value>(schema: z.ZodMiniType<Value, string>, description: string) {
-  const doc: SettingDoc = { kind: "secret", default: "", description };
+function secret<Value>(schema: z.ZodMiniType<Value, string>) {
+  const doc: SettingDoc = { kind: "secret", default: "" };
   return z._default(z.nullable(schema), null).register(docs, doc);
 }
 
@@ -59,60 +57,32 @@ function areValid(...names: string[]) {
   return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])));
 }
 
-/** Each setting once: its default, type and description. */
+/** Each setting once: its default and its type. docs/configuration.md explains them. */
 export const settingsSchema = z
   .object({
-    CLICKHOUSE_URL: variable(
-      "http://127.0.0.1:8123",
-      warehouseUrl,
-      "ClickHouse's HTTP interface: scheme, host, port and, behind a proxy, a path.",
-    ),
-    CLICKHOUSE_DATABASE: variable("default", text, "The database of the events table."),
-    CLICKHOUSE_USER: variable("default", text, "A user with SELECT on the events table and readonly = 2."),
-    CLICKHOUSE_PASSWORD: secret(text, "The password of that user."),
-    ADMIN_TOKEN: secret(text, "A token that may read and write everything."),
-    READ_TOKEN: secret(text, "A token that may read everything."),
-    WEBHOOK_SECRET: secret(webhookSecret, "Verifies calls of /webhooks/refresh: whsec_ and base64."),
-    FLAGSMITH_WEBHOOK_SECRET: secret(text, "Verifies the webhooks of Flagsmith, where it is entered too."),
-    FLAGSMITH_API_KEY: secret(apiKey, "Reads experiments from Flagsmith: an API key of its organisation."),
-    FLAGSMITH_API_URL: variable("https://api.flagsmith.com/api/v1/", flagsmithUrl, "Flagsmith's API."),
-    FLAGSMITH_ENVIRONMENTS: variable(
-      "",
-      environmentKeys,
-      "The environments whose experiments come from Flagsmith: their keys with commas between them.",
-    ),
-    ALERT_WEBHOOK_URL: secret(alertUrl, "The receiver of alerts."),
-    ALERT_WEBHOOK_SECRET: secret(webhookSecret, "Signs alerts, unless ALERT_FORMAT is slack: whsec_ and base64."),
-    ALERT_FORMAT: variable("standard", alertFormat, "The format of alerts: standard, for Standard Webhooks, or slack."),
-    SESSION_SECRET: secret(text, "Signs the panel's sessions and shared links. Without it, nobody can sign in."),
-    EVENTS_TABLE: variable("events", text, "The events table, or the Distributed table over it."),
-    EVENTS_TTL_DAYS: variable(
-      90,
-      wholeNumber("number of days", 0, 36_500),
-      "The TTL of the events table in days; 0: events are kept for good.",
-    ),
-    EXPOSURE_SOURCE: variable("events", exposureSource, "The source of the counts: events, or states."),
-    BREAKDOWN_TRAITS: variable(
-      "",
-      traitNames,
-      "The keys of traits whose values are looked at for the cause of bad health, with commas between them; at most 10.",
-    ),
-    LONGEST_INSERT_SECONDS: variable(
-      600,
-      seconds(),
-      "For states: the longest time that an insert into the events table may take.",
-    ),
-    REFRESH_MIN_INTERVAL_SECONDS: variable(
-      300,
-      seconds(),
-      "The shortest time between two refreshes of an experiment that calls or webhooks request.",
-    ),
-    SETTLE_SECONDS: variable(3600, seconds(), "How long after an experiment's end late events still count."),
-    QUERY_CONCURRENCY: variable(
-      6,
-      wholeNumber("number", 1, 100),
-      "The max number of refreshes at once, each with one query: the load on ClickHouse of the whole installation.",
-    ),
+    CLICKHOUSE_URL: variable("http://127.0.0.1:8123", warehouseUrl),
+    CLICKHOUSE_DATABASE: variable("default", text),
+    CLICKHOUSE_USER: variable("default", text),
+    CLICKHOUSE_PASSWORD: secret(text),
+    ADMIN_TOKEN: secret(text),
+    READ_TOKEN: secret(text),
+    WEBHOOK_SECRET: secret(webhookSecret),
+    FLAGSMITH_WEBHOOK_SECRET: secret(text),
+    FLAGSMITH_API_KEY: secret(apiKey),
+    FLAGSMITH_API_URL: variable("https://api.flagsmith.com/api/v1/", flagsmithUrl),
+    FLAGSMITH_ENVIRONMENTS: variable("", environmentKeys),
+    ALERT_WEBHOOK_URL: secret(alertUrl),
+    ALERT_WEBHOOK_SECRET: secret(webhookSecret),
+    ALERT_FORMAT: variable("standard", alertFormat),
+    SESSION_SECRET: secret(text),
+    EVENTS_TABLE: variable("events", text),
+    EVENTS_TTL_DAYS: variable(90, wholeNumber("number of days", 0, 36_500)),
+    EXPOSURE_SOURCE: variable("events", exposureSource),
+    BREAKDOWN_TRAITS: variable("", traitNames),
+    LONGEST_INSERT_SECONDS: variable(600, seconds()),
+    REFRESH_MIN_INTERVAL_SECONDS: variable(300, seconds()),
+    SETTLE_SECONDS: variable(3600, seconds()),
+    QUERY_CONCURRENCY: variable(6, wholeNumber("number", 1, 100)),
     SWEEP_SECONDS: variable(
       DEFAULT_SWEEP_SECONDS,
       // The local run sets 0 for no sweeps.
@@ -120,26 +90,13 @@ export const settingsSchema = z
         seconds(),
         z.transform((value: number) => value || DEFAULT_SWEEP_SECONDS),
       ),
-      "The interval of the Cron Trigger in wrangler.toml. Pages call numbers stale by it.",
     ),
-    QUERY_TIMEOUT_SECONDS: variable(
-      120,
-      seconds(1, MAX_QUERY_SECONDS),
-      "The deadline of a ClickHouse query, through the last byte of its answer.",
-    ),
-    CACHE_SECONDS: variable(5, seconds(), "How long the service and its clients may cache exposures; 0: never."),
-    PUBLIC_READ: variable(false, boolean, "true opens every read to anyone, without a token."),
-    CORS_ORIGINS: variable("", origins, "The origins whose pages may read, with commas between them; * for all."),
-    PUBLIC_URL: variable(
-      "",
-      publicUrl,
-      "The origin at which clients reach the service, if a proxy hides it. Cloudflare needs none.",
-    ),
-    CLIENT_ADDRESS_HEADER: variable(
-      "",
-      headerName,
-      "The header in which a proxy names the client's address, like X-Real-IP. Cloudflare needs none.",
-    ),
+    QUERY_TIMEOUT_SECONDS: variable(120, seconds(1, MAX_QUERY_SECONDS)),
+    CACHE_SECONDS: variable(5, seconds()),
+    PUBLIC_READ: variable(false, boolean),
+    CORS_ORIGINS: variable("", origins),
+    PUBLIC_URL: variable("", publicUrl),
+    CLIENT_ADDRESS_HEADER: variable("", headerName),
   })
   .check(
     z.refine(
@@ -175,7 +132,7 @@ export const settingsSchema = z
     ),
   );
 
-/** The documentation of each setting, in the order of the schema. */
+/** The kind and default of each setting, in the order of the schema. */
 export function describeSettings(): (SettingDoc & { name: string })[] {
   return Object.entries(settingsSchema.shape).flatMap(([name, schema]) => {
     const doc = docs.get(schema);

@@ -32,12 +32,12 @@ const port = wholeNumber("number", 1, 65_535);
 
 const optionsSchema = z
   .object({
-    PORT: variable(8787, port, "The port of the Worker."),
-    WAREHOUSE_PORT: variable(8123, port, "The port of the embedded warehouse."),
-    STATE_DIR: variable(".state", z.string(), "The folder for the state."),
-    DEMO: variable("", z.string(), "0: no demo. 1: a demo even in your own ClickHouse."),
-    SWEEP_SECONDS: variable(60, wholeNumber("number of seconds", 0, 86_400), "The time between two sweeps; 0: none."),
-    CLICKHOUSE_URL: variable("", z.string(), "Your own ClickHouse, instead of the embedded warehouse."),
+    PORT: variable(8787, port),
+    WAREHOUSE_PORT: variable(8123, port),
+    STATE_DIR: variable(".state", z.string()),
+    DEMO: variable("", z.string()),
+    SWEEP_SECONDS: variable(60, wholeNumber("number of seconds", 0, 86_400)),
+    CLICKHOUSE_URL: variable("", z.string()),
   })
   .check(
     z.refine(({ PORT, WAREHOUSE_PORT, CLICKHOUSE_URL }) => CLICKHOUSE_URL !== "" || PORT !== WAREHOUSE_PORT, {
