@@ -182,6 +182,7 @@ describe("the health in an exposures response", () => {
       created_at,
       updated_at,
       weights_changed_at,
+      source: ___,
       ...definition
     } = await read(`/v1/experiments/${id}`);
     expect(weights_changed_at).toBeNull();

@@ -5,7 +5,7 @@ import { experimentBody, experimentId, exportedExperiment } from "../../http/sch
 import { verdicts } from "../../results/verdict.ts";
 import { roles } from "../../store/api-keys.ts";
 import { valueKinds } from "../../warehouse/discover-events.ts";
-import { count, list, object, schemaOf, time, timeOrNull } from "./parts.ts";
+import { count, list, object, reference, schemaOf, time, timeOrNull } from "./parts.ts";
 
 // The component schemas of the OpenAPI document. Those of input are generated from the schemas that validate it.
 
@@ -25,29 +25,25 @@ const valueOfDimension: JsonObject = {
 /** By variant; those that are not configured are together under the empty text. */
 const identitiesOfValue: JsonObject = { identities: countByVariant, excluded_identities: count };
 const nullable = (schema: JsonObject): JsonObject => ({ oneOf: [{ type: "null" }, schema] });
+const cause = object({
+  ...valueOfDimension,
+  ...identitiesOfValue,
+  p_value: shareOrNull,
+  explained: shareOrNull,
+  is_fair_without: { type: "boolean" },
+  same_as: list(object(valueOfDimension)),
+  detail: { type: "string" },
+});
+const breakdown = object({
+  dimension: { type: "string" },
+  values: list(object({ value: { type: ["string", "null"] }, ...identitiesOfValue })),
+});
 /** Null if the check is not off, or its breakdown failed. */
 const causes: Record<keyof typeof NO_CAUSES, JsonObject> = {
-  causes: nullable(
-    list(
-      object({
-        ...valueOfDimension,
-        ...identitiesOfValue,
-        p_value: shareOrNull,
-        explained: shareOrNull,
-        is_fair_without: { type: "boolean" },
-        same_as: list(object(valueOfDimension)),
-        detail: { type: "string" },
-      }),
-    ),
-  ),
+  causes: nullable(list(reference("Cause"))),
   causes_detail: { type: ["string", "null"] },
   began_at: timeOrNull,
-  breakdown: nullable(
-    object({
-      dimension: { type: "string" },
-      values: list(object({ value: { type: ["string", "null"] }, ...identitiesOfValue })),
-    }),
-  ),
+  breakdown: nullable(reference("Breakdown")),
 };
 
 const figures: { [Name in CheckName]: Record<(typeof figureNames)[Name][number], JsonObject> } = {
@@ -212,6 +208,8 @@ export const schemas: JsonObject = {
       ],
     },
   }),
+  Cause: cause,
+  Breakdown: breakdown,
   Results: object({
     ...numbers,
     results: {
