@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, it } from "vitest";
 import { isSignedStandard, isWebhookSecret, standardHeaders } from "../src/standard-webhooks.ts";
@@ -33,12 +34,20 @@ describe("isWebhookSecret", () => {
     expect(new Webhook(secret)).toBeInstanceOf(Webhook);
   });
 
-  it.each(["", "whsec_", "whsec_A", "whsec_Zm8", "whsec_Zm9v-_", "whsec_not base64!", "whsec_===="])(
-    "rejects %j",
-    (secret) => {
-      expect(isWebhookSecret(secret)).toBe(false);
-    },
-  );
+  it.each([
+    "",
+    "whsec_",
+    "whsec_A",
+    "whsec_Zm8",
+    "whsec_Zm9v-_",
+    "whsec_not base64!",
+    "whsec_====",
+    "whsec_Zm9v====",
+    "!whsec_Zm9",
+    "-Zm9",
+  ])("rejects %j", (secret) => {
+    expect(isWebhookSecret(secret)).toBe(false);
+  });
 });
 
 describe("isSignedStandard", () => {
@@ -98,10 +107,31 @@ describe("isSignedStandard", () => {
     expect(await isSignedStandard(SECRET, headers, body, Date.now())).toBe(false);
   });
 
-  it.each(["1e9", "1 ", "-1", "0x1", "1.5", "NaN"])("rejects the timestamp %j", async (timestamp) => {
-    const headers = new Headers(await standardHeaders(SECRET, "msg_1", body, 0));
-    headers.set("webhook-timestamp", timestamp);
-    expect(await isSignedStandard(SECRET, headers, body, 0)).toBe(false);
+  /** Signs any texts, also malformed ones. */
+  function signTexts(id: string, timestamp: string): Headers {
+    const key = Buffer.from(SECRET.slice("whsec_".length), "base64");
+    const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64");
+    const headers = { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+    return new Headers(headers);
+  }
+
+  it.each(["100", "0100", "0"])("accepts the timestamp %j", async (timestamp) => {
+    expect(await isSignedStandard(SECRET, signTexts("msg_1", timestamp), body, 100_000)).toBe(true);
+  });
+
+  it.each(["1e2", "-1", "0x64", "1.5", "100s", "", "0000000000100"])("rejects the timestamp %j", async (timestamp) => {
+    expect(await isSignedStandard(SECRET, signTexts("msg_1", timestamp), body, 100_000)).toBe(false);
+  });
+
+  it("rejects a signature for an empty id", async () => {
+    expect(await isSignedStandard(SECRET, signTexts("", "100"), body, 100_000)).toBe(false);
+  });
+
+  it.each([
+    { now: 400_999, isValid: true },
+    { now: 401_000, isValid: false },
+  ])("tolerates 300 seconds, at $now", async ({ now, isValid }) => {
+    expect(await isSignedStandard(SECRET, signTexts("msg_1", "100"), body, now)).toBe(isValid);
   });
 
   it.each([

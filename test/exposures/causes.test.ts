@@ -30,6 +30,12 @@ describe("findCauses › sample_ratio", () => {
     expect(detail).toBe('It is explained by "10.2.0" (sdk_version).');
   });
 
+  it("does not call a value the same if only the counts of one variant are nearly the same", () => {
+    const other = countries(value("DE", 2080, 2010), value("CH", 1214, 796));
+    const { causes } = findCauses("sample_ratio", breakdowns(broken, other), variants);
+    expect(causes).toMatchObject([{ value: "10.2.0", sameAs: [] }]);
+  });
+
   it("says that a value of another dimension has nearly the same identities", () => {
     const mirror = countries(value("DE", 2080, 2090), value("CH", 1214, 716));
     const { causes } = findCauses("sample_ratio", breakdowns(broken, mirror), variants);
@@ -361,6 +367,25 @@ describe("describeSdkVersions", () => {
     expect(describeSdkVersions("unknown_variants", breakdowns(unknown), variants)).toBe(
       'especially with SDK version "10.2.0"',
     );
+  });
+
+  it("counts a variant of weight 0 as not configured", () => {
+    const off = versions(value("10.1.0", 2000, 2), value("10.2.0", 2000, 70));
+    const weights = [
+      { key: "control", weight: 1 },
+      { key: "treatment", weight: 0 },
+    ];
+    expect(describeSdkVersions("unknown_variants", breakdowns(off), weights)).toBe(
+      'especially with SDK version "10.2.0"',
+    );
+  });
+
+  it("compares late identities with all that are not late, excluded ones included", () => {
+    const late = versions(
+      value("10.1.0", 10, 10, { excluded: 2000, late: 20 }),
+      value("10.2.0", 1000, 1000, { excluded: 20, late: 20 }),
+    );
+    expect(describeSdkVersions("late_events", breakdowns(late), variants)).toBeNull();
   });
 
   it.each([

@@ -195,6 +195,30 @@ describe("sample_ratio", () => {
     expect(found.detail).toMatch(worst);
   });
 
+  it("says what to do, with the p-values", () => {
+    const variants = { a: 90, b: 10 };
+    expect(runCheck("sample_ratio", { variants, seen: { a: 8500, b: 1500 } }).detail).toMatch(
+      /^"b" has 1,500 of 10,000 identities instead of 1,000, which is very unlikely by chance \(sequential p = [^)]+\): look for redirects, crashes, bots or caches in one variant before you trust any result\.$/,
+    );
+    expect(runCheck("sample_ratio", { variants, seen: { a: 8900, b: 1100 } }).detail).toMatch(
+      /looks off \(chi-square p = [^)]+\) but is not certain yet \(sequential p = [^)]+\): wait for more identities\.$/,
+    );
+    expect(runCheck("sample_ratio", { variants, seen: { a: 10 } }).detail).toBe(
+      "10 identities so far: wait for 100, the minimum for checking the split.",
+    );
+    expect(runCheck("sample_ratio", { variants: { a: 1 }, seen: { a: 500 } }).detail).toBe(
+      "The split cannot be checked yet: configure at least two variants with a weight above 0.",
+    );
+  });
+
+  it.each([
+    { share: 159, a: 300, expected: "2.5" },
+    { share: 39, a: 320, expected: "11" },
+  ])("writes the expected number $expected with decimals only below 10", ({ share, a, expected }) => {
+    const { detail } = runCheck("sample_ratio", { variants: { a: share, b: 1 }, seen: { a, b: 100 } });
+    expect(detail).toContain(`instead of ${expected},`);
+  });
+
   it("accepts the smallest and the largest weights", () => {
     for (const weight of [Number.MIN_VALUE, 1e-320, 1, 1e308, Number.MAX_VALUE]) {
       const { status } = runCheck("sample_ratio", {

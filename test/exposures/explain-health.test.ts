@@ -47,6 +47,13 @@ describe("needsBreakdown", () => {
   });
 });
 
+it("needs a breakdown if one check of several is off", () => {
+  const checks = [healthWith("sample_ratio", "warning"), healthWith("window", "healthy")].flatMap(
+    ({ checks }) => checks,
+  );
+  expect(needsBreakdown({ status: "warning", checks })).toBe(true);
+});
+
 describe("explainHealth", () => {
   it.each([
     { day: 60, first: 50 },
@@ -76,6 +83,26 @@ describe("explainHealth", () => {
 
   it("leaves healthy checks as they are", () => {
     const health = healthWith("sample_ratio", "healthy");
+    expect(explainHealth(health, brokenFrom(50), VARIANTS)).toEqual(health);
+  });
+
+  it("explains several variants, and names a value of another dimension as it is", () => {
+    const values = [identitiesOf("1.0", 5000, 5000), identitiesOf("0.9", 500, 500, { excluded: 900 })];
+    const breakdowns = { splitFrom: FROM, dimensions: [{ dimension: "sdk_version", values }] };
+    const health = healthWith("multiple_variants", "unhealthy");
+    const [check] = explainHealth(health, breakdowns, VARIANTS).checks;
+    expect(check?.figures).toMatchObject({ causes: [{ dimension: "sdk_version", value: "0.9" }], began_at: null });
+  });
+
+  it("leaves the sentence as it is if no SDK version is late more often", () => {
+    const values = ["1.0", "2.0"].map((value) => identitiesOf(value, 500, 500, { late: 50 }));
+    const breakdowns = { splitFrom: FROM, dimensions: [{ dimension: "sdk_version", values }] };
+    const [check] = explainHealth(healthWith("late_events", "warning"), breakdowns, VARIANTS).checks;
+    expect(check?.detail).toBe("It is off.");
+  });
+
+  it("leaves checks that a breakdown can't explain as they are", () => {
+    const health = healthWith("window", "warning");
     expect(explainHealth(health, brokenFrom(50), VARIANTS)).toEqual(health);
   });
 

@@ -23,6 +23,8 @@ function map(input: EntryInput, rollout: Allocation[] | null = null, events: Rec
 
 const weightsOf = (...of: Parameters<typeof map>) => map(...of).input.variants.map(({ weight }) => weight);
 
+const option = { id: 4, key: "a", default_percentage_allocation: 0 };
+
 describe("an experiment of Flagsmith", () => {
   it("becomes an experiment with the same feature, times, weights and metrics", () => {
     const metrics = [{ metric: 3, aggregation: "occurrence", expected_direction: "increase" }];
@@ -68,11 +70,58 @@ describe("an experiment of Flagsmith", () => {
     ["has no key", [{ id: 4, key: null, default_percentage_allocation: 50 }], /option 4 .* no key/],
     ["is called control", [{ id: 4, key: "control", default_percentage_allocation: 50 }], /two variants have the key/],
     ["is over 100 % with another", options(60, 60), /add up to 120 %/],
-    ["was set to 0 by Flagsmith", options(0), /no rollout/],
+    ["was set to 0 by Flagsmith", options(0), /has no rollout\. Set one/],
+    [
+      "has the key of another",
+      options(10, 10).map((option) => ({ ...option, key: "a" })),
+      /two variants have the key a/,
+    ],
+    ["has a key that is too long", [{ ...option, key: "x".repeat(256) }], /option 4 is too long/],
+    [
+      "is one of too many",
+      Array.from({ length: 201 }, (_, id) => ({ ...option, id: id + 1 })),
+      /more than 200 options/,
+    ],
   ])("has unknown weights when an option %s", (_, given, note) => {
     const { input, notes } = map({ options: given });
     expect(input.variants).toEqual([]);
     expect(notes).toEqual([expect.stringMatching(note)]);
+  });
+
+  it("has known weights with 200 options, keys of 255 characters and events of 1,000", () => {
+    const keyed = (id: number) => ({ id, key: String(id).padStart(255, "x"), default_percentage_allocation: 0.5 });
+    const metrics = [{ metric: 3, expected_direction: "increase" }];
+    const given = { options: Array.from({ length: 200 }, (_, index) => keyed(index + 1)), metrics };
+    const { input, notes } = map(given, null, { 3: "e".repeat(1000) });
+    expect({ variants: input.variants.length, metrics: input.metrics.length, notes }).toEqual({
+      variants: 201,
+      metrics: 1,
+      notes: [],
+    });
+  });
+
+  it("that is a draft waits for its rollout", () => {
+    expect(map({ status: "created", options: options(0) }).notes).toEqual([
+      "The weights are unknown: the experiment has no rollout yet.",
+    ]);
+  });
+
+  it("that is completed but has no end goes on", () => {
+    expect(map({ status: "completed", ended_at: null }).input).toMatchObject({ startedAt: STARTED, endedAt: null });
+  });
+
+  it("that is a draft has no start, whatever Flagsmith says", () => {
+    expect(map({ status: "created" }).input.startedAt).toBeNull();
+  });
+
+  it("has no NUL in its name", () => {
+    expect(map({ name: "a\0b" }).input.name).toBe("ab");
+  });
+
+  it("has exactly 20 metrics without a note", () => {
+    const metrics = Array.from({ length: 20 }, (_, index) => ({ metric: index + 1, expected_direction: "increase" }));
+    const events = Object.fromEntries(metrics.map(({ metric }) => [metric, "buy"]));
+    expect(map({ metrics }, null, events)).toMatchObject({ notes: [], input: { metrics: { length: 20 } } });
   });
 
   it.each([
@@ -80,6 +129,7 @@ describe("an experiment of Flagsmith", () => {
     ["counts exposures", "$flag_exposure", "mean", /that of exposures/],
     ["has an empty event", "", "mean", /no usable name/],
     ["has a NUL in its event", "a\0", "mean", /no usable name/],
+    ["has an event that is too long", "e".repeat(1001), "mean", /no usable name/],
     ["has an unknown aggregation", "buy", "median", /does not know its aggregation/],
   ])("leaves out a metric that %s", (_, event, aggregation, note) => {
     const metrics = [3, 4].map((metric) => ({ metric, aggregation: "mean", expected_direction: "increase" }));
@@ -88,6 +138,22 @@ describe("an experiment of Flagsmith", () => {
     const { input, notes } = map({ metrics: [first, ...metrics.slice(1)] }, null, events);
     expect(input.metrics.map(({ key }) => key)).toEqual(["m4"]);
     expect(notes).toEqual([expect.stringMatching(note)]);
+  });
+
+  it("leaves out a metric with an unknown direction", () => {
+    const metrics = [{ metric: 3, aggregation: "mean", expected_direction: "sideways" }];
+    expect(map({ metrics }, null, { 3: "buy" })).toMatchObject({
+      input: { metrics: [] },
+      notes: [expect.stringMatching(/direction/)],
+    });
+  });
+
+  it("keeps the event of each stored metric", () => {
+    const metrics = [3, 4].map((metric) => ({ metric, expected_direction: "increase" }));
+    const stored = map({ metrics }, null, { 3: "buy", 4: "sell" }).input;
+    const listed = listedOf({ metrics });
+    const again = mapExperiment({ environmentKey: "env", listed, eventOf: () => null, rollout: null, stored });
+    expect(again.input.metrics.map(({ event }) => event)).toEqual(["buy", "sell"]);
   });
 
   it("keeps a stored metric whose definition Flagsmith has deleted", () => {

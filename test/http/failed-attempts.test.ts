@@ -108,10 +108,12 @@ describe("clientNetwork", () => {
   });
 
   it("agrees with ipaddr.js on any address", () => {
+    // ipaddr.js takes ::192.0.2.1, an obsolete form, for ::ffff:192.0.2.1.
+    const hexadecimal = fc.ipV6().filter((address) => !address.includes("."));
     fc.assert(
       fc.property(
         fc.oneof(
-          fc.ipV6(),
+          hexadecimal,
           fc.ipV4(),
           fc.ipV4().map((address) => `::ffff:${address}`),
         ),
@@ -138,7 +140,17 @@ describe("clientNetwork", () => {
 
   it("returns text that is not an address unchanged, and never throws", () => {
     expect(["", "unknown"].map(clientNetwork)).toEqual(["", "unknown"]);
-    for (const text of ["1:2:3:4:5:6:7:8:9", "1::2::3", ":", "1:2:3:4:5:6:7:8::9", "a:b@c/", "fe80::1%eth0", "1:2"])
+    for (const text of [
+      "1:2:3:4:5:6:7:8:9",
+      "1::2::3",
+      ":",
+      "1:2:3:4:5:6:7:8::9",
+      "a:b@c/",
+      "fe80::1%eth0",
+      "1:2",
+      "x1:2:3:4:5:6:7:8",
+      "x192.0.2.1:80",
+    ])
       expect(clientNetwork(text)).toBe(text);
   });
 });

@@ -13,7 +13,7 @@ export default defineConfig({
       "test/panel-pure/{chart,csv,parse-exposures,results-chart,share-link}.test.ts",
       "test/{backoff,standard-webhooks,ttl-cache}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas}.test.ts",
-      "test/flagsmith/{mapping,sync,webhook}.test.ts",
+      "test/flagsmith/{mapping,plan,sync,webhook}.test.ts",
       "test/refresh/{coordinator,dispatcher,sweep}.test.ts",
       "test/warehouse/failure.test.ts",
     ],
