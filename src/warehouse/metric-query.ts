@@ -21,8 +21,8 @@ import {
  *
  * Where duplicates matter, the remaining events are kept as lists of 8 or 16 bytes an event, one list for each event name
  * and period. So the memory grows with the events of the experiment's identities. At the server's limit the query fails,
- * and is repeated with the groups and the join on disk. An identity's n events are mistaken for duplicates with a
- * probability of n² / 2^65: 3e-8 for a million.
+ * and is repeated with the groups and the join on disk. The probability that two different events among the n of an
+ * identity count as duplicates is n² / 2^65: 3e-8 for a million.
  *
  * ALL is written out because a user's profile may set another default.
  */
