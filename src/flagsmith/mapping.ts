@@ -8,7 +8,7 @@ export const idOf = (id: number) => `flagsmith-${id}`;
 
 export type Mapped = {
   input: ExperimentInput;
-  /** What is not as in Flagsmith, and what to do about it: one sentence or two each. */
+  /** What differs from Flagsmith, and what to do about it: one or two sentences each. */
   notes: string[];
 };
 

@@ -94,7 +94,11 @@ async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until
   const { changed, failure } = made;
   if (changed > 0) log("info", "flagsmith.synced", { environment_key: environmentKey, changed });
   const notes = reportNotes([...plan.notes, ...made.notes], last.notes, log);
-  if (failure !== null) return fail(failure, { changed, listedAt: now, notes });
+  if (failure !== null) {
+    // Experiments that left this list may not have been ended yet. They end at the time of the last one that had them.
+    const hasLeft = plan.changes.some(({ kind }) => kind === "left");
+    return fail(failure, { changed, listedAt: hasLeft ? listedAt : now, notes });
+  }
   const synced = { environmentKey, listedAt: now, syncedAt: now, failedAt: null, failure: null, notes };
   await saveFlagsmithEnvironment(
     database,

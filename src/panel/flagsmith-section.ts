@@ -29,7 +29,7 @@ function dashboardOf({ hostname, origin }: URL): string {
   return hostname === "api.flagsmith.com" ? "https://app.flagsmith.com" : origin;
 }
 
-/** The list's section: when each environment was last in step, and what is not as in Flagsmith. */
+/** The list's section: when each environment was last synced, and what differs from Flagsmith. */
 export function flagsmithStatus({ environments }: FlagsmithView, now: number): Markup | "" {
   if (environments.length === 0) return "";
   return markup`<section aria-label="Flagsmith">${environments.map((environment) => {
@@ -39,7 +39,7 @@ ${failureOf(environment)}
 ${
   notes.length === 0
     ? ""
-    : markup`<details><summary>Not as in Flagsmith: ${notes.length} ${notes.length === 1 ? "note" : "notes"}</summary>
+    : markup`<details><summary>Differs from Flagsmith: ${notes.length} ${notes.length === 1 ? "note" : "notes"}</summary>
 <ul>${notes.map(({ experimentId, text }) => markup`<li>${safeText(experimentId)}: ${safeText(text)}</li>`)}</ul></details>`
 }`;
   })}</section>`;
@@ -67,7 +67,7 @@ ${notes.map(({ text }) => markup`<p class="problem">${safeText(text)}</p>`)}
 }
 
 function stepOf({ syncedAt }: FlagsmithEnvironment, now: number): Markup {
-  return syncedAt === null ? markup`not synced yet` : markup`in step at ${timeOf(syncedAt)} (${ago(now - syncedAt)})`;
+  return syncedAt === null ? markup`not synced yet` : markup`synced at ${timeOf(syncedAt)} (${ago(now - syncedAt)})`;
 }
 
 function failureOf({ failedAt, failure }: FlagsmithEnvironment): Markup | "" {

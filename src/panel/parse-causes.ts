@@ -3,7 +3,7 @@ import type { CheckResult } from "./parse-exposures.ts";
 
 /** The identities with one value of a dimension; null: all but the largest values, together. */
 export type ValueCounts = { value: string | null; identities: ReadonlyMap<string, number>; excluded: number };
-export type CheckCause = ValueCounts & { dimension: string; detail: string; check: CheckResult };
+export type CheckCause = ValueCounts & { dimension: string; detail: string };
 
 /** Reads the causes of a check. Numbers of another version have none, or others. */
 export function causesOf(check: CheckResult): CheckCause[] {
@@ -11,7 +11,6 @@ export function causesOf(check: CheckResult): CheckCause[] {
     ...countsOf(cause),
     dimension: String(property(cause, "dimension")),
     detail: String(property(cause, "detail")),
-    check,
   }));
 }
 

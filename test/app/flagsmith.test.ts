@@ -174,7 +174,7 @@ describe("an experiment of Flagsmith", () => {
     await worker.sweep();
     const reader = await signInWith(worker, READER);
     const page = await reader.get("/experiments/flagsmith-1");
-    expect(page.text).toMatch(/Defined in Flagsmith, as experiment 1 of the environment .*in step at <time/);
+    expect(page.text).toMatch(/Defined in Flagsmith, as experiment 1 of the environment .*synced at <time/);
     expect(page.text).toContain(`href="${new URL(flagsmith.apiUrl).origin}"`);
     expect(page.text).toContain("The weights are unknown: the option 1 of the feature has no key.");
     expect(page.text).not.toContain("<b>bold</b>");
@@ -186,10 +186,10 @@ describe("an experiment of Flagsmith", () => {
     expect((await reader.get("/experiments/flagsmith-1")).text).toContain("Flagsmith did not answer in JSON.");
     const list = await reader.get("/");
     expect(list.text).toMatch(
-      /Flagsmith&#39;s experiments in .*in step at <time|Flagsmith's experiments in .*in step at <time/,
+      /Flagsmith&#39;s experiments in .*synced at <time|Flagsmith's experiments in .*synced at <time/,
     );
     expect(list.text).toContain(", from Flagsmith");
-    expect(list.text).toContain("Not as in Flagsmith: 1 note");
+    expect(list.text).toContain("Differs from Flagsmith: 1 note");
     expect(list.text).toContain("The sync with Flagsmith failed at");
   });
 });

@@ -31,15 +31,19 @@ beforeEach(async () => {
   wakes = 0;
 });
 
-/** Runs a sync a minute later. Returns the time to wait. */
-async function sync({ environments = ["env"], after = MINUTE } = {}) {
+/** Runs a sync a minute later, whose requests take some time each. Returns the time to wait. */
+async function sync({ environments = ["env"], after = MINUTE, duration = 0 } = {}) {
   now += after;
   const clock = () => now;
   const settings = { apiUrl: new URL("http://flagsmith.test/api/v1/"), apiKey: FLAGSMITH_KEY, environments };
   const sleep = async (ms: number) => {
     now += ms;
   };
-  const client = connectFlagsmith(settings, { clock, random: () => 0, send: flagsmith.send, sleep });
+  const send: typeof fetch = async (...request) => {
+    now += duration;
+    return flagsmith.send(...request);
+  };
+  const client = connectFlagsmith(settings, { clock, random: () => 0, send, sleep });
   const slices = {
     ...{ database, client, clock },
     log: (level: LogLevel, event: string, fields = {}) => void lines.push({ level, event, ...fields }),
@@ -249,6 +253,17 @@ describe("an experiment that Flagsmith no longer lists", () => {
     flagsmith.state.environments = { env: { 1: {} } };
     await sync();
     expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: null });
+  });
+
+  it("ends when it was last listed, also if the sync that misses it has no time to end it", async () => {
+    flagsmith.state.environments = { env: { 1: {} } };
+    await sync();
+    const lastListed = now;
+    flagsmith.state.environments = { env: {} };
+    await sync({ duration: 30_000 });
+    expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: null });
+    await sync();
+    expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: lastListed });
   });
 
   it("ends before the next experiment of its feature starts, though the clocks differ", async () => {

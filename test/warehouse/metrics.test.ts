@@ -10,6 +10,7 @@ import { HOUR } from "../support/arbitrary.ts";
 import { metricScenario } from "../support/metric-scenario.ts";
 import { metricsByBruteForce, momentsOf } from "../support/metrics-by-brute-force.ts";
 import { runs } from "../support/runs.ts";
+import { createShards } from "../support/shards.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 
 const FEATURE = 'it\'s \\a "feature"\n';
@@ -21,18 +22,8 @@ let connection: Warehouse;
 let halves: Warehouse;
 beforeAll(async () => {
   warehouse = await createWarehouse();
-  const { database } = warehouse.settings;
-  // A part for each day would slow the tests down.
-  const engine = "ENGINE = MergeTree ORDER BY (environment_key, event, feature_name, timestamp, identifier)";
-  const create = (table: string) => warehouse.command(`CREATE TABLE ${table} AS events ${engine}`);
-  await create("all_events");
-  for (const [name, address] of Object.entries({ first: "127.0.0.1", second: "localhost" })) {
-    await create(`${name}_events`);
-    await warehouse.command(`CREATE TABLE shard_${name} AS remote('${address}', ${database}.${name}_events)`);
-  }
-  await warehouse.command(`CREATE TABLE halves AS merge('${database}', '^shard_')`);
+  ({ halves } = await createShards(warehouse));
   connection = connectWarehouse({ ...warehouse.settings, table: "all_events" });
-  halves = connectWarehouse({ ...warehouse.settings, table: "halves" });
 });
 
 const metric = (fields: Partial<Metric> = {}): Metric => ({

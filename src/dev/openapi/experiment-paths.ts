@@ -14,6 +14,27 @@ import {
 } from "./parts.ts";
 
 /** Experiments, their exposures and their results. */
+type StoredAnswer = { operationId: string; summary: string; description: string; schema: string };
+
+/** The GET of what a refresh has stored, with an ETag. */
+function storedAnswer({ operationId, summary, description, schema }: StoredAnswer): JsonObject {
+  const headers = { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } };
+  const responses = {
+    200: { description, headers, content: json(reference(schema)) },
+    304: { description: "Unchanged" },
+  };
+  return {
+    parameters: [experimentIdInPath],
+    get: {
+      operationId,
+      summary,
+      security: read,
+      parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
+      responses: withProblems(responses, 401, 404, 503),
+    },
+  };
+}
+
 export const experimentPaths: JsonObject = {
   "/v1/experiments": {
     get: {
@@ -78,50 +99,18 @@ export const experimentPaths: JsonObject = {
       responses: withProblems({ 204: { description: "Deleted" } }, 401, 403, 404, 409, 503),
     },
   },
-  "/v1/experiments/{id}/exposures": {
-    parameters: [experimentIdInPath],
-    get: {
-      operationId: "getExposures",
-      summary: "Returns an experiment's exposures",
-      security: read,
-      parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
-      responses: withProblems(
-        {
-          200: {
-            description: "The summary, as of its last successful refresh",
-            headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
-            content: json(reference("Exposures")),
-          },
-          304: { description: "Unchanged" },
-        },
-        401,
-        404,
-        503,
-      ),
-    },
-  },
-  "/v1/experiments/{id}/results": {
-    parameters: [experimentIdInPath],
-    get: {
-      operationId: "getResults",
-      summary: "Returns the results of an experiment's metrics",
-      security: read,
-      parameters: [{ name: "If-None-Match", in: "header", schema: { type: "string" } }],
-      responses: withProblems(
-        {
-          200: {
-            description: "The results, as of the last refresh that computed them",
-            headers: { ETag: { schema: { type: "string" } }, "Server-Timing": { schema: { type: "string" } } },
-            content: json(reference("Results")),
-          },
-          304: { description: "Unchanged" },
-        },
-        401,
-        404,
-        503,
-      ),
-    },
-  },
+  "/v1/experiments/{id}/exposures": storedAnswer({
+    operationId: "getExposures",
+    summary: "Returns an experiment's exposures",
+    description: "The summary, as of its last successful refresh",
+    schema: "Exposures",
+  }),
+  "/v1/experiments/{id}/results": storedAnswer({
+    operationId: "getResults",
+    summary: "Returns the results of an experiment's metrics",
+    description: "The results, as of the last refresh that computed them",
+    schema: "Results",
+  }),
 };
 
 export const refreshPaths: JsonObject = {
