@@ -63,7 +63,7 @@ function option(value: string, label: string, selected: string | null): Markup {
 }
 
 function tableOf(shown: readonly ListedExperiment[], now: number): Markup {
-  return markup`<table class="experiments">
+  return markup`<table class="experiments"><colgroup><col><col><col><col><col><col></colgroup>
 <thead><tr><th scope="col">Experiment</th><th scope="col">Status</th><th scope="col">Trend</th><th scope="col" class="number">Identities</th><th scope="col">Health</th><th scope="col">Updated</th></tr></thead>
 <tbody>${shown.map((listed) => rowOf(listed, now))}</tbody>
 </table>`;

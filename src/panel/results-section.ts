@@ -78,7 +78,7 @@ function figures(view: ExperimentView, results: Results, exposures: Exposures): 
   const isEnded = view.experiment.endedAt !== null && view.experiment.endedAt <= view.now;
   const pace = isEnded ? null : identitiesPerDay(exposures, view.summary.asOf ?? view.now);
   const path = `/v1/experiments/${encodeURIComponent(view.experiment.id)}/results`;
-  return markup`<table class="metrics" role="table">
+  return markup`<table class="metrics" role="table"><colgroup><col><col><col><col><col></colgroup>
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Variant</th><th scope="col" role="columnheader" class="number">Value</th><th scope="col" role="columnheader" class="number">Lift</th><th scope="col" role="columnheader">95% interval, valid at every look</th><th scope="col" role="columnheader">Verdict</th></tr></thead>
 ${results.metrics.map((metric) => metricRows(metric, results.control, axis, perMetric))}
 </table>
@@ -96,7 +96,7 @@ function metricRows(result: MetricResult, control: string | null, axis: Interval
     invalidValues === 0
       ? ""
       : markup`<span class="sub">${formatNumber(invalidValues)} ${invalidValues === 1 ? "value is no number and adds" : "values are no numbers and add"} nothing.</span>`
-  }</th><td role="cell" class="axis" colspan="2"><svg viewBox="0 0 ${AXIS.width} 16" width="${AXIS.width}" height="16" font-size="11" aria-hidden="true">${drawAxisLabels(axis, { ...AXIS, height: 16 })}</svg></td></tr>`;
+  }</th><td role="cell" class="axis"><svg viewBox="0 0 ${AXIS.width} 16" width="${AXIS.width}" height="16" font-size="11" aria-hidden="true">${drawAxisLabels(axis, { ...AXIS, height: 16 })}</svg></td><td role="cell"></td></tr>`;
   const rows = order.slice(0, maxRows).map(([variant, { identities, mean }]) => {
     const comparison = comparisons.get(variant) ?? null;
     return markup`<tr role="row"><th scope="row" role="rowheader">${safeText(variant)}<span class="sub">${formatNumber(identities)} identities</span></th>

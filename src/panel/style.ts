@@ -11,10 +11,10 @@ export const style = `
 * { box-sizing: border-box }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
 header, main { max-width: 60rem; margin: 0 auto; padding: .75rem 1rem }
-header { display: flex; align-items: center; justify-content: space-between; border-bottom: 1px solid var(--edge) }
+header { min-height: 4.0625rem; display: flex; align-items: center; justify-content: space-between; border-bottom: 1px solid var(--edge) }
 header nav { display: flex; gap: 1rem; align-items: center }
 a { color: var(--link) }
-.home { color: inherit; font-weight: 600; text-decoration: none }
+.home { white-space: nowrap; color: inherit; font-weight: 600; text-decoration: none }
 .skip { position: absolute; left: -99rem }
 .skip:focus { left: 1rem; top: .5rem; background: var(--ground); padding: .25rem .5rem }
 h1 { font-size: 1.5rem; margin: .75rem 0 .25rem; overflow-wrap: anywhere }
@@ -37,13 +37,17 @@ thead th { color: var(--faint); font-size: .875rem }
 tfoot th, tfoot td { border-bottom: 0 }
 .number { text-align: end; font-variant-numeric: tabular-nums }
 tbody th { overflow-wrap: anywhere }
-/* Columns of a fixed width do not move while rows arrive. */
-.experiments { table-layout: fixed }
-.experiments thead th:nth-child(2) { width: 5.75rem }
-.experiments thead th:nth-child(3) { width: 7.25rem }
-.experiments thead th:nth-child(4) { width: 5rem }
-.experiments thead th:nth-child(5) { width: 7rem }
-.experiments thead th:nth-child(6) { width: 9rem }
+/* Columns of a fixed width, known before the first cell, do not move while a slow network sends the rest. */
+.experiments, .metrics { table-layout: fixed }
+.experiments col:nth-child(2) { width: 5.75rem }
+.experiments col:nth-child(3) { width: 7.25rem }
+.experiments col:nth-child(4) { width: 5rem }
+.experiments col:nth-child(5) { width: 7rem }
+.experiments col:nth-child(6) { width: 9rem }
+.metrics col:nth-child(2) { width: 12% }
+.metrics col:nth-child(3) { width: 11% }
+.metrics col:nth-child(4) { width: 37% }
+.metrics col:nth-child(5) { width: 16% }
 .experiments th a { font-weight: 600 }
 .swatch { margin-inline-end: .5rem }
 .spark { color: var(--line-0); display: block }
@@ -51,6 +55,8 @@ form.filter, form.login, .share form { display: flex; flex-wrap: wrap; gap: .75r
 form.login { flex-direction: column; align-items: stretch; max-width: 24rem; gap: .25rem }
 label { color: var(--faint); font-size: .875rem; max-width: 100% }
 input, select, button { font: inherit; color: var(--ink); background: var(--ground); border: 1px solid var(--faint); border-radius: .375rem; padding: .375rem .625rem; min-height: 2.5rem; max-width: 100% }
+.filter label { flex: 0 1 12rem; min-width: 0 }
+.filter label input, .filter label select { width: 100% }
 .filter label input, .filter label select, .share label input, .share label select { display: block }
 .link { width: 100% }
 button { cursor: pointer; background: var(--soft) }
@@ -82,10 +88,9 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 .banner.won { border-inline-start-color: var(--good); background: var(--good-soft) }
 .banner.harmed, .banner.lost, .banner.unhealthy { border-inline-start-color: var(--bad); background: var(--bad-soft) }
 .banner.mixed { border-inline-start-color: var(--warn); background: var(--warn-soft) }
-.metrics td.axis { padding-block: .25rem; width: 19rem }
+.metrics td.axis { padding-block: .25rem }
 .metrics .axis svg { display: block; width: 100%; max-width: 18rem; height: auto }
 .metrics .metric th, .metrics .metric td { padding-top: 1rem; vertical-align: bottom }
-.metrics tbody th { min-width: 7rem }
 .metrics .number { white-space: nowrap }
 .sensitivity ul { margin: .5rem 0; padding-inline-start: 1.25rem; overflow-wrap: anywhere }
 .toc ul { columns: 20rem; padding: 0; list-style: none; overflow-wrap: anywhere }
@@ -98,6 +103,9 @@ button.plain { border: 0; background: none; color: var(--link); padding: 0; text
 details { margin: 1.5rem 0 }
 summary { cursor: pointer; color: var(--link) }
 @media (max-width: 40rem) {
+  .headline div { flex: 1 0 100%; display: flex; justify-content: space-between; gap: 1rem; align-items: baseline }
+  .filter label { flex: 1 1 9rem }
+  .experiments, .experiments tbody { display: block }
   .experiments thead { position: absolute; left: -99rem }
   .experiments tr { display: flex; flex-wrap: wrap; gap: .25rem .75rem; align-items: center; padding: .75rem 0; border-bottom: 1px solid var(--edge) }
   .experiments th, .experiments td { border: 0; padding: 0 }
@@ -107,7 +115,7 @@ summary { cursor: pointer; color: var(--link) }
   .metrics thead { position: absolute; left: -99rem }
   .metrics tr { display: grid; grid-template-columns: 1fr auto auto; gap: .125rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--edge) }
   .metrics th, .metrics td, .metrics .metric th, .metrics .metric td { border: 0; padding: 0 }
-  .metrics .metric th, .metrics td.axis { grid-column: 1 / -1; width: auto }
+  .metrics .metric th, .metrics td.axis { grid-column: 1 / -1 }
   .metrics td:last-child { grid-column: 1 / -1 }
   .metrics td[data-label]::before { content: attr(data-label) " "; color: var(--faint); font-size: .75rem }
   .metrics td:empty { display: none }

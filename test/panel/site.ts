@@ -30,6 +30,8 @@ export type Visit = {
   dark?: boolean;
   script?: boolean;
   token?: string | null;
+  /** Where the browser connects to, if not to the product itself. */
+  origin?: string;
 };
 
 export let site: Site;
@@ -50,9 +52,12 @@ export async function startSite(): Promise<void> {
   site = { run, warehouse, proxy, open };
 }
 
-async function open(path: string, { viewport, dark, script, token = "dev-admin" }: Visit = {}): Promise<Page> {
+async function open(
+  path: string,
+  { viewport, dark, script, token = "dev-admin", origin = site.run.origin }: Visit = {},
+): Promise<Page> {
   const page = await newPage({
-    baseURL: site.run.origin,
+    baseURL: origin,
     colorScheme: dark === true ? "dark" : "light",
     javaScriptEnabled: script !== false,
     ...(viewport === undefined ? {} : { viewport }),

@@ -8,6 +8,9 @@ import { createSqliteReader } from "./read-sqlite.ts";
 
 const NAME = "edge-exposures";
 
+/** How workerd begins warnings of its own, for example that a busy machine fired an alarm late. */
+const RUNTIME_WARNING = "NOSENTRY ";
+
 /**
  * Runs the Worker as wrangler builds it, in workerd, with a migrated D1. The state is in a folder and survives restarts.
  * @param entry a module that wraps the Worker. It may import only src/worker.ts and types.
@@ -32,7 +35,9 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
       log: new NoOpLog(),
       resourcePersistencePath: folder,
       unsafeTriggerHandlers: true,
-      handleStructuredLogs: ({ message }) => lines.push(message),
+      handleStructuredLogs: ({ message }) => {
+        if (!message.startsWith(RUNTIME_WARNING)) lines.push(message);
+      },
       workers: [{ ...options, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
     });
   let miniflare = new Miniflare(optionsFor(vars));
