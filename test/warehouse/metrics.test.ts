@@ -193,21 +193,22 @@ describe("countMetrics", () => {
 
   it("spills to disk at the memory limit, with the same numbers", async () => {
     const environmentKey = randomUUID();
-    await insertMany(environmentKey, 300_000, EXPOSURES);
-    await insertMany(environmentKey, 600_000, {
-      ...{ event: "'purchase'", at: "1 + number", identifier: "toString(number % 300000)", value: "'2.5'" },
+    await insertMany(environmentKey, 500_000, EXPOSURES);
+    await insertMany(environmentKey, 1_000_000, {
+      ...{ event: "'purchase'", at: "1 + number", identifier: "toString(number % 500000)", value: "'2.5'" },
     });
     const spilled: boolean[] = [];
     const recording: Warehouse = {
       ...connection,
       select: (sql, parameters, settings = {}) => {
         spilled.push("max_bytes_before_external_group_by" in settings);
-        return limited(125_000_000).select(sql, parameters, settings);
+        // In memory it needs about 200 MB, and with spilling about 125 MB.
+        return limited(160_000_000).select(sql, parameters, settings);
       },
     };
     const { metrics } = await count(recording, environmentKey, [metric()]);
     expect(spilled).toEqual([false, true]);
-    const moments = { identities: 300_000, sum: 1_500_000, squaredDeviations: 0 };
+    const moments = { identities: 500_000, sum: 2_500_000, squaredDeviations: 0 };
     expect(metrics[0]?.moments.get("control")).toMatchObject(moments);
   });
 
