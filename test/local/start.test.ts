@@ -8,6 +8,7 @@ import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import type { WarehouseSettings } from "../../src/settings.ts";
 import {
   cleanups,
+  commandOf,
   createFolder,
   type Environment,
   freePort,
@@ -141,7 +142,7 @@ describe("npm start", () => {
 
   it("starts a warehouse only without CLICKHOUSE_URL, and does not write to an external one", async () => {
     const warehouses = (run: Run) =>
-      run.runningProcesses().filter(({ command }) => command.includes("warehouse-process"));
+      run.runningProcesses().filter((process) => commandOf(process).includes("warehouse-process"));
     expect(warehouses(demo)).toHaveLength(1);
     expect(warehouses(external)).toEqual([]);
     expect(await external.experiments()).toEqual([]);
@@ -297,7 +298,7 @@ describe("a signal to a run", () => {
       onTestFinished(() => run.kill());
       await until(
         () => run.runningProcesses(),
-        (processes) => processes.some(({ command }) => command.includes(process)),
+        (processes) => processes.some((running) => commandOf(running).includes(process)),
       );
       run.signal(signal, to);
       await run.waitForExit();

@@ -107,7 +107,7 @@ export function experimentPages(): void {
         (await row.locator("th, td").allInnerTexts()).map((cell) => plain(cell).replaceAll(/\s+/g, " ").trim()),
       );
     const expected = results.metrics.flatMap((metric: ShownMetric) => [
-      [expect.stringContaining(metric.name), expect.anything()],
+      [expect.stringContaining(metric.name), expect.anything(), ""],
       ...Object.entries(metric.variants).map(([variant, { identities, mean }]) => {
         const comparison = metric.comparisons[variant];
         const row = [`${variant} ${grouped(identities)} identities`, formatMean(metric.aggregation, mean)];

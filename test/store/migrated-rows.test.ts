@@ -1,9 +1,14 @@
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { openD1 } from "../../src/cloudflare/d1.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import { type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
+import {
+  type Database,
+  DatabaseUnavailable,
+  type Row,
+  runOnPrimary,
+  type Statement,
+} from "../../src/store/database.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { isMigrated } from "../../src/store/schema-version.ts";
 
@@ -75,16 +80,33 @@ function movedToSummaries(before: Map<string, Row[]>): Map<string, Row[]> {
 }
 
 let opened = 0;
-/** With a database for each version. */
+/** With a database for each version. A Worker runs the statements, because Miniflare's own D1 calls block this process. */
 const miniflare = new Miniflare(
   convertV4MiniflareOptions({
     cf: false,
     modules: true,
-    script: "export default { fetch: () => new Response() }",
+    script: `export default {
+      async fetch(request, env) {
+        const { binding, statements } = await request.json();
+        const prepared = statements.map(({ sql, values }) => env[binding].prepare(sql).bind(...values));
+        const answers = await env[binding].batch(prepared).catch((error) => String(error));
+        return Response.json(answers);
+      },
+    }`,
     d1Databases: shipped.map((_, index) => `DB_${index + 1}`),
   }),
 );
 afterAll(() => miniflare.dispose());
+
+/** Runs the statements of a transaction in D1. */
+async function transactInD1(binding: string, statements: readonly Statement[]): Promise<Row[][]> {
+  const body = JSON.stringify({ binding, statements });
+  const answers: { results: Row[] }[] | string = await (
+    await fetch(await miniflare.ready, { method: "POST", body })
+  ).json();
+  if (typeof answers === "string") throw DatabaseUnavailable.because(answers);
+  return answers.map(({ results }) => results);
+}
 
 const databases = [
   {
@@ -97,8 +119,10 @@ const databases = [
   {
     name: "D1",
     open: async () => {
-      const database = openD1(await miniflare.getD1Database(`DB_${++opened}`));
-      return { database, close: async () => {} };
+      const binding = `DB_${++opened}`;
+      const transact = (statements: readonly Statement[]) => transactInD1(binding, statements);
+      const read = async (statement: Statement) => (await transact([statement]))[0] ?? [];
+      return { database: { read, transact }, close: async () => {} };
     },
   },
 ];

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll } from "vitest";
+import { send } from "./http.ts";
 import { until } from "./worker.ts";
 
 // Runs `npm start` or `npm run start:deno` in its own process group, as a user does.
@@ -55,7 +56,6 @@ type Process = {
   pid: number;
   parent: number;
   session: number;
-  command: string;
   /** The pid and the start time. Unlike the pid, it is never reused. */
   key: string;
 };
@@ -69,13 +69,21 @@ function listProcesses(): Process[] {
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       const [state = "", parent, , session] = fields;
       if (state === "Z" || state === "X") return [];
-      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
       const key = `${pid}@${fields[19]}`;
-      return [{ pid: Number(pid), parent: Number(parent), session: Number(session), command, key }];
+      return [{ pid: Number(pid), parent: Number(parent), session: Number(session), key }];
     } catch {
       return []; // The process ended during the loop.
     }
   });
+}
+
+/** Returns the command line of a process, or "" if it has ended. */
+export function commandOf({ pid }: Process): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
 }
 
 export type Environment = Record<string, string | number>;
@@ -144,17 +152,17 @@ export function launch(env: Environment, script: Script | null = "start") {
   }
 
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-    const response = await fetch(`${origin}${path}`, {
+    const { status, text } = await send(
+      new URL(path, origin),
       method,
-      headers: {
+      {
         Authorization: `Bearer ${env["ADMIN_TOKEN"] ?? "dev-admin"}`,
         "Content-Type": "application/json",
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    return { status: response.status, json: text.startsWith("{") ? JSON.parse(text) : undefined };
+      body === undefined ? null : JSON.stringify(body),
+    );
+    return { status, json: text.startsWith("{") ? JSON.parse(text) : undefined };
   }
 
   const run = {

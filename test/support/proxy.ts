@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { WarehouseSettings } from "../../src/settings.ts";
+import { send } from "./http.ts";
 
 /** Sends a response to a query, given the warehouse's own response. */
 export type Fault = (upstream: { body: string; status: number; headers: Headers }, response: ServerResponse) => void;
@@ -61,12 +62,9 @@ export async function startProxy(warehouse: WarehouseSettings) {
       await gate.opened;
       state.waiting -= 1;
     }
-    const received = await fetch(url, {
-      method: "POST",
-      headers: { authorization: request.headers.authorization ?? "" },
-      body,
-    });
-    const upstream = { body: await received.text(), status: received.status, headers: received.headers };
+    const { authorization = "" } = request.headers;
+    const { text, status, headers } = await send(url, "POST", { Authorization: authorization }, body.toString());
+    const upstream = { body: text, status, headers };
     const fault = faultsByFeature.get(feature) ?? faultsByFeature.get("") ?? passThrough;
     fault(upstream, response);
   });

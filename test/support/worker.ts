@@ -1,6 +1,7 @@
 import { inject } from "vitest";
 import type { WarehouseSettings } from "../../src/settings.ts";
 import { startDeno } from "./deno.ts";
+import { send } from "./http.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -72,6 +73,7 @@ async function startCrashable(vars: Record<string, string>) {
 }
 
 type Runtime = {
+  url: URL;
   fetch(path: string, init: RequestInit & { duplex?: "half" }): Promise<Response>;
   trigger(at: number): Promise<boolean>;
   lines(): string[];
@@ -84,18 +86,18 @@ export function drive<R extends Runtime>(runtime: R) {
 
   /** Sends a request, by default as the admin. A body that is not a string is sent as JSON. */
   async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-    const response = await runtime.fetch(path, {
+    const response = await send(
+      new URL(path, runtime.url),
       method,
-      headers: {
+      {
         Authorization: `Bearer ${ADMIN}`,
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
+      body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
+    );
     const isJson = /json(;|$)/.test(response.headers.get("content-type") ?? "");
-    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+    return { ...response, json: isJson ? JSON.parse(response.text) : undefined };
   }
 
   return {
@@ -137,7 +139,7 @@ export async function until<Value>(
   { seconds = 120 } = {},
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
-  for (let wait = 10; ; wait = Math.min(1.5 * wait, 100)) {
+  for (let wait = 10; ; wait = Math.min(1.5 * wait, 250)) {
     const value = await poll();
     if (condition(value)) return value;
     if (Date.now() > end)
