@@ -80,6 +80,7 @@ export function everyPage(): void {
       const visits = [{}, { viewport: PHONE }].map(async (visit) => {
         const page = await site.open(path, { ...visit, origin: network.origin });
         expect(await layoutShift(page)).toBeLessThan(MAX_LAYOUT_SHIFT);
+        await page.context().close();
       });
       await Promise.all(visits).finally(network.stop);
     },

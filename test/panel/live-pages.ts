@@ -53,6 +53,8 @@ export function livePages(): void {
     expect(await page.getByRole("button", { name: "Refresh now" }).isEnabled()).toBe(true);
     expect(await isMarked(), "no reload").toBe(true);
     expect(takeBrowserErrors()).toEqual([expect.stringContaining("429")]);
+    // No other test may get a page whose clock stands still.
+    await page.context().close();
   });
 
   it("shows the first numbers as soon as they are computed, without a reload", async () => {

@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 import { createDemo } from "../../src/dev/demo.ts";
-import { newPage } from "../support/browser.ts";
+import { openPage } from "../support/browser.ts";
 import { cleanups, type Run, start } from "../support/local-run.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
@@ -56,7 +56,7 @@ async function open(
   path: string,
   { viewport, dark, script, token = "dev-admin", origin = site.run.origin }: Visit = {},
 ): Promise<Page> {
-  const page = await newPage({
+  const page = await openPage({
     baseURL: origin,
     colorScheme: dark === true ? "dark" : "light",
     javaScriptEnabled: script !== false,

@@ -4,14 +4,32 @@ import { browserPath, WIDE } from "./browser-path.ts";
 
 // Runs pages in the installed Chromium. Each test fails if a page reports an error, unless the test expects it.
 
+/** All pages share a process, because a new one for each navigation takes more time than the tests. */
+const ARGUMENTS = [
+  ...["--no-sandbox", "--process-per-site", "--disable-site-isolation-trials"],
+  "--disable-features=SpareRendererForSitePerProcess,IsolateOrigins,site-per-process",
+];
+
 let launched: Promise<Browser> | null = null;
-const opened: Page[] = [];
+/** The pages of the current test, with their options as JSON. */
+const opened: { page: Page; options: string }[] = [];
+/** Pages of earlier tests, by their options. */
+const idle = new Map<string, Page[]>();
 const browserErrors: string[] = [];
 
 afterEach(async () => {
-  await Promise.all(opened.splice(0).map((page) => page.context().close()));
+  await Promise.all(opened.splice(0).map(clear));
   expect(browserErrors.splice(0), "errors in the browser").toEqual([]);
 });
+
+/** Leaves the page of a test, and makes its browser forget the visitor. */
+async function clear({ page, options }: (typeof opened)[number]): Promise<void> {
+  if (page.isClosed()) return;
+  await page.goto("/healthz");
+  await page.context().clearCookies();
+  await page.context().clearPermissions();
+  idle.set(options, [...(idle.get(options) ?? []), page]);
+}
 
 afterAll(async () => {
   await (await launched)?.close();
@@ -22,16 +40,24 @@ export function takeBrowserErrors(): string[] {
   return browserErrors.splice(0);
 }
 
+type PageOptions = BrowserContextOptions & { baseURL: string };
+
 /**
- * Opens an empty page with its own cookies and storage. Errors, violations of the Content-Security-Policy, dialogs and
- * requests to hosts other than that of `baseURL` fail the test.
+ * Returns a page without cookies, which another test may have used. Errors, violations of the Content-Security-Policy,
+ * dialogs and requests to hosts other than that of `baseURL` fail the test.
  */
-export async function newPage(options: BrowserContextOptions & { baseURL: string }): Promise<Page> {
-  launched ??= chromium.launch({ executablePath: browserPath ?? "", args: ["--no-sandbox"] });
+export async function openPage(options: PageOptions): Promise<Page> {
+  const key = JSON.stringify(options);
+  const page = idle.get(key)?.pop() ?? (await newPage(options));
+  opened.push({ page, options: key });
+  return page;
+}
+
+async function newPage(options: PageOptions): Promise<Page> {
+  launched ??= chromium.launch({ executablePath: browserPath ?? "", args: ARGUMENTS });
   const browser = await launched;
   const context = await browser.newContext({ viewport: WIDE, locale: "en", ...options });
   const page = await context.newPage();
-  opened.push(page);
   context.setDefaultTimeout(20_000);
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") browserErrors.push(message.text());

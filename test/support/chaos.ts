@@ -188,7 +188,7 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
         newest.set(version, asOf);
       }
       // Reading without a pause would take the processor from the refreshes.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }
 
