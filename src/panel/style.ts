@@ -46,8 +46,8 @@ tbody th { overflow-wrap: anywhere }
 .experiments col:nth-child(6) { width: 9rem }
 .metrics col:nth-child(2) { width: 12% }
 .metrics col:nth-child(3) { width: 11% }
-.metrics col:nth-child(4) { width: 37% }
-.metrics col:nth-child(5) { width: 16% }
+.metrics col:nth-child(4) { width: 35% }
+.metrics col:nth-child(5) { width: 18% }
 .experiments th a { font-weight: 600 }
 .swatch { margin-inline-end: .5rem }
 .spark { color: var(--line-0); display: block }
