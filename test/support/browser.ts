@@ -25,10 +25,16 @@ afterEach(async () => {
 /** Leaves the page of a test, and makes its browser forget the visitor. */
 async function clear({ page, options }: (typeof opened)[number]): Promise<void> {
   if (page.isClosed()) return;
-  await page.goto("/healthz");
-  await page.context().clearCookies();
-  await page.context().clearPermissions();
-  idle.set(options, [...(idle.get(options) ?? []), page]);
+  const context = page.context();
+  try {
+    await page.goto("/healthz");
+    await context.clearCookies();
+    await context.clearPermissions();
+    idle.set(options, [...(idle.get(options) ?? []), page]);
+  } catch {
+    // The test may have left a navigation under way.
+    await context.close();
+  }
 }
 
 afterAll(async () => {
