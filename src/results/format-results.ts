@@ -32,7 +32,9 @@ export function formatMean(aggregation: Aggregation, mean: number | null): strin
 /** A chance, never shown as certain. */
 export function formatChance(chance: number): string {
   if (chance > 0.999) return ">99.9%";
-  return chance < 0.001 ? "<0.1%" : formatPercent(Math.round(chance * 1000) / 1000);
+  if (chance < 0.001) return "<0.1%";
+  const rounded = Math.round(chance * 1000) / 1000;
+  return rounded > 0.99 ? ratio.format(rounded) : formatPercent(rounded);
 }
 
 const DIRECTIONS: Record<ExpectedDirection, string> = {

@@ -4,7 +4,7 @@ import { computeResults } from "../../src/results/compute-results.ts";
 import type { MetricCounts } from "../../src/results/metric-counts.ts";
 import { metricJson, readMetric } from "../../src/results/metric-json.ts";
 import type { Moments } from "../../src/results/moments.ts";
-import { countsJson, countsText, readCountsJson } from "../../src/results/stored-counts.ts";
+import { countsJson, countsText, parseCounts, readCountsJson } from "../../src/results/stored-counts.ts";
 
 const metric: Metric = {
   ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
@@ -48,6 +48,15 @@ describe("computeResults", () => {
     expect(results?.metrics.map((each) => each.metric)).toEqual(hasResults ? [edited] : undefined);
   });
 
+  it("compares with an unconfigured control that has identities", () => {
+    const withControl = (identities: number) =>
+      counted.map((each) => ({ ...each, variants: new Map([...each.variants, ["control", moments(identities)]]) }));
+    const controlWith = (identities: number) =>
+      computeResults(withControl(identities), { variants, metrics: [metric] })?.control;
+    expect(controlWith(1)).toBe("control");
+    expect(controlWith(0)).toBe("b");
+  });
+
   it("is null without metrics, and without counts", () => {
     expect(computeResults(counted, { variants, metrics: [] })).toBeNull();
     expect(computeResults([], { variants, metrics: [metric] })).toBeNull();
@@ -56,7 +65,8 @@ describe("computeResults", () => {
 
 describe("stored counts", () => {
   it("are read as they were written", () => {
-    expect(readCountsJson(JSON.parse(countsText(counted) ?? ""))).toEqual(counted);
+    expect(parseCounts(countsText(counted))).toEqual(counted);
+    expect(parseCounts(null)).toEqual([]);
     expect(readMetric(metricJson(metric))).toEqual(metric);
   });
 
@@ -75,6 +85,18 @@ describe("stored counts", () => {
 
   it.each<[what: string, edit: (stored: ReturnType<typeof countsJson>) => unknown]>([
     ["no list", () => ({})],
+    ["a text in place of a list", () => "[]"],
+    ...(["key", "name", "event", "expected_direction", "conversion_window_hours", "lookback_days"] as const).map(
+      (field): [string, (stored: ReturnType<typeof countsJson>) => unknown] => [
+        `an object as ${field}`,
+        ([first]) => [{ ...first, metric: { ...first?.metric, [field]: {} } }],
+      ],
+    ),
+    ["a variant whose key is a number", ([first]) => [{ ...first, variants: [{ ...first?.variants[0], key: 1 }] }]],
+    [
+      "a number of identities as text",
+      ([first]) => [{ ...first, variants: [{ ...first?.variants[0], identities: "1" }] }],
+    ],
     ["another aggregation", ([first]) => [{ ...first, metric: { ...first?.metric, aggregation: "max" } }]],
     ["a negative number of invalid values", ([first]) => [{ ...first, invalid_values: -1 }]],
     ["1e999 invalid values", ([first]) => [{ ...first, invalid_values: JSON.parse("1e999") }]],

@@ -3,7 +3,7 @@ import type { ExpectedDirection, Metric } from "../../src/experiment.ts";
 import type { Comparison } from "../../src/results/compare.ts";
 import type { Results } from "../../src/results/compute-results.ts";
 import { conclude } from "../../src/results/conclusion.ts";
-import { describeConclusion } from "../../src/results/describe-conclusion.ts";
+import { describeConclusion, describeDecided } from "../../src/results/describe-conclusion.ts";
 import type { Verdict } from "../../src/results/verdict.ts";
 
 const comparison = (verdict: Verdict): Comparison => ({
@@ -87,10 +87,34 @@ describe("describeConclusion", () => {
     expect(textOf(resultsOf(...verdicts)).sentences).toEqual([sentence]);
   });
 
+  it.each([
+    [["harmed"], "A guardrail is harmed"],
+    [["winning", "losing"], "Some goals win and others lose"],
+    [["losing"], "Losing"],
+    [["winning"], "Winning"],
+    [["inconclusive"], "No difference shown yet"],
+    [["collecting"], "Collecting data"],
+    [[], "Nothing to compare"],
+  ] as [Verdict[], string][])("sums %j up as %s", (verdicts, title) => {
+    expect(textOf(resultsOf(verdicts)).title).toBe(title);
+  });
+
+  it("has a sentence for each of five decisions, and no more", () => {
+    const { sentences } = textOf(resultsOf(...Array.from({ length: 5 }, (): Verdict[] => ["winning"])));
+    expect(sentences).toHaveLength(5);
+  });
+
   it("counts the decisions beyond five", () => {
     const { sentences } = textOf(resultsOf(...Array.from({ length: 8 }, (): Verdict[] => ["winning"])));
     expect(sentences).toHaveLength(6);
     expect(sentences.at(-1)).toBe("3 more comparisons are decided.");
+  });
+
+  it.each([{ lift: null }, { interval: null }])("names a verdict alone if %j", (missing) => {
+    const found = resultsOf(["unharmed"]).metrics.map(({ metric }) =>
+      describeDecided({ metric, variant: "a", comparison: { ...comparison("unharmed"), ...missing } }, (name) => name),
+    );
+    expect(found).toEqual(["Metric 0: a is harmless so far."]);
   });
 
   it("passes each name through the caller's escaping", () => {

@@ -11,8 +11,8 @@ const variants = ["control", "a", "b"].map((key) => ({ key, weight: 1 }));
 const armOf = (identities: number, mean: number, deviation: number): Moments => ({
   ...{ identities, sum: identities * mean, squaredDeviations: deviation ** 2 * (identities - 1), covariate: null },
 });
-const figuresOf = (arms: readonly Moments[]) =>
-  computeFigures(metric, new Map(arms.map((arm, index) => [variants[index]?.key ?? "", arm])), variants, "control");
+const figuresOf = (arms: readonly Moments[], configured = variants) =>
+  computeFigures(metric, new Map(arms.map((arm, index) => [variants[index]?.key ?? "", arm])), configured, "control");
 
 describe("sensitivityOf", () => {
   it("finds the lift at which the widest interval touches 0", () => {
@@ -59,6 +59,29 @@ describe("sensitivityOf", () => {
     expect(sensitivityOf(few, "control", 10, [0.1])).toEqual({ lift: null, days: new Map([[0.1, 9]]) });
     const imprecise = figuresOf([armOf(1000, 10, 100), armOf(1000, 10, 100), armOf(1000, 10, 100)]);
     expect(sensitivityOf(imprecise, "control", null, [10])).toEqual({ lift: null, days: new Map() });
+  });
+
+  it("waits for the smaller arm to have 50 identities", () => {
+    const uneven = [armOf(1000, 10, 0.1), armOf(20, 10, 0.1)];
+    // 20 grow to 50 while all 1,020 grow to 2,550.
+    expect(sensitivityOf(figuresOf(uneven, variants.slice(0, 2)), "control", 10, [0.1])?.days).toEqual(
+      new Map([[0.1, 153]]),
+    );
+  });
+
+  it("says that nothing shows yet while any comparison is collecting", () => {
+    const figures = figuresOf([armOf(1000, 10, 1), armOf(1000, 10, 1), armOf(20, 10, 1)]);
+    expect(sensitivityOf(figures, "control", null, [])?.lift).toBeNull();
+  });
+
+  it("waits for the comparison that takes longest", () => {
+    const [lift, perDay] = [0.01, 300];
+    const figures = figuresOf([armOf(1000, 10, 5), armOf(1000, 10, 5), armOf(1000, 10, 50)]);
+    const days = sensitivityOf(figures, "control", perDay, [lift])?.days.get(lift) ?? Number.NaN;
+    const factor = 1 + (days * perDay) / 3000;
+    const grown = figuresOf([5, 5, 50].map((deviation) => armOf(1000 * factor, 10, deviation)));
+    expect(grown.comparisons.get("b")?.interval?.[1]).toBeCloseTo(lift, 4);
+    expect(grown.comparisons.get("a")?.interval?.[1]).toBeLessThan(lift / 2);
   });
 
   it("is null without an interval", () => {
