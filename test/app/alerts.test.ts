@@ -1,6 +1,6 @@
 import { Webhook } from "standardwebhooks";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "../support/deno.ts";
+import { freePort } from "../support/free-port.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import {

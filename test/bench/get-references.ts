@@ -7,7 +7,7 @@ import { openD1 } from "../../src/cloudflare/d1.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import type { Stoppable } from "../../src/dev/local-worker.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { freePort } from "../support/deno.ts";
+import { freePort } from "../support/free-port.ts";
 import { ADMIN, callAs, exposuresOf, idOf } from "./filled.ts";
 
 // The reference servers for GET. Each does one thing, with the minimum of work.

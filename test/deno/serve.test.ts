@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serveArguments } from "../../src/deno/serve-arguments.ts";
 import { settingNames } from "../../src/settings.ts";
-import { freePort } from "../support/deno.ts";
+import { freePort } from "../support/free-port.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, ALERT_SECRET, until, varsFor } from "../support/worker.ts";

@@ -6,12 +6,12 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { prepareWarehouse } from "../../src/dev/local-warehouse.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import type { WarehouseSettings } from "../../src/settings.ts";
+import { freePort } from "../support/free-port.ts";
 import {
   cleanups,
   commandOf,
   createFolder,
   type Environment,
-  freePort,
   launch,
   type Run,
   start,

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { denoCommand } from "../../src/dev/local-deno.ts";
+import { freePort } from "./free-port.ts";
 import { createSqliteReader, writeSqlite } from "./read-sqlite.ts";
 
 /** Runs the app under Deno, with the permissions of a real run and an empty SQLite file. */
@@ -77,13 +77,4 @@ export async function startDeno(vars: Record<string, string>) {
       rmSync(folder, { recursive: true });
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -5,7 +5,7 @@ const agent = new Agent({ keepAlive: true, timeout: 4_000 });
 
 export type Answer = { status: number; headers: Headers; text: string };
 
-/** Sends a request, and reads its response. It takes a quarter of the processor time of `fetch`, and follows no redirect. */
+/** Sends a request, and reads its response. It takes about half the processor time of `fetch`, and follows no redirect. */
 export function send(
   url: URL,
   method: string,

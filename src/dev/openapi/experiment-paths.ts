@@ -13,7 +13,6 @@ import {
   write,
 } from "./parts.ts";
 
-/** Experiments, their exposures and their results. */
 type StoredAnswer = { operationId: string; summary: string; description: string; schema: string };
 
 /** The GET of what a refresh has stored, with an ETag. */
@@ -35,6 +34,7 @@ function storedAnswer({ operationId, summary, description, schema }: StoredAnswe
   };
 }
 
+/** Experiments, their exposures and their results. */
 export const experimentPaths: JsonObject = {
   "/v1/experiments": {
     get: {
