@@ -4,7 +4,7 @@ import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
 import { hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
-import { problemOf, refuse } from "../http/problem.ts";
+import { problemOf } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { pageOf } from "../http/responses.ts";
 import { apiKeyBody, pageQuery } from "../http/schemas.ts";
@@ -14,8 +14,8 @@ import { type ApiKeysView, apiKeysPage } from "./api-keys-page.ts";
 import { parseTime } from "./experiment-fields.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse } from "./html-response.ts";
-import { forbiddenPage } from "./message-pages.ts";
-import { redirectToLogin } from "./redirects.ts";
+import { forbiddenPage, refusedFormPage } from "./message-pages.ts";
+import { askToSignIn } from "./redirects.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
 const blank = { name: "", environment_key: "", role: "read", expires_at: "" };
@@ -28,7 +28,7 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
   function forAdmins(handle: (c: Context<AppEnv>, visitor: Visitor) => Promise<Response>) {
     return async (c: Context<AppEnv>): Promise<Response> => {
       const visitor = await visitorOf(c);
-      if (visitor === null) return redirectToLogin(c);
+      if (visitor === null) return askToSignIn(c);
       if (hasRight(visitor.caller, "admin")) return handle(c, visitor);
       return forbiddenPage(c, { signedIn: visitor.session !== null }, "API keys need ADMIN_TOKEN. Sign in with it.");
     };
@@ -59,7 +59,7 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
     show: forAdmins((c, visitor) => show(c, visitor)),
     make: forAdmins(async (c, visitor) => {
       const form = await readForm(c);
-      if (!form.ok) return refuse(form.failure);
+      if (!form.ok) return refusedFormPage(c, { signedIn: visitor.session !== null }, form.failure);
       const textOf = (name: string) => form.value.get(name) ?? "";
       const fields = {
         ...{ name: textOf("name"), environment_key: textOf("environment_key") },

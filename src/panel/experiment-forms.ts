@@ -4,7 +4,7 @@ import { parseInput } from "../http/body.ts";
 import { hasRight, isInScope } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { errorsOfId, removeExperiment, type SaveOptions, saveExperiment } from "../http/experiment-edits.ts";
-import { type InputError, problemOf, type Refusal, refuse } from "../http/problem.ts";
+import { type InputError, problemOf, type Refusal } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { isoTime } from "../http/responses.ts";
 import { experimentBody, experimentInput } from "../http/schemas.ts";
@@ -28,11 +28,11 @@ import {
 import { type ExperimentFormView, experimentForm } from "./experiment-form.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse } from "./html-response.ts";
-import { experimentNotFound, forbiddenPage, otherSourcePage, READ_ONLY } from "./message-pages.ts";
+import { experimentNotFound, forbiddenPage, otherSourcePage, READ_ONLY, refusedFormPage } from "./message-pages.ts";
 import { waitFor } from "./offered-features.ts";
 import { rememberWrite } from "./own-writes.ts";
 import { previewOf } from "./preview.ts";
-import { redirectToLogin } from "./redirects.ts";
+import { askToSignIn } from "./redirects.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
 type Handler = (c: Context<AppEnv>) => Promise<Response>;
@@ -56,7 +56,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
   function forWriters(handle: (c: Context<AppEnv>, visitor: Visitor) => Promise<Response>): Handler {
     return async (c) => {
       const visitor = await visitorOf(c);
-      if (visitor === null) return redirectToLogin(c);
+      if (visitor === null) return askToSignIn(c);
       if (hasRight(visitor.caller, "write")) return handle(c, visitor);
       return forbiddenPage(c, frameOf(visitor), READ_ONLY);
     };
@@ -77,7 +77,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
 
   async function submit(c: Context<AppEnv>, visitor: Visitor, stored: StoredSummary | null): Promise<Response> {
     const form = await readForm(c);
-    if (!form.ok) return refuse(form.failure);
+    if (!form.ok) return refusedFormPage(c, frameOf(visitor), form.failure);
     const typed = readFields(form.value);
     const openedAt = Number(form.value.get("opened_at"));
     const edited = editRows(typed, form.value);

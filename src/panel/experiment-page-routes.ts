@@ -16,9 +16,9 @@ import type { ExperimentView } from "./experiment-view.ts";
 import { viewFlagsmith } from "./flagsmith-section.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
-import { experimentNotFound, READ_ONLY } from "./message-pages.ts";
+import { experimentNotFound, forbiddenPage, READ_ONLY, refusedFormPage } from "./message-pages.ts";
 import { hasJustWritten, rememberWrite } from "./own-writes.ts";
-import { redirectToLogin, wantsJson } from "./redirects.ts";
+import { askToSignIn, wantsJson } from "./redirects.ts";
 import { seriesNames } from "./series.ts";
 import { downloadNames, isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
@@ -45,15 +45,15 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     const shared = await findShared(c, "page", () => find(c, id));
     if (shared !== null) return show(c, shared, { caller: ANYONE, session: null }, { shared: true });
     const visitor = await visitorOf(c);
-    return visitor === null ? redirectToLogin(c) : show(c, await find(c, id), visitor);
+    return visitor === null ? askToSignIn(c) : show(c, await find(c, id), visitor);
   });
 
   app.post("/experiments/:id/share", async (c) => {
     const id = c.req.param("id");
     const visitor = await visitorOf(c);
-    if (visitor === null || visitor.session === null || sessionSecret === null) return redirectToLogin(c);
+    if (visitor === null || visitor.session === null || sessionSecret === null) return askToSignIn(c);
     const fields = await readForm(c);
-    if (!fields.ok) return refuse(fields.failure);
+    if (!fields.ok) return refusedFormPage(c, { signedIn: true }, fields.failure);
     const form = shareForm.safeParse(Object.fromEntries(fields.value));
     const { credential, reference: by } = visitor.session;
     const lastDay = lastShareDay(clock(), credential.expiresAt);
@@ -76,10 +76,11 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     app.post(`/experiments/:id/${request}`, async (c) => {
       const id = c.req.param("id");
       const visitor = await visitorOf(c);
-      if (visitor === null) return redirectToLogin(c);
+      if (visitor === null) return askToSignIn(c);
       const { caller } = visitor;
       if (!hasRight(caller, "write")) {
-        return refuse({ kind: "forbidden", detail: READ_ONLY });
+        if (wantsJson(c)) return refuse({ kind: "forbidden", detail: READ_ONLY });
+        return forbiddenPage(c, { signedIn: visitor.session !== null }, READ_ONLY);
       }
       const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
       const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);

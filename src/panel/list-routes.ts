@@ -13,7 +13,7 @@ import { htmlResponse } from "./html-response.ts";
 import { listPage } from "./list-page.ts";
 import { offeredFeatures, viewWarehouse } from "./offered-features.ts";
 import { hasJustWritten } from "./own-writes.ts";
-import { redirectToLogin } from "./redirects.ts";
+import { askToSignIn } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
 import { uncoveredSection, warehouseSection } from "./warehouse-section.ts";
 
@@ -39,7 +39,7 @@ export function listRoutes(deps: AppDeps, { sessions, visitorOf }: Visitors): Ho
 
   app.get("/", async (c) => {
     const visitor = await visitorOf(c);
-    if (visitor === null) return redirectToLogin(c);
+    if (visitor === null) return askToSignIn(c);
     const { environment, status, search, page } = listQuery.parse(c.req.query());
     const filter = { environmentKey: environment, status, search, page: page - 1 };
     const isWhole = page === 1 && environment === null && status === null && search === null;

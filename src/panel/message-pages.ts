@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { problemOf } from "../http/problem.ts";
+import { problemOf, type Refusal } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { htmlResponse } from "./html-response.ts";
 import { markup } from "./markup.ts";
@@ -14,6 +14,27 @@ export function experimentNotFound(c: Context<AppEnv>, frame: Frame): Promise<Re
 export function forbiddenPage(c: Context<AppEnv>, frame: Frame, detail: string): Promise<Response> {
   const main = markup`<h1>No access</h1><p>${detail}</p><p><a href="/">Experiments</a></p>`;
   return htmlResponse(c, { title: "No access", ...frame }, main, { status: 403 });
+}
+
+export const NOT_SIGNED_IN: Refusal = {
+  kind: "unauthorized",
+  detail: "You are not signed in. Sign in first.",
+  challenge: "Bearer",
+};
+
+/** The answer to a form without a session. */
+export function signInAgainPage(c: Context<AppEnv>): Promise<Response> {
+  const main = markup`<h1>Sign in again</h1>
+<p>You are not signed in, so nothing was changed. <a href="/login" target="_blank">Sign in in a new tab</a>, then reload this page to send the form again.</p>`;
+  const { status, headers } = problemOf(NOT_SIGNED_IN);
+  return htmlResponse(c, { title: "Sign in again", signedIn: false }, main, { status, headers });
+}
+
+/** The answer to a form that can't be read. Browsers keep what was entered for their way back. */
+export function refusedFormPage(c: Context<AppEnv>, frame: Frame, refusal: Refusal): Promise<Response> {
+  const { title, detail, status, headers } = problemOf(refusal);
+  const main = markup`<h1>${title}</h1><p>${detail} To change the form, go back.</p>`;
+  return htmlResponse(c, { title, ...frame }, main, { status, headers });
 }
 
 /** Explains why an experiment of Flagsmith has no forms. */

@@ -1,19 +1,22 @@
 import type { Context } from "hono";
 import { refuse } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
+import { NOT_SIGNED_IN, signInAgainPage } from "./message-pages.ts";
 
 /** The path to return to after signing in: only a path of this service, in printable ASCII without backslashes. */
 export function safeNextPath(next: string | null | undefined): string {
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next ?? "") ? (next ?? "/") : "/";
 }
 
-/** Redirects a visitor to the login page. The page's script gets a 401 instead. */
-export function redirectToLogin(c: Context<AppEnv>): Response {
-  if (wantsJson(c))
-    return refuse({ kind: "unauthorized", detail: "You are not signed in. Sign in first.", challenge: "Bearer" });
+/**
+ * Asks a visitor to sign in. A page is returned to after that. A form gets a page of its own, because a redirect would lose
+ * what was entered; once the visitor has signed in, reloading that page sends the form again. The page's script gets a 401.
+ */
+export function askToSignIn(c: Context<AppEnv>): Response | Promise<Response> {
+  if (wantsJson(c)) return refuse(NOT_SIGNED_IN);
+  if (c.req.method === "POST") return signInAgainPage(c);
   const { pathname, search } = new URL(c.req.url);
-  const next = c.req.method === "GET" ? `?next=${encodeURIComponent(pathname + search)}` : "";
-  return c.redirect(`/login${next}`, 303);
+  return c.redirect(`/login?next=${encodeURIComponent(pathname + search)}`, 303);
 }
 
 /** True for requests of the page's script. */

@@ -1,10 +1,11 @@
 import { type Context, Hono } from "hono";
 import type { Authentication } from "../http/authentication.ts";
-import { problemOf, refuse } from "../http/problem.ts";
+import { problemOf } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
 import { loginPage } from "./login-page.ts";
+import { refusedFormPage } from "./message-pages.ts";
 import { safeNextPath } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
 
@@ -21,7 +22,7 @@ export function sessionRoutes(authentication: Authentication, { sessions }: Visi
 
   app.post("/login", async (c) => {
     const form = await readForm(c);
-    if (!form.ok) return refuse(form.failure);
+    if (!form.ok) return refusedFormPage(c, { signedIn: false }, form.failure);
     const next = safeNextPath(form.value.get("next"));
     if (sessions === null) return showLogin(c, next, NOT_CONFIGURED, { status: 503 });
     const signedIn = await authentication.signIn(c, (form.value.get("token") ?? "").trim());

@@ -6,7 +6,7 @@ import { htmlResponse } from "./html-response.ts";
 import { markup } from "./markup.ts";
 import { forbiddenPage, READ_ONLY } from "./message-pages.ts";
 import { viewWarehouse } from "./offered-features.ts";
-import { redirectToLogin } from "./redirects.ts";
+import { askToSignIn } from "./redirects.ts";
 import type { Visitors } from "./visitors.ts";
 import { warehouseSection } from "./warehouse-section.ts";
 
@@ -15,7 +15,7 @@ const LIMIT_MS = 15_000;
 
 export async function showWarehouse(deps: AppDeps, { visitorOf }: Visitors, c: Context<AppEnv>): Promise<Response> {
   const visitor = await visitorOf(c);
-  if (visitor === null) return redirectToLogin(c);
+  if (visitor === null) return askToSignIn(c);
   const frame = { title: "Warehouse", signedIn: visitor.session !== null };
   if (!hasRight(visitor.caller, "write")) return forbiddenPage(c, frame, READ_ONLY);
   const view = await viewWarehouse(deps, visitor.caller, LIMIT_MS);

@@ -376,10 +376,21 @@ describe("rights", () => {
     expect((await get("kept")).status).toBe("draft");
   });
 
-  it("a visitor who has not signed in is sent to the login page", async () => {
+  it("a visitor who has not signed in is asked to, and changes nothing", async () => {
     expect((await browse(worker).get("/new")).headers.get("Location")).toBe("/login?next=%2Fnew");
-    for (const path of [...posts, "/api-keys", "/api-keys/x/revoke"])
-      expect((await browse(worker).post(path, texts)).headers.get("Location"), path).toBe("/login");
+    for (const path of [...posts, "/api-keys", "/api-keys/x/revoke"]) {
+      const { status, text } = await browse(worker).post(path, texts);
+      expect([status, /<h1>Sign in again/.test(text)], path).toEqual([401, true]);
+    }
+    expect((await get("kept")).status).toBe("draft");
+  });
+
+  it("a form that can't be read gets a page with the reason", async () => {
+    for (const path of ["/new", "/experiments/kept/edit", "/experiments/kept/share", "/api-keys"]) {
+      const { status, headers, text } = await admin.post(path, { name: "a".repeat(100_000) });
+      expect([status, headers.get("Content-Type")], path).toEqual([413, "text/html; charset=utf-8"]);
+      expect(text).toContain("Send at most 65536 bytes.");
+    }
   });
 
   it("a key of one environment changes only its experiments", async () => {

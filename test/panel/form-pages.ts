@@ -4,7 +4,7 @@ import { overflow, takeBrowserErrors } from "../support/browser.ts";
 import { PHONE } from "../support/browser-path.ts";
 import { checkAccessibility, checkPage } from "./every-page.ts";
 import { plain } from "./experiment-pages.ts";
-import { expose, HOUR, LONG, MARKUP, REVERSING, settled, site } from "./site.ts";
+import { expose, HOUR, LONG, MARKUP, put, REVERSING, settled, site } from "./site.ts";
 
 async function definitionOf(id: string) {
   const { json } = await site.run.call("GET", `/v1/experiments/${id}`);
@@ -94,6 +94,28 @@ export function firstExperiment(): void {
 }
 
 export function formPages(): void {
+  it("keep what was entered when the session ends, until the visitor has signed in again", async () => {
+    await put("interrupted");
+    const page = await site.open("/experiments/interrupted/edit");
+    await page.locator("#name").fill("Entered before the session ended");
+    await page.context().clearCookies();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByRole("heading", { name: "Sign in again" }).waitFor();
+    expect(takeBrowserErrors()).toEqual([expect.stringContaining("401")]);
+    expect((await definitionOf("interrupted")).name).toBe("interrupted");
+
+    const opened = page.context().waitForEvent("page");
+    await page.getByRole("link", { name: "Sign in in a new tab" }).click();
+    const tab = await opened;
+    await tab.getByLabel("Token").fill("dev-admin");
+    await tab.keyboard.press("Enter");
+    await tab.getByRole("button", { name: "Sign out" }).waitFor();
+    await tab.close();
+    await page.reload();
+    await page.getByRole("heading", { name: "Entered before the session ended" }).waitFor();
+    expect((await definitionOf("interrupted")).name).toBe("Entered before the session ended");
+  });
+
   it("keep every hostile name as it is, on a phone without JavaScript", async () => {
     const before = await definitionOf("hostile");
     const page = await site.open("/experiments/hostile/edit", { script: false, viewport: PHONE, dark: true });
