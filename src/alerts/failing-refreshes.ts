@@ -14,25 +14,27 @@ export type FailingDeps = {
   log: Log;
 };
 
-/** The change of the one alert about failing refreshes; null: there is none. */
-export function failingTransition(failing: number, alerted: number | null): "failing" | "resolved" | null {
-  if (failing === 0) return alerted === null ? null : "resolved";
-  return alerted === null || failing >= 2 * alerted ? "failing" : null;
+/**
+ * Returns whether an alert is due.
+ * @param failing the number of experiments whose refreshes fail
+ * @param alerted their number in the open alert; null: none is open
+ */
+function isAlertDue(failing: number, alerted: number | null): boolean {
+  return failing === 0 ? alerted !== null : failing >= 2 * (alerted ?? 0);
 }
 
 /**
  * Alerts if refreshes of experiments have failed for an hour, and when that is over. There is one alert for all of them,
  * because a warehouse that is down fails every experiment. While it is open, it is sent again when at least twice as many
- * fail. Call it after each sweep. Never throws.
+ * fail. Call it after each sweep. A database that does not answer is logged, and the next sweep tries again.
  */
 export async function alertFailingRefreshes({ database, alerts, log }: FailingDeps, now: number): Promise<void> {
   try {
     const { failing, alerted } = await findFailing(database, now - HOUR, now);
     const experiments = failing?.experiments ?? 0;
-    const transition = failingTransition(experiments, alerted);
-    if (transition === null) {
+    if (!isAlertDue(experiments, alerted)) {
       // With fewer failing, it takes fewer to alert again.
-      if (alerted !== null && experiments < alerted) await database.transact([failingAlertStatement(experiments)]);
+      if (experiments < (alerted ?? 0)) await database.transact([failingAlertStatement(experiments)]);
       return;
     }
     const alert = failing === null ? failingResolved(now) : failingAlert(failing, now);
@@ -46,7 +48,7 @@ export async function alertFailingRefreshes({ database, alerts, log }: FailingDe
         kind: failing.kind,
         advice: adviceForKind(failing.kind),
       });
-    if (alerts !== null) await requestDelivery(alerts, log);
+    await requestDelivery(alerts, log);
   } catch (error) {
     if (!(error instanceof DatabaseUnavailable)) throw error;
     log("error", "alerts.failed", { error: describeBug(error) });

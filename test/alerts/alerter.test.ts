@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { createAlerter } from "../../src/alerts/alerter.ts";
+import { createAlerter, requestDelivery } from "../../src/alerts/alerter.ts";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import type { Alert } from "../../src/store/alerts.ts";
@@ -15,18 +15,21 @@ async function start() {
   const state = {
     time: START,
     alarm: null as number | null,
+    /** The number of times that the alarm was set. */
+    alarmsSet: 0,
     /** The reason for which the receiver refuses an alert; null: it accepts the alert. */
     refusal: (_alert: Alert): string | null => null,
     posted: [] as { id: string; at: number }[],
     inFlight: 0,
     maxInFlight: 0,
-    isDown: false,
+    /** Whether the database fails a statement. */
+    isDown: (_sql: string): boolean => false,
     logs: [] as { level: string; event: string; fields: Record<string, unknown> | undefined }[],
   };
   const database: Database = {
     read: (statement) => sqlite.read(statement),
     transact: async (statements) => {
-      if (state.isDown) throw new DatabaseUnavailable("outage");
+      if (statements.some(({ sql }) => state.isDown(sql))) throw new DatabaseUnavailable("outage");
       return sqlite.transact(statements);
     },
   };
@@ -44,6 +47,7 @@ async function start() {
       get: async () => state.alarm,
       async set(at) {
         state.alarm = at;
+        state.alarmsSet += 1;
       },
       async clear() {
         state.alarm = null;
@@ -81,20 +85,24 @@ beforeEach(async () => {
 
 describe("the alerter", () => {
   it("delivers the stored alerts, and deletes them", async () => {
-    await harness.store("a");
+    await harness.store("a", START - 1);
     await harness.store("b");
     await harness.alerter.request();
     expect(await harness.fireAlarm()).toBe(true);
     expect(harness.state.posted.map(({ id }) => id).sort()).toEqual(["a", "b"]);
     expect(await harness.stored()).toEqual([]);
-    expect(harness.state.logs.map(({ event }) => event)).toEqual(["alert.delivered", "alert.delivered"]);
+    const line = { level: "info", event: "alert.delivered" };
+    expect(harness.state.logs).toEqual([
+      { ...line, fields: { alert_id: "a", experiment_id: "some" } },
+      { ...line, fields: { alert_id: "b", experiment_id: "some" } },
+    ]);
     expect(await harness.fireAlarm()).toBe(false);
   });
 
   it("does nothing without alerts", async () => {
     await harness.alerter.request();
     await harness.fireAlarm();
-    expect(harness.state).toMatchObject({ posted: [], alarm: null, logs: [] });
+    expect(harness.state).toMatchObject({ posted: [], alarm: null, alarmsSet: 1, logs: [] });
   });
 
   it("does not postpone an earlier alarm", async () => {
@@ -145,9 +153,11 @@ describe("an alert that the receiver does not accept", () => {
     expect(await harness.stored()).toEqual([]);
     const events = harness.state.logs.map(({ level, event }) => `${level} ${event}`);
     expect(events).toEqual([...Array(12).fill("warn alert.failed"), "error alert.given_up"]);
-    expect(harness.state.logs.at(-1)?.fields).toEqual({
-      ...{ alert_id: "a", experiment_id: "some", reason: "status 500", tries: 13 },
-    });
+    expect(harness.state.logs.map(({ fields }) => fields)).toEqual(
+      Array.from({ length: 13 }, (_, index) => ({
+        ...{ alert_id: "a", experiment_id: "some", reason: "status 500", tries: index + 1 },
+      })),
+    );
   });
 
   it("does not delay other alerts", async () => {
@@ -174,11 +184,12 @@ describe("the alerter without its database", () => {
   it("retries after a minute, and loses no alert", async () => {
     await harness.store("a");
     await harness.alerter.request();
-    harness.state.isDown = true;
+    harness.state.isDown = () => true;
     await harness.fireAlarm();
-    expect(harness.state.logs.map(({ event }) => event)).toEqual(["alerts.failed"]);
+    const error = expect.stringContaining("The database did not answer.");
+    expect(harness.state.logs).toEqual([{ level: "error", event: "alerts.failed", fields: { error } }]);
     expect(harness.state.alarm).toBe(START + 60_000);
-    harness.state.isDown = false;
+    harness.state.isDown = () => false;
     await harness.fireAlarm();
     expect(harness.state.posted).toHaveLength(1);
     expect(await harness.stored()).toEqual([]);
@@ -187,14 +198,47 @@ describe("the alerter without its database", () => {
   it("delivers an alert twice if its deletion fails", async () => {
     await harness.store("a");
     harness.state.refusal = () => {
-      harness.state.isDown = harness.state.posted.length === 1;
+      harness.state.isDown = () => harness.state.posted.length === 1;
       return null;
     };
     await harness.alerter.request();
     await harness.fireAlarm();
-    harness.state.isDown = false;
+    harness.state.isDown = () => false;
     await harness.fireAlarm();
     expect(harness.state.posted.map(({ id }) => id)).toEqual(["a", "a"]);
     expect(await harness.stored()).toEqual([]);
+  });
+
+  it("does not repeat a delivery at once while only deletions fail", async () => {
+    await harness.store("a");
+    harness.state.isDown = (sql) => sql.startsWith("DELETE");
+    await harness.alerter.request();
+    await harness.fireAlarm();
+    expect(harness.state.logs.map(({ event }) => event)).toEqual(["alerts.failed"]);
+    expect(harness.state.alarm).toBe(START + 60_000);
+  });
+});
+
+describe("requestDelivery", () => {
+  const logs: unknown[][] = [];
+  const log = (...line: unknown[]) => void logs.push(line);
+  beforeEach(() => {
+    logs.length = 0;
+  });
+
+  it("requests the delivery", async () => {
+    await requestDelivery(harness.alerter, log);
+    expect([harness.state.alarm, logs]).toEqual([START, []]);
+  });
+
+  it("does nothing and logs nothing without a receiver", async () => {
+    await requestDelivery(null, log);
+    expect(logs).toEqual([]);
+  });
+
+  it("logs why the alerter can't be reached, and does not throw", async () => {
+    await requestDelivery({ request: () => Promise.reject(new Error("The object was reset.")) }, log);
+    const error = expect.stringContaining("The object was reset.");
+    expect(logs).toEqual([["warn", "alerter.unreachable", { error }]]);
   });
 });

@@ -125,6 +125,15 @@ describe("an experiment whose refreshes fail", () => {
     ]);
   });
 
+  it("is neither alerted nor resolved while its refreshes succeed, sweep after sweep", async () => {
+    await put("some");
+    for (let sweep = 1; sweep <= 3; sweep += 1) {
+      await succeed(START + sweep * HOUR, "some");
+      expect(await endSweep(START + sweep * HOUR)).toEqual([]);
+    }
+    expect([logs, requests]).toEqual([[], 0]);
+  });
+
   it("is not alerted if a refresh succeeds within the hour, or if a count was only incomplete", async () => {
     await put("some", "incomplete");
     await fail(START, "timeout", "some", "incomplete");
@@ -227,6 +236,16 @@ describe("a warehouse that is down", () => {
     expect(await endSweep(START + 5 * HOUR)).toMatchObject([{ data: { experiments: 40 } }]);
   });
 
+  it("is alerted again once twice as many experiments fail as in the open alert, but not before", async () => {
+    await put("a", "b", "c", "d");
+    await fail(START, "overloaded", "a", "b");
+    expect(await endSweep(START + HOUR)).toMatchObject([{ data: { experiments: 2 } }]);
+    await fail(START + HOUR, "overloaded", "c");
+    expect(await endSweep(START + 2 * HOUR)).toEqual([]);
+    await fail(START + 2 * HOUR, "overloaded", "d");
+    expect(await endSweep(START + 3 * HOUR)).toMatchObject([{ data: { experiments: 4 } }]);
+  });
+
   it("is alerted once although two sweeps end at the same time", async () => {
     await put("some");
     await fail(START, "unreachable", "some");
@@ -237,11 +256,21 @@ describe("a warehouse that is down", () => {
 });
 
 describe("alertFailingRefreshes without its database", () => {
-  it("logs it, and does not throw", async () => {
-    const { read } = database;
-    database = { read, transact: () => Promise.reject(new DatabaseUnavailable("outage")) };
-    const log = (level: string, event: string) => void logs.push({ level, event, fields: undefined });
-    await alertFailingRefreshes({ database, alerts: null, log }, START);
-    expect(logs).toMatchObject([{ level: "error", event: "alerts.failed" }]);
+  const endSweepWith = (failure: Error) => {
+    const log = (level: string, event: string, fields?: Record<string, unknown>) =>
+      void logs.push({ level, event, fields });
+    const broken = { ...database, transact: () => Promise.reject(failure) };
+    return alertFailingRefreshes({ database: broken, alerts: null, log }, START);
+  };
+
+  it("logs the cause, and does not throw", async () => {
+    await endSweepWith(new DatabaseUnavailable("outage"));
+    const error = expect.stringContaining("The database did not answer.");
+    expect(logs).toEqual([{ level: "error", event: "alerts.failed", fields: { error } }]);
+  });
+
+  it("throws a bug rather than log it as an outage", async () => {
+    await expect(endSweepWith(new TypeError("a bug"))).rejects.toThrow("a bug");
+    expect(logs).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { healthAlert, resultsAlert } from "../../src/alerts/messages.ts";
+import { failingAlert, failingResolved, healthAlert, resultsAlert, testAlert } from "../../src/alerts/messages.ts";
 import { slackBody } from "../../src/alerts/slack.ts";
 import { alertSchemas } from "../../src/dev/openapi/alert-paths.ts";
 import type { Experiment, Metric } from "../../src/experiment.ts";
@@ -51,6 +51,10 @@ describe("healthAlert", () => {
     expect(JSON.parse(slackBody(JSON.stringify(alert))).text).toContain('"&lt;2.0&gt;" explains it.');
   });
 
+  it.each(["unhealthy", "resolved"] as const)("names the experiment and the check in its title when %s", (status) => {
+    expect(alertOf(NO_CAUSES, status).data.title).toBe(`Checkout CTA: sample_ratio ${status}`);
+  });
+
   it("has the check alone if no cause was looked for", () => {
     expect(alertOf(NO_CAUSES).data).toMatchObject({ detail: "The split is off.", cause: null });
   });
@@ -93,6 +97,12 @@ describe("resultsAlert", () => {
         "No result should be believed while health is unhealthy (sample_ratio). " +
         'Purchases: "treatment" is winning with a lift of +11.0% (95% interval +5.2% to +16.8%, valid at every look).',
     });
+  });
+
+  it("names each unhealthy check, and no other", () => {
+    const late = { name: "late_events", status: "unhealthy", detail: "Events are late.", figures: {} } as const;
+    const { detail } = dataOf({}, { ...unhealthy, checks: [...unhealthy.checks, late] });
+    expect(detail).toContain("while health is unhealthy (sample_ratio, late_events). Purchases:");
   });
 
   it.each<[Partial<ResultTransition>, title: string, detail: string]>([
@@ -149,5 +159,50 @@ describe("resultsAlert", () => {
     const { text } = JSON.parse(slackBody(bodyOf({ metric: { ...metric, name } })));
     expect(text).toContain("&lt;!channel&gt;");
     expect(text).not.toContain("<!");
+  });
+});
+
+describe("failingAlert", () => {
+  const failing = { experiments: 2000, experimentIds: ["cta"], since: Date.UTC(2026, 10, 3), kind: "bad_rows" };
+  const alertOf = (kind: string) => JSON.parse(failingAlert({ ...failing, kind }, times.computedAt).body);
+
+  it("says since when refreshes fail, and what to do", () => {
+    expect(alertOf("bad_rows").data).toMatchObject({
+      title: "Refreshes of 2,000 experiments have failed for an hour",
+      detail:
+        "The first failure was at 2026-11-03 00:00 UTC. " +
+        "The rows are not valid counts. Check that EVENTS_TABLE is the events table.",
+    });
+  });
+
+  it("refers to the log if another version has stored the kind", () => {
+    expect(alertOf("of_tomorrow").data.detail).toBe(
+      "The first failure was at 2026-11-03 00:00 UTC. The log states the cause.",
+    );
+  });
+
+  it("conforms to the documented schema", () => {
+    strict(alertSchemas["RefreshFailing"]).parse(alertOf("bad_rows"));
+  });
+});
+
+describe("failingResolved", () => {
+  const resolved = () => JSON.parse(failingResolved(times.computedAt).body);
+
+  it("says that refreshes succeed again", () => {
+    expect(resolved().data).toMatchObject({
+      title: "Refreshes succeed again",
+      detail: "No experiment's refreshes have failed for an hour or longer.",
+    });
+  });
+
+  it("conforms to the documented schema", () => {
+    strict(alertSchemas["Resolved"]).parse(resolved());
+  });
+});
+
+describe("testAlert", () => {
+  it("conforms to the documented schema", () => {
+    strict(alertSchemas["TestAlert"]).parse(JSON.parse(testAlert("ADMIN_TOKEN", 0).body));
   });
 });

@@ -19,4 +19,9 @@ describe("slackBody", () => {
     const body = JSON.stringify({ type: "health.changed", data: { detail: "All is lost." } });
     expect(JSON.parse(slackBody(body))).toEqual({ text: "*health.changed*\nAll is lost." });
   });
+
+  it("shows only the title of an alert without a detail", () => {
+    const body = JSON.stringify({ type: "x", data: { title: "All is well." } });
+    expect(JSON.parse(slackBody(body))).toEqual({ text: "*All is well.*\n" });
+  });
 });

@@ -8,13 +8,13 @@ export type Received = { path: string; headers: Record<string, string>; body: st
 /** Starts a server that accepts alerts, or sends the responses that a test queues. */
 export async function startReceiver(port = 0) {
   const received: Received[] = [];
-  /** The responses to the next requests, in order. Without one, the response is 204. */
-  const responses: { status: number; headers?: Record<string, string> }[] = [];
+  /** The responses to the next requests, in order; null: the receiver never responds. Without one, the response is 204. */
+  const responses: ({ status: number; headers?: Record<string, string> } | null)[] = [];
   const server = createServer(async (request, response) => {
     const headers = Object.entries(request.headers).map(([name, value]) => [name, String(value)]);
     received.push({ path: request.url ?? "", headers: Object.fromEntries(headers), body: await text(request) });
-    const { status, headers: responseHeaders = {} } = responses.shift() ?? { status: 204 };
-    response.writeHead(status, responseHeaders).end();
+    const [next = { status: 204 }] = responses.splice(0, 1);
+    if (next !== null) response.writeHead(next.status, next.headers).end();
   });
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
