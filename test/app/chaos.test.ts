@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Aggregation, Metric } from "../../src/experiment.ts";
 import { countByBruteForce, withMaps } from "../support/brute-force.ts";
-import { idOf, MIN_FAILURES, MIN_QUERIES, MIN_SUCCESSES, type Run, runPlan } from "../support/chaos.ts";
+import {
+  idOf,
+  MIN_FAILED_RESULTS,
+  MIN_FAILURES,
+  MIN_QUERIES,
+  MIN_SUCCESSES,
+  type Run,
+  runPlan,
+} from "../support/chaos.ts";
+import { metricsByBruteForce } from "../support/metrics-by-brute-force.ts";
 import { EXPERIMENTS, planFor } from "../support/plan.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
@@ -36,7 +46,20 @@ type Experiment = {
   feature_name: string;
   started_at: string;
   variants: { key: string }[];
+  metrics: { key: string; event: string; aggregation: Aggregation }[];
 };
+
+type FoundMetric = {
+  key: string;
+  invalid_values: number;
+  variants: Record<string, { identities: number; sum: number }>;
+};
+
+const metricOf = (metric: Experiment["metrics"][number]): Metric => ({
+  ...{ ...metric, name: metric.key, expectedDirection: "increase" },
+  ...{ conversionWindowHours: null, lookbackDays: 0 },
+});
+const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
 
 async function started(): Promise<Experiment[]> {
   const { experiments } = (await worker.call("GET", "/v1/experiments?limit=200")).json;
@@ -55,6 +78,7 @@ describe(`the service after a run with faults (SEED=${SEED})`, () => {
     expect(proxy.state.queries).toBeGreaterThanOrEqual(MIN_QUERIES);
     const count = (event: string) => worker.logs().filter((line) => line.event === event).length;
     expect(count("refresh.failed")).toBeGreaterThanOrEqual(MIN_FAILURES);
+    expect(count("results.failed")).toBeGreaterThanOrEqual(MIN_FAILED_RESULTS);
     expect(count("refresh.succeeded")).toBeGreaterThanOrEqual(MIN_SUCCESSES);
     expect(run.kills).toBeGreaterThanOrEqual(3);
   });
@@ -112,6 +136,25 @@ describe(`the service after a run with faults (SEED=${SEED})`, () => {
     }
     expect(experiments.filter(({ response }) => response.is_final).length).toBeGreaterThan(0);
     expect(experiments.filter(({ response }) => response.exposures.excluded_identities > 0).length).toBeGreaterThan(0);
+  });
+
+  it("has results equal to a brute-force count for every experiment with metrics, as of its exposures", async () => {
+    const experiments = (await withExposures()).filter(({ metrics }) => metrics.length > 0);
+    expect(experiments.length).toBeGreaterThanOrEqual(EXPERIMENTS / 4);
+    for (const { id, environment_key, feature_name, metrics, started_at, response } of experiments) {
+      const { as_of, last_error_at, results } = (await worker.call("GET", `/v1/experiments/${id}/results`)).json;
+      expect.soft({ as_of, last_error_at }, id).toEqual({ as_of: response.as_of, last_error_at: null });
+      const query = { environment_key, feature_name, from: Date.parse(started_at), to: Date.parse(as_of) };
+      for (const [index, expected] of metricsByBruteForce(run.events, query, metrics.map(metricOf)).entries()) {
+        const found: FoundMetric = results.metrics[index];
+        expect.soft([found.key, found.invalid_values], id).toEqual([expected.key, expected.invalidValues]);
+        const counted = Object.entries(found.variants).filter(([, { identities }]) => identities > 0);
+        const sums = counted.map(([variant, { identities, sum }]) => [variant, identities, sum]);
+        const expectedSums = [...expected.variants].map(([variant, { y }]) => [variant, y.length, sumOf(y)]);
+        expect.soft(sums.toSorted(), `${id} ${found.key}`).toEqual(expectedSums.toSorted());
+      }
+    }
+    expect(experiments.filter(({ response }) => response.is_final).length).toBeGreaterThan(0);
   });
 
   it("has no row of a deleted experiment, and one of every other", async () => {

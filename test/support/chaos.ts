@@ -11,12 +11,15 @@ const CLIENTS = 6;
 /** A run sweeps after its last step until it has seen this many queries to the warehouse, and outcomes of refreshes. */
 export const MIN_QUERIES = 400;
 export const MIN_FAILURES = 50;
+/** Failures of a metrics query alone, after which the exposures are counted by themselves. */
+export const MIN_FAILED_RESULTS = 10;
 export const MIN_SUCCESSES = 100;
 
 export const idOf = (experiment: number) => `chaos-${experiment}`;
 const environmentOf = (experiment: number) => `environment-${experiment % 5}`;
 /** Features are unique to an experiment, so that the proxy can attribute queries. */
 const featureOf = (experiment: number, feature: string) => `${idOf(experiment)}:${feature}`;
+const purchaseOf = (experiment: number, feature: string) => `${featureOf(experiment, feature)} purchase`;
 
 /** The record of a run, for its assertions. */
 export type Run = {
@@ -80,6 +83,10 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
       environment_key: environmentOf(experiment),
       feature_name: featureOf(experiment, definition.feature),
       variants: definition.variants.map((key) => ({ key, weight: 1 })),
+      metrics: definition.metrics.map((aggregation) => {
+        const event = purchaseOf(experiment, definition.feature);
+        return { key: aggregation, event, aggregation, expected_direction: "increase" };
+      }),
       started_at: time(definition.start),
       ended_at: time(definition.end),
     });
@@ -90,8 +97,10 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
 
   async function expose(experiment: number, feature: string, planned: readonly PlannedEvent[]): Promise<void> {
     const names = { environment_key: environmentOf(experiment), feature_name: featureOf(experiment, feature) };
-    const events = planned.map(({ identity, variant, at }) => {
-      return { ...names, identifier: `identity-${identity}`, value: variant, timestamp: startedAt + at };
+    const events = planned.flatMap(({ identity, variant, at, purchase }): Event[] => {
+      const exposure = { ...names, identifier: `identity-${identity}`, value: variant, timestamp: startedAt + at };
+      if (purchase === null) return [exposure];
+      return [exposure, { ...exposure, event: purchaseOf(experiment, feature), value: purchase }];
     });
     run.events.push(...events);
     await warehouse.insert(events);
@@ -232,6 +241,7 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
     return (
       proxy.state.queries >= MIN_QUERIES &&
       count("refresh.failed") >= MIN_FAILURES &&
+      count("results.failed") >= MIN_FAILED_RESULTS &&
       count("refresh.succeeded") >= MIN_SUCCESSES
     );
   };

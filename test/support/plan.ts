@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { Aggregation } from "../../src/experiment.ts";
 import { faults } from "./proxy.ts";
 
 // Generates the plan of a long run with faults, as data. The same seed gives the same plan.
@@ -6,12 +7,20 @@ import { faults } from "./proxy.ts";
 export const EXPERIMENTS = 50;
 const HOUR = 3_600_000;
 
-/** Times are milliseconds from the start of the run. */
-export type PlannedEvent = { identity: number; variant: string; at: number };
+/** An exposure. Times are milliseconds from the start of the run. */
+export type PlannedEvent = {
+  identity: number;
+  variant: string;
+  at: number;
+  /** The value of a purchase by the identity at the same time; null: it purchases nothing. */
+  purchase: string | null;
+};
 export type PlannedDefinition = {
   /** Each experiment has its own three features. The settled feature gets no events during the run. */
   feature: "first" | "second" | "settled";
   variants: readonly string[];
+  /** The aggregations of the purchases, each a metric. */
+  metrics: readonly Aggregation[];
   start: number | null;
   end: number | null;
 };
@@ -36,16 +45,22 @@ export type Step =
 const experiment = fc.nat(EXPERIMENTS - 1);
 const variant = fc.constantFrom("control", "control", "control", "treatment", "$multiple");
 const variants = fc.constantFrom(["control"], ["control", "treatment"], ["treatment", "control", "other"]);
+const metrics = fc.constantFrom<Aggregation[]>([], ["sum"], ["occurrence", "sum"]);
 const openFeature = fc.constantFrom("first" as const, "second" as const);
 /** Events may be late, or in the future. */
-const event = fc.record({ identity: fc.nat(25), variant, at: fc.integer({ min: -6 * HOUR, max: HOUR }) });
+const event = fc.record({
+  identity: fc.nat(25),
+  variant,
+  at: fc.integer({ min: -6 * HOUR, max: HOUR }),
+  purchase: fc.constantFrom(null, "1", "20", "not a number"),
+});
 
 const definition = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
       feature: openFeature,
-      variants,
+      ...{ variants, metrics },
       start: fc.constantFrom(-80 * HOUR, -5 * HOUR, -5 * HOUR + 1, -4 * HOUR),
       // null: no end. -HOUR / 2: ended, but late events still count throughout the run. 8_000: ends during the run.
       end: fc.constantFrom(null, null, null, -HOUR / 2, 8_000),
@@ -55,17 +70,17 @@ const definition = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       feature: openFeature,
-      variants,
+      ...{ variants, metrics },
       start: fc.constantFrom(null, 8_000),
       end: fc.constant(null),
     }),
   },
   // Becomes final with its first refresh.
   {
-    weight: 2,
+    weight: 4,
     arbitrary: fc.record({
       feature: fc.constant("settled" as const),
-      variants,
+      ...{ variants, metrics },
       start: fc.constant(-5 * HOUR),
       end: fc.constantFrom(-2 * HOUR, -3 * HOUR),
     }),
