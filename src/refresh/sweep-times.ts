@@ -14,15 +14,22 @@ export const MAX_BREAKDOWN_MS = 60_000;
 type RefreshSettings = Pick<Settings, "warehouse" | "states">;
 
 /**
- * The time after which a refresh has ended, in milliseconds. Its counts share one deadline. The query for causes has
- * another, and so has the fill of states.
+ * The time after which a refresh has ended, in milliseconds, unless its metrics query fails. Its counts share one deadline.
+ * The query for causes has another, and so has the fill of states.
  */
-export function maxRefreshMs({ warehouse, states }: RefreshSettings): number {
-  const { queryTimeoutMs } = warehouse;
+function usualRefreshMs({ warehouse: { queryTimeoutMs }, states }: RefreshSettings): number {
   return queryTimeoutMs * (states === null ? 1 : 2) + Math.min(queryTimeoutMs, MAX_BREAKDOWN_MS) + WRAP_UP_MS;
 }
 
-/** The time during which a sweep may start refreshes, so that the last of them ends in time, in milliseconds. */
+/** The time after which any refresh has ended, in milliseconds. After a failed metrics query, the count has a second deadline. */
+export function maxRefreshMs(settings: RefreshSettings): number {
+  return usualRefreshMs(settings) + settings.warehouse.queryTimeoutMs;
+}
+
+/**
+ * The time during which a sweep may start refreshes, so that the last of them usually ends in time, in milliseconds. One
+ * that takes longer goes on without the sweep.
+ */
 export function sweepBudget(settings: RefreshSettings): number {
-  return MAX_SWEEP_MS - maxRefreshMs(settings);
+  return MAX_SWEEP_MS - usualRefreshMs(settings);
 }

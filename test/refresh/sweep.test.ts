@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
+import { maxRefreshMs, SWEEP_SCHEDULE, sweepBudget } from "../../src/refresh/sweep-times.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
@@ -155,6 +155,16 @@ describe("a sweep", () => {
   it("has the schedule of wrangler.toml", () => {
     const [, crons] = /^crons *= *\[(.*)\]/m.exec(readFileSync("wrangler.toml", "utf8")) ?? [];
     expect(crons?.trim()).toBe(`"${SWEEP_SCHEDULE}"`);
+  });
+
+  it("leaves a refresh time for a second count, after a metrics query that timed out", () => {
+    const limit = (env: object) => {
+      const settings = parseSettings({ ...env });
+      return settings.ok ? maxRefreshMs(settings.value) : null;
+    };
+    expect(limit({})).toBe((120 + 120 + 60 + 60) * 1000);
+    expect(limit({ QUERY_TIMEOUT_SECONDS: 10 })).toBe((10 + 10 + 10 + 60) * 1000);
+    expect(limit({ EXPOSURE_SOURCE: "states" })).toBe((120 + 120 + 120 + 60 + 60) * 1000);
   });
 
   it("stops starting refreshes early enough for the last query to end within the Cron Trigger's time", () => {
