@@ -8,9 +8,6 @@ const { scripts } = z
   .object({ scripts: z.record(z.string(), z.string()) })
   .parse(JSON.parse(readFileSync("package.json", "utf8")));
 
-/** The table of results contains old file names. */
-const HISTORICAL = "test/mutation/README.md";
-
 describe.each(pagePaths)("%s", (path) => {
   const page = readPage(path);
 
@@ -43,7 +40,7 @@ describe.each(pagePaths)("%s", (path) => {
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it.skipIf(path === HISTORICAL)("names existing paths", () => {
+  it("names existing paths", () => {
     const named = [...page.matchAll(/(?<![\w./-])(?:src|test|migrations|docs|\.ci)\/[\w./-]*/g)].map(([match]) =>
       match.replace(/[.-]+$/, ""),
     );
