@@ -13,9 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { unstable_getMiniflareWorkerOptions } from "wrangler";
-
-export type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions>["workerOptions"];
+import { createEmptyD1, type WorkerOptions } from "./local-d1.ts";
 
 /** The Worker as wrangler deploys it. */
 export type Build = {
@@ -23,6 +21,8 @@ export type Build = {
   script: string;
   /** The options from wrangler.toml, for Miniflare. */
   options: WorkerOptions;
+  /** The folder of an empty D1. */
+  emptyD1: string;
 };
 
 const CONFIG = "wrangler.toml";
@@ -38,9 +38,10 @@ const MAX_AGE_MS = 7 * 86_400_000;
 export async function buildWorker(cache = process.env["BUILD_CACHE_DIR"] ?? CACHE): Promise<Build> {
   const folder = join(cache, hashInputs());
   const script = join(folder, "worker.js");
+  const emptyD1 = join(folder, "empty-d1");
   const optionsFile = join(folder, "options.json");
   try {
-    return { script, options: JSON.parse(readFileSync(optionsFile, "utf8")) };
+    return { script, options: JSON.parse(readFileSync(optionsFile, "utf8")), emptyD1 };
   } catch {
     // There is no such build yet.
   }
@@ -52,9 +53,10 @@ export async function buildWorker(cache = process.env["BUILD_CACHE_DIR"] ?? CACH
     const [{ unstable_getMiniflareWorkerOptions }] = await Promise.all([import("wrangler"), runWrangler(unfinished)]);
     const { workerOptions: options } = unstable_getMiniflareWorkerOptions(CONFIG);
     writeFileSync(join(unfinished, "options.json"), JSON.stringify(options));
+    await createEmptyD1(join(unfinished, "empty-d1"), options);
     rmSync(folder, { recursive: true, force: true });
     renameSync(unfinished, folder);
-    return { script, options };
+    return { script, options, emptyD1 };
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
   }

@@ -1,10 +1,8 @@
 import { readFileSync } from "node:fs";
 import { get } from "node:http";
-import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
-import { openD1 } from "../cloudflare/d1.ts";
-import { readMigrations } from "../deno/read-migrations.ts";
-import { migrate } from "../store/migrations.ts";
-import { buildWorker, type WorkerOptions } from "./build-worker.ts";
+import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import { buildWorker } from "./build-worker.ts";
+import { migrateD1, miniflareOptions } from "./local-d1.ts";
 
 export type LocalWorker = {
   url: URL;
@@ -30,11 +28,11 @@ export async function startWorker(
   onStarted: OnStarted,
   onLog: (line: { level: string; message: string }) => void = printLine,
 ): Promise<LocalWorker> {
-  const { script, options } = await buildWorker();
-  await migrateState(stateDir, options, onStarted);
+  const { script, options, emptyD1 } = await buildWorker();
+  await migrateD1(stateDir, emptyD1);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      ...sharedOptions(stateDir),
+      ...miniflareOptions(stateDir),
       port,
       unsafeTriggerHandlers: true,
       handleStructuredLogs: onLog,
@@ -52,34 +50,6 @@ export async function startWorker(
   const url = await miniflare.ready;
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return { url, sweep: () => fire(trigger) };
-}
-
-function sharedOptions(resourcePersistencePath: string) {
-  return { host: "127.0.0.1", cf: false, log: new NoOpLog(), resourcePersistencePath } as const;
-}
-
-/**
- * Migrates the database in a separate workerd. Miniflare reaches a database only while its port is open,
- * and on the Worker's port clients would get a 503 before the migration ends.
- */
-async function migrateState(stateDir: string, options: WorkerOptions, onStarted: OnStarted): Promise<void> {
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      ...sharedOptions(stateDir),
-      port: 0,
-      workers: [
-        {
-          ...options,
-          name: "migrations",
-          modules: [{ type: "ESModule", path: "worker.js", contents: "export default {}" }],
-          durableObjects: {},
-        },
-      ],
-    }),
-  );
-  onStarted({ stop: () => miniflare.dispose() });
-  await migrate(openD1(await miniflare.getD1Database("DB")), readMigrations("migrations/d1"));
-  await miniflare.dispose();
 }
 
 /** Requests a URL without fetch, whose timeout is five minutes. A sweep may take fifteen. */

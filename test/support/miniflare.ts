@@ -1,9 +1,10 @@
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare, NoOpLog } from "miniflare";
 import { inject } from "vitest";
+import { findD1 } from "../../src/dev/local-d1.ts";
 import { createSqliteReader } from "./read-sqlite.ts";
 
 const NAME = "edge-exposures";
@@ -41,11 +42,8 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
       workers: [{ ...options, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
     });
   let miniflare = new Miniflare(optionsFor(vars));
-  const [file = ""] = globSync(join(folder, "**/miniflare-D1DatabaseObject/*.sqlite"), {
-    exclude: (path) => path.endsWith("metadata.sqlite"),
-  });
   // Reads the file, because each of Miniflare's own D1 calls blocks this process.
-  const { select, close } = createSqliteReader(file);
+  const { select, close } = createSqliteReader(findD1(folder));
   const url = await miniflare.ready;
   port = Number(url.port);
 
