@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
 import { checkStatuses, worstStatus } from "../../src/exposures/health.ts";
-import { restoreExposures } from "../../src/exposures/restore.ts";
+import { restoreExposures, restoreHealth } from "../../src/exposures/restore.ts";
 import { reweighExposures } from "../../src/exposures/reweigh.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
@@ -256,4 +256,50 @@ describe("restoreExposures", () => {
     });
     return JSON.parse(textOf(counts, window, ["a"]));
   }
+});
+
+describe("restoreHealth", () => {
+  const check = { name: "window", status: "warning", detail: "It is long.", days: 3 };
+  const restore = (...checks: unknown[]) => restoreHealth({ health: { checks } }, new Set(["2", "10", "1"]));
+
+  it("separates the figures from name, status and sentence, and takes the worst status", () => {
+    expect(restore(check, { ...check, name: "other", status: "unhealthy" })).toEqual({
+      status: "unhealthy",
+      checks: [
+        { name: "window", status: "warning", detail: "It is long.", figures: { days: 3 } },
+        { name: "other", status: "unhealthy", detail: "It is long.", figures: { days: 3 } },
+      ],
+    });
+  });
+
+  it("restores the order of variants in numbers by variant only", () => {
+    const figures = { observed: { 1: 5, 2: 6, 10: 7 }, cause: { 2: 1, 1: "text" } };
+    const restored = restore({ ...check, ...figures })?.checks[0]?.figures ?? {};
+    expect(restored["observed"]).toEqual(
+      new Map([
+        ["2", 6],
+        ["10", 7],
+        ["1", 5],
+      ]),
+    );
+    expect([...Object(restored["observed"]).keys()]).toEqual(["2", "10", "1"]);
+    expect(restored["cause"]).toEqual({ 1: "text", 2: 1 });
+  });
+
+  it.each([
+    ["without a name", { ...check, name: undefined }],
+    ["with a name that is no text", { ...check, name: 7 }],
+    ["with an unknown status", { ...check, status: "fine" }],
+    ["without a status", { ...check, status: undefined }],
+    ["without a sentence", { ...check, detail: undefined }],
+    ["that is no object", 7],
+    ["that is null", null],
+  ])("refuses a check %s", (_, malformed) => {
+    expect(restore(check, malformed)).toBeNull();
+  });
+
+  it("refuses health without a list of checks", () => {
+    for (const exposures of [null, {}, { health: null }, { health: { checks: {} } }])
+      expect(restoreHealth(exposures, new Set())).toBeNull();
+  });
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
-import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
+import { type ExposureCount, identitiesIn, summarise } from "../../src/exposures/summary.ts";
 import { unchecked } from "../support/unchecked.ts";
 
 const FROM = Date.UTC(2026, 5, 1);
@@ -307,4 +307,15 @@ describe("a variant's key", () => {
       }),
     );
   });
+});
+
+it("identitiesIn counts identities of all variants, excluded ones included", () => {
+  const collection = { latestExposureAt: null, lateIdentities: 0, invalidEvents: 0, events: 0 };
+  const counts: ExposureCount[] = [
+    { multiple: false, variant: "a", bucket: FROM, identities: 3 },
+    { multiple: false, variant: "b", bucket: FROM, identities: 4 },
+    { multiple: true, identities: 5 },
+  ];
+  expect(identitiesIn({ counts, collection })).toBe(12);
+  expect(identitiesIn({ counts: [], collection })).toBe(0);
 });

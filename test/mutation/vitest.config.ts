@@ -7,10 +7,11 @@ export default defineConfig({
     // Only tests that start no engine and no runtime, so that a mutant takes about a second.
     include: [
       "test/experiment.test.ts",
+      "test/format.test.ts",
       "test/settings.test.ts",
       "test/deno/timer-alarm.test.ts",
       "test/{alerts,exposures,results}/*.test.ts",
-      "test/panel-pure/{chart,csv,parse-exposures,results-chart,share-link}.test.ts",
+      "test/panel-pure/{chart,csv,parse-exposures,results-chart,share-link,sparkline}.test.ts",
       "test/{backoff,standard-webhooks,ttl-cache}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas}.test.ts",
       "test/flagsmith/{mapping,plan,sync,webhook}.test.ts",

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { isPast, lastShareDay, type ShareLink, signShareLink, verifyShareLink } from "../../src/panel/share-link.ts";
 
@@ -15,6 +16,12 @@ describe("signShareLink", () => {
   it("returns a signature that needs no escaping in a URL", async () => {
     for (let day = 10; day < 30; day += 1)
       expect(await signShareLink(SECRET, { ...link, until: `2026-12-${day}` })).toMatch(/^[\w-]{43}$/);
+  });
+
+  it("signs the same text in every version, so that an update ends no link", async () => {
+    const text = '["share","page","button","env","2026-12-31","0123456789abcdef"]';
+    const expected = createHmac("sha256", SECRET).update(text).digest("base64url");
+    expect(await signShareLink(SECRET, link)).toBe(expected);
   });
 });
 
