@@ -9,7 +9,6 @@ export function identitiesPerDay({ buckets, granularity, variants }: Exposures, 
   const length = granularity === "hour" ? HOUR : DAY;
   const complete = buckets.filter((start) => start + length <= asOf).length;
   const count = Math.min(complete, DAY / length);
-  if (count === 0) return null;
   const added = variants.flatMap((variant) => variant.added.slice(complete - count, complete));
   const sum = added.reduce((total, each) => total + each, 0);
   return sum === 0 ? null : (sum * DAY) / (count * length);

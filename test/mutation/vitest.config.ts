@@ -11,7 +11,7 @@ export default defineConfig({
       "test/settings.test.ts",
       "test/deno/timer-alarm.test.ts",
       "test/{alerts,exposures,results}/*.test.ts",
-      "test/panel-pure/{chart,csv,parse-exposures,results-chart,share-link,sparkline}.test.ts",
+      "test/panel-pure/{chart,csv,interval-axis,pace,parse-exposures,results-chart,share-link}.test.ts",
       "test/{backoff,standard-webhooks,ttl-cache}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas}.test.ts",
       "test/flagsmith/{mapping,plan,sync,webhook}.test.ts",
