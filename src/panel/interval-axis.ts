@@ -1,4 +1,4 @@
-import { extent, nice, ticks } from "d3-array";
+import { nice, ticks } from "d3-array";
 import type { Comparison } from "../results/compare.ts";
 import type { Results } from "../results/compute-results.ts";
 import { formatLift } from "../results/format-results.ts";
@@ -19,9 +19,8 @@ export function intervalAxisOf({ metrics }: Results): IntervalAxis {
   const comparisons = metrics.flatMap((metric) => [...metric.comparisons.values()]);
   const judged = comparisons.filter(({ verdict }) => verdict !== "collecting");
   const ends = (judged.length > 0 ? judged : comparisons).flatMap(({ interval }) => interval ?? []);
-  const clamped = ends.filter(Number.isFinite).map((end) => Math.min(WIDEST[1], Math.max(WIDEST[0], end)));
-  const [low, high] = extent([...(clamped.length > 0 ? clamped : WHILE_EMPTY), 0]);
-  const [from, to] = nice(low ?? WHILE_EMPTY[0], high ?? WHILE_EMPTY[1], 4);
+  const shown = ends.length > 0 ? ends.map((end) => Math.min(WIDEST[1], Math.max(WIDEST[0], end))) : WHILE_EMPTY;
+  const [from, to] = nice(Math.min(0, ...shown), Math.max(0, ...shown), 4);
   return { from, to };
 }
 
@@ -46,7 +45,8 @@ export function drawAxisLabels(axis: IntervalAxis, { width, height, palette }: I
   return markup`<g>${labels}</g>`;
 }
 
-const tickCount = (width: number) => Math.max(2, Math.floor(width / 60));
+/** Labels don't overlap, and two digits tell them apart. */
+const tickCount = (width: number) => Math.min(12, Math.max(4, (width - 2 * PADDING) / 64));
 const formatTick = (tick: number) => formatLift(tick).replace(".0%", "%");
 
 /** Draws an interval with its lift. An end beyond the axis is an arrow. */

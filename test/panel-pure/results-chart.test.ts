@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { aggregations, expectedDirections, type Metric } from "../../src/experiment.ts";
-import { intervalAxisOf } from "../../src/panel/interval-axis.ts";
 import { PALETTES } from "../../src/panel/palettes.ts";
 import { drawResults } from "../../src/panel/results-chart.ts";
 import { computeResults, type Results } from "../../src/results/compute-results.ts";
@@ -91,27 +90,5 @@ describe("drawResults", () => {
   it("draws at most 60 comparisons and counts the others", () => {
     const arms = Array.from({ length: 101 }, (_, index) => [`v${index}`, armOf(100, 1, 1)] as const);
     expect(drawResults(resultsOf(metricOf(), arms), options).toString()).toContain("and 40 more in the CSV");
-  });
-});
-
-describe("intervalAxisOf", () => {
-  it("contains 0 and every judged interval", () => {
-    const results = two(armOf(5000, 1, 0.5), armOf(5000, 1.2, 0.5));
-    const interval = results.metrics[0]?.comparisons.get("treatment")?.interval;
-    const { from, to } = intervalAxisOf(results);
-    expect(from).toBe(0);
-    expect(to).toBeGreaterThanOrEqual(interval?.[1] ?? Number.POSITIVE_INFINITY);
-  });
-
-  it("is not widened by an interval that is still collecting", () => {
-    const judged = two(armOf(5000, 1, 0.5), armOf(5000, 1.2, 0.5));
-    const collecting = two(armOf(60, 1, 5), armOf(60, 1, 5), metricOf({ key: "other" }));
-    const both = { ...judged, metrics: [...judged.metrics, ...collecting.metrics] };
-    expect(intervalAxisOf(both)).toEqual(intervalAxisOf(judged));
-  });
-
-  it("ends at +300%", () => {
-    const { to } = intervalAxisOf(two(armOf(5000, 1, 0.5), armOf(5000, 50, 5)));
-    expect(to).toBe(3);
   });
 });
