@@ -62,11 +62,16 @@ function drawPlot(exposures: Exposures, shown: readonly VariantSeries[], options
         markup`<path d="M${MARGIN.left},${roundPixels(y.at(tick))}H${width - MARGIN.right}" stroke="${palette.faint}" stroke-opacity="0.25"/><text x="${MARGIN.left - 8}" y="${roundPixels(y.at(tick) + 4)}" text-anchor="end" fill="${palette.faint}">${compact.format(tick)}</text>`,
     );
   const formatTick = tickFormat(exposures);
-  const maxTicks = Math.max(2, Math.floor((width - MARGIN.left) / 110));
-  const times = utcTicks(new Date(x.from), new Date(x.to), maxTicks).map((tick) => {
-    const at = roundPixels(x.at(tick.getTime()));
-    return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTick(tick.getTime())}</text>`;
-  });
+  const maxTicks = Math.max(2, (width - MARGIN.left) / 110);
+  // A tick between the starts of two buckets would repeat the label of the first.
+  const starts = new Set(exposures.buckets);
+  const times = utcTicks(new Date(x.from), new Date(x.to), maxTicks)
+    .map(Number)
+    .filter((time) => starts.has(time))
+    .map((time) => {
+      const at = roundPixels(x.at(time));
+      return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTick(time)}</text>`;
+    });
   const lines = drawLines(exposures, shown, options, x, y);
   return markup`<g>${grid}${times}<path d="M${MARGIN.left},${bottom}H${width - MARGIN.right}" stroke="${palette.faint}"/></g><g>${lines}</g>${splitChangedAt === null ? "" : drawMark(splitChangedAt, x, options)}`;
 }
@@ -101,7 +106,7 @@ function drawLines(
   x: Scale,
   y: Scale,
 ): (Markup | "")[] {
-  const indices = evenlySpaced(buckets.length, (maxPoints ?? Number.POSITIVE_INFINITY) / Math.max(1, shown.length));
+  const indices = evenlySpaced(buckets.length, (maxPoints ?? Number.POSITIVE_INFINITY) / shown.length);
   const lines = shown.map((variant, line) => {
     const values = valuesOf(variant, series);
     const points = indices.map(

@@ -71,7 +71,7 @@ function cornersOf(path: string): Point[] {
   return corners;
 }
 
-/** The x of a text or a circle. */
+/** The x of a text or a circle, or where a path begins. */
 export const xOf = ({ points: [point] }: Shape) => point?.[0] ?? Number.NaN;
-/** The y of a text or a circle. */
+/** The y of a text or a circle, or where a path begins. */
 export const yOf = ({ points: [point] }: Shape) => point?.[1] ?? Number.NaN;
