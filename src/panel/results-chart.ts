@@ -101,7 +101,7 @@ function comparisonPieces(results: Results, { width, palette }: ResultsChartOpti
   let hidden = 0;
   for (const metric of results.metrics) {
     const variants = [...metric.variants].filter(([key]) => key !== results.control);
-    const shown = variants.slice(0, Math.max(0, MAX_ROWS - rows));
+    const shown = variants.slice(0, MAX_ROWS - rows);
     hidden += variants.length - shown.length;
     rows += shown.length;
     if (shown.length === 0) continue;
