@@ -2,10 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { drawAxisLabels, drawInterval, type IntervalAxis, intervalAxisOf } from "../../src/panel/interval-axis.ts";
 import { PALETTES } from "../../src/panel/palettes.ts";
-import type { Comparison } from "../../src/results/compare.ts";
-import type { Results } from "../../src/results/compute-results.ts";
 import type { Interval } from "../../src/results/sequential.ts";
 import { type Verdict, verdicts } from "../../src/results/verdict.ts";
+import { comparisonOf, metricResult, resultsWith } from "../support/drawn-results.ts";
 import { readSvg, xOf, yOf } from "../support/svg.ts";
 
 const seed = Number(process.env["SEED"] ?? 7);
@@ -13,21 +12,14 @@ const seed = Number(process.env["SEED"] ?? 7);
 type Judged = readonly [verdict: Verdict, interval: Interval | null];
 
 /** The results of one metric with these comparisons. */
-function resultsOf(...judged: readonly Judged[]): Results {
-  const comparisons = judged.map(([verdict, interval], index): [string, Comparison] => [
-    `v${index}`,
-    {
-      ...{ lift: null, interval, verdict, pValue: null },
-      ...{ credibleInterval: null, chanceToWin: null, varianceReduction: null },
-    },
-  ]);
-  const metric = { key: "m", name: "Purchases", event: "purchase", aggregation: "count" } as const;
-  const result = {
-    metric: { ...metric, expectedDirection: "increase", conversionWindowHours: null, lookbackDays: 0 } as const,
-    ...{ invalidValues: 0, variants: new Map(), comparisons: new Map(comparisons) },
-  };
-  return { control: "control", metrics: [result] };
-}
+const resultsOf = (...judged: readonly Judged[]) =>
+  resultsWith(
+    metricResult(
+      Object.fromEntries(
+        judged.map(([verdict, interval], index) => [`v${index}`, comparisonOf({ verdict, interval })]),
+      ),
+    ),
+  );
 
 /** Intervals from 0.1 % wide to wider than any axis. */
 const intervals = fc

@@ -75,3 +75,4 @@ function cornersOf(path: string): Point[] {
 export const xOf = ({ points: [point] }: Shape) => point?.[0] ?? Number.NaN;
 /** The y of a text or a circle, or where a path begins. */
 export const yOf = ({ points: [point] }: Shape) => point?.[1] ?? Number.NaN;
+export const textOf = ({ text }: Shape) => text;
