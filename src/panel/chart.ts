@@ -1,5 +1,6 @@
 import { nice, ticks } from "d3-array";
 import { utcTicks } from "d3-time";
+import { DAY } from "../exposures/buckets.ts";
 import { formatIdentities, formatNumber, formatUtc } from "../format.ts";
 import { drawLegend, legendOf, ROW_HEIGHT } from "./legend.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
@@ -61,7 +62,6 @@ function drawPlot(exposures: Exposures, shown: readonly VariantSeries[], options
       (tick) =>
         markup`<path d="M${MARGIN.left},${roundPixels(y.at(tick))}H${width - MARGIN.right}" stroke="${palette.faint}" stroke-opacity="0.25"/><text x="${MARGIN.left - 8}" y="${roundPixels(y.at(tick) + 4)}" text-anchor="end" fill="${palette.faint}">${compact.format(tick)}</text>`,
     );
-  const formatTick = tickFormat(exposures);
   const maxTicks = Math.max(2, (width - MARGIN.left) / 110);
   // A tick between the starts of two buckets would repeat the label of the first.
   const starts = new Set(exposures.buckets);
@@ -131,6 +131,4 @@ const hour = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit",
 const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-function tickFormat({ granularity }: Exposures): (time: number) => string {
-  return (time) => (granularity === "hour" && time % 86_400_000 !== 0 ? hour.format(time) : day.format(time));
-}
+const formatTick = (time: number) => (time % DAY === 0 ? day : hour).format(time);

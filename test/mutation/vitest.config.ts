@@ -12,7 +12,7 @@ export default defineConfig({
       "test/deno/timer-alarm.test.ts",
       "test/{alerts,exposures,results}/*.test.ts",
       "test/panel-pure/{chart,chart-axes,chart-heading,interval-axis,results-chart,results-layout}.test.ts",
-      "test/panel-pure/{csv,pace,parse-exposures,share-link}.test.ts",
+      "test/panel-pure/{csv,pace,parse-exposures,share-link,sparkline}.test.ts",
       "test/{backoff,standard-webhooks,ttl-cache}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas}.test.ts",
       "test/flagsmith/{mapping,plan,sync,webhook}.test.ts",

@@ -160,6 +160,10 @@ describe("the lines of drawChart", () => {
     expect(drawnChart(exposuresOf({ control: [1, 2] })).lines[0]?.attributes).not.toHaveProperty("stroke-linecap");
   });
 
+  it("are not there without buckets", () => {
+    expect(drawnChart(exposuresOf({ control: [], b: [] })).lines).toEqual([]);
+  });
+
   it.each([
     [1, 100],
     [2, 50],
