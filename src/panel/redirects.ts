@@ -8,15 +8,21 @@ export function safeNextPath(next: string | null | undefined): string {
   return /^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(next ?? "") ? (next ?? "/") : "/";
 }
 
+/** The forms with text that a visitor has typed. */
+const TYPED = /\/(new|edit|api-keys)$/;
+
 /**
- * Asks a visitor to sign in. A page is returned to after that. A form gets a page of its own, because a redirect would lose
- * what was entered; once the visitor has signed in, reloading that page sends the form again. The page's script gets a 401.
+ * Asks a visitor to sign in. A page is returned to after that. A form with typed text gets a page of its own, because a
+ * redirect would lose the text; once the visitor has signed in, reloading that page sends the form again. The page's script
+ * gets a 401.
  */
 export function askToSignIn(c: Context<AppEnv>): Response | Promise<Response> {
   if (wantsJson(c)) return refuse(NOT_SIGNED_IN);
-  if (c.req.method === "POST") return signInAgainPage(c);
   const { pathname, search } = new URL(c.req.url);
-  return c.redirect(`/login?next=${encodeURIComponent(pathname + search)}`, 303);
+  const isForm = c.req.method === "POST";
+  if (isForm && TYPED.test(pathname)) return signInAgainPage(c);
+  const next = isForm ? "" : `?next=${encodeURIComponent(pathname + search)}`;
+  return c.redirect(`/login${next}`, 303);
 }
 
 /** True for requests of the page's script. */

@@ -258,6 +258,14 @@ describe("restoreExposures", () => {
   }
 });
 
+it("restoreExposures refuses numbers whose health has no list of checks", () => {
+  const window = { from: START, to: START + HOUR };
+  const exposures = JSON.parse(textOf([], window, ["control"]));
+  expect(restoreExposures(exposures, window, ["control"])).not.toBeNull();
+  for (const health of [null, { status: "healthy" }, { status: "healthy", checks: {} }])
+    expect(restoreExposures({ ...exposures, health }, window, ["control"])).toBeNull();
+});
+
 describe("restoreHealth", () => {
   const check = { name: "window", status: "warning", detail: "It is long.", days: 3 };
   const restore = (...checks: unknown[]) => restoreHealth({ health: { checks } }, new Set(["2", "10", "1"]));
