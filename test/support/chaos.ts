@@ -10,8 +10,9 @@ const CLIENTS = 6;
 
 /** A run sweeps after its last step until it has seen this many queries to the warehouse, and outcomes of refreshes. */
 export const MIN_QUERIES = 400;
+/** Failures of a whole refresh, or of its metrics query alone. */
 export const MIN_FAILURES = 50;
-/** Failures of a metrics query alone, after which the exposures are counted by themselves. */
+/** After a failed metrics query, the exposures are counted by themselves. */
 export const MIN_FAILED_RESULTS = 10;
 export const MIN_SUCCESSES = 100;
 
@@ -240,7 +241,7 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
     const count = (event: string) => worker.logs().filter((line) => line.event === event).length;
     return (
       proxy.state.queries >= MIN_QUERIES &&
-      count("refresh.failed") >= MIN_FAILURES &&
+      count("refresh.failed") + count("results.failed") >= MIN_FAILURES &&
       count("results.failed") >= MIN_FAILED_RESULTS &&
       count("refresh.succeeded") >= MIN_SUCCESSES
     );

@@ -45,7 +45,7 @@ export type Step =
 const experiment = fc.nat(EXPERIMENTS - 1);
 const variant = fc.constantFrom("control", "control", "control", "treatment", "$multiple");
 const variants = fc.constantFrom(["control"], ["control", "treatment"], ["treatment", "control", "other"]);
-const metrics = fc.constantFrom<Aggregation[]>([], ["sum"], ["occurrence", "sum"]);
+const metrics = fc.constantFrom<Aggregation[]>([], [], ["occurrence", "sum"]);
 const openFeature = fc.constantFrom("first" as const, "second" as const);
 /** Events may be late, or in the future. */
 const event = fc.record({
