@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -113,6 +114,7 @@ export function launch(env: Environment, script: Script | null = "start") {
     },
   });
   const npm = child.pid ?? Number.NaN;
+  const closed = once(child, "close");
   const output = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {
     child[stream].on("data", (data: Buffer) => {
@@ -172,8 +174,11 @@ export function launch(env: Environment, script: Script | null = "start") {
       runningProcesses();
       process.kill(to === "npm" ? npm : -npm, signal);
     },
-    /** Resolves when all processes have ended. */
-    waitForExit: () => until(runningProcesses, (running) => running.length === 0, { seconds: 60 }),
+    /** Resolves when all processes have ended, and all of their output has arrived. */
+    async waitForExit(): Promise<void> {
+      await until(runningProcesses, (running) => running.length === 0, { seconds: 60 });
+      await closed;
+    },
     kill(): void {
       for (const { pid } of runningProcesses()) {
         try {
