@@ -12,7 +12,7 @@ export type WorkerOptions = ReturnType<typeof unstable_getMiniflareWorkerOptions
 /** The folder of D1 in a state of Miniflare. */
 const D1 = "d1";
 
-/** Where Miniflare keeps its state, and nothing that starts other processes or writes a log. */
+/** The options that every local Miniflare shares. It keeps its state in a folder, and neither logs nor fetches anything. */
 export const miniflareOptions = (resourcePersistencePath: string) =>
   ({ host: "127.0.0.1", cf: false, log: new NoOpLog(), resourcePersistencePath }) as const;
 

@@ -21,7 +21,10 @@ function usualRefreshMs({ warehouse: { queryTimeoutMs }, states }: RefreshSettin
   return queryTimeoutMs * (states === null ? 1 : 2) + Math.min(queryTimeoutMs, MAX_BREAKDOWN_MS) + WRAP_UP_MS;
 }
 
-/** The time after which any refresh has ended, in milliseconds. After a failed metrics query, the count has a second deadline. */
+/**
+ * The time after which any refresh has ended, in milliseconds. After a failed metrics query, the count has a second
+ * deadline.
+ */
 export function maxRefreshMs(settings: RefreshSettings): number {
   return usualRefreshMs(settings) + settings.warehouse.queryTimeoutMs;
 }
