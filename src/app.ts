@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { createApi } from "./http/api.ts";
 import { createAuthentication } from "./http/authentication.ts";
+import { discardUnreadBody } from "./http/body.ts";
 import { allowReadsFrom } from "./http/cors.ts";
 import type { AppDeps } from "./http/deps.ts";
 import { loadOpenApi } from "./http/openapi.ts";
@@ -28,6 +29,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const readiness = createReadiness(deps);
 
   app.use(traceRequests(deps.log, deps.settings));
+  app.use(discardUnreadBody);
   if (corsOrigins.length > 0) app.use(allowReadsFrom(corsOrigins));
   app.use(
     methodNotAllowed({

@@ -1,4 +1,4 @@
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type * as z from "zod/mini";
 import { failed, ok, type Result } from "../result.ts";
 import type { InputError, Refusal } from "./problem.ts";
@@ -34,6 +34,21 @@ export async function readText(c: Context, limit: number): Promise<Result<string
     return ok(null);
   }
 }
+
+/** Twice the largest body that a route accepts. */
+const MAX_DISCARDED = 16 * MIB;
+
+/**
+ * Reads the body that a handler left unread. The runtimes close the connection otherwise, and a client that is still sending
+ * may never see the response (RFC 9112, section 9.6).
+ */
+export const discardUnreadBody: MiddlewareHandler = async (c, next) => {
+  await next();
+  if (c.req.method === "GET") return;
+  const { body, bodyUsed } = c.req.raw;
+  if (body === null || bodyUsed || !(Number(c.req.header("Content-Length")) <= MAX_DISCARDED)) return;
+  await body.pipeTo(new WritableStream()).catch(() => undefined);
+};
 
 /** Reads and parses the body of a request. */
 export async function readBody<Schema extends z.ZodMiniType>(

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type RawResponse, sendRaw, startWithoutProxy } from "../support/raw-http.ts";
 import { createWarehouse } from "../support/warehouse.ts";
@@ -80,16 +82,42 @@ describe("a Content-Length", () => {
     await expectUnharmed();
   });
 
-  it("above the limit is rejected before the body arrives", async () => {
+  it("above 16 MiB is rejected before the body arrives", async () => {
     for (const [requestLine, length] of [
-      [PUT, 65_537],
-      [WEBHOOK, 1_048_577],
+      [PUT, 16_777_217],
+      [WEBHOOK, 16_777_217],
       [PUT, 1_000_000_000_000_000],
     ] as const) {
       const response = await sendRaw(worker.url, [head(requestLine, `Content-Length: ${length}`)]);
       expectProblem(response, 413, "body-too-large");
     }
     await expectUnharmed();
+  });
+});
+
+describe("a client that is still sending", () => {
+  it.each([
+    ["a PUT that is too large", PUT, 413, ADMIN],
+    ["a webhook that is too large", WEBHOOK, 413, ADMIN],
+    ["an unauthorized PUT", PUT, 401, "another"],
+    ["a form of another type", "POST /login HTTP/1.1", 415, ADMIN],
+    ["a route that needs no body", "POST /v1/experiments/raw/exposures/refresh HTTP/1.1", 404, ADMIN],
+    ["an unknown route", "POST /nothing-here HTTP/1.1", 404, ADMIN],
+    ["another method", "PUT /healthz HTTP/1.1", 405, ADMIN],
+  ])("gets the response to %s, and keeps its connection", async (_, requestLine, status, token) => {
+    const [method, path = ""] = requestLine.split(" ");
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+    const isReused = [];
+    for (let requests = 0; requests < 2; requests += 1) {
+      const sent = request(new URL(path, worker.url), { method, agent, headers }).end("x".repeat(2 ** 21));
+      const [response]: IncomingMessage[] = await once(sent, "response");
+      expect(response?.statusCode).toBe(status);
+      if (response !== undefined) await once(response.resume(), "close");
+      isReused.push(sent.reusedSocket);
+    }
+    expect(isReused).toEqual([false, true]);
+    agent.destroy();
   });
 });
 
