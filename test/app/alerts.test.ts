@@ -3,14 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../support/free-port.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
-import {
-  ALERT_SECRET,
-  deleteExperiments,
-  startLastingWorker,
-  startWorker,
-  type TestWorker,
-  until,
-} from "../support/worker.ts";
+import { ALERT_SECRET, deleteExperiments, startWorker, type TestWorker, until } from "../support/worker.ts";
 
 const HOUR = 3_600_000;
 const STARTED = Date.now() - 2 * HOUR;
@@ -351,21 +344,21 @@ describe("a restarted service", () => {
   it("delivers the alerts that failed before", async () => {
     const port = await freePort();
     const vars = { ALERT_WEBHOOK_URL: `http://127.0.0.1:${port}/hook` };
-    const lasting = await startLastingWorker(warehouse.settings, vars);
+    const restartable = await startWorker(warehouse.settings, vars);
     try {
-      const { id, events } = await createUnhealthy(lasting);
-      await lasting.sweep();
+      const { id, events } = await createUnhealthy(restartable);
+      await restartable.sweep();
       await until(events, (lines) => lines.includes("alert.failed"));
-      await lasting.restart();
+      await restartable.restart();
       const restarted = await startReceiver(port);
       await waitForAlerts(id, 1, restarted);
       await until(
-        () => lasting.query("SELECT id FROM alerts"),
+        () => restartable.query("SELECT id FROM alerts"),
         ({ length }) => length === 0,
       );
       await restarted.stop();
     } finally {
-      await lasting.stop();
+      await restartable.stop();
     }
   });
 });

@@ -14,7 +14,7 @@ import { metricsByBruteForce } from "../support/metrics-by-brute-force.ts";
 import { EXPERIMENTS, planFor } from "../support/plan.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
-import { type LastingWorker, startLastingWorker, until } from "../support/worker.ts";
+import { type CrashableWorker, startCrashableWorker, until } from "../support/worker.ts";
 
 /** Each seed is another run. The same seed repeats the steps, but not their timing. */
 const SEED = Number(process.env["SEED"] ?? 20_261_122);
@@ -22,12 +22,12 @@ const SEED = Number(process.env["SEED"] ?? 20_261_122);
 const LONG_TIMEOUT = { QUERY_TIMEOUT_SECONDS: "60" };
 
 let proxy: WarehouseProxy;
-let worker: LastingWorker;
+let worker: CrashableWorker;
 let run: Run;
 beforeAll(async () => {
   const warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
-  worker = await startLastingWorker(proxy.settings, {
+  worker = await startCrashableWorker(proxy.settings, {
     QUERY_TIMEOUT_SECONDS: 1,
     REFRESH_MIN_INTERVAL_SECONDS: 1,
   });

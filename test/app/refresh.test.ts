@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Fault, faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
-import { startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
+import { type CrashableWorker, startCrashableWorker, startWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
 const DAY = 86_400_000;
 // Less than 30 days ago: sweeps refresh idle experiments only once an hour.
@@ -12,33 +12,37 @@ const ENDED = new Date(Date.now() - 9 * DAY).toISOString();
 
 let warehouse: TestWarehouse;
 let proxy: WarehouseProxy;
-let worker: TestWorker;
+let worker: CrashableWorker;
+/** A worker whose queries soon time out. */
+let impatient: CrashableWorker;
 let count = 0;
 
 beforeAll(async () => {
   warehouse = await createWarehouse();
   proxy = await startProxy(warehouse.settings);
-  worker = await startWorker(proxy.settings, { QUERY_TIMEOUT_SECONDS: 2, REFRESH_MIN_INTERVAL_SECONDS: 1 });
+  const vars = { REFRESH_MIN_INTERVAL_SECONDS: 1 };
+  worker = await startCrashableWorker(proxy.settings, vars);
+  impatient = await startCrashableWorker(proxy.settings, { ...vars, QUERY_TIMEOUT_SECONDS: 2 });
 });
 afterAll(async () => {
-  await worker.stop();
+  await Promise.all([worker.stop(), impatient.stop()]);
   proxy.stop();
 });
 
 /** Returns a new experiment, not created yet, and the actions on it. */
-function newExperiment() {
+function newExperiment({ call, exposures: exposuresOf, logs: allLogs } = worker) {
   const id = `refresh-${++count}`;
   const path = `/v1/experiments/${id}`;
   const definition = { environment_key: id, feature_name: id, started_at: STARTED };
-  const exposures = () => worker.exposures(id);
-  const logs = (event: string) => worker.logs().filter((line) => line["experiment_id"] === id && line.event === event);
+  const exposures = () => exposuresOf(id);
+  const logs = (event: string) => allLogs().filter((line) => line["experiment_id"] === id && line.event === event);
   return {
     id,
     exposures,
-    put: (change: Record<string, unknown> = {}) => worker.call("PUT", path, { ...definition, ...change }),
-    delete: () => worker.call("DELETE", path),
-    requestRefresh: () => worker.call("POST", `${path}/exposures/refresh`),
-    requestRecount: () => worker.call("POST", `${path}/exposures/recount`),
+    put: (change: Record<string, unknown> = {}) => call("PUT", path, { ...definition, ...change }),
+    delete: () => call("DELETE", path),
+    requestRefresh: () => call("POST", `${path}/exposures/refresh`),
+    requestRecount: () => call("POST", `${path}/exposures/recount`),
     expose: (identifier: string) => {
       const event = { environment_key: id, feature_name: id, identifier, value: "control" };
       return warehouse.insert([{ ...event, timestamp: Date.parse(STARTED) }]);
@@ -46,7 +50,7 @@ function newExperiment() {
     sendWebhook() {
       const body = JSON.stringify({ experiment_id: id });
       const [delivery, now] = [`delivery-${++count}`, new Date()];
-      return worker.call("POST", "/webhooks/refresh", body, {
+      return call("POST", "/webhooks/refresh", body, {
         "Content-Type": "application/json",
         "webhook-id": delivery,
         "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
@@ -104,7 +108,7 @@ describe("refreshes of one experiment", () => {
   });
 
   it("run in parallel with those of other experiments", async () => {
-    const experiments = Array.from({ length: 5 }, newExperiment);
+    const experiments = Array.from({ length: 5 }, () => newExperiment());
     for (const experiment of experiments) {
       await experiment.put();
       await experiment.untilIdle();
@@ -214,7 +218,7 @@ describe.concurrent("a failed refresh", () => {
     "too many queries",
     "an exception inside a 200, as a key",
   ] as const)("keeps the last good numbers, sets last_error_at, logs one line and is retried: %s", async (fault) => {
-    const experiment = newExperiment();
+    const experiment = newExperiment(fault.startsWith("hanging") ? impatient : worker);
     await experiment.expose("ann");
     await experiment.put();
     const good = await experiment.untilIdle();

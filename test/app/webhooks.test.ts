@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { FLAGSMITH_SECRET, startWorker, type TestWorker, until, WEBHOOK_SECRET } from "../support/worker.ts";
 
-const INTERVAL_MS = 2000;
+const INTERVAL_MS = 5000;
 
 let warehouse: TestWarehouse;
 let worker: TestWorker;

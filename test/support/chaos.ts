@@ -3,7 +3,7 @@ import { Webhook } from "standardwebhooks";
 import { EXPERIMENTS, type Plan, type PlannedDefinition, type PlannedEvent, type Step } from "./plan.ts";
 import { type Fault, faults, passThrough, type WarehouseProxy } from "./proxy.ts";
 import type { Event, TestWarehouse } from "./warehouse.ts";
-import { FLAGSMITH_SECRET, type LastingWorker, WEBHOOK_SECRET } from "./worker.ts";
+import { type CrashableWorker, FLAGSMITH_SECRET, WEBHOOK_SECRET } from "./worker.ts";
 
 /** The number of clients that execute steps of the plan concurrently. */
 const CLIENTS = 6;
@@ -37,7 +37,7 @@ export type Run = {
   regressions: string[];
 };
 
-export type Target = { worker: LastingWorker; warehouse: TestWarehouse; proxy: WarehouseProxy; canEvict: boolean };
+export type Target = { worker: CrashableWorker; warehouse: TestWarehouse; proxy: WarehouseProxy; canEvict: boolean };
 
 /** Executes a plan. Then the faults are off, but failed refreshes are still pending. */
 export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }: Target): Promise<Run> {
@@ -69,7 +69,7 @@ export async function runPlan(plan: Plan, { worker, warehouse, proxy, canEvict }
   }
 
   /** Sends a request. Returns null after a kill or an unexpected status. */
-  async function call(expected: number[], ...request: Parameters<LastingWorker["call"]>) {
+  async function call(expected: number[], ...request: Parameters<CrashableWorker["call"]>) {
     const response = await unlessKilled(() => worker.call(...request));
     if (response === null || expected.includes(response.status)) return response;
     run.unexpected.push(`${request[0]} ${request[1]}: ${response.status} ${response.text}`);

@@ -7,8 +7,6 @@ import { inject } from "vitest";
 import { findD1 } from "../../src/dev/local-d1.ts";
 import { createSqliteReader } from "./read-sqlite.ts";
 
-const NAME = "edge-exposures";
-
 /** How workerd begins warnings of its own, for example that a busy machine fired an alarm late. */
 const RUNTIME_WARNING = "NOSENTRY ";
 
@@ -39,7 +37,7 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
       handleStructuredLogs: ({ message }) => {
         if (!message.startsWith(RUNTIME_WARNING)) lines.push(message);
       },
-      workers: [{ ...options, name: NAME, modules, bindings: { ...defaults, ...bindings } }],
+      workers: [{ ...options, name: "edge-exposures", modules, bindings: { ...defaults, ...bindings } }],
     });
   let miniflare = new Miniflare(optionsFor(vars));
   // Reads the file, because each of Miniflare's own D1 calls blocks this process.
@@ -55,9 +53,6 @@ export async function startMiniflare(vars: Record<string, string>, entry?: strin
     clearLines: () => {
       lines = [];
     },
-    /** Evicts the coordinator of an experiment, which loses its memory and its work in flight. */
-    crash: (experimentId: string) =>
-      miniflare.unsafeEvictDurableObject(NAME, "RefreshCoordinator", { name: experimentId }),
     /** Kills the whole runtime (Miniflare uses SIGKILL), and starts it again on the same state. */
     async restart(overrides: Record<string, string> = {}) {
       await miniflare.dispose();

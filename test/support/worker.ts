@@ -52,8 +52,8 @@ export async function startWorker(warehouse: WarehouseSettings, vars: Record<str
   return drive(await startRuntime(varsFor(warehouse, vars)));
 }
 
-/** Starts the product with a database that survives the death and restart of the runtime. */
-export async function startLastingWorker(
+/** Starts the product so that its coordinators can crash. */
+export async function startCrashableWorker(
   warehouse: WarehouseSettings,
   vars: Record<string, string | number | boolean> = {},
 ) {
@@ -122,7 +122,7 @@ export async function deleteExperiments({ query, call }: Pick<TestWorker, "query
 }
 
 export type TestWorker = Awaited<ReturnType<typeof startWorker>>;
-export type LastingWorker = Awaited<ReturnType<typeof startLastingWorker>>;
+export type CrashableWorker = Awaited<ReturnType<typeof startCrashableWorker>>;
 
 function parseLine(message: string): LogLine[] {
   try {
