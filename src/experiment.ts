@@ -4,7 +4,7 @@ export type Variant = {
   weight: number;
 };
 
-/** How an identity's events become its value. */
+/** The functions that turn an identity's events into its value. */
 export const aggregations = ["occurrence", "count", "sum", "mean"] as const;
 export type Aggregation = (typeof aggregations)[number];
 
@@ -48,7 +48,7 @@ export type Experiment = Definition & {
   source: Source;
   createdAt: number;
   updatedAt: number;
-  /** When the relative weights last changed while it ran, in epoch milliseconds; null: never. */
+  /** The time at which the relative weights last changed while it ran, in epoch milliseconds; null: never. */
   weightsChangedAt: number | null;
 };
 

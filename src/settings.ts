@@ -50,7 +50,7 @@ export type Settings = {
   flagsmith: FlagsmithSettings | null;
   refreshMinIntervalMs: number;
   settleMs: number;
-  /** How long the warehouse keeps events; 0: for good. */
+  /** The time for which the warehouse keeps events; 0: for good. */
   eventsTtlDays: number;
   /** The max number of refreshes at once, in the whole installation. */
   queryConcurrency: number;

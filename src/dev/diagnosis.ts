@@ -103,7 +103,7 @@ function problemOf(answer: Answer): z.infer<typeof problemBody> | null {
   return problemBody.safeParse(answer.ok ? answer.value.body : null).data ?? null;
 }
 
-/** What an answer other than the expected one says. */
+/** Describes an answer other than the expected one. */
 function describe(answer: Answer): string {
   if (!answer.ok) return `There is no answer (${answer.failure}).`;
   return problemOf(answer)?.detail ?? `The service answered with ${answer.value.status}. Its log states the reason.`;

@@ -8,7 +8,7 @@ import { binomialTail, hypergeometricTail } from "./tail-bounds.ts";
 /** Identities by category. */
 export type Counts = readonly number[];
 
-/** What a check finds wrong with identities. */
+/** A kind of fault that a check finds in identities. */
 export type Deviation = {
   countsOf(value: BreakdownValue): Counts;
   /** The share of each category if nothing is wrong. */

@@ -5,7 +5,7 @@ import type { Collection, Summary } from "./summary.ts";
 export const checkStatuses = ["waiting", "healthy", "warning", "unhealthy"] as const;
 export type CheckStatus = (typeof checkStatuses)[number];
 
-/** What a breakdown says about a check, in the order of the response; null: there was none. */
+/** The findings of a breakdown about a check, in the order of the response; null: there was none. */
 const causeFigureNames = ["causes", "causes_detail", "began_at", "breakdown"] as const;
 export const NO_CAUSES = { causes: null, causes_detail: null, began_at: null, breakdown: null } as const;
 
@@ -68,7 +68,7 @@ export type Evidence = {
   /** True if the experiment continues after the window. */
   isRunning: boolean;
   variants: readonly Variant[];
-  /** When the relative weights last changed, in epoch milliseconds; null: never. */
+  /** The time at which the relative weights last changed, in epoch milliseconds; null: never. */
   weightsChangedAt: number | null;
   summary: Summary;
   collection: Collection;

@@ -8,7 +8,7 @@ export type ExposureCount =
   | { multiple: false; variant: string; bucket: number; identities: number }
   | { multiple: true; identities: number };
 
-/** How the events of the window were collected. */
+/** Facts about the collection of the window's events. */
 export type Collection = {
   /** Epoch milliseconds; null if there are no exposures. */
   latestExposureAt: number | null;

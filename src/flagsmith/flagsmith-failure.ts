@@ -21,7 +21,7 @@ const OUTAGES: readonly FlagsmithFailure["kind"][] = [
   ...(["unauthorized", "rate_limited", "unavailable", "timeout", "unreachable", "redirected", "not_json"] as const),
 ];
 
-/** Whether no environment can be read. */
+/** True if no environment can be read. */
 export function isOutage({ kind }: FlagsmithFailure): boolean {
   return OUTAGES.includes(kind);
 }

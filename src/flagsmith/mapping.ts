@@ -8,7 +8,7 @@ export const idOf = (id: number) => `flagsmith-${id}`;
 
 export type Mapped = {
   input: ExperimentInput;
-  /** What differs from Flagsmith, and what to do about it: one or two sentences each. */
+  /** The differences from Flagsmith, and what to do about them: one or two sentences each. */
   notes: string[];
 };
 

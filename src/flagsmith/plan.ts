@@ -27,7 +27,7 @@ export type PlanInput = {
   events: ReadonlyMap<number, string | null>;
   stored: readonly Experiment[];
   read: readonly ReadExperiment[];
-  /** When Flagsmith last listed every stored experiment that has no end; null: unknown. */
+  /** The last time at which Flagsmith listed every stored experiment that has no end; null: unknown. */
   listedAt: number | null;
   now: number;
 };
@@ -124,7 +124,7 @@ export function mapChange(
   return mapExperiment({ environmentKey, listed, eventOf, rollout, stored });
 }
 
-/** Whether the input would not change the stored experiment. */
+/** True if the input would not change the stored experiment. */
 export function isSame(input: ExperimentInput, stored: Experiment): boolean {
   const textOf = (each: ExperimentInput) =>
     JSON.stringify([each.name, definitionValues(each), metricsText(each.metrics)]);

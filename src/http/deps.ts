@@ -15,7 +15,7 @@ export type FlagsmithAccess = {
   requestSync(): Promise<void>;
 };
 
-/** What the app needs from its runtime. */
+/** The app's dependencies, from its runtime. */
 export type AppDeps = {
   settings: Settings;
   database: Database;

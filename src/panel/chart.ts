@@ -15,7 +15,7 @@ export type ChartOptions = {
   height: number;
   series: SeriesName;
   palette: Palette;
-  /** When the weights changed in these buckets, in epoch milliseconds, which is marked; null: they did not. */
+  /** The time at which the weights changed in these buckets, in epoch milliseconds, which is marked; null: they did not. */
   splitChangedAt: number | null;
   /** The max number of points, shared by all lines, which keeps a page small; null: no limit. */
   maxPoints: number | null;

@@ -4,7 +4,7 @@ import { parseCounts } from "../results/stored-counts.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 
-/** What an edit destroys. The visitor agrees to each before it is saved. */
+/** The numbers and history that an edit destroys. The visitor agrees to each before it is saved. */
 export type EditCost = {
   /** Names the cost in the form: no spaces. */
   id: string;
@@ -18,7 +18,7 @@ export const FINAL_NUMBERS: EditCost = {
 };
 
 /**
- * What saving the input would destroy.
+ * Returns the costs of saving the input.
  * @param openedAt the edit that the visitor saw when it opened the form, by its time
  */
 export function costsOf(summary: StoredSummary, input: ExperimentInput, openedAt: number, now: number): EditCost[] {

@@ -16,9 +16,9 @@ export type ExperimentFormView = FormState & {
   isDraft: boolean;
   /** The reason why the form was refused as a whole. */
   notice: string | null;
-  /** What the visitor must agree to before the edit is saved. */
+  /** The costs that the visitor must agree to before the edit is saved. */
   costs: readonly EditCost[];
-  /** What these fields count so far. */
+  /** The count of these fields so far. */
   preview: Markup | null;
   /** A remark on fields that were filled in for the visitor. */
   remark: string | null;

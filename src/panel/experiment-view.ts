@@ -14,7 +14,7 @@ export type ExperimentView = {
   flagsmith: FlagsmithView | null;
   /** The interval between sweeps. The age of the numbers is judged by it. */
   sweepMs: number;
-  /** What the visitor may do on the page. */
+  /** The visitor's rights on the page. */
   may: {
     write: boolean;
     /** The last day that a share link may have; null: the visitor may not share. */

@@ -6,7 +6,7 @@ import { type FlagsmithEnvironment, listFlagsmithEnvironments } from "../store/f
 import { ago, timeOf } from "./badges.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 
-/** What pages say about the sync with Flagsmith. */
+/** The section about the sync with Flagsmith. */
 export type FlagsmithView = {
   /** The environments that are synced, as far as the visitor may see them. */
   environments: readonly FlagsmithEnvironment[];

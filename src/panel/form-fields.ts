@@ -14,7 +14,7 @@ export type Field = {
   readOnly?: boolean;
 };
 
-/** What a form shows besides its fields. */
+/** The errors and the focus of a form. */
 export type FormState = {
   errors: readonly InputError[];
   /** The path of the field that gets the focus; null: none. */

@@ -22,7 +22,7 @@ export function healthSection(
 ${hasDownload ? markup`<p class="sub">Download causes: <a href="${download}">CSV</a></p>` : ""}</section>`;
 }
 
-/** What explains a check: a sentence for each cause, the worst one's dimension, and how to list its identities. */
+/** The explanation of a check: a sentence for each cause, the worst one's dimension, and how to list its identities. */
 function causes(
   { identitiesQuery }: Pick<ExperimentView, "identitiesQuery">,
   check: CheckResult,

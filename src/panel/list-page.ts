@@ -13,7 +13,7 @@ export type ListView = {
   environments: readonly string[];
   filter: { environmentKey: string | null; status: Status | null; search: string | null; page: number };
   may: { write: boolean; admin: boolean };
-  /** What the warehouse has; empty: nothing to show. */
+  /** The section about the warehouse; empty: nothing to show. */
   warehouse: Markup | "";
   flagsmith: FlagsmithView;
   now: number;

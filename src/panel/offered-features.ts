@@ -6,7 +6,7 @@ import { adviceFor } from "../warehouse/advice.ts";
 import { checkSource } from "../warehouse/check-warehouse.ts";
 import type { OfferedFeature } from "./found-section.ts";
 
-/** What a page says about the warehouse. A failure is advice to the operator. Null: ClickHouse has not answered in time. */
+/** The warehouse as a page shows it. A failure is advice to the operator. Null: ClickHouse has not answered in time. */
 export type WarehouseView = {
   check: Result<null, string> | null;
   found: Result<{ features: OfferedFeature[]; isTruncated: boolean }, string> | null;

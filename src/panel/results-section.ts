@@ -48,7 +48,7 @@ function banner(results: Results, exposures: Exposures): Markup {
 <p><strong>${title}</strong></p>${sentences.map((sentence) => markup`<p>${sentence}</p>`)}</div>`;
 }
 
-/** What the freshness of the exposures does not say. */
+/** The freshness of the results, where it differs from that of the exposures. */
 function freshness({ summary, experiment }: ExperimentView, { asOf, lastErrorAt, results }: ReadResults): Markup | "" {
   const failure =
     lastErrorAt === null || summary.lastErrorAt !== null
@@ -66,7 +66,7 @@ function freshness({ summary, experiment }: ExperimentView, { asOf, lastErrorAt,
   }`;
 }
 
-/** What a change of the weights means for the results. */
+/** The warning that the weights have changed. */
 function splitChange(changedAt: number): Markup {
   return markup`<p>The weights changed at ${timeOf(changedAt)}, so results mix periods with different splits. If the metric also changes over time, the comparison is biased (Simpson's paradox): keep the split fixed, or start a new experiment for a new one.</p>`;
 }
@@ -126,7 +126,7 @@ function verdictBadge(verdict: Verdict): Markup {
   return markup`<span class="badge ${TONES[verdict] ?? ""}">${verdict}</span>`;
 }
 
-/** How sure the results can get. */
+/** The lifts that show by now, and the days until smaller ones would. */
 function sensitivityList(results: Results, control: string, pace: number | null, isEnded: boolean): Markup | "" {
   const items = results.metrics.flatMap((result) => {
     const sensitivity = sensitivityOf(result, control, pace, LIFTS);

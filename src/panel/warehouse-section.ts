@@ -6,7 +6,7 @@ const MAX_FEATURES = 50;
 
 type Table = Readonly<{ database: string; table: string }>;
 
-/** Whether the warehouse can be counted, what to do if it cannot, and which features it has. */
+/** The state of the warehouse: advice if it can't be counted, or its features. */
 export function warehouseSection({ check, found }: WarehouseView, table: Table): Markup {
   if (check?.ok === false)
     return markup`<p class="problem" role="alert">${check.failure}.</p>

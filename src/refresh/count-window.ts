@@ -20,9 +20,9 @@ export type CountTarget = {
   experiment: StartedExperiment;
   metrics: readonly Metric[];
   window: Window;
-  /** Whether the end and the time for late events have passed. */
+  /** True once the end and the time for late events have passed. */
   isSettled: boolean;
-  /** Whether the warehouse may have deleted events of the window. */
+  /** True if the warehouse may have deleted events of the window. */
   isExpiring: boolean;
 };
 

@@ -13,7 +13,7 @@ export type RetryDeps = { database: Database; clock: () => number; random: () =>
 export type Retry = {
   /** Failures in a row. After the last retry the count starts again, so that the next sweep has all its retries. */
   failures: number;
-  /** When the refresh is retried; null: the next sweep takes over. */
+  /** The time of the retry; null: the next sweep takes over. */
   retryAt: number | null;
 };
 

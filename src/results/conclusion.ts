@@ -2,7 +2,7 @@ import type { Comparison } from "./compare.ts";
 import type { MetricResult, Results } from "./compute-results.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** What the results say as a whole, by the worst finding: a harmed guardrail outweighs any goal. */
+/** The results as a whole, named by the worst finding: a harmed guardrail outweighs any goal. */
 export const conclusions = ["harmed", "mixed", "lost", "won", "open", "collecting", "none"] as const;
 export type ConclusionKind = (typeof conclusions)[number];
 

@@ -7,7 +7,7 @@ export type VariantFigures = {
   identities: number;
   sum: number;
   mean: number | null;
-  /** Of the sample, with the divisor n − 1. */
+  /** The sample's, with the divisor n − 1. */
   standardDeviation: number | null;
 };
 

@@ -3,7 +3,7 @@ import type { MetricResult } from "./compute-results.ts";
 import { halfWidthInErrors } from "./sequential.ts";
 import { MAX_RELATIVE_ERROR, MIN_IDENTITIES } from "./verdict.ts";
 
-/** How precise the results of a metric are, for its least precise treatment. */
+/** The precision of a metric's results, for its least precise treatment. */
 export type Sensitivity = {
   /** The smallest lift, in either direction, whose interval would exclude 0 by now; null while a comparison is collecting. */
   lift: number | null;

@@ -22,7 +22,7 @@ export type ExperimentInput = Definition & { id: string; name: string };
 export const timeFields = ["started_at", "ended_at"] as const;
 export type TimeField = (typeof timeFields)[number];
 
-/** How an edit treats what is stored. */
+/** The conditions of an edit. */
 export type EditOptions = {
   /** The times that the client left out. An edit must not clear a stored time that way. */
   omitted: readonly TimeField[];

@@ -6,7 +6,7 @@ import type { ExperimentInput } from "./experiments.ts";
 /** Something that could not be synced as it is in Flagsmith, and what to do about it. */
 export type FlagsmithNote = { experimentId: string; text: string };
 
-/** What the last syncs of an environment found. Times are null before the first of their kind. */
+/** The findings of the last syncs of an environment. Times are null before the first of their kind. */
 export type FlagsmithEnvironment = {
   environmentKey: string;
   /** The last complete listing. */
@@ -85,7 +85,7 @@ export async function saveFlagsmithEnvironment(
   ]);
 }
 
-/** What was read of an experiment in Flagsmith. */
+/** The facts that were read of an experiment in Flagsmith. */
 export type ReadExperiment = {
   experimentId: string;
   /** Flagsmith's `updated_at`. */

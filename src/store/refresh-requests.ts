@@ -149,7 +149,7 @@ export async function recordWebhook(
 
 export type PendingRefresh = {
   experimentId: string;
-  /** When the request or retry is due. `REFRESH_BEGUN`: its refresh has begun and stored no outcome yet. */
+  /** The time at which the request or retry is due. `REFRESH_BEGUN`: its refresh has begun and stored no outcome yet. */
   dueAt: number;
 };
 

@@ -79,7 +79,7 @@ export type ComputedSummary = {
   isFinal: boolean;
   /** The identities in the summary, excluded ones included. */
   identities: number;
-  /** Whether there was no exposure in the 30 days before `asOf`. */
+  /** True if there was no exposure in the 30 days before `asOf`. */
   isIdle: boolean;
   /** The `exposures` object as JSON text. */
   exposures: string;
@@ -211,9 +211,9 @@ export type FailedRefresh = {
   kind: string;
   /** Transient failures in a row; 0: the next sweep starts anew. */
   failures: number;
-  /** When the refresh is retried; null: the next sweep takes over. */
+  /** The time of the retry; null: the next sweep takes over. */
   retryAt: number | null;
-  /** Whether the manual request behind it counts against the minimum interval. */
+  /** True if the manual request behind it counts against the minimum interval. */
   isCharged: boolean;
 };
 

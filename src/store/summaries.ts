@@ -13,7 +13,7 @@ export type StoredSummary = {
   lastErrorAt: number | null;
   refreshRequestedAt: number | null;
   isFinal: boolean;
-  /** Whether sweeps refresh it only once an hour. */
+  /** True if sweeps refresh it only once an hour. */
   isIdle: boolean;
   /** The `exposures` object as JSON text. */
   exposures: string | null;

@@ -5,7 +5,7 @@ import { EVENTS_TABLE } from "./event-sql.ts";
 import type { WarehouseFailure } from "./failure.ts";
 import { NUMBER } from "./metric-sql.ts";
 
-/** What the values of an event look like: numbers, texts or both. Empty values do not matter unless all are empty. */
+/** The kinds of an event's values: numbers, texts or both. Empty values do not matter unless all are empty. */
 export const valueKinds = ["numbers", "texts", "mixed", "empty"] as const;
 export type ValueKind = (typeof valueKinds)[number];
 

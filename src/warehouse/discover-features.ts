@@ -17,7 +17,7 @@ export type FoundFeature = {
 /** The features with the latest exposures. There are more if `isTruncated`. */
 export type FoundFeatures = { features: readonly FoundFeature[]; isTruncated: boolean };
 
-/** How far back discovery looks. */
+/** The time that discovery looks back. */
 export const RECENT_MS = 30 * DAY;
 export const MAX_FEATURES = 500;
 export const MAX_VARIANTS = 20;

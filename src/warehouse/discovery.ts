@@ -5,7 +5,7 @@ import { discoverFeatures, type FoundFeatures } from "./discover-features.ts";
 import type { WarehouseFailure } from "./failure.ts";
 import { createSharedAnswers } from "./shared-answers.ts";
 
-/** What the warehouse contains, for forms. A process asks each question at most once a minute. */
+/** The contents of the warehouse, for forms. A process asks each question at most once a minute. */
 export type Discovery = {
   /** @param environmentKey only features of this environment; null: of all */
   features(environmentKey?: string | null): Promise<Result<FoundFeatures, WarehouseFailure>>;

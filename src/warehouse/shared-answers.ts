@@ -10,7 +10,7 @@ export type SharedAnswers<Value> = (question: string, ask: () => Promise<Answer<
 const TTL_MS = 60_000;
 /** Short, so that an operator who corrects the cause soon sees the effect. */
 const FAILURE_TTL_MS = 10_000;
-/** How long an old answer may still serve callers while the question is in flight. */
+/** The time for which an old answer may still serve callers while the question is in flight. */
 const STALE_MS = 10 * 60_000;
 const MAX_QUESTIONS = 100;
 

@@ -11,7 +11,7 @@ import type { WarehouseFailure } from "./failure.ts";
 export type StateWindow = StartedExperiment & {
   window: string;
   state: "opened" | "filled" | "dropped";
-  /** When the window was opened, by the server's clock. */
+  /** The time at which the window was opened, by the server's clock. */
   openedAt: number;
   /** Time since then. */
   openMs: number;
@@ -23,7 +23,7 @@ export type StateWindow = StartedExperiment & {
 /** The length of a window's first slice. */
 const FIRST_SLICE_MS = DAY;
 
-/** How far the events from before a window was opened have been filled in. */
+/** The progress of filling in the events from before a window was opened. */
 export type Fill = {
   /** The end of the last slice. */
   to: number;

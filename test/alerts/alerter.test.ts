@@ -22,7 +22,7 @@ async function start() {
     posted: [] as { id: string; at: number }[],
     inFlight: 0,
     maxInFlight: 0,
-    /** Whether the database fails a statement. */
+    /** True if the database fails a statement. */
     isDown: (_sql: string): boolean => false,
     logs: [] as { level: string; event: string; fields: Record<string, unknown> | undefined }[],
   };

@@ -23,7 +23,7 @@ const RESULTS_PATH = "/v1/experiments/some/results";
 let sqlite: ReturnType<typeof openSqlite>;
 let now: number;
 let statements: string[];
-/** Whether the responses to transactions are lost after the commit. */
+/** True if the responses to transactions are lost after the commit. */
 let losesResponses: boolean;
 beforeEach(async () => {
   sqlite = openSqlite(":memory:");

@@ -45,7 +45,7 @@ function trackAll(refreshes: readonly (Results | null)[]): string[][] {
   });
 }
 
-/** What is alerted at each of several refreshes; null: nothing. */
+/** The alerts at each of several refreshes; null: none. */
 function alertsOf(seen: readonly Verdict[]): (string | null)[] {
   return trackAll(seen.map((verdict) => resultsOf(verdict))).map((alerts) => {
     expect(alerts.length).toBeLessThanOrEqual(1);

@@ -56,7 +56,7 @@ const rowsAfter: Record<string, string[]> = {
   "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 
-/** What 0006_summaries.sql makes of the rows before it. */
+/** The rows that 0006_summaries.sql makes of those before it. */
 function movedToSummaries(before: Map<string, Row[]>): Map<string, Row[]> {
   if (before.has("summaries")) return before;
   const after = new Map(before);

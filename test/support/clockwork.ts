@@ -50,7 +50,7 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   const logEntries: LogEntry[] = [];
   const state = {
     fault: null as WarehouseFailure | null,
-    /** Whether the fault is in the queries of metrics only. */
+    /** True if the fault is in the queries of metrics only. */
     onlyMetrics: false,
     queries: 0,
     inFlight: 0,

@@ -54,7 +54,7 @@ export async function createHarness({ concurrency = 6, ids = [ID], endedAt = nul
     logs: [] as { level: string; event: string; fields: Record<string, unknown> }[],
   };
   let instance = 0;
-  /** What a killed process still waits for. */
+  /** The promises that a killed process still waits for. */
   const never = new Promise<never>(() => undefined);
 
   function openDatabase(): Database {

@@ -3,7 +3,7 @@ import { PALETTES } from "../../src/panel/palettes.ts";
 import type { Exposures } from "../../src/panel/parse-exposures.ts";
 import { readSvg } from "./svg.ts";
 
-/** When the first bucket starts. */
+/** The start of the first bucket. */
 export const START = Date.UTC(2026, 5, 1);
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;

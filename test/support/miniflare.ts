@@ -7,7 +7,7 @@ import { inject } from "vitest";
 import { findD1 } from "../../src/dev/local-d1.ts";
 import { createSqliteReader } from "./read-sqlite.ts";
 
-/** How workerd begins warnings of its own, for example that a busy machine fired an alarm late. */
+/** The beginning of workerd's own warnings, for example that a busy machine fired an alarm late. */
 const RUNTIME_WARNING = "NOSENTRY ";
 
 /**

@@ -95,7 +95,7 @@ export function* lookAt({ metric, arms, lift, looks }: SimulatedExperiment, unif
   }
 }
 
-/** How an A/A experiment was called winning or losing at any look, by four rules. */
+/** The rules that called an A/A experiment winning or losing at any look. */
 export type FalseVerdicts = {
   /** By the verdict. */
   verdict: boolean;

@@ -139,7 +139,7 @@ const results = object({
   ),
 });
 
-/** What exposures and results say about their numbers. */
+/** The fields of exposures and results that describe their numbers. */
 const numbers: JsonObject = {
   experiment_id: { type: "string" },
   status: { enum: statuses },

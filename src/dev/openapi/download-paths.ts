@@ -6,7 +6,7 @@ import { experimentIdInPath, queryParameters, read, withProblems } from "./parts
 
 type Download = {
   operationId: string;
-  /** What is returned, in words. */
+  /** The content, in words. */
   subject: string;
   type: "image/svg+xml" | "text/csv";
   description: string;
