@@ -129,6 +129,12 @@ function describe({ total, excluded, variants }: Exposures): string {
 
 const hour = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
 const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
+const year = new Intl.DateTimeFormat("en", { year: "numeric", timeZone: "UTC" });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-const formatTick = (time: number) => (time % DAY === 0 ? day : hour).format(time);
+/** A time of the day, a day, or a year at its start. */
+function formatTick(time: number): string {
+  if (time % DAY !== 0) return hour.format(time);
+  const date = new Date(time);
+  return (date.getUTCMonth() === 0 && date.getUTCDate() === 1 ? year : day).format(date);
+}
