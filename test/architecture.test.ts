@@ -30,6 +30,7 @@ const LAYERS = [
     "log.ts",
     "alarm.ts",
     "backoff.ts",
+    "fallback.ts",
     "ttl-cache.ts",
   ],
 ];

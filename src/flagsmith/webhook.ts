@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { withFallback } from "../fallback.ts";
 import { verifyHmac } from "../hmac.ts";
 
 // Flagsmith's webhooks:
@@ -13,7 +14,7 @@ const name = z.string().check(
   z.minLength(1),
   z.refine((text) => text.isWellFormed()),
 );
-const featureState = z.catch(z.nullish(z.object({ feature: z.object({ name }) })), null);
+const featureState = withFallback(z.nullish(z.object({ feature: z.object({ name }) })), null);
 const flagChange = z.object({ new_state: featureState, previous_state: featureState });
 
 /** Maps the body of a webhook to its subject: one feature, the whole environment, or nothing. */

@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod/mini";
 import type { Experiment } from "../experiment.ts";
+import { withFallback } from "../fallback.ts";
 import { ANYONE, hasRight, isInScope } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { problemOf, refuse } from "../http/problem.ts";
@@ -23,7 +24,7 @@ import { seriesNames } from "./series.ts";
 import { downloadNames, isPast, lastShareDay, shareKinds, signShareLink } from "./share-link.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
-const pageQuery = z.object({ series: z.catch(z.enum(seriesNames), "cumulative") });
+const pageQuery = z.object({ series: withFallback(z.enum(seriesNames), "cumulative") });
 const shareForm = z.object({ kind: z.enum(shareKinds), until: z.iso.date() });
 
 type Shown = PageOptions & {

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as z from "zod/mini";
 import { statuses } from "../experiment.ts";
+import { withFallback } from "../fallback.ts";
 import { hasRight } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import { loadOpenApi } from "../http/openapi.ts";
@@ -18,13 +19,13 @@ import type { Visitors } from "./visitors.ts";
 import { uncoveredSection, warehouseSection } from "./warehouse-section.ts";
 
 /** A parameter that is null if it is missing or invalid. */
-const orNull = <Schema extends z.ZodMiniType>(schema: Schema) => z._default(z.catch(z.nullable(schema), null), null);
+const orNull = <Schema extends z.ZodMiniType>(schema: Schema) => withFallback(schema, null);
 
 const listQuery = z.object({
   search: orNull(z.string().check(z.trim(), z.minLength(1))),
   environment: orNull(z.string().check(z.minLength(1))),
   status: orNull(z.enum(statuses)),
-  page: z.catch(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(1000)), 1),
+  page: withFallback(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(1000)), 1),
 });
 
 /** The list does not wait longer for ClickHouse. Without its answer, it shows no features. */
