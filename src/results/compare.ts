@@ -4,7 +4,14 @@ import { type Lift, liftOver } from "./lift.ts";
 import type { Moments } from "./moments.ts";
 import { NORMAL_QUANTILE, normalCdf } from "./normal.ts";
 import { type Interval, sequentialOf } from "./sequential.ts";
-import { hasEnoughData, isLiftReliable, isLowerBetter, type Verdict, verdictOf } from "./verdict.ts";
+import {
+  hasEnoughData,
+  isLiftReliable,
+  isLowerBetter,
+  type Verdict,
+  verdictOf,
+  withPooledVariance,
+} from "./verdict.ts";
 
 /** The probability that any interval of a metric ever misses its lift, over all treatments. */
 export const ALPHA = 0.05;
@@ -49,17 +56,25 @@ export function compare(
   const arms = adjusted ?? { control, treatment };
   const lift = liftOver(arms.control, arms.treatment);
   if (plain === null || lift === null) return NO_COMPARISON;
-  const identities = control.identities + treatment.identities;
-  const { interval, pValue } = sequentialOf(lift, identities, ALPHA / treatments);
-  const isCollecting =
-    !hasEnoughData(metric.aggregation, control, treatment) || !isLiftReliable(arms.control, arms.treatment);
+  const judge = (lift: Lift) => {
+    const sequential = sequentialOf(lift, control.identities + treatment.identities, ALPHA / treatments);
+    return { ...sequential, verdict: verdictOf(metric.expectedDirection, sequential.interval) };
+  };
+  const { interval, pValue, verdict } = judge(lift);
+  const pooled = withPooledVariance(arms.control, arms.treatment);
+  const cautious = liftOver(pooled.control, pooled.treatment);
+  const isReliable =
+    hasEnoughData(metric.aggregation, control, treatment) &&
+    isLiftReliable(arms.control, arms.treatment) &&
+    cautious !== null &&
+    judge(cautious).verdict === verdict;
   return {
     lift: lift.lift,
     interval,
     pValue,
     ...singleLookOf(plain, metric.expectedDirection),
     varianceReduction: adjusted === null ? null : Math.max(0, 1 - (lift.standardError / plain.standardError) ** 2),
-    verdict: isCollecting ? "collecting" : verdictOf(metric.expectedDirection, interval),
+    verdict: isReliable ? verdict : "collecting",
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Covariate, type Moments, mergeMoments } from "./moments.ts";
+import { type Covariate, isConstant, type Moments, mergeMoments } from "./moments.ts";
 
 /** The share of the variance below which only rounding is left, since the moments are right to about 1e-6. */
 const MIN_REST = 1e-6;
@@ -17,7 +17,7 @@ const MIN_REST = 1e-6;
 export function adjust(control: Moments, treatment: Moments): { control: Moments; treatment: Moments } | null {
   const { identities, covariate } = mergeMoments(control, treatment);
   if (control.covariate === null || treatment.covariate === null || covariate === null) return null;
-  const theta = thetaOf(covariate);
+  const theta = thetaOf(identities, covariate);
   const mean = covariate.sum / identities;
   return {
     control: adjustArm(control, control.covariate, theta, mean),
@@ -38,6 +38,6 @@ function adjustArm(arm: Moments, covariate: Covariate, theta: number, mean: numb
 }
 
 /** θ = cov(x, y) / var(x), which leaves the least variance; 0, which adjusts nothing, if the covariate does not vary. */
-export function thetaOf({ squaredDeviations, productsOfDeviations }: Covariate): number {
-  return squaredDeviations > 0 ? productsOfDeviations / squaredDeviations : 0;
+export function thetaOf(identities: number, covariate: Covariate): number {
+  return isConstant(identities, covariate) ? 0 : covariate.productsOfDeviations / covariate.squaredDeviations;
 }

@@ -41,10 +41,20 @@ export function meanOf({ identities, sum }: Moments): number | null {
   return identities === 0 ? null : sum / identities;
 }
 
+/** The standard deviation, relative to the mean, up to which values differ by rounding only, such as averages of 4.7. */
+const MAX_ROUNDING = 1e-12;
+
+/** True if the values differ by no more than rounding. */
+export function isConstant(identities: number, { sum, squaredDeviations }: Pick<Moments, "sum" | "squaredDeviations">) {
+  return Math.sqrt(squaredDeviations / identities) <= MAX_ROUNDING * Math.abs(sum / identities);
+}
+
 /** The mean and the sample variance, with the divisor n − 1; null below two identities. */
-export function sampleOf({ identities, sum, squaredDeviations }: Moments): { mean: number; variance: number } | null {
+export function sampleOf(moments: Moments): { mean: number; variance: number } | null {
+  const { identities, sum, squaredDeviations } = moments;
   if (identities < 2) return null;
-  return { mean: sum / identities, variance: squaredDeviations / (identities - 1) };
+  const variance = isConstant(identities, moments) ? 0 : squaredDeviations / (identities - 1);
+  return { mean: sum / identities, variance };
 }
 
 /**

@@ -27,7 +27,7 @@ describe("CUPED", () => {
   it("has the θ of GrowthBook's TestComputeTheta", () => {
     const arm = momentsOf(4, [2, 1, 5, 3], [0.3, 0.5, 0.9, 22]);
     const { covariate } = mergeMoments(arm, arm);
-    expect(covariate && thetaOf(covariate)).toBeCloseTo(0.01864, 5);
+    expect(covariate && thetaOf(8, covariate)).toBeCloseTo(0.01864, 5);
   });
 
   it("has the difference of GrowthBook's test_analyze_metric_df_ra, which is relative to the plain mean there", () => {
@@ -84,6 +84,20 @@ describe("CUPED", () => {
     expect(plain.varianceReduction).toBeNull();
     expect(compare(control, treatment, goal, 1)).toEqual({ ...plain, varianceReduction: 0 });
     expect(compare(control, momentsOf(3, [2, 3, 5]), goal, 1)).toEqual(plain);
+  });
+
+  it("changes nothing if the means of a constant covariate differ by rounding", () => {
+    const arm = (identities: number, sum: number, squaredDeviations: number, sumBefore: number): Moments => ({
+      ...{ identities, sum, squaredDeviations },
+      covariate: { sum: sumBefore, squaredDeviations: 0, productsOfDeviations: 0 },
+    });
+    // Each identity has 0.1 before, as ClickHouse adds it up.
+    const [control, treatment] = [arm(903, 9030, 1800, 90.3), arm(971, 12_623, 1900, 97.10000000000001)];
+    expect(90.3 / 903).not.toBe(97.10000000000001 / 971);
+    const withoutCovariate = ({ covariate: _, ...moments }: Moments): Moments => ({ ...moments, covariate: null });
+    const plain = compare(withoutCovariate(control), withoutCovariate(treatment), goal, 1);
+    expect(plain.verdict).toBe("winning");
+    expect(compare(control, treatment, goal, 1)).toEqual({ ...plain, varianceReduction: 0 });
   });
 
   it("has no lift if only the adjusted control has a mean above 0", () => {

@@ -52,6 +52,11 @@ describe("liftOver", () => {
     { why: "an arm has none", control: momentsOf(3, [1, 2, 3]), treatment: momentsOf(0, []) },
     { why: "the control's mean is 0", control: momentsOf(3, []), treatment: momentsOf(3, [1, 2, 3]) },
     { why: "the control's mean is negative", control: momentsOf(2, [-3, 1]), treatment: momentsOf(3, [1, 2, 3]) },
+    {
+      why: "values differ by rounding only",
+      control: { ...momentsOf(700, []), sum: 3290.0000000000005, squaredDeviations: 4.5e-28 },
+      treatment: { ...momentsOf(900, []), sum: 4230, squaredDeviations: 5.8e-28 },
+    },
     { why: "no value varies", control: momentsOf(2, [1, 1]), treatment: momentsOf(2, [2, 2]) },
     {
       why: "the standard error overflows",

@@ -88,6 +88,19 @@ describe("sampleOf", () => {
     expect((sampleOf(moments)?.variance ?? 0) * 99_999).toBeCloseTo(100_000, 4);
   });
 
+  it("has no variance where values differ by rounding only", () => {
+    const averages = Array.from(
+      { length: 100 },
+      (_, index) =>
+        Array(index + 1)
+          .fill(4.7)
+          .reduce((a, b) => a + b) /
+        (index + 1),
+    );
+    expect(new Set(averages).size).toBeGreaterThan(1);
+    expect(sampleOf(momentsOf(100, averages))?.variance).toBe(0);
+  });
+
   it("is null below two identities, where there may be a mean", () => {
     expect([meanOf(NO_MOMENTS), sampleOf(NO_MOMENTS)]).toEqual([null, null]);
     expect([meanOf(momentsOf(1, [7])), sampleOf(momentsOf(1, [7]))]).toEqual([7, null]);

@@ -3,7 +3,13 @@ import { compare } from "../../src/results/compare.ts";
 import { verdictOf } from "../../src/results/verdict.ts";
 import { fromConversions, momentsOf } from "../support/moments.ts";
 import { uniforms } from "../support/random.ts";
-import { conversion, type FalseVerdicts, findFalseVerdicts, revenue } from "../support/simulated-metric.ts";
+import {
+  conversion,
+  type FalseVerdicts,
+  findFalseVerdicts,
+  oneAndSeldomTwo,
+  revenue,
+} from "../support/simulated-metric.ts";
 
 describe("verdictOf", () => {
   it.each([
@@ -81,6 +87,37 @@ describe("the verdict of a comparison", () => {
   });
 });
 
+describe("the verdict where a small arm varies less than a large one", () => {
+  const conversions = { aggregation: "occurrence", expectedDirection: "increase" } as const;
+
+  it.each([
+    { what: "treatment", control: fromConversions(1900, 1881), treatment: fromConversions(100, 100) },
+    { what: "control", control: fromConversions(100, 100), treatment: fromConversions(1900, 1881) },
+  ])("is collecting if only its luck makes a difference: the $what", ({ control, treatment }) => {
+    const { interval, verdict } = compare(control, treatment, conversions, 1);
+    expect((interval?.[0] ?? 0) * (interval?.[1] ?? 0)).toBeGreaterThan(0);
+    expect(verdict).toBe("collecting");
+  });
+
+  it("is given once the difference exceeds the variance of both arms", () => {
+    expect(compare(fromConversions(1900, 1710), fromConversions(100, 60), conversions, 1).verdict).toBe("losing");
+    expect(compare(fromConversions(9000, 4500), fromConversions(1000, 10), conversions, 1).verdict).toBe("losing");
+    expect(compare(fromConversions(9000, 4500), fromConversions(1000, 1000), conversions, 1).verdict).toBe("winning");
+  });
+
+  it("does not depend on the variance of equal arms", () => {
+    expect(compare(fromConversions(1000, 980), fromConversions(1000, 1000), conversions, 1).verdict).toBe("winning");
+  });
+
+  it("stays unharmed or inconclusive where the interval holds 0", () => {
+    const [control, treatment] = [fromConversions(1900, 1881), fromConversions(100, 99)];
+    expect(compare(control, treatment, conversions, 1).verdict).toBe("inconclusive");
+    expect(compare(control, treatment, { ...conversions, expectedDirection: "not_decrease" }, 1).verdict).toBe(
+      "unharmed",
+    );
+  });
+});
+
 describe("the promise", () => {
   // The whole simulation is `npm run simulate -- --only results`.
   it.each([
@@ -88,6 +125,10 @@ describe("the promise", () => {
     { what: "conversions of 5 %", metric: conversion(0.05), arms: [100, 100] },
     { what: "revenue with a heavy tail", metric: revenue(0.1, 1.5), arms: [100, 100] },
     { what: "revenue in a small arm", metric: revenue(0.1, 1.5), arms: [180, 20] },
+    { what: "conversions of 99 % in a small arm", metric: conversion(0.99), arms: [95, 5] },
+    { what: "conversions of 99 % in two small arms", metric: conversion(0.99), arms: [90, 5, 5] },
+    { what: "conversions of 95 % in a small control", metric: conversion(0.95), arms: [10, 90] },
+    { what: "counts of one and seldom two in a small arm", metric: oneAndSeldomTwo(0.01), arms: [180, 20] },
   ])("holds at 250 looks for $what, where Flagsmith's rule fails", ({ metric, arms }) => {
     const uniform = uniforms(20261124);
     const experiments = 60;

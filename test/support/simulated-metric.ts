@@ -25,6 +25,21 @@ export function conversion(rate: number): SimulatedMetric {
   };
 }
 
+/** A count: the value is 2 with the probability `rate`, else 1. */
+export function oneAndSeldomTwo(rate: number): SimulatedMetric {
+  const { sampler } = conversion(rate);
+  return {
+    aggregation: "count",
+    sampler(uniform, identities, lift) {
+      const draw = sampler(uniform, identities, lift);
+      return () => {
+        const moments = draw();
+        return { ...moments, sum: identities + moments.sum };
+      };
+    },
+  };
+}
+
 /**
  * Revenue with a heavy tail: a `share` of the identities buys, for log-normal amounts.
  * @param sigma the standard deviation of the amount's logarithm
