@@ -28,6 +28,16 @@ export function identitiesIn({ counts }: CountedExposures): number {
   return counts.reduce((sum, { identities }) => sum + identities, 0);
 }
 
+/** The identities of each variant, and under null the excluded ones. */
+export function identitiesByVariant({ counts }: CountedExposures): ReadonlyMap<string | null, number> {
+  const totals = new Map<string | null, number>();
+  for (const count of counts) {
+    const key = count.multiple ? null : count.variant;
+    totals.set(key, (totals.get(key) ?? 0) + count.identities);
+  }
+  return totals;
+}
+
 /** One variant's identities: the total, and the new ones per bucket. */
 export type Series = { total: number; added: number[] };
 

@@ -1,6 +1,6 @@
 import type { Metric, StartedExperiment } from "../experiment.ts";
 import type { Window } from "../exposures/buckets.ts";
-import { type CountedExposures, identitiesIn } from "../exposures/summary.ts";
+import { type CountedExposures, identitiesByVariant, identitiesIn } from "../exposures/summary.ts";
 import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
 import type { MetricCounts } from "../results/metric-counts.ts";
@@ -60,9 +60,14 @@ export async function countWindow(
   const results = text === null ? "failed" : { metrics: counts, counted: text };
   const exposures = await count(deps, target, results, async () => ok(found.value.exposures));
   if (!exposures.ok || !target.isExpiring) return exposures;
-  // States outlive the events that results need: results of fewer identities do not replace fuller ones.
-  const isIncomplete = identitiesIn(found.value.exposures) < identitiesIn(exposures.value.counted);
-  return isIncomplete ? ok({ ...exposures.value, results: null }) : exposures;
+  // States outlive the events that results need. Results of other identities do not replace those of the same ones.
+  const isSame = haveSameIdentities(found.value.exposures, exposures.value.counted);
+  return isSame ? exposures : ok({ ...exposures.value, results: null });
+}
+
+function haveSameIdentities(a: CountedExposures, b: CountedExposures): boolean {
+  const [ofA, ofB] = [identitiesByVariant(a), identitiesByVariant(b)];
+  return ofA.size === ofB.size && [...ofA].every(([variant, identities]) => ofB.get(variant) === identities);
 }
 
 /** The counts of each metric, in the order of the metrics. */
@@ -84,7 +89,7 @@ function logResultsFailure(log: Log, { experimentId }: StartedExperiment, failur
 
 /**
  * Counts from states where there are any, else from the events. Final numbers come from the events, because states depend
- * on their materialized views. Once events have expired, they come from the source that knows more identities.
+ * on their materialized views. Once events have expired, they come from the states, unless the events know more identities.
  */
 async function count(
   deps: CountDeps,
@@ -97,7 +102,7 @@ async function count(
   if (fromStates !== null && !isSettled) return ok({ counted: fromStates, source: "states", results });
   const fromEvents = await countEvents(deps.warehouse);
   if (!fromEvents.ok) return fromEvents;
-  return fromStates !== null && identitiesIn(fromStates) > identitiesIn(fromEvents.value)
+  return fromStates !== null && identitiesIn(fromStates) >= identitiesIn(fromEvents.value)
     ? ok({ counted: fromStates, source: "states", results })
     : ok({ counted: fromEvents.value, source: "events", results });
 }

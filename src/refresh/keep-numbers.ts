@@ -1,4 +1,4 @@
-import { keepSummary, type RefreshBasis, saveFailure } from "../store/refresh-results.ts";
+import { getExcludedIdentities, keepSummary, type RefreshBasis, saveFailure } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import type { Counted } from "./count-window.ts";
@@ -7,9 +7,28 @@ import { planRetry, type RetryDeps } from "./retries.ts";
 
 // The ends of a refresh that leave the stored numbers in place.
 
-type Incomplete = Pick<Counted, "source"> & { identities: number; isFinal: boolean; isExpiring: boolean };
+type Incomplete = Pick<Counted, "source"> & {
+  identities: number;
+  excluded: number;
+  isFinal: boolean;
+  isExpiring: boolean;
+};
 
-/** Keeps the stored numbers, because they have more identities than this count. */
+/**
+ * True if the stored numbers know more than a count. Once events expire, an excluded identity may have only the exposures to
+ * one variant left, and would be counted in that one.
+ */
+export async function isIncomplete(
+  { database }: Pick<RetryDeps, "database">,
+  { experiment, identities, isFinal }: RefreshBasis,
+  count: Pick<Incomplete, "identities" | "excluded" | "isExpiring">,
+): Promise<boolean> {
+  if (identities === null || !(count.isExpiring || isFinal)) return false;
+  if (count.identities < identities) return true;
+  return count.isExpiring && count.excluded < (await getExcludedIdentities(database, experiment.id));
+}
+
+/** Keeps the stored numbers, because they know of more identities, or of more excluded ones, than this count. */
 export async function keepNumbers(
   deps: RetryDeps,
   basis: RefreshBasis,
@@ -17,7 +36,9 @@ export async function keepNumbers(
   begunAt: number,
 ): Promise<RefreshOutcome> {
   const staysFinal = isFinal || basis.isFinal;
-  await keepSummary(deps.database, basis, Math.max(begunAt, deps.clock()), staysFinal);
+  const failedAt = Math.max(begunAt, deps.clock());
+  if (!(await keepSummary(deps.database, basis, failedAt, staysFinal)))
+    return { status: "skipped", reason: "superseded" };
   const nextStep = staysFinal ? "" : "End the experiment. ";
   deps.log("warn", "refresh.incomplete", {
     experiment_id: basis.experiment.id,

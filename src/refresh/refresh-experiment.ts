@@ -3,14 +3,14 @@ import { statusAt } from "../experiment.ts";
 import { computeExposures, serialiseWithin } from "../exposures/compute-exposures.ts";
 import { hasExpired } from "../exposures/expiry.ts";
 import { isIdle } from "../exposures/idle.ts";
-import { identitiesIn } from "../exposures/summary.ts";
+import { identitiesByVariant, identitiesIn } from "../exposures/summary.ts";
 import type { StatesSettings } from "../settings.ts";
 import { beginRefresh, endRebuild, endRefresh, saveSummary } from "../store/refresh-results.ts";
 import { forExperiment } from "../warehouse/client.ts";
 import { addCauses, type CauseDeps } from "./add-causes.ts";
 import { advanceWindow } from "./advance-window.ts";
 import { countWindow } from "./count-window.ts";
-import { keepNumbers, recordFailure } from "./keep-numbers.ts";
+import { isIncomplete, keepNumbers, recordFailure } from "./keep-numbers.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
 import { type RetryDeps, refreshOrRetry } from "./retries.ts";
 import { replaceWindow } from "./state-maintenance.ts";
@@ -76,8 +76,9 @@ async function recompute(deps: RefreshDeps, id: string, now: number): Promise<Re
   // Without its results, an experiment is refreshed again. Final exposures stay final.
   const isFinal = isSettled && (results !== "failed" || basis.isFinal);
   const identities = identitiesIn(counted);
-  if (basis.identities !== null && identities < basis.identities && (isExpiring || basis.isFinal))
-    return keepNumbers(deps, basis, { identities, source, isFinal: isSettled, isExpiring }, begunAt);
+  const excluded = identitiesByVariant(counted).get(null) ?? 0;
+  if (await isIncomplete(deps, basis, { identities, excluded, isExpiring }))
+    return keepNumbers(deps, basis, { identities, excluded, source, isFinal: isSettled, isExpiring }, begunAt);
   const computed = computeExposures(counted, window, experiment, begunAt, deps.eventsTtlDays);
   if (!computed.ok) return recordFailure(deps, basis, { kind: computed.failure }, begunAt);
   const { summary, health: found } = computed.value;

@@ -188,6 +188,8 @@ function resultsStatements(
 /**
  * Keeps the stored summary, because the count of this refresh is incomplete, and stores the time as that of an error. The
  * request is served, since a retry would count the same.
+ *
+ * Returns false, and stores nothing, if the summary is another one meanwhile, or an edit allows to replace it.
  * @param isFinal whether the stored summary is final from now on
  */
 export async function keepSummary(
@@ -195,14 +197,23 @@ export async function keepSummary(
   basis: RefreshBasis,
   failedAt: number,
   isFinal: boolean,
-): Promise<void> {
+): Promise<boolean> {
   const update = {
     sql: `UPDATE experiments SET last_error_at = ?8, is_final = ?9, ${servedRequest("?9", "?8")}, version = version + 1
-    WHERE ${SAME_DEFINITION}`,
-    values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0],
+    WHERE ${SAME_DEFINITION} AND as_of IS ?10 AND identities IS ?11
+    RETURNING id`,
+    values: [...sameDefinitionValues(basis.experiment), failedAt, isFinal ? 1 : 0, basis.asOf, basis.identities],
   };
   const { id } = basis.experiment;
-  await database.transact([update, successStatement(id)], [id]);
+  const [kept = []] = await database.transact([update, successStatement(id)], [id]);
+  return kept.length > 0;
+}
+
+/** Returns the excluded identities in the stored summary; 0 without one. */
+export async function getExcludedIdentities(database: Database, experimentId: string): Promise<number> {
+  const sql = `SELECT json_extract(exposures, '$.excluded_identities') AS excluded FROM summaries WHERE experiment_id = ?`;
+  const [row] = await runOnPrimary(database, { sql, values: [experimentId] });
+  return row === undefined ? 0 : numberOf(row, "excluded");
 }
 
 export type FailedRefresh = {
