@@ -7,12 +7,14 @@ const TITLES: Record<ConclusionKind, string> = {
   mixed: "Some goals win and others lose",
   lost: "Losing",
   won: "Winning",
+  unharmed: "No harm shown",
   open: "No difference shown yet",
   collecting: "Collecting data",
   none: "Nothing to compare",
 };
 
 const GENERAL: Partial<Record<ConclusionKind, string>> = {
+  unharmed: "At least one guardrail has improved, and no goal is decided.",
   open: "Chance alone can explain every difference so far.",
   collecting: "There are too few identities or conversions for a verdict.",
   none: "Configure the variants, so that there is a control and something to compare it with.",

@@ -1,15 +1,26 @@
 import { describe, expect, it } from "vitest";
 import type { ExpectedDirection, Metric } from "../../src/experiment.ts";
 import type { Comparison } from "../../src/results/compare.ts";
-import type { Results } from "../../src/results/compute-results.ts";
+import { computeResults, type Results } from "../../src/results/compute-results.ts";
 import { conclude } from "../../src/results/conclusion.ts";
 import { describeConclusion, describeDecided } from "../../src/results/describe-conclusion.ts";
+import type { Moments } from "../../src/results/moments.ts";
 import type { Verdict } from "../../src/results/verdict.ts";
+import { metricOf } from "../support/drawn-results.ts";
+import { fromConversions } from "../support/moments.ts";
 
 const comparison = (verdict: Verdict): Comparison => ({
-  ...{ lift: 0.112, interval: [0.051, 0.174], pValue: 0.001, credibleInterval: null, chanceToWin: null },
+  ...{
+    lift: 0.112,
+    interval: isOpen(verdict) ? [-0.051, 0.274] : [0.051, 0.174],
+    pValue: 0.001,
+    credibleInterval: null,
+    chanceToWin: null,
+  },
   ...{ varianceReduction: null, verdict },
 });
+
+const isOpen = (verdict: Verdict) => verdict === "inconclusive" || verdict === "unharmed";
 
 /** Results with one metric for each list of verdicts, which belong to the treatments `a`, `b` and so on. */
 function resultsOf(...metrics: Verdict[][]): Results {
@@ -26,6 +37,16 @@ function resultsOf(...metrics: Verdict[][]): Results {
       return { metric, invalidValues: 0, variants: new Map(), comparisons };
     }),
   };
+}
+
+/** The results of one metric, computed from these arms. */
+function computed(arms: Record<string, Moments>, fields: Partial<Metric>): Results {
+  const metric = metricOf({ aggregation: "occurrence", ...fields });
+  const counted = [{ metric, invalidValues: 0, variants: new Map(Object.entries(arms)) }];
+  const variants = Object.keys(arms).map((key) => ({ key, weight: 1 }));
+  const results = computeResults(counted, { variants, metrics: [metric] });
+  if (results === null) throw new Error("There are no results.");
+  return results;
 }
 
 const textOf = (results: Results) => describeConclusion(conclude(results, true), (name) => name);
@@ -45,6 +66,30 @@ describe("conclude", () => {
   ];
   it.each(cases)("finds $kind in $verdicts", ({ verdicts, kind }) => {
     expect(conclude(resultsOf(...verdicts), true).kind).toBe(kind);
+  });
+
+  /** A guardrail with two treatments, of which the first has this verdict and this interval. */
+  const guardrailWith = (verdict: Verdict, interval: Comparison["interval"]): Results => {
+    const { control, metrics } = resultsOf(["unharmed", "unharmed"]);
+    const change = (metric: (typeof metrics)[number]) => ({
+      ...metric,
+      comparisons: new Map(metric.comparisons).set("a", { ...comparison(verdict), interval }),
+    });
+    return { control, metrics: [...metrics.map(change), ...resultsOf(["inconclusive"]).metrics] };
+  };
+
+  it.each([
+    { interval: [0.001, 0.2], kind: "unharmed" },
+    { interval: [-0.2, -0.001], kind: "unharmed" },
+    { interval: [0, 0.2], kind: "open" },
+    { interval: [-0.2, 0], kind: "open" },
+    { interval: null, kind: "open" },
+  ] as const)("finds $kind if the interval of an unharmed guardrail is $interval", ({ interval, kind }) => {
+    expect(conclude(guardrailWith("unharmed", interval), true).kind).toBe(kind);
+  });
+
+  it("finds no improvement in an interval of a comparison that is collecting", () => {
+    expect(conclude(guardrailWith("collecting", [0.1, 0.2]), true).kind).toBe("open");
   });
 
   it("lists harmed guardrails first, then losing goals, then winning ones", () => {
@@ -85,6 +130,15 @@ describe("describeConclusion", () => {
     [[[]], "Configure the variants, so that there is a control and something to compare it with."],
   ] as [Verdict[][], string][])("explains why nothing is decided in %j", (verdicts, sentence) => {
     expect(textOf(resultsOf(...verdicts)).sentences).toEqual([sentence]);
+  });
+
+  it("does not deny the difference of a guardrail that has improved", () => {
+    const arms = { control: fromConversions(10_000, 1000), treatment: fromConversions(10_000, 2000) };
+    expect(textOf(computed(arms, { expectedDirection: "not_decrease" }))).toEqual({
+      warning: null,
+      title: "No harm shown",
+      sentences: ["At least one guardrail has improved, and no goal is decided."],
+    });
   });
 
   it.each([
