@@ -3,16 +3,19 @@ import type { MetricResult } from "./compute-results.ts";
 import { halfWidthInErrors } from "./sequential.ts";
 import { MAX_RELATIVE_ERROR, MIN_IDENTITIES } from "./verdict.ts";
 
-/** The precision of a metric's results, for its least precise treatment. */
+/**
+ * The precision of a metric's results, for its least precise treatment. Comparisons that are collecting do not count, unless
+ * all of them are.
+ */
 export type Sensitivity = {
-  /** The smallest lift, in either direction, whose interval would exclude 0 by now; null while a comparison is collecting. */
+  /** The smallest lift, in either direction, whose interval would exclude 0 by now; null while all comparisons are collecting. */
   lift: number | null;
   /** The days until a lift of this size would show, by size; 0: it would by now. */
   days: ReadonlyMap<number, number>;
 };
 
-/** The identities of one comparison, and what decides how many more it needs. */
-type Precision = { identities: number; smallerArm: number; standardError: number; relativeError: number };
+/** The identities of one comparison, and what decides how many more it needs. A verdict takes `enough` of them. */
+type Precision = { identities: number; enough: number; standardError: number };
 
 /**
  * Estimates the sensitivity of a metric, as if its values kept their variance and the arms their shares. Null if no
@@ -28,16 +31,20 @@ export function sensitivityOf(
 ): Sensitivity | null {
   const alpha = ALPHA / comparisons.size;
   const controlFigures = variants.get(control);
-  const precisions = [...comparisons].flatMap(([variant, { interval }]): Precision[] => {
+  const withVerdict = [...comparisons].filter(([, { verdict }]) => verdict !== "collecting");
+  const isCollecting = withVerdict.length === 0;
+  const precisions = (isCollecting ? [...comparisons] : withVerdict).flatMap(([variant, { interval }]): Precision[] => {
     const treatmentFigures = variants.get(variant);
     if (interval === null || controlFigures === undefined || treatmentFigures === undefined) return [];
     const { identities: ofControl, mean, standardDeviation } = controlFigures;
     if (mean === null || standardDeviation === null) return [];
     const identities = ofControl + treatmentFigures.identities;
     const standardError = (interval[1] - interval[0]) / 2 / halfWidthInErrors(identities, alpha);
+    if (!isCollecting) return [{ identities, enough: identities, standardError }];
     const smallerArm = Math.min(ofControl, treatmentFigures.identities);
     const relativeError = standardDeviation / Math.sqrt(smallerArm) / mean;
-    return [{ identities, smallerArm, standardError, relativeError }];
+    const growth = Math.max(1, (relativeError / MAX_RELATIVE_ERROR) ** 2, MIN_IDENTITIES / smallerArm);
+    return [{ identities, enough: identities * growth, standardError }];
   });
   if (precisions.length === 0) return null;
   const total = [...variants.values()].reduce((sum, { identities }) => sum + identities, 0);
@@ -49,20 +56,20 @@ export function sensitivityOf(
     });
   const days = lifts.flatMap((lift): [number, number][] => {
     const needed = daysFor(lift).filter((each) => each !== null);
-    return needed.length < precisions.length ? [] : [[lift, Math.max(...needed)]];
+    const longest = Math.max(...needed);
+    // Nothing shows by now without a verdict, and this estimate knows only some of the rules for one.
+    return needed.length < precisions.length || (isCollecting && longest === 0) ? [] : [[lift, longest]];
   });
-  const isCollecting = [...comparisons.values()].some(({ verdict }) => verdict === "collecting");
   const halfWidths = precisions.map((each) => each.standardError * halfWidthInErrors(each.identities, alpha));
   return { lift: isCollecting ? null : Math.max(...halfWidths), days: new Map(days) };
 }
 
 /**
- * The identities of both arms at which an interval is narrow enough to exclude 0 for this lift, and both the arms large
- * and the control's mean precise enough for a verdict. Standard errors shrink with the root of the identities.
+ * The identities of both arms at which an interval is narrow enough to exclude 0 for this lift, and which are enough for a
+ * verdict. Standard errors shrink with the root of the identities.
  */
 function identitiesFor(lift: number, precision: Precision, alpha: number): number {
-  const { identities, smallerArm, standardError, relativeError } = precision;
-  const enough = identities * Math.max(1, (relativeError / MAX_RELATIVE_ERROR) ** 2, MIN_IDENTITIES / smallerArm);
+  const { identities, enough, standardError } = precision;
   const shows = (count: number) =>
     standardError * Math.sqrt(identities / count) * halfWidthInErrors(count, alpha) <= lift;
   let [low, high] = [enough, enough];

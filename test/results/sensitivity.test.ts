@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { computeFigures } from "../../src/results/metric-figures.ts";
 import type { Moments } from "../../src/results/moments.ts";
 import { sensitivityOf } from "../../src/results/sensitivity.ts";
+import { fromConversions } from "../support/moments.ts";
 
 const metric = { aggregation: "sum", expectedDirection: "increase" } as const;
 const variants = ["control", "a", "b"].map((key) => ({ key, weight: 1 }));
@@ -53,7 +54,7 @@ describe("sensitivityOf", () => {
     expect(sensitivityOf(figures, "control", null, [0.1, 0.001])?.days).toEqual(new Map([[0.1, 0]]));
   });
 
-  it("says that nothing shows yet while a comparison is collecting, and waits for 50 identities an arm", () => {
+  it("says that nothing shows yet while all comparisons are collecting, and waits for 50 identities an arm", () => {
     const few = figuresOf([armOf(20, 10, 0.1), armOf(20, 10, 0.1), armOf(20, 10, 0.1)]);
     // 90 more in all three arms.
     expect(sensitivityOf(few, "control", 10, [0.1])).toEqual({ lift: null, days: new Map([[0.1, 9]]) });
@@ -69,9 +70,43 @@ describe("sensitivityOf", () => {
     );
   });
 
-  it("says that nothing shows yet while any comparison is collecting", () => {
-    const figures = figuresOf([armOf(1000, 10, 1), armOf(1000, 10, 1), armOf(20, 10, 1)]);
-    expect(sensitivityOf(figures, "control", null, [])?.lift).toBeNull();
+  it.each([0, 1, 2, 20])("leaves a treatment with %i identities out beside one with a verdict", (identities) => {
+    const arms = [armOf(1000, 10, 5), armOf(1000, 10, 5)];
+    const figures = figuresOf([...arms, armOf(identities, 10, 1)]);
+    const [, high] = figures.comparisons.get("a")?.interval ?? [];
+    expect(high).toBeDefined();
+    const sensitivity = sensitivityOf(figures, "control", 1000, [0.01, 0.2]);
+    expect(sensitivity?.lift).toBeCloseTo(high ?? 0, 10);
+    expect(sensitivity?.days.get(0.2)).toBe(0);
+    // The identities of the third arm get their share of the new ones.
+    const share = (2000 + identities) / 2000;
+    const alone = sensitivityOf(figuresOf(arms), "control", 1000, [0.01])?.days.get(0.01) ?? Number.NaN;
+    expect(sensitivity?.days.get(0.01)).toBeCloseTo(alone * share, 6);
+  });
+
+  it("has no wait of 0 days while all comparisons are collecting", () => {
+    const occurrence = { aggregation: "occurrence", expectedDirection: "increase" } as const;
+    const arms = new Map([
+      ["control", fromConversions(50_000, 20_000)],
+      ["a", fromConversions(50_000, 4)],
+    ]);
+    const figures = computeFigures(occurrence, arms, variants.slice(0, 2), "control");
+    expect(figures.comparisons.get("a")?.verdict).toBe("collecting");
+    const sensitivity = sensitivityOf(figures, "control", 1000, [0.1, 0.0001]);
+    expect(sensitivity?.lift).toBeNull();
+    expect([...(sensitivity?.days.keys() ?? [])]).toEqual([0.0001]);
+  });
+
+  it("never waits for a lift that shows by now, even if only a look-back makes the control precise enough", () => {
+    const arm: Moments = {
+      ...armOf(1000, 10, 40),
+      // The covariate explains 99.9 % of the variance.
+      covariate: { sum: 10_000, squaredDeviations: 40 ** 2 * 999, productsOfDeviations: 40 ** 2 * 999 * 0.9995 },
+    };
+    const figures = figuresOf([arm, arm], variants.slice(0, 2));
+    const { lift, days } = sensitivityOf(figures, "control", 1000, [0.1]) ?? {};
+    expect(lift).toBeLessThan(0.1);
+    expect(days).toEqual(new Map([[0.1, 0]]));
   });
 
   it("waits for the comparison that takes longest", () => {
