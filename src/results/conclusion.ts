@@ -1,13 +1,21 @@
 import type { Comparison } from "./compare.ts";
 import type { MetricResult, Results } from "./compute-results.ts";
-import type { Verdict } from "./verdict.ts";
+import { MIN_IDENTITIES, type Verdict } from "./verdict.ts";
 
 /**
  * The results as a whole, named by the worst finding: a harmed guardrail outweighs any goal. `unharmed`: a guardrail has
- * improved, and nothing is decided.
+ * improved, and nothing is decided. `incomparable`: no lift exists, although arms are large enough for a verdict.
  */
-export const conclusions = ["harmed", "mixed", "lost", "won", "unharmed", "open", "collecting", "none"] as const;
-export type ConclusionKind = (typeof conclusions)[number];
+export type ConclusionKind =
+  | "harmed"
+  | "mixed"
+  | "lost"
+  | "won"
+  | "unharmed"
+  | "open"
+  | "collecting"
+  | "incomparable"
+  | "none";
 
 /** A comparison with a verdict to act on. */
 export type DecidedComparison = { metric: MetricResult["metric"]; variant: string; comparison: Comparison };
@@ -26,12 +34,14 @@ const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
  * Sums up the verdicts of all comparisons. `none`: there is nothing to compare.
  * @param isCredible whether the health of the exposures allows to believe them
  */
-export function conclude({ metrics }: Results, isCredible: boolean): Conclusion {
-  const all = metrics.flatMap(({ metric, comparisons }) =>
+export function conclude(results: Results, isCredible: boolean): Conclusion {
+  const all = results.metrics.flatMap(({ metric, comparisons }) =>
     [...comparisons].map(([variant, comparison]): DecidedComparison => ({ metric, variant, comparison })),
   );
   const withVerdict = (verdict: Verdict) => all.filter(({ comparison }) => comparison.verdict === verdict);
-  return { kind: kindOf(all.map(({ comparison }) => comparison)), isCredible, decided: DECIDED.flatMap(withVerdict) };
+  const kind = kindOf(all.map(({ comparison }) => comparison));
+  const decided = DECIDED.flatMap(withVerdict);
+  return { kind: kind === "collecting" && isIncomparable(results) ? "incomparable" : kind, isCredible, decided };
 }
 
 function kindOf(comparisons: readonly Comparison[]): ConclusionKind {
@@ -47,4 +57,15 @@ function kindOf(comparisons: readonly Comparison[]): ConclusionKind {
 /** True for a guardrail that differs in the good direction. In the bad one it would be `harmed`. */
 function isImproved({ verdict, interval }: Comparison): boolean {
   return verdict === "unharmed" && interval !== null && (interval[0] > 0 || interval[1] < 0);
+}
+
+/** True if there is no lift, although both arms of a comparison have the identities that a verdict needs. */
+function isIncomparable({ control, metrics }: Results): boolean {
+  return (
+    metrics.every(({ comparisons }) => [...comparisons.values()].every(({ lift }) => lift === null)) &&
+    metrics.some(({ variants, comparisons }) => {
+      const isLarge = (key: string | null) => key !== null && (variants.get(key)?.identities ?? 0) >= MIN_IDENTITIES;
+      return isLarge(control) && [...comparisons.keys()].some(isLarge);
+    })
+  );
 }

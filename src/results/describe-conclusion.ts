@@ -10,13 +10,15 @@ const TITLES: Record<ConclusionKind, string> = {
   unharmed: "No harm shown",
   open: "No difference shown yet",
   collecting: "Collecting data",
+  incomparable: "No lift can be computed",
   none: "Nothing to compare",
 };
 
 const GENERAL: Partial<Record<ConclusionKind, string>> = {
   unharmed: "At least one guardrail has improved, and no goal is decided.",
   open: "Chance alone can explain every difference so far.",
-  collecting: "There are too few identities or conversions for a verdict.",
+  collecting: "There are too few identities or conversions for a reliable verdict.",
+  incomparable: "A lift needs a control whose mean is above 0, and values that vary.",
   none: "Configure the variants, so that there is a control and something to compare it with.",
 };
 

@@ -126,7 +126,7 @@ describe("describeConclusion", () => {
 
   it.each([
     [[["inconclusive"]], "Chance alone can explain every difference so far."],
-    [[["collecting"]], "There are too few identities or conversions for a verdict."],
+    [[["collecting"]], "There are too few identities or conversions for a reliable verdict."],
     [[[]], "Configure the variants, so that there is a control and something to compare it with."],
   ] as [Verdict[][], string][])("explains why nothing is decided in %j", (verdicts, sentence) => {
     expect(textOf(resultsOf(...verdicts)).sentences).toEqual([sentence]);
@@ -139,6 +139,42 @@ describe("describeConclusion", () => {
       title: "No harm shown",
       sentences: ["At least one guardrail has improved, and no goal is decided."],
     });
+  });
+
+  const constant = (identities: number, value: number): Moments => ({
+    ...{ identities, sum: identities * value, squaredDeviations: 0, covariate: null },
+  });
+  const varied = (identities: number, mean: number): Moments => ({
+    ...constant(identities, mean),
+    squaredDeviations: identities,
+  });
+  const NO_LIFT = {
+    warning: null,
+    title: "No lift can be computed",
+    sentences: ["A lift needs a control whose mean is above 0, and values that vary."],
+  };
+
+  it.each([
+    ["the control's mean is below 0", { control: varied(100_000, -2), b: varied(100_000, -1) }],
+    ["the control's mean is 0", { control: fromConversions(50, 0), b: fromConversions(50, 5) }],
+    ["nothing varies", { control: constant(100_000, 3), b: constant(100_000, 3) }],
+    ["another treatment has no identities", { control: varied(50, 0), b: constant(0, 0), c: varied(50, 1) }],
+  ])("says that no lift can be computed if %s", (_, arms) => {
+    expect(textOf(computed(arms, { aggregation: "sum" }))).toEqual(NO_LIFT);
+  });
+
+  it.each([
+    ["the control has 49 identities", { control: varied(49, -2), b: varied(50, -1) }],
+    ["the treatment has 49 identities", { control: varied(50, -2), b: varied(49, -1) }],
+    ["one of two treatments has a lift", { control: constant(50, 1), b: constant(50, 1), c: varied(49, 1) }],
+  ])("says that data are collected while %s", (_, arms) => {
+    expect(textOf(computed(arms, { aggregation: "sum" })).title).toBe("Collecting data");
+  });
+
+  it("says that data are collected while another metric has a lift", () => {
+    const { control, metrics } = computed({ control: varied(100, 0), b: varied(100, 1) }, { aggregation: "sum" });
+    const other = computed({ control: varied(100, 0.01), b: varied(100, 0.01) }, { aggregation: "sum" });
+    expect(textOf({ control, metrics: [...metrics, ...other.metrics] }).title).toBe("Collecting data");
   });
 
   it.each([
