@@ -84,7 +84,7 @@ ${results.metrics.map((metric) => metricRows(metric, results.control, axis, perM
 </table>
 ${rows > MAX_ROWS ? markup`<p class="sub">Not all variants are shown. The CSV has all of them.</p>` : ""}
 ${results.control === null ? "" : sensitivityList(results, results.control, pace, isEnded)}
-<p class="sub">Verdicts follow the interval. It holds for any number of looks: of experiments without a difference, at most 5% are ever called. The chance to win is Flagsmith's figure and holds for a single planned look only.</p>
+<p class="sub">Verdicts follow the interval. It holds for any number of looks: for each metric, at most 5% of experiments without a difference are ever called. The chance to win is Flagsmith's figure and holds for a single planned look only.</p>
 ${view.shareQuery === null ? markup`<p class="sub">Download results: <a href="${path}.csv">CSV</a>, <a href="${path}.svg">SVG</a></p>` : ""}`;
 }
 

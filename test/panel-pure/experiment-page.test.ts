@@ -15,9 +15,15 @@ const metric: Metric = {
   ...{ conversionWindowHours: null, lookbackDays: 0 },
 };
 
-/** The page of an experiment with results, whose weights changed at this time. */
-function pageOf(weightsChangedAt: number | null): string {
-  const variants = ["control", "treatment"].map((key) => ({ key, weight: 50 }));
+type Arms = Record<string, { identities: number; conversions: number }>;
+const EQUAL: Arms = {
+  control: { identities: 500, conversions: 50 },
+  treatment: { identities: 500, conversions: 50 },
+};
+
+/** The page of an experiment with results of these arms, whose weights changed at this time. */
+function pageOf(weightsChangedAt: number | null, arms = EQUAL): string {
+  const variants = Object.keys(arms).map((key) => ({ key, weight: 50 }));
   const experiment: Experiment = {
     ...{
       source: "api",
@@ -30,17 +36,16 @@ function pageOf(weightsChangedAt: number | null): string {
     },
     ...{ startedAt: START, endedAt: null, createdAt: START, updatedAt: START, weightsChangedAt },
   };
-  const counts = variants.map(({ key }) => ({
-    multiple: false as const,
-    variant: key,
-    bucket: START,
-    identities: 500,
+  const counts = Object.entries(arms).map(([variant, { identities }]) => ({
+    ...{ multiple: false as const, variant, bucket: START, identities },
   }));
   const collection = { latestExposureAt: START, lateIdentities: 0, invalidEvents: 0, events: 0 };
   const computed = computeExposures({ counts, collection }, { from: START, to: AS_OF }, experiment, AS_OF, 0);
   if (!computed.ok) throw new Error(computed.failure);
-  const arms = new Map(variants.map(({ key }) => [key, fromConversions(500, 50)]));
-  const counted = countsText([{ metric, invalidValues: 0, variants: arms }]);
+  const moments = Object.entries(arms).map(
+    ([key, { identities, conversions }]) => [key, fromConversions(identities, conversions)] as const,
+  );
+  const counted = countsText([{ metric, invalidValues: 0, variants: new Map(moments) }]);
   const times = { asOf: AS_OF, computedAt: AS_OF, lastErrorAt: null };
   const page = experimentPage({
     experiment,
@@ -73,5 +78,9 @@ describe("the page of an experiment", () => {
 
   it("has no such words while the weights never changed", () => {
     expect(pageOf(null)).not.toMatch(/weights changed|mix periods/i);
+  });
+
+  it("promises few false verdicts for each metric, not for all of them", () => {
+    expect(pageOf(null)).toContain("for each metric, at most 5% of experiments without a difference are ever called.");
   });
 });
