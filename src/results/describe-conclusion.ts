@@ -4,7 +4,7 @@ import { isLowerBetter, type Verdict } from "./verdict.ts";
 
 const TITLES: Record<ConclusionKind, string> = {
   harmed: "A guardrail is harmed",
-  mixed: "Some goals win and others lose",
+  mixed: "Some comparisons win and others lose",
   lost: "Losing",
   won: "Winning",
   unharmed: "No harm shown",

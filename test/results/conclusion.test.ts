@@ -179,7 +179,7 @@ describe("describeConclusion", () => {
 
   it.each([
     [["harmed"], "A guardrail is harmed"],
-    [["winning", "losing"], "Some goals win and others lose"],
+    [["winning", "losing"], "Some comparisons win and others lose"],
     [["losing"], "Losing"],
     [["winning"], "Winning"],
     [["inconclusive"], "No difference shown yet"],
@@ -194,10 +194,12 @@ describe("describeConclusion", () => {
     expect(sentences).toHaveLength(5);
   });
 
-  it("counts the decisions beyond five", () => {
-    const { sentences } = textOf(resultsOf(...Array.from({ length: 8 }, (): Verdict[] => ["winning"])));
+  it.each([
+    [8, "3 more comparisons are decided."],
+  ])("counts the decisions beyond five, of %i", (length, sentence) => {
+    const { sentences } = textOf(resultsOf(...Array.from({ length }, (): Verdict[] => ["winning"])));
     expect(sentences).toHaveLength(6);
-    expect(sentences.at(-1)).toBe("3 more comparisons are decided.");
+    expect(sentences.at(-1)).toBe(sentence);
   });
 
   it.each([{ lift: null }, { interval: null }])("names a verdict alone if %j", (missing) => {
