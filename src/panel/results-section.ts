@@ -1,5 +1,5 @@
 import { splitChangeIn } from "../experiment.ts";
-import { formatNumber, formatPercent } from "../format.ts";
+import { formatIdentities, formatNumber, formatPercent } from "../format.ts";
 import type { ReadResults } from "../http/results-json.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
@@ -99,7 +99,7 @@ function metricRows(result: MetricResult, control: string | null, axis: Interval
   }</th><td role="cell" class="axis"><svg viewBox="0 0 ${AXIS.width} 16" width="${AXIS.width}" height="16" font-size="11" aria-hidden="true">${drawAxisLabels(axis, { ...AXIS, height: 16 })}</svg></td><td role="cell"></td></tr>`;
   const rows = order.slice(0, maxRows).map(([variant, { identities, mean }]) => {
     const comparison = comparisons.get(variant) ?? null;
-    return markup`<tr role="row"><th scope="row" role="rowheader">${safeText(variant)}<span class="sub">${formatNumber(identities)} identities</span></th>
+    return markup`<tr role="row"><th scope="row" role="rowheader">${safeText(variant)}<span class="sub">${formatIdentities(identities)}</span></th>
 <td role="cell" class="number" data-label="Value">${formatMean(metric.aggregation, mean)}</td>
 ${
   comparison === null

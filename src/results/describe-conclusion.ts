@@ -47,7 +47,7 @@ export function describeConclusion(
     title: TITLES[kind],
     sentences: [
       ...decided.slice(0, MAX_SENTENCES).map((comparison) => describeDecided(comparison, safe)),
-      ...(more > 0 ? [`${more} more comparisons are decided.`] : []),
+      ...(more > 0 ? [`${more} more ${more === 1 ? "comparison is" : "comparisons are"} decided.`] : []),
       ...(general === undefined ? [] : [general]),
     ],
   };

@@ -80,6 +80,18 @@ describe("the page of an experiment", () => {
     expect(pageOf(null)).not.toMatch(/weights changed|mix periods/i);
   });
 
+  it("describes a variant with one identity, and which lifts the other variant shows by now", () => {
+    const page = pageOf(null, {
+      control: { identities: 100_000, conversions: 10_000 },
+      b: { identities: 100_000, conversions: 12_000 },
+      c: { identities: 1, conversions: 0 },
+    });
+    expect(page).toContain('<span class="sub">1 identity</span>');
+    expect(page).toContain('<span class="sub">100,000 identities</span>');
+    expect(page).toMatch(/a lift of ±5\.6% or more shows by now\. At today&#39;s pace, 10% now, 5% within a day/);
+    expect(page).not.toContain("no lift shows yet");
+  });
+
   it("promises few false verdicts for each metric, not for all of them", () => {
     expect(pageOf(null)).toContain("for each metric, at most 5% of experiments without a difference are ever called.");
   });

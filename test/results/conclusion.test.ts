@@ -195,6 +195,7 @@ describe("describeConclusion", () => {
   });
 
   it.each([
+    [6, "1 more comparison is decided."],
     [8, "3 more comparisons are decided."],
   ])("counts the decisions beyond five, of %i", (length, sentence) => {
     const { sentences } = textOf(resultsOf(...Array.from({ length }, (): Verdict[] => ["winning"])));
