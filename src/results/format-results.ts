@@ -33,8 +33,7 @@ export function formatMean(aggregation: Aggregation, mean: number | null): strin
 export function formatChance(chance: number): string {
   if (chance > 0.999) return ">99.9%";
   if (chance < 0.001) return "<0.1%";
-  const rounded = Math.round(chance * 1000) / 1000;
-  return rounded > 0.99 ? ratio.format(rounded) : formatPercent(rounded);
+  return chance > 0.99 ? ratio.format(chance) : formatPercent(chance);
 }
 
 const DIRECTIONS: Record<ExpectedDirection, string> = {
