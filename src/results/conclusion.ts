@@ -59,13 +59,17 @@ function isImproved({ verdict, interval }: Comparison): boolean {
   return verdict === "unharmed" && interval !== null && (interval[0] > 0 || interval[1] < 0);
 }
 
-/** True if there is no lift, although both arms of a comparison have the identities that a verdict needs. */
+/**
+ * True if there is no lift, although both arms of a comparison have the identities that a verdict needs, and the control has
+ * values other than 0: its first conversion may still come.
+ */
 function isIncomparable({ control, metrics }: Results): boolean {
   return (
     metrics.every(({ comparisons }) => [...comparisons.values()].every(({ lift }) => lift === null)) &&
     metrics.some(({ variants, comparisons }) => {
       const isLarge = (key: string | null) => key !== null && (variants.get(key)?.identities ?? 0) >= MIN_IDENTITIES;
-      return isLarge(control) && [...comparisons.keys()].some(isLarge);
+      const hasValues = control !== null && variants.get(control)?.mean !== 0;
+      return hasValues && isLarge(control) && [...comparisons.keys()].some(isLarge);
     })
   );
 }

@@ -156,9 +156,8 @@ describe("describeConclusion", () => {
 
   it.each([
     ["the control's mean is below 0", { control: varied(100_000, -2), b: varied(100_000, -1) }],
-    ["the control's mean is 0", { control: fromConversions(50, 0), b: fromConversions(50, 5) }],
     ["nothing varies", { control: constant(100_000, 3), b: constant(100_000, 3) }],
-    ["another treatment has no identities", { control: varied(50, 0), b: constant(0, 0), c: varied(50, 1) }],
+    ["another treatment has no identities", { control: varied(50, -1), b: constant(0, 0), c: varied(50, 1) }],
   ])("says that no lift can be computed if %s", (_, arms) => {
     expect(textOf(computed(arms, { aggregation: "sum" }))).toEqual(NO_LIFT);
   });
@@ -166,6 +165,7 @@ describe("describeConclusion", () => {
   it.each([
     ["the control has 49 identities", { control: varied(49, -2), b: varied(50, -1) }],
     ["the treatment has 49 identities", { control: varied(50, -2), b: varied(49, -1) }],
+    ["the control has no conversions", { control: fromConversions(5000, 0), b: fromConversions(5000, 5) }],
     ["one of two treatments has a lift", { control: constant(50, 1), b: constant(50, 1), c: varied(49, 1) }],
   ])("says that data are collected while %s", (_, arms) => {
     expect(textOf(computed(arms, { aggregation: "sum" })).title).toBe("Collecting data");
