@@ -20,12 +20,15 @@ export const IN_WINDOW = `${IS_EXPOSURE}
 /** The maximum length of a variant's key in bytes. */
 export const MAX_VARIANT_BYTES = 1000;
 
+/** An event's variant; '' for an invalid event, whose value does not count and may have any length. */
+export const VARIANT = "if(identifier = '', '', value)";
+
 /**
  * Counts events, and fails at one whose variant is too long to be a key: an SDK may send something else as `value`.
  * Otherwise ClickHouse would keep each distinct value in memory. The check is not in WHERE, where ClickHouse may evaluate
  * it for events of other experiments.
  */
-export const COUNT_EVENTS = `countIf(throwIf(length(value) > ${MAX_VARIANT_BYTES}) = 0)`;
+export const COUNT_EVENTS = `countIf(throwIf(length(${VARIANT}) > ${MAX_VARIANT_BYTES}) = 0)`;
 
 /** The variant as states store it. A longer one is cut to a length that still fails the count. */
 export const STORED_VARIANT = `substring(value, 1, ${MAX_VARIANT_BYTES + 1})`;

@@ -1,6 +1,14 @@
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
-import { COUNT_EVENTS, EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID, SELECT_LATEST } from "./event-sql.ts";
+import {
+  COUNT_EVENTS,
+  EVENTS_TABLE,
+  FIRST_AND_LATE,
+  IN_WINDOW,
+  IS_VALID,
+  SELECT_LATEST,
+  VARIANT,
+} from "./event-sql.ts";
 
 /** The exposures to count: those of one environment and feature, in a window. */
 export type ExposureQuery = { environmentKey: string; featureName: string; window: Window };
@@ -15,6 +23,7 @@ export type ExposureSource = {
   where: string;
   /** Two hashes of the identity, both 0 for an invalid event. */
   identity: readonly [string, string];
+  /** The variant's name, '' for an invalid event. */
   variant: string;
   firstAndLate: string;
   /** The number of events behind a row. */
@@ -30,7 +39,7 @@ export const EVENTS: ExposureSource = {
   where: IN_WINDOW,
   // Two unrelated 64-bit hash functions together take less time than one 128-bit function.
   identity: [`if(${IS_VALID}, cityHash64(identifier), 0)`, `if(${IS_VALID}, xxh3(identifier), 0)`],
-  variant: "value",
+  variant: VARIANT,
   firstAndLate: FIRST_AND_LATE,
   events: COUNT_EVENTS,
   rest: [SELECT_LATEST],
@@ -46,8 +55,8 @@ export const EVENTS: ExposureSource = {
  * two of n identities share both hashes is n² / 2^129: 1.5e-23 for 100 million. Two variants with the same hash show as
  * one hash with two names.
  *
- * Each grouping set also groups the invalid events: all of them as the identity (0, 0), and those without a variant as the
- * name ''. Both become one row, whose count is the larger of the two.
+ * Each grouping set also groups the invalid events, as the identity (0, 0) and as the name ''. Both become one row, and
+ * their counts are equal.
  *
  * All arithmetic is on epoch milliseconds, which a DateTime64 without a zone stores, so that the server's time zone has no
  * effect. Hashes are returned as text, because integers in JSON are exact only up to 2^53.

@@ -156,24 +156,40 @@ describe("countExposures", () => {
     expect(settingsUsed).toEqual([{}, expect.objectContaining(spilling)]);
   });
 
-  it("fails with too_large if a variant has more than 1,000 bytes, in little memory", async () => {
-    const fill = (feature: string, events: number, value: string) =>
-      warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
-        (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
-        SELECT 'long', '$flag_exposure', '${feature}', fromUnixTimestamp64Milli(${from}) AS timestamp, timestamp,
-          toString(number), ${value} FROM numbers(${events})`);
-    await fill("1 MB", 100, "concat(toString(number), repeat('x', 1000000))");
-    await fill("1,001 bytes", 1, "repeat('ü', 501)");
-    await fill("1,000 bytes", 2, "repeat('ü', 500)");
+  const fillLong = (feature: string, events: number, value: string, identifier = "toString(number)") =>
+    warehouse.command(`INSERT INTO ${warehouse.settings.database}.events
+      (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
+      SELECT 'long', '$flag_exposure', '${feature}', fromUnixTimestamp64Milli(${from}) AS timestamp, timestamp,
+        ${identifier}, ${value} FROM numbers(${events})`);
+
+  /** Counts in little memory. */
+  function countOf(featureName: string) {
     const limited: Warehouse = {
       ...connection,
       select: (sql, parameters) => connection.select(sql, parameters, { max_memory_usage: "60000000" }),
     };
-    const countOf = (featureName: string) =>
-      countExposures(limited, { environmentKey: "long", featureName, window: { from, to: from + HOUR } });
+    return countExposures(limited, { environmentKey: "long", featureName, window: { from, to: from + HOUR } });
+  }
+
+  it("fails with too_large if a variant has more than 1,000 bytes, in little memory", async () => {
+    await fillLong("1 MB", 100, "concat(toString(number), repeat('x', 1000000))");
+    await fillLong("1,001 bytes", 1, "repeat('ü', 501)");
+    await fillLong("1,000 bytes", 2, "repeat('ü', 500)");
     expect(await countOf("1 MB")).toMatchObject({ ok: false, failure: { kind: "too_large" } });
     expect(await countOf("1,001 bytes")).toMatchObject({ ok: false, failure: { kind: "too_large" } });
     expect(await countOf("1,000 bytes")).toMatchObject({ ok: true, value: { counts: [{ identities: 2 }] } });
+  });
+
+  it("counts invalid events with long values, in little memory", async () => {
+    await fillLong("invalid", 100, "concat(toString(number), repeat('x', 1000000))", "''");
+    await fillLong("invalid", 2, "'control'");
+    expect(await countOf("invalid")).toEqual({
+      ok: true,
+      value: {
+        counts: [{ multiple: false, variant: "control", bucket: from, identities: 2 }],
+        collection: { latestExposureAt: from, lateIdentities: 0, invalidEvents: 100, events: 102 },
+      },
+    });
   });
 
   it("fails with too_large if the variants' names are too long together", async () => {
