@@ -87,13 +87,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 
   async function callCoordinator(experimentId: string, now: number): Promise<RefreshOutcome> {
+    const begunAt = clock();
     const { promise: timeout, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => reject(new Error(`no outcome after ${deps.maxRefreshMs} ms`)), deps.maxRefreshMs);
     try {
       return await Promise.race([deps.refresh(experimentId, now), timeout]);
     } catch (error) {
       log("error", "coordinator.unreachable", { experiment_id: experimentId, error: describeBug(error) });
-      const retryAt = await scheduleRetry(deps, experimentId).catch(() => "unknown" as const);
+      const retryAt = await scheduleRetry(deps, experimentId, begunAt).catch(() => "unknown" as const);
       return retryAt === "unknown"
         ? { status: "failed", kind: "storage", retryAt: null }
         : { status: "failed", kind: "unreachable", retryAt };

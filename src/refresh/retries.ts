@@ -22,10 +22,13 @@ export function planRetry({ clock, random }: Pick<RetryDeps, "clock" | "random">
   return delay === null ? { failures: 0, retryAt: null } : { failures: failuresBefore + 1, retryAt: clock() + delay };
 }
 
-/** Stores the retry of a refresh that ended without storing anything. Returns when it is due. Throws DatabaseUnavailable. */
-export async function scheduleRetry(deps: RetryDeps, experimentId: string): Promise<number | null> {
+/**
+ * Stores the failure and the retry of a refresh that ended without storing anything. Returns when the retry is due.
+ * @throws DatabaseUnavailable
+ */
+export async function scheduleRetry(deps: RetryDeps, experimentId: string, begunAt: number): Promise<number | null> {
   const retry = planRetry(deps, await getFailures(deps.database, experimentId));
-  await saveRetry(deps.database, experimentId, retry);
+  await saveRetry(deps.database, experimentId, begunAt, { failedAt: Math.max(begunAt, deps.clock()), ...retry });
   return retry.retryAt;
 }
 
@@ -35,6 +38,7 @@ export async function refreshOrRetry(
   experimentId: string,
   refresh: () => Promise<RefreshOutcome>,
 ): Promise<RefreshOutcome> {
+  const begunAt = deps.clock();
   try {
     return await refresh();
   } catch (error) {
@@ -47,7 +51,7 @@ export async function refreshOrRetry(
     });
     if (kind === "storage") return { status: "failed", kind, retryAt: null };
     try {
-      return { status: "failed", kind, retryAt: await scheduleRetry(deps, experimentId) };
+      return { status: "failed", kind, retryAt: await scheduleRetry(deps, experimentId, begunAt) };
     } catch {
       return { status: "failed", kind: "storage", retryAt: null };
     }

@@ -263,14 +263,26 @@ export async function getFailures(database: Database, experimentId: string): Pro
   return row === undefined ? 0 : numberOf(row, "failures");
 }
 
-/** Stores the retry of a refresh that stored nothing. It replaces a due time that has passed, so that no retry is endless. */
+/**
+ * Stores the time of a failed refresh that stored nothing, and its retry. The retry replaces a due time that has passed, so
+ * that it is not endless. A manual request from before `begunAt` does not count against the minimum interval.
+ */
 export async function saveRetry(
   database: Database,
   experimentId: string,
-  { failures, retryAt }: Pick<FailedRefresh, "failures" | "retryAt">,
+  begunAt: number,
+  { failedAt, failures, retryAt }: Pick<FailedRefresh, "failedAt" | "failures" | "retryAt">,
 ): Promise<void> {
-  const sql = "UPDATE experiments SET failures = ?2, refresh_due_at = ?3 WHERE id = ?1";
-  await runOnPrimary(database, { sql, values: [experimentId, failures, retryAt] });
+  // No refresh would clear the error of an experiment that is final or not started.
+  const update = {
+    sql: `UPDATE experiments SET failures = ?2, refresh_due_at = ?3,
+      last_error_at = CASE WHEN started_at <= ?4 AND ${NEEDS_REFRESH} THEN ?4 ELSE last_error_at END,
+      manually_requested_at = CASE WHEN manually_requested_at > ?5 THEN manually_requested_at END,
+      version = version + 1
+    WHERE id = ?1`,
+    values: [experimentId, failures, retryAt, failedAt, begunAt],
+  };
+  await runOnPrimary(database, update, [experimentId]);
 }
 
 /** Records that a requested rebuild of states has been made. */

@@ -94,7 +94,10 @@ describe("the limit", () => {
     expect(harness.state.logs).toMatchObject([
       { event: "coordinator.unreachable", fields: { experiment_id: "stuck", error: expect.any(String) } },
     ]);
-    expect(await harness.row("stuck")).toMatchObject({ failures: 1, refresh_due_at: START + 5 * SECOND });
+    expect(await harness.row("stuck")).toMatchObject({
+      ...{ failures: 1, refresh_due_at: START + 5 * SECOND },
+      ...{ last_error_at: START, manually_requested_at: null },
+    });
     await harness.requestManually("other");
     expect(harness.last().experimentId).toBe("other");
   });
@@ -278,8 +281,11 @@ describe("a refresh that throws", () => {
       },
     ]);
     expect(await harness.dueIn()).toBe(BACKOFF[0]);
+    expect(await harness.row()).toMatchObject({ last_error_at: START });
     await harness.advance(5 * SECOND);
     expect(harness.state.queries).toHaveLength(2);
+    await harness.last().settle(REFRESHED);
+    expect(await harness.row()).toMatchObject({ last_error_at: null });
   });
 
   it("is a storage failure if the database fails", async () => {
