@@ -35,15 +35,23 @@ const sdkText = (column: string) => `if(${column} = '', ${NOT_SET}, ${distinct(c
 /** Reads all keys at once. By themselves, the elements of an array would be read as the values of the keys. */
 const TRAITS = "JSONExtract(if(startsWith(trimLeft(traits), '['), '', traits), {traits_type:String})";
 
+/** The one key that no element of a tuple may have as its name. */
+const RESERVED_NAME = "null";
+const tupleNames = (traits: readonly string[]) => traits.filter((trait) => trait !== RESERVED_NAME);
+
 /** A value other than a string is returned as JSON text. A key whose value is null is not set. */
-function traitText(index: number): string {
-  const value = `tupleElement(${TRAITS}, ${index + 1})`;
+function traitText(trait: string, traits: readonly string[]): string {
+  const value =
+    trait === RESERVED_NAME
+      ? `JSONExtract(traits, '${RESERVED_NAME}', 'Nullable(String)')`
+      : `tupleElement(${TRAITS}, ${tupleNames(traits).indexOf(trait) + 1})`;
   const missing = `if(JSONType(traits) = 'Object', ${NOT_SET}, ${NOT_AN_OBJECT})`;
   return `if(isNull(${value}), ${missing}, ${distinct(`assumeNotNull(${value})`)})`;
 }
 
-function traitsType(traits: readonly string[]): string {
-  return `Tuple(${traits.map((trait) => `\`${trait.replace(/[\\`]/g, "\\$&")}\` Nullable(String)`).join(", ")})`;
+function traitParameters(traits: readonly string[]): QueryParameters {
+  const elements = tupleNames(traits).map((name) => `\`${name.replace(/[\\`]/g, "\\$&")}\` Nullable(String)`);
+  return elements.length === 0 ? {} : { traits_type: `Tuple(${elements.join(", ")})` };
 }
 
 /** Cuts a text at a character, and frees it of the separator. */
@@ -59,7 +67,8 @@ export function breakdownText(dimension: string): { text: string; parameters: Qu
     return { text: `formatDateTime(fromUnixTimestamp64Milli(${start}), ${format})`, parameters: {} };
   }
   if (!dimension.startsWith("traits.")) return { text: bounded(sdkText(dimension)), parameters: {} };
-  return { text: bounded(traitText(0)), parameters: { traits_type: traitsType([dimension.slice("traits.".length)]) } };
+  const trait = dimension.slice("traits.".length);
+  return { text: bounded(traitText(trait, [trait])), parameters: traitParameters([trait]) };
 }
 
 const variantHash = (index: number) => `sipHash64({variant_${index}:String})`;
@@ -91,7 +100,7 @@ function conditionsOf(variants: number): string[] {
  * Variants are compared by a hash for which no two names with the same hash are known.
  */
 export function breakdownSql({ variants, traits }: BreakdownQuery): string {
-  const texts = [sdkText("sdk_language"), sdkText("sdk_version"), ...traits.map((_, index) => traitText(index))];
+  const texts = [sdkText("sdk_language"), sdkText("sdk_version"), ...traits.map((trait) => traitText(trait, traits))];
   const counts = conditionsOf(variants.length).map((condition) => `countIf(${condition})`);
   return `
 SELECT
@@ -137,6 +146,6 @@ export function breakdownParameters(table: Warehouse["table"], query: BreakdownQ
     ...exposureParameters(table, query),
     split_from: splitFrom,
     ...Object.fromEntries(variants.map(({ key }, index) => [`variant_${index}`, key])),
-    ...(traits.length === 0 ? {} : { traits_type: traitsType(traits) }),
+    ...traitParameters(traits),
   };
 }

@@ -13,7 +13,7 @@ import { createShards, partition } from "../support/shards.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
 const FEATURE = 'it\'s \\a "feature"\n';
-const TRAITS = ["plan", "a`b\\'c\"\n", "1", "__proto__"];
+const TRAITS = ["plan", "a`b\\'c\"\n", "1", "__proto__", "null"];
 const from = Date.UTC(2026, 5, 1);
 
 let warehouse: TestWarehouse;
@@ -162,6 +162,35 @@ describe("breakDown", () => {
     expect(plans?.values).toEqual(versions?.values);
   });
 
+  it("reads traits whatever their names, with words that ClickHouse reserves among them", async () => {
+    const names = [
+      "null",
+      "plan.null",
+      "size0",
+      "plan.size0",
+      "keys",
+      "values",
+      "size",
+      "0",
+      "-1",
+      "String",
+      "`",
+      "\\",
+      " ",
+    ];
+    const query = queryOf({ traits: ["NULL", ...names, "plan"] });
+    const traits = Object.fromEntries(query.traits.map((name) => [name, `value of ${name}`]));
+    await warehouse.insert([eventOf(query, { traits: JSON.stringify(traits) })]);
+    for (const tested of [query, { ...query, traits: ["null"] }]) {
+      const found = (await answerOf(connectWarehouse(warehouse.settings), tested)).dimensions.filter(({ dimension }) =>
+        dimension.startsWith("traits."),
+      );
+      expect(found.map(({ dimension, values }) => [dimension, values.map(({ value }) => value)])).toEqual(
+        tested.traits.map((name) => [`traits.${name}`, [`value of ${name}`]]),
+      );
+    }
+  });
+
   it("counts identities of shards with the same rows once", async () => {
     const query = queryOf();
     await warehouse.insert([eventOf(query, {}), eventOf(query, { identifier: "bob", value: "b" })], "all_events");
@@ -179,9 +208,9 @@ describe("breakDown", () => {
 
 describe("describeIdentitiesQuery", () => {
   it("lists the identities of a value, in every dimension", async () => {
-    const query = queryOf({ traits: ["plan"] });
+    const query = queryOf({ traits: ["plan", "null"] });
     await warehouse.insert([
-      eventOf(query, { identifier: "ann", sdk_version: "2.0", traits: '{"plan":"(x)"}' }),
+      eventOf(query, { identifier: "ann", sdk_version: "2.0", traits: '{"plan":"(x)","null":1}' }),
       eventOf(query, { identifier: "ann", value: "b", timestamp: from + 1, sdk_version: "3.0" }),
       eventOf(query, { identifier: "bob", timestamp: from + 1, sdk_version: "", traits: "no JSON" }),
     ]);
@@ -196,6 +225,7 @@ describe("describeIdentitiesQuery", () => {
     expect(await listed("sdk_version", "(not set)")).toEqual(["bob"]);
     expect(await listed("sdk_language", "javascript")).toEqual(["ann", "bob"]);
     expect(await listed("traits.plan", '"(x)"')).toEqual(["ann"]);
+    expect(await listed("traits.null", "1")).toEqual(["ann"]);
     expect(await listed("traits.plan", "(not a JSON object)")).toEqual(["bob"]);
     expect(await listed("first_exposure", new Date(from).toISOString())).toEqual(["ann", "bob"]);
     expect(await listed("first_exposure", new Date(from + HOUR).toISOString())).toEqual([]);
