@@ -1,4 +1,4 @@
--- 0002 to 0010 are for EXPOSURE_SOURCE = "states" only. They keep the facts of each identity up to date as events
+-- 0002 to 0012 are for EXPOSURE_SOURCE = "states" only. They keep the facts of each identity up to date as events
 -- arrive, so that the cost of a refresh depends on the identities and not on their events. Run them in the database of
 -- the events table, as a user who may create tables and views. Running them again changes nothing. See docs/states.md.
 --

@@ -39,9 +39,9 @@ export function adviceFor({ kind }: WarehouseFailure): string {
 export function adviceForStates(failure: WarehouseFailure): string {
   switch (failure.kind) {
     case "missing_table":
-      return "EXPOSURE_SOURCE is states, but their tables do not exist. Run migrations/clickhouse/0002 to 0010";
+      return "EXPOSURE_SOURCE is states, but their tables do not exist. Run migrations/clickhouse/0002 to 0012";
     case "missing_column":
-      return "EXPOSURE_SOURCE is states, but their tables lack a column. Run migrations/clickhouse/0009 and 0010";
+      return "EXPOSURE_SOURCE is states, but their tables lack a column. Run migrations/clickhouse/0009 to 0012";
     case "credentials":
     case "settings_refused":
       return "States need SELECT, INSERT and ALTER DELETE on the exposure_ tables, and no readonly. See docs/states.md";

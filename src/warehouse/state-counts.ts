@@ -7,7 +7,7 @@ import { type ExposureQuery, type ExposureSource, exposureParameters, type Varia
 import { readCounts } from "./exposure-rows.ts";
 import type { WarehouseFailure } from "./failure.ts";
 
-// Counts from the tables of migrations/clickhouse/0002 to 0010. For each identity of a window they hold when it first saw
+// Counts from the tables of migrations/clickhouse/0002 to 0012. For each identity of a window they hold when it first saw
 // which variant, and for the window whether it has invalid events.
 
 /** Fails at a variant that is too long. */

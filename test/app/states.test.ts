@@ -372,7 +372,7 @@ describe("with EXPOSURE_SOURCE = states", () => {
 
 describe("with EXPOSURE_SOURCE = states and no usable states", () => {
   it.each([
-    ["the tables are missing", async () => (await createWarehouse()).settings, "0002 to 0010"],
+    ["the tables are missing", async () => (await createWarehouse()).settings, "0002 to 0012"],
     [
       "the user may not write",
       async () => {

@@ -229,6 +229,29 @@ describe("countStates", () => {
     expect(JSON.parse(both?.text ?? "")).toMatchObject({ total_identities: 0, excluded_identities: 1 });
     expect(JSON.parse(later?.text ?? "")).toMatchObject({ total_identities: 1, variants: { b: 1 } });
   });
+
+  it("contain all events of a user whose joins are ANY by default", async () => {
+    const environmentKey = randomUUID();
+    const experiments = [0, 1].map((index) => ({
+      ...experimentOf(environmentKey, from),
+      experimentId: `${environmentKey}-${index}`,
+    }));
+    for (const experiment of [...experiments, ...experiments]) await advanceWindow(deps, experiment);
+    const inserted = await connection.command(
+      `INSERT INTO ${warehouse.settings.database}.events
+        (environment_key, event, feature_name, timestamp, collected_at, identifier, value)
+      SELECT {environment:String}, '$flag_exposure', {feature:String}, fromUnixTimestamp64Milli(${from}) AS timestamp, timestamp,
+        arrayJoin(['ann', 'bob', '']), 'a'`,
+      { environment: environmentKey, feature: FEATURE },
+      { join_default_strictness: "ANY" },
+    );
+    expect(inserted).toMatchObject({ ok: true });
+    for (const experiment of experiments)
+      expect(await exposuresOf(experiment, from + HOUR, [])).toMatchObject({
+        counts: [{ variant: "a", identities: 2 }],
+        collection: { invalidEvents: 1, events: 3 },
+      });
+  });
 });
 
 describe("a failing view", () => {
