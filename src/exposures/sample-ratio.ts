@@ -4,7 +4,10 @@ import { deviance, stirlingError, upperGamma } from "../gamma.ts";
 export type SampleRatio = {
   /** Pearson's chi-square test of the current counts. It is valid for a single look. */
   pValue: number;
-  /** The sequential test after each bucket. It is valid for any number of looks, and never rises. */
+  /**
+   * The smallest p-value of the sequential test at the end of a bucket. It is valid for any number of looks. It does not rise
+   * as buckets are added, but may when their counts change or hours become days.
+   */
   sequentialPValue: number;
 };
 

@@ -289,7 +289,7 @@ describe("testSampleRatio › sequentialPValue", () => {
     ).toBeLessThan(1e-10);
   });
 
-  it("is the minimum over the ends of buckets, and never rises", () => {
+  it("is the minimum over the ends of buckets, and does not rise as buckets are added", () => {
     fc.assert(
       fc.property(anyExperiment, ({ shares, buckets }) => {
         const counts = shares.map(() => 0);
@@ -303,6 +303,16 @@ describe("testSampleRatio › sequentialPValue", () => {
       }),
       { seed },
     );
+  });
+
+  it("may rise when buckets become longer", () => {
+    const hours = [
+      [4000, 2000],
+      [2000, 4000],
+    ];
+    const testOf = (buckets: number[][]) => testSampleRatio([0.5, 0.5], byVariant(2, buckets)).sequentialPValue;
+    expect(testOf(hours)).toBeLessThan(1e-6);
+    expect(testOf([[6000, 6000]])).toBe(1);
   });
 
   it("ignores empty buckets", () => {
