@@ -191,6 +191,19 @@ describe("breakDown", () => {
     }
   });
 
+  it.each(["18446744073709551616", "-9223372036854775809", '"\\ud800"'])(
+    "takes traits with %s for no JSON object, because ClickHouse can't parse them",
+    async (value) => {
+      const query = queryOf({ traits: ["plan", "null"] });
+      await warehouse.insert([eventOf(query, { traits: `{"plan":"pro","other":${value}}` })]);
+      const { dimensions } = await answerOf(connectWarehouse(warehouse.settings), query);
+      expect(dimensions.slice(3).map(({ values }) => values.map((found) => found.value))).toEqual([
+        ["(not a JSON object)"],
+        ["(not a JSON object)"],
+      ]);
+    },
+  );
+
   it("counts identities of shards with the same rows once", async () => {
     const query = queryOf();
     await warehouse.insert([eventOf(query, {}), eventOf(query, { identifier: "bob", value: "b" })], "all_events");
