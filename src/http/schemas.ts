@@ -29,8 +29,12 @@ const instant = z
 const optionalTime = z.optional(z.nullable(instant));
 const time = z._default(z.nullable(instant), null);
 
-const ID_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
-export const experimentId = z.string({ error: ID_RULE }).check(z.regex(/^[A-Za-z0-9._-]{1,64}$/, ID_RULE));
+const KEY_RULE = "must be 1 to 64 of A-Z a-z 0-9 . _ -";
+const key = z.string({ error: KEY_RULE }).check(z.regex(/^[A-Za-z0-9._-]{1,64}$/, KEY_RULE));
+
+/** Excludes `.` and `..`, because clients remove them from URLs. */
+const ID_RULE = `${KEY_RULE}, and neither . nor ..`;
+export const experimentId = z.string({ error: ID_RULE }).check(z.regex(/^(?!\.\.?$)[A-Za-z0-9._-]{1,64}$/, ID_RULE));
 
 function hasUniqueKeys(list: readonly { key: string }[], context: z.core.$RefinementCtx): void {
   const seen = new Set<string>();
@@ -60,7 +64,7 @@ const wholeNumber = (min: number, max: number, error: string) =>
 
 const metric = z.strictObject(
   {
-    key: experimentId,
+    key,
     name: z.optional(name),
     event: name.check(z.refine((event) => event !== "$flag_exposure", "must not be the event of exposures")),
     aggregation: oneOf(aggregations),
@@ -196,7 +200,7 @@ export const pageQuery = z.strictObject({
       .check(z.refine((value) => value >= 1 && value <= 200, LIMIT_RULE)),
     50,
   ),
-  cursor: z.optional(experimentId),
+  cursor: z.optional(key),
 });
 
 export const listQuery = z.strictObject({

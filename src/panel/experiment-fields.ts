@@ -1,5 +1,6 @@
 import type { Experiment } from "../experiment.ts";
 import { isoTimeOrNull } from "../http/responses.ts";
+import { experimentId } from "../http/schemas.ts";
 import { metricJson } from "../results/metric-json.ts";
 import type { FoundFeature } from "../warehouse/discover-features.ts";
 import { guessWeights } from "./guess-weights.ts";
@@ -131,7 +132,8 @@ const MAX_PROPOSALS = 25;
 /** Ids made of a name: the letters, digits and `. _ -` in it, then the same with a number. */
 export function proposeIds(name: string): string[] {
   const ascii = name.normalize("NFKD").replace(/\p{M}+/gu, "");
-  const id = ascii.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^-+|-+$/g, "") || "experiment";
+  const legal = ascii.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^-+|-+$/g, "");
+  const id = experimentId.safeParse(legal.slice(0, 64)).success ? legal : "experiment";
   return Array.from({ length: MAX_PROPOSALS }, (_, index) =>
     index === 0 ? id.slice(0, 64) : `${id.slice(0, 61)}-${index + 1}`,
   );

@@ -148,6 +148,9 @@ describe("the form of an experiment", () => {
     { name: "checkout_button", id: "checkout_button" },
     { name: " Größe & Farbe ", id: "Gro-e-Farbe" },
     { name: "\u202e日本", id: "experiment" },
+    { name: ".", id: "experiment" },
+    { name: " .. ", id: "experiment" },
+    { name: "...", id: "..." },
     { name: "x".repeat(100), id: "x".repeat(64) },
   ])("proposes an id for $name", ({ name, id }) => {
     const ids = proposeIds(name);
