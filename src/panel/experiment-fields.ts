@@ -115,16 +115,22 @@ export function editRows(fields: ExperimentFields, form: URLSearchParams): Exper
   return null;
 }
 
-/** Drops the rows that the visitor left empty, and gives a metric without a key one made of its event. */
+/** Drops the rows that the visitor left as the form added them, and gives a metric without a key one made of its event. */
 export function completeFields(fields: ExperimentFields): ExperimentFields {
   const metrics: MetricRow[] = [];
   for (const row of fields.metrics) {
-    if (row.event === "" && row.key === "" && row.name === "") continue;
+    if (isBlank(row, blankMetric)) continue;
     const taken = metrics.map(({ key }) => key);
-    const key = row.key === "" && row.event !== "" ? proposeIds(row.event).find((id) => !taken.includes(id)) : row.key;
+    const key = row.key === "" ? proposeIds(row.event).find((id) => !taken.includes(id)) : row.key;
     metrics.push({ ...row, key: key ?? "" });
   }
-  return { ...fields, variants: fields.variants.filter(({ key, weight }) => key + weight !== ""), metrics };
+  return { ...fields, variants: fields.variants.filter((row) => !isBlank(row, blankVariant)), metrics };
+}
+
+type Row = Readonly<Record<string, string>>;
+
+function isBlank(row: Row, blank: Row): boolean {
+  return Object.entries(row).every(([field, text]) => text === blank[field]);
 }
 
 const MAX_PROPOSALS = 25;

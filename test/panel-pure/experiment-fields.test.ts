@@ -112,6 +112,10 @@ describe("the form of an experiment", () => {
     },
     { field: "variants.0.weight", fields: { variants: [{ key: "a", weight: "Infinity" }] } },
     { field: "metrics.0.event", fields: { metrics: [{ ...blankMetric, name: "Name", key: "k" }] } },
+    { field: "metrics.0.event", fields: { metrics: [{ ...blankMetric, conversion_window_hours: "24" }] } },
+    { field: "metrics.0.event", fields: { metrics: [{ ...blankMetric, aggregation: "sum" }] } },
+    { field: "metrics.0.event", fields: { metrics: [{ ...blankMetric, lookback_days: "14" }] } },
+    { field: "variants.0.key", fields: { variants: [{ key: "", weight: "50" }] } },
     { field: "metrics.0.aggregation", fields: { metrics: [{ ...blankMetric, event: "e", aggregation: "x" }] } },
     { field: "metrics.0.lookback_days", fields: { metrics: [{ ...blankMetric, event: "e", lookback_days: "91" }] } },
     {
