@@ -1,6 +1,5 @@
 import type { Experiment } from "../experiment.ts";
 import { isoTimeOrNull } from "../http/responses.ts";
-import { experimentId } from "../http/schemas.ts";
 import { metricJson } from "../results/metric-json.ts";
 import type { FoundFeature } from "../warehouse/discover-features.ts";
 import { guessWeights } from "./guess-weights.ts";
@@ -113,36 +112,6 @@ export function editRows(fields: ExperimentFields, form: URLSearchParams): Exper
   if (list === "variants") return { ...fields, variants: fields.variants.toSpliced(Number(index), 1) };
   if (list === "metrics") return { ...fields, metrics: fields.metrics.toSpliced(Number(index), 1) };
   return null;
-}
-
-/** Drops the rows that the visitor left as the form added them, and gives a metric without a key one made of its event. */
-export function completeFields(fields: ExperimentFields): ExperimentFields {
-  const metrics: MetricRow[] = [];
-  for (const row of fields.metrics) {
-    if (isBlank(row, blankMetric)) continue;
-    const taken = metrics.map(({ key }) => key);
-    const key = row.key === "" ? proposeIds(row.event).find((id) => !taken.includes(id)) : row.key;
-    metrics.push({ ...row, key: key ?? "" });
-  }
-  return { ...fields, variants: fields.variants.filter((row) => !isBlank(row, blankVariant)), metrics };
-}
-
-type Row = Readonly<Record<string, string>>;
-
-function isBlank(row: Row, blank: Row): boolean {
-  return Object.entries(row).every(([field, text]) => text === blank[field]);
-}
-
-const MAX_PROPOSALS = 25;
-
-/** Ids made of a name: the letters, digits and `. _ -` in it, then the same with a number. */
-export function proposeIds(name: string): string[] {
-  const ascii = name.normalize("NFKD").replace(/\p{M}+/gu, "");
-  const legal = ascii.replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^-+|-+$/g, "");
-  const id = experimentId.safeParse(legal.slice(0, 64)).success ? legal : "experiment";
-  return Array.from({ length: MAX_PROPOSALS }, (_, index) =>
-    index === 0 ? id.slice(0, 64) : `${id.slice(0, 61)}-${index + 1}`,
-  );
 }
 
 /**

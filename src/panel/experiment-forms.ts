@@ -12,17 +12,16 @@ import type { Result } from "../result.ts";
 import { listEnvironments } from "../store/experiment-list.ts";
 import type { SavedExperiment } from "../store/experiments.ts";
 import type { StoredSummary } from "../store/summaries.ts";
+import { completeFields, pathInForm, proposeIds } from "./complete-fields.ts";
 import { costsOf, FINAL_NUMBERS } from "./edit-costs.ts";
 import {
   bodyOf,
-  completeFields,
   type ExperimentFields,
   editRows,
   fieldsFound,
   fieldsOf,
   inputTime,
   newExperiment,
-  proposeIds,
   readFields,
 } from "./experiment-fields.ts";
 import { type ExperimentFormView, experimentForm } from "./experiment-form.ts";
@@ -86,7 +85,17 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     const now = clock();
     const action = form.value.get("do");
     const fields = completeFields(action === "start" ? { ...typed, started_at: inputTime(now) } : typed);
-    const again = (shown: Shown) => show(c, visitor, stored, fields, { openedAt, ...shown });
+    // The form shows what was typed, with its empty rows.
+    const again = ({ errors = [], focus = null, ...shown }: Shown) => {
+      const inForm = (path: string) => pathInForm(typed, path);
+      const shownErrors = errors.map(({ path, message }) => ({ path: inForm(path), message }));
+      return show(c, visitor, stored, typed, {
+        openedAt,
+        ...shown,
+        errors: shownErrors,
+        focus: focus && inForm(focus),
+      });
+    };
     const input = parseInput(experimentBody, bodyOf(fields, stored?.experiment ?? null));
     const idErrors = stored === null && fields.id !== "" ? errorsOfId(fields.id) : [];
     if (!input.ok) return again(rejected([...idErrors, ...input.failure.errors]));

@@ -225,6 +225,27 @@ describe("creating an experiment", () => {
     expect(response.text).not.toContain("<b>");
   });
 
+  it("keeps a refused form as it was typed, with the errors at the rows that have them", async () => {
+    const row = (list: string, fields: Record<string, string>) =>
+      Object.entries(fields).map(([field, value]): [string, string] => [`${list}.${field}`, value]);
+    const metric = { event: "", aggregation: "occurrence", expected_direction: "increase", name: "", key: "" };
+    const typed: [string, string][] = [
+      ...Object.entries({ ...texts, opened_at: "0", name: "", id: "", started_at: "2026-06-01T00:00", ended_at: "" }),
+      ...row("variants", { key: "control", weight: "50" }),
+      ...row("variants", { key: "", weight: "" }),
+      ...row("variants", { key: "treatment", weight: "half" }),
+      ...row("metrics", { ...metric, conversion_window_hours: "", lookback_days: "0" }),
+      ...row("metrics", { ...metric, event: "buy", conversion_window_hours: "", lookback_days: "91" }),
+      ["do", "start"],
+    ];
+    const response = await submit(admin, "/new", typed);
+    expect(response.status).toBe(400);
+    expect(fieldsOn(response, { do: "start" }).toSorted()).toEqual(typed.toSorted());
+    const errors = [...response.text.matchAll(/id="([^"]+)\.error"/g)].map(([, path]) => path);
+    expect(errors).toEqual(["variants.2.weight", "metrics.1.lookback_days"]);
+    expect(response.text).toMatch(/id="variants.2.weight"[^>]* autofocus/);
+  });
+
   it("adds and removes rows without losing a field", async () => {
     const fields = replaced(fieldsOn(await admin.get("/new"), { add: "metrics" }), {
       name: "Kept",

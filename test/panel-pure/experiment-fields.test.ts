@@ -1,15 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Experiment } from "../../src/experiment.ts";
 import { experimentBody, experimentInput } from "../../src/http/schemas.ts";
+import { completeFields, pathInForm, proposeIds } from "../../src/panel/complete-fields.ts";
 import {
   blankMetric,
   bodyOf,
-  completeFields,
   editRows,
   fieldsOf,
   inputTime,
   newExperiment,
-  proposeIds,
   readFields,
 } from "../../src/panel/experiment-fields.ts";
 
@@ -137,6 +136,29 @@ describe("the form of an experiment", () => {
     const fields = completeFields({ ...newExperiment, variants, metrics });
     expect(fields.metrics.map(({ key }) => key)).toEqual(["sign-up", "sign-up-2", "e"]);
     expect(fields.variants).toEqual([{ key: "a", weight: "1" }]);
+  });
+
+  it("names a metric by no key that another row has", () => {
+    const metrics = [
+      { ...blankMetric, event: "buy" },
+      { ...blankMetric, event: "sell", key: "buy" },
+    ];
+    const keys = completeFields({ ...newExperiment, metrics }).metrics.map(({ key }) => key);
+    expect(keys).toEqual(["buy-2", "buy"]);
+  });
+
+  it.each([
+    { path: "variants.1.key", shown: "variants.2.key" },
+    { path: "variants.0.weight", shown: "variants.0.weight" },
+    { path: "metrics.0.event", shown: "metrics.1.event" },
+    { path: "metrics.9.event", shown: "metrics.9.event" },
+    { path: "metrics", shown: "metrics" },
+    { path: "id", shown: "id" },
+    { path: "preview", shown: "preview" },
+  ])("shows an error at $path in $shown, because of the empty rows before it", ({ path, shown }) => {
+    const variants = ["a", "", "b"].map((key) => ({ key, weight: key }));
+    const metrics = [blankMetric, { ...blankMetric, name: "Name" }];
+    expect(pathInForm({ ...newExperiment, variants, metrics }, path)).toBe(shown);
   });
 
   it("adds and removes rows without a script", () => {
