@@ -8,12 +8,16 @@ import {
   type SavedExperiment,
   timeFields,
 } from "../store/experiments.ts";
+import { KIB } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
 import type { InputError, Refusal } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { type experimentBody, experimentId, experimentInput } from "./schemas.ts";
 
 // The changes to experiments that both the API and the forms of the panel make.
+
+/** The length of a definition as JSON, in bytes. */
+export const EXPERIMENT_LIMIT = 64 * KIB;
 
 type Editing = Pick<AppDeps, "database" | "dispatcher" | "clock">;
 /** The caller, and the log of its request. */

@@ -1,9 +1,9 @@
 import { Hono } from "hono";
 import { getExperiment, listExperiments } from "../store/experiments.ts";
 import type { Authentication } from "./authentication.ts";
-import { KIB, parseInput, readBody } from "./body.ts";
+import { parseInput, readBody } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
-import { removeExperiment, saveExperiment } from "./experiment-edits.ts";
+import { EXPERIMENT_LIMIT, removeExperiment, saveExperiment } from "./experiment-edits.ts";
 import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { experimentJson, pageOf } from "./responses.ts";
@@ -16,7 +16,7 @@ export function experimentRoutes(deps: AppDeps, authentication: Authentication):
   const write = authentication.require("write");
 
   app.put("/:id", write, async (c) => {
-    const body = await readBody(c, 64 * KIB, experimentBody);
+    const body = await readBody(c, EXPERIMENT_LIMIT, experimentBody);
     if (!body.ok) return refuse(body.failure);
     const query = parseInput(editQuery, c.req.query());
     if (!query.ok) return refuse(query.failure);

@@ -3,8 +3,6 @@ import { blankMetric, blankVariant, type ExperimentFields, type MetricRow } from
 
 type Row = Readonly<Record<string, string>>;
 
-const blanks = { variants: blankVariant, metrics: blankMetric };
-
 /** Drops the rows that the visitor left as the form added them, and gives a metric without a key one made of its event. */
 export function completeFields({ variants, metrics, ...fields }: ExperimentFields): ExperimentFields {
   const typed = metrics.filter((row) => !isBlank(row, blankMetric));
@@ -18,13 +16,18 @@ export function completeFields({ variants, metrics, ...fields }: ExperimentField
   return { ...fields, variants: variants.filter((row) => !isBlank(row, blankVariant)), metrics: completed };
 }
 
-/** Converts the path of an error in completed fields to that of the field as it was typed. */
-export function pathInForm(typed: ExperimentFields, path: string): string {
-  const [list, index, field] = path.split(".");
-  if ((list !== "variants" && list !== "metrics") || index === undefined) return path;
-  const kept = typed[list].flatMap((row, at) => (isBlank(row, blanks[list]) ? [] : [at]));
-  return `${list}.${kept[Number(index)] ?? index}.${field}`;
+/** Returns a function that converts the path of an error in completed fields to that of the field as it was typed. */
+export function pathsInForm(typed: ExperimentFields): (path: string) => string {
+  const kept = { variants: keptRows(typed.variants, blankVariant), metrics: keptRows(typed.metrics, blankMetric) };
+  return (path) => {
+    const [list, index, field] = path.split(".");
+    if ((list !== "variants" && list !== "metrics") || index === undefined) return path;
+    return `${list}.${kept[list][Number(index)] ?? index}.${field}`;
+  };
 }
+
+const keptRows = (rows: readonly Row[], blank: Row) =>
+  rows.flatMap((row, index) => (isBlank(row, blank) ? [] : [index]));
 
 function isBlank(row: Row, blank: Row): boolean {
   return Object.entries(row).every(([field, text]) => text === blank[field]);

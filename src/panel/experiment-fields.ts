@@ -119,15 +119,16 @@ export function editRows(fields: ExperimentFields, form: URLSearchParams): Exper
  * text, which an input of a browser may not show in full.
  */
 export function bodyOf(fields: ExperimentFields, stored: Experiment | null) {
-  const kept = (text: string, texts: readonly string[] = []) => texts.find((each) => shownText(each) === text) ?? text;
+  const kept = (text: string, texts: ReadonlyMap<string, string>) => texts.get(text) ?? text;
   const { metrics = [], variants = [] } = stored ?? {};
-  const keys = variants.map(({ key }) => key);
-  const names = metrics.map(({ name }) => name);
-  const events = metrics.map(({ event }) => event);
+  const keys = byShownText(variants.map(({ key }) => key));
+  const names = byShownText(metrics.map(({ name }) => name));
+  const events = byShownText(metrics.map(({ event }) => event));
+  const of = (field: "name" | "environmentKey" | "featureName") => byShownText(stored === null ? [] : [stored[field]]);
   return {
-    ...(fields.name === "" ? {} : { name: kept(fields.name, stored === null ? [] : [stored.name]) }),
-    environment_key: kept(fields.environment_key, stored === null ? [] : [stored.environmentKey]),
-    feature_name: kept(fields.feature_name, stored === null ? [] : [stored.featureName]),
+    ...(fields.name === "" ? {} : { name: kept(fields.name, of("name")) }),
+    environment_key: kept(fields.environment_key, of("environmentKey")),
+    feature_name: kept(fields.feature_name, of("featureName")),
     started_at: parseTime(fields.started_at),
     ended_at: parseTime(fields.ended_at),
     variants: fields.variants.map(({ key, weight }) => ({ key: kept(key, keys), weight: numberOf(weight) })),
@@ -140,6 +141,9 @@ export function bodyOf(fields: ExperimentFields, stored: Experiment | null) {
     })),
   };
 }
+
+/** The texts by what an input shows of them. The first of several is kept. */
+const byShownText = (texts: readonly string[]) => new Map(texts.toReversed().map((text) => [shownText(text), text]));
 
 /** A text as it comes back from an input, which has neither line breaks nor NUL. */
 function shownText(text: string): string {

@@ -1,9 +1,15 @@
 import type { Context } from "hono";
 import { type Experiment, statusAt } from "../experiment.ts";
-import { parseInput } from "../http/body.ts";
+import { MIB, parseInput } from "../http/body.ts";
 import { hasRight, isInScope } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
-import { errorsOfId, removeExperiment, type SaveOptions, saveExperiment } from "../http/experiment-edits.ts";
+import {
+  EXPERIMENT_LIMIT,
+  errorsOfId,
+  removeExperiment,
+  type SaveOptions,
+  saveExperiment,
+} from "../http/experiment-edits.ts";
 import { type InputError, problemOf, type Refusal } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { isoTime } from "../http/responses.ts";
@@ -12,7 +18,7 @@ import type { Result } from "../result.ts";
 import { listEnvironments } from "../store/experiment-list.ts";
 import type { SavedExperiment } from "../store/experiments.ts";
 import type { StoredSummary } from "../store/summaries.ts";
-import { completeFields, pathInForm, proposeIds } from "./complete-fields.ts";
+import { completeFields, pathsInForm, proposeIds } from "./complete-fields.ts";
 import { costsOf, FINAL_NUMBERS } from "./edit-costs.ts";
 import {
   bodyOf,
@@ -43,6 +49,9 @@ type Shown = Partial<Pick<ExperimentFormView, "errors" | "focus" | "notice" | "c
 
 /** The names that a form offers are a convenience. It shows without them after this time. */
 const WAIT_MS = 1000;
+
+/** Encoded in a form, what the API accepts is several times as long. */
+const FORM_LIMIT = MIB;
 
 const FOUND =
   "The fields are filled in from your warehouse. The start is the first exposure of the last 30 days. The weights are a guess from the shares of the variants: correct them if you configured others.";
@@ -75,9 +84,11 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
   }
 
   async function submit(c: Context<AppEnv>, visitor: Visitor, stored: StoredSummary | null): Promise<Response> {
-    const form = await readForm(c);
+    const form = await readForm(c, FORM_LIMIT);
     if (!form.ok) return refusedFormPage(c, frameOf(visitor), form.failure);
     const typed = readFields(form.value);
+    if (isTooLarge(typed, stored?.experiment ?? null))
+      return refusedFormPage(c, frameOf(visitor), { kind: "body_too_large", limit: EXPERIMENT_LIMIT });
     const openedAt = Number(form.value.get("opened_at"));
     const edited = editRows(typed, form.value);
     if (edited !== null) return show(c, visitor, stored, edited, { openedAt, focus: changedRow(edited, form.value) });
@@ -87,7 +98,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     const fields = completeFields(action === "start" ? { ...typed, started_at: inputTime(now) } : typed);
     // The form shows what was typed, with its empty rows.
     const again = ({ errors = [], focus = null, ...shown }: Shown) => {
-      const inForm = (path: string) => pathInForm(typed, path);
+      const inForm = pathsInForm(typed);
       const shownErrors = errors.map(({ path, message }) => ({ path: inForm(path), message }));
       return show(c, visitor, stored, typed, {
         openedAt,
@@ -205,6 +216,13 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
 const uniqueOf = (names: readonly string[]) => [...new Set(names)].slice(0, 50);
 
 const frameOf = ({ session }: Visitor) => ({ signedIn: session !== null });
+
+/** True if the fields are above the limit of the API as JSON. What is stored may stay, however a client wrote it. */
+function isTooLarge(typed: ExperimentFields, stored: Experiment | null): boolean {
+  const bytesOf = (fields: ExperimentFields) => new TextEncoder().encode(JSON.stringify(bodyOf(fields, stored))).length;
+  const bytes = bytesOf(typed);
+  return bytes > EXPERIMENT_LIMIT && (stored === null || bytes > bytesOf(fieldsOf(stored)));
+}
 
 /** Saves under the first id that is free. */
 async function saveFirst(

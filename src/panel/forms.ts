@@ -27,9 +27,12 @@ function isSameOrigin(c: Context<AppEnv>): boolean {
   return origin === undefined || origin === c.var.publicUrl || URL.parse(origin)?.host === new URL(c.req.url).host;
 }
 
-/** Reads the fields of a form. Its size is limited, because anyone may send one. */
-export async function readForm(c: Context<AppEnv>): Promise<Result<URLSearchParams, Refusal>> {
+/**
+ * Reads the fields of a form.
+ * @param limit its length in bytes. The default is for forms that anyone may send.
+ */
+export async function readForm(c: Context<AppEnv>, limit = 64 * KIB): Promise<Result<URLSearchParams, Refusal>> {
   if (!isOfType(c.req.header("Content-Type"), FORM)) return failed({ kind: "unsupported_media_type", type: FORM });
-  const text = await readText(c, 64 * KIB);
+  const text = await readText(c, limit);
   return text.ok ? ok(new URLSearchParams(text.value ?? "")) : text;
 }

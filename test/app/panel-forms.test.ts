@@ -246,6 +246,34 @@ describe("creating an experiment", () => {
     expect(response.text).toMatch(/id="variants.2.weight"[^>]* autofocus/);
   });
 
+  it("saves what the API accepts, and edits it, though a form is longer than JSON", async () => {
+    const keys = Array.from({ length: 2000 }, (_, index) => `a & b ${index}`);
+    const fields: [string, string][] = [
+      ...Object.entries({ ...texts, feature_name: "large" }),
+      ...keys.flatMap((key): [string, string][] => [
+        ["variants.key", key],
+        ["variants.weight", "1"],
+      ]),
+      ["do", "save"],
+    ];
+    expect((await submit(admin, "/new", fields)).headers.get("Location")).toBe("/experiments/large");
+    expect((await get("large")).variants).toHaveLength(2000);
+    expect((await edit("large", { name: "Renamed" })).status).toBe(303);
+    const { name, variants } = await get("large");
+    expect([name, variants.map(({ key }: { key: string }) => key)]).toEqual(["Renamed", keys]);
+  });
+
+  it("may keep a definition that is longer in the form's JSON than in the client's", async () => {
+    const metrics = Array.from({ length: 20 }, (_, index) => {
+      return { key: `m${index}`, event: "e", aggregation: "count", expected_direction: "increase" };
+    });
+    const definition = { ...texts, feature_name: "largest", metrics, name: "" };
+    const name = "n".repeat(65_536 - JSON.stringify(definition).length);
+    expect((await worker.call("PUT", "/v1/experiments/largest", { ...definition, name })).status).toBe(201);
+    expect((await edit("largest", { "metrics.event": "f" })).status).toBe(303);
+    expect((await edit("largest", { name: `${name}n` })).status).toBe(413);
+  });
+
   it("adds and removes rows without losing a field", async () => {
     const fields = replaced(fieldsOn(await admin.get("/new"), { add: "metrics" }), {
       name: "Kept",
@@ -414,6 +442,10 @@ describe("rights", () => {
       const { status, headers, text } = await admin.post(path, { name: "a".repeat(66_000) });
       expect([status, headers.get("Content-Type")], path).toEqual([413, "text/html; charset=utf-8"]);
       expect(text).toContain("Send at most 65536 bytes.");
+    }
+    for (const path of ["/new", "/experiments/kept/edit"]) {
+      const { status, text } = await admin.post(path, { unknown: "a".repeat(1_048_576) });
+      expect([status, /Send at most 1048576 bytes/.test(text)], path).toEqual([413, true]);
     }
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Experiment } from "../../src/experiment.ts";
 import { experimentBody, experimentInput } from "../../src/http/schemas.ts";
-import { completeFields, pathInForm, proposeIds } from "../../src/panel/complete-fields.ts";
+import { completeFields, pathsInForm, proposeIds } from "../../src/panel/complete-fields.ts";
 import {
   blankMetric,
   bodyOf,
@@ -158,7 +158,7 @@ describe("the form of an experiment", () => {
   ])("shows an error at $path in $shown, because of the empty rows before it", ({ path, shown }) => {
     const variants = ["a", "", "b"].map((key) => ({ key, weight: key }));
     const metrics = [blankMetric, { ...blankMetric, name: "Name" }];
-    expect(pathInForm({ ...newExperiment, variants, metrics }, path)).toBe(shown);
+    expect(pathsInForm({ ...newExperiment, variants, metrics })(path)).toBe(shown);
   });
 
   it("adds and removes rows without a script", () => {
