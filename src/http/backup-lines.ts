@@ -10,6 +10,8 @@ import { experimentInput, exportedExperiment } from "./schemas.ts";
 const MAX_LINES = 500;
 /** D1's limit for a row, which is shorter than its line. Results are a row of their own, and have their own limit. */
 const MAX_LINE_BYTES = 2_000_000;
+/** Bounds the recursion over parsed JSON. An export has nine levels. */
+const MAX_LEVELS = 100;
 /** Bounds the response, because one mistake can recur on every line. */
 const MAX_ERRORS = 100;
 
@@ -40,6 +42,12 @@ export function parseBackups(
   return errors.length === 0 || onError === "skip" ? ok({ backups, errors }) : failed(errors.slice(0, MAX_ERRORS));
 }
 
+/** True if a parsed JSON value has more levels of lists and objects. */
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeperThan(levels - 1, each));
+}
+
 const bytesOf = (text: string) => new TextEncoder().encode(text).byteLength;
 
 function parseBackup(line: string): Result<Backup, InputError[]> {
@@ -49,6 +57,8 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   } catch {
     return failed([{ path: "", message: "must be one JSON object" }]);
   }
+  if (isDeeperThan(MAX_LEVELS, value))
+    return failed([{ path: "", message: `must not be nested deeper than ${MAX_LEVELS} levels` }]);
   if (bytesOf(line) - bytesOf(JSON.stringify(property(value, "results") ?? null)) > MAX_LINE_BYTES)
     return failed([{ path: "", message: "must not be longer than 2,000,000 bytes" }]);
   const parsed = parseInput(exportedExperiment, value);

@@ -214,6 +214,15 @@ describe("POST /v1/import with invalid input", () => {
     for (const { path } of response.json.errors) expect(path).toMatch(/^2(\.|$)/);
   });
 
+  it("reports a line that is nested too deep", async () => {
+    const line = { ...(await exportedExperiment("hours")), id: "deep", feature_name: "deep" };
+    line.exposures.health.checks[0].odd = "DEEP";
+    const deep = JSON.stringify(line).replace('"DEEP"', `${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+    const errors = [{ path: "1", message: expect.stringMatching(/100 levels/) }];
+    expect(await importInto(target, deep)).toMatchObject({ status: 400, json: { errors } });
+    expect(await importInto(target, deep, "?on_error=skip")).toMatchObject({ status: 200, json: { errors } });
+  });
+
   it("answers 400 to too many lines", async () => {
     const many = await importInto(target, "{}\n".repeat(501));
     expect(many.status).toBe(400);

@@ -84,6 +84,23 @@ describe("parseBackups", () => {
     );
   });
 
+  it.each(["exposures", "results"])("names a line whose %s are nested too deep, and imports the others", (field) => {
+    const [stored] = fc.sample(backup, { numRuns: 1, seed: 1 });
+    if (stored === undefined) throw new Error("There is no sample.");
+    const line = JSON.parse(exportLine(stored));
+    line.exposures.health.checks[0].odd = field === "exposures" ? "DEEP" : null;
+    if (field === "results") line.results = "DEEP";
+    const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    const text = (levels: number) => JSON.stringify(line).replace('"DEEP"', nested(levels));
+    const errors = [{ path: "1", message: "must not be nested deeper than 100 levels" }];
+    for (const levels of [100, 100_000]) {
+      expect(parseBackups(text(levels), "refuse")).toEqual({ ok: false, failure: errors });
+      const skipped = parseBackups(`${text(levels)}\n${exportLine(stored)}`, "skip");
+      expect(skipped).toEqual({ ok: true, value: { backups: [stored], errors } });
+    }
+    if (field === "exposures") expect(parseBackups(text(94), "refuse").ok).toBe(true);
+  });
+
   it("refuses the file for one bad line, or leaves the line out and names it", () => {
     const [stored] = fc.sample(backup, { numRuns: 1, seed: 1 });
     if (stored === undefined) throw new Error("There is no sample.");
