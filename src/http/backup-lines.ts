@@ -6,6 +6,8 @@ import { parseInput } from "./body.ts";
 import type { InputError } from "./problem.ts";
 import { experimentInput, exportedExperiment } from "./schemas.ts";
 
+/** The difference between two clocks that an import tolerates. */
+const MAX_SKEW_MS = 5 * 60_000;
 /** Each line takes one statement, and D1 limits the statements of a Worker invocation. */
 const MAX_LINES = 500;
 /** D1's limit for a row, which is shorter than its line. Results are a row of their own, and have their own limit. */
@@ -22,6 +24,7 @@ const MAX_ERRORS = 100;
 export function parseBackups(
   text: string,
   onError: "refuse" | "skip",
+  now: number,
 ): Result<{ backups: Backup[]; errors: InputError[] }, InputError[]> {
   const lines = text.split(/\r?\n/);
   if (lines.filter(Boolean).length > MAX_LINES)
@@ -30,7 +33,7 @@ export function parseBackups(
   const errors: InputError[] = [];
   for (const [index, line] of lines.entries()) {
     if (line === "") continue;
-    const backup = parseBackup(line);
+    const backup = parseBackup(line, now);
     if (backup.ok) {
       backups.push(backup.value);
       continue;
@@ -50,7 +53,7 @@ function isDeeperThan(levels: number, value: unknown): boolean {
 
 const bytesOf = (text: string) => new TextEncoder().encode(text).byteLength;
 
-function parseBackup(line: string): Result<Backup, InputError[]> {
+function parseBackup(line: string, now: number): Result<Backup, InputError[]> {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -72,7 +75,7 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   } = parsed.value;
   const { as_of: asOf, computed_at: computedAt, is_final: isFinal, last_error_at: lastErrorAt } = rest;
   const experiment = { ...experimentInput(id, rest), source: rest.source, createdAt, updatedAt, weightsChangedAt };
-  const { startedAt, endedAt, variants } = experiment;
+  const { startedAt, variants } = experiment;
   const { results: exported } = rest;
   const results = exported && {
     asOf: exported.as_of,
@@ -81,8 +84,8 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
     counted: exported.counted,
   };
   const backup = { experiment, asOf, computedAt, lastErrorAt, isFinal, results };
-  if (isFinal && (asOf === null || endedAt === null))
-    return failed([{ path: "is_final", message: "must not be true without as_of and ended_at" }]);
+  const impossible = findImpossible(backup, now);
+  if (impossible.length > 0) return failed(impossible);
   if (asOf === null && computedAt === null && rest.exposures === null)
     return ok({ ...backup, results: null, exposures: null });
 
@@ -93,4 +96,24 @@ function parseBackup(line: string): Result<Backup, InputError[]> {
   return exposures === null
     ? failed([{ path: "exposures", message: "must be unchanged from the export, and cover started_at to as_of" }])
     : ok({ ...backup, exposures });
+}
+
+/** The fields of a state that no refresh leaves. */
+function findImpossible(backup: Omit<Backup, "exposures">, now: number): InputError[] {
+  const { experiment, asOf, computedAt, lastErrorAt, isFinal, results } = backup;
+  const aheadIn = (prefix: string, times: Readonly<Record<string, number | null | undefined>>) =>
+    Object.entries(times)
+      .filter(([, time]) => (time ?? 0) > now + MAX_SKEW_MS)
+      .map(([name]) => ({ path: prefix + name, message: "must not be in the future" }));
+  const errors = [
+    ...aheadIn("", { as_of: asOf, computed_at: computedAt, last_error_at: lastErrorAt }),
+    ...aheadIn("results.", { as_of: results?.asOf, computed_at: results?.computedAt }),
+  ];
+  if (!isFinal || errors.length > 0) return errors;
+  const { endedAt } = experiment;
+  if (asOf === null || endedAt === null)
+    return [{ path: "is_final", message: "must not be true without as_of and ended_at" }];
+  // A refresh after the end that counts too few identities keeps an earlier count as the final one, as an error.
+  if (Math.max(asOf, lastErrorAt ?? 0) >= endedAt) return [];
+  return [{ path: "is_final", message: "must not be true unless as_of or last_error_at has reached ended_at" }];
 }

@@ -55,7 +55,7 @@ export function backupRoutes({ database, clock }: AppDeps, authentication: Authe
     const text = await readText(c, 8 * MIB);
     if (!text.ok) return refuse(text.failure);
     if (text.value === null) return refuse({ kind: "malformed_json" });
-    const parsed = parseBackups(text.value, onError);
+    const parsed = parseBackups(text.value, onError, clock());
     if (!parsed.ok) return refuse({ kind: "invalid_input", errors: parsed.failure });
     const { backups, errors } = parsed.value;
 

@@ -190,6 +190,7 @@ describe("POST /v1/import with invalid input", () => {
     { problem: "an unknown field", path: "status", change: { status: "running" } },
     { problem: "is_final as text", path: "is_final", change: { is_final: "true" } },
     { problem: "final exposures of an open experiment", path: "is_final", change: { is_final: true } },
+    { problem: "numbers of next year", path: "as_of", change: { as_of: iso(NOW + 365 * DAY) } },
     { problem: "exposures without as_of", path: "exposures", change: { as_of: null } },
     { problem: "as_of without exposures", path: "exposures", change: { exposures: null } },
     { problem: "as_of before the start", path: "exposures", change: { as_of: iso(NOW - 6 * DAY) } },

@@ -13,6 +13,7 @@ import { countsText } from "../../src/results/stored-counts.ts";
 import type { Backup } from "../../src/store/backups.ts";
 
 const START = Date.UTC(2026, 0, 1, 10, 30);
+const NOW = START + 30 * DAY;
 const key = fc.constantFrom("control", "2", "10", "__proto__", "constructor", "$multiple", 'a"b', "ключ");
 
 const purchases: Metric = {
@@ -53,7 +54,9 @@ const backup = fc
     const counted = countsText(metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments })));
     return {
       experiment: { id, name, source: "api", ...definition, createdAt: START - 1, updatedAt: START, weightsChangedAt },
-      ...{ asOf: window.to, computedAt: window.to, lastErrorAt: null, isFinal: isFinal && endedAt !== null },
+      ...{ asOf: window.to, computedAt: window.to, isFinal: isFinal && endedAt !== null },
+      // A refresh after the end may keep an earlier, fuller count as the final one.
+      lastErrorAt: isFinal && endedAt !== null && endedAt > window.to ? endedAt : null,
       exposures: serialise(summary, checkHealth(evidence)),
       results: isFinal ? null : { asOf: window.from, computedAt: window.to, lastErrorAt: window.to, counted },
     };
@@ -64,7 +67,7 @@ describe("parseBackups", () => {
     fc.assert(
       fc.property(backup, fc.boolean(), (stored, hasFormat) => {
         const line = hasFormat ? exportLine(stored) : exportLine(stored).replace('"format":1,', "");
-        expect(parseBackups(line, "refuse")).toEqual({ ok: true, value: { backups: [stored], errors: [] } });
+        expect(parseBackups(line, "refuse", NOW)).toEqual({ ok: true, value: { backups: [stored], errors: [] } });
       }),
     );
   });
@@ -77,7 +80,7 @@ describe("parseBackups", () => {
         const { health } = line.exposures;
         health.checks.splice(at, isUnknown ? 0 : 1, ...(isUnknown ? [unknown] : []));
         health.status = worstStatus(health.checks);
-        const parsed = parseBackups(JSON.stringify(line), "refuse");
+        const parsed = parseBackups(JSON.stringify(line), "refuse", NOW);
         const [restored] = parsed.ok ? parsed.value.backups : [];
         expect(JSON.parse(restored?.exposures ?? "null")).toEqual(line.exposures);
       }),
@@ -94,11 +97,56 @@ describe("parseBackups", () => {
     const text = (levels: number) => JSON.stringify(line).replace('"DEEP"', nested(levels));
     const errors = [{ path: "1", message: "must not be nested deeper than 100 levels" }];
     for (const levels of [100, 100_000]) {
-      expect(parseBackups(text(levels), "refuse")).toEqual({ ok: false, failure: errors });
-      const skipped = parseBackups(`${text(levels)}\n${exportLine(stored)}`, "skip");
+      expect(parseBackups(text(levels), "refuse", NOW)).toEqual({ ok: false, failure: errors });
+      const skipped = parseBackups(`${text(levels)}\n${exportLine(stored)}`, "skip", NOW);
       expect(skipped).toEqual({ ok: true, value: { backups: [stored], errors } });
     }
-    if (field === "exposures") expect(parseBackups(text(94), "refuse").ok).toBe(true);
+    if (field === "exposures") expect(parseBackups(text(94), "refuse", NOW).ok).toBe(true);
+  });
+
+  describe("refuses a state that no refresh leaves", () => {
+    const iso = (time: number) => new Date(time).toISOString();
+    const [stored] = fc.sample(backup, { numRuns: 1, seed: 1 });
+    const lineWith = (change: object) => {
+      if (stored === undefined) throw new Error("There is no sample.");
+      return JSON.stringify({ ...JSON.parse(exportLine(stored)), ...change });
+    };
+    const asOf = stored?.asOf ?? 0;
+    const soon = iso(NOW + 300_000);
+    const late = iso(NOW + 300_001);
+    const results = { as_of: null, computed_at: null, last_error_at: null, counted: [] };
+    const FUTURE = "must not be in the future";
+
+    it.each([
+      { change: { computed_at: late }, path: "computed_at", message: FUTURE },
+      { change: { last_error_at: late }, path: "last_error_at", message: FUTURE },
+      { change: { as_of: late }, path: "as_of", message: FUTURE },
+      { change: { results: { ...results, as_of: late } }, path: "results.as_of", message: FUTURE },
+      { change: { results: { ...results, computed_at: late } }, path: "results.computed_at", message: FUTURE },
+      {
+        change: { is_final: true, ended_at: iso(asOf + 1), last_error_at: iso(asOf) },
+        path: "is_final",
+        message: "must not be true unless as_of or last_error_at has reached ended_at",
+      },
+      {
+        change: { is_final: true, ended_at: iso(asOf + 1), last_error_at: null },
+        path: "is_final",
+        message: "must not be true unless as_of or last_error_at has reached ended_at",
+      },
+    ])("$change", ({ change, path, message }) => {
+      const failure = [{ path: `1.${path}`, message }];
+      expect(parseBackups(lineWith(change), "refuse", NOW)).toEqual({ ok: false, failure });
+    });
+
+    it.each([
+      { change: { computed_at: soon, last_error_at: soon } },
+      { change: { is_final: true, ended_at: iso(asOf) } },
+      { change: { is_final: true, ended_at: iso(asOf - 1) } },
+      { change: { is_final: true, ended_at: iso(asOf + 1), last_error_at: iso(asOf + 1) } },
+      { change: { is_final: false, ended_at: iso(asOf - 1) } },
+    ])("but accepts $change", ({ change }) => {
+      expect(parseBackups(lineWith(change), "refuse", NOW).ok).toBe(true);
+    });
   });
 
   it("refuses the file for one bad line, or leaves the line out and names it", () => {
@@ -109,7 +157,7 @@ describe("parseBackups", () => {
       { path: "1", message: expect.any(String) },
       { path: "3.format", message: expect.stringMatching(/must be 1/) },
     ];
-    expect(parseBackups(text, "refuse")).toEqual({ ok: false, failure: errors });
-    expect(parseBackups(text, "skip")).toEqual({ ok: true, value: { backups: [stored], errors } });
+    expect(parseBackups(text, "refuse", NOW)).toEqual({ ok: false, failure: errors });
+    expect(parseBackups(text, "skip", NOW)).toEqual({ ok: true, value: { backups: [stored], errors } });
   });
 });
