@@ -99,6 +99,11 @@ export const settingsSchema = z
     CLIENT_ADDRESS_HEADER: variable("", headerName),
   })
   .check(
+    z.refine(({ ADMIN_TOKEN, READ_TOKEN }) => READ_TOKEN === null || READ_TOKEN !== ADMIN_TOKEN, {
+      path: ["READ_TOKEN"],
+      error: "must differ from ADMIN_TOKEN, because a token has one right",
+      when: areValid("ADMIN_TOKEN", "READ_TOKEN"),
+    }),
     z.refine(
       ({ FLAGSMITH_API_KEY: key, FLAGSMITH_ENVIRONMENTS: environments }) => key === null || environments.length > 0,
       {

@@ -391,6 +391,16 @@ describe("CLICKHOUSE_URL", () => {
   );
 });
 
+describe("READ_TOKEN", () => {
+  it("must differ from ADMIN_TOKEN, because it would have every right", () => {
+    const env = { ADMIN_TOKEN: "token-of-the-test", READ_TOKEN: "token-of-the-test" };
+    const message = "must differ from ADMIN_TOKEN, because a token has one right";
+    expect(problemsOf(env)).toEqual([{ setting: "READ_TOKEN", message }]);
+    expect(problemsOf({ ...env, ADMIN_TOKEN: 1 })).toMatchObject([{ setting: "ADMIN_TOKEN" }]);
+    expect(settingsOf({ ...env, ADMIN_TOKEN: "" })).toMatchObject({ adminToken: null, readToken: env.READ_TOKEN });
+  });
+});
+
 describe("FLAGSMITH_ENVIRONMENTS", () => {
   it("must name an environment if there is an API key", () => {
     const message = "must name an environment, because FLAGSMITH_API_KEY is set";
