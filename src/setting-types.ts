@@ -66,8 +66,14 @@ export const flagsmithUrl = converted(FLAGSMITH_URL_RULE, (value) => {
   return new URL(url.pathname.replace(/\/*$/, "/"), url);
 });
 
+/** What an Authorization header can carry. */
+const isTokenText = (value: string) => /^[!-~]+$/.test(value);
+
+const TOKEN_RULE = "must be the token alone, in ASCII without spaces or line breaks";
+export const token = text.check(z.refine(isTokenText, TOKEN_RULE));
+
 const API_KEY_RULE = "must be the key alone, without spaces or the word Api-Key";
-export const apiKey = converted(API_KEY_RULE, (value) => (/^[!-~]+$/.test(value) ? value : undefined));
+export const apiKey = converted(API_KEY_RULE, (value) => (isTokenText(value) ? value : undefined));
 
 const ENVIRONMENTS_RULE = "must be client-side environment keys with commas between them";
 export const environmentKeys = converted(ENVIRONMENTS_RULE, (value) => {

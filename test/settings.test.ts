@@ -250,6 +250,10 @@ describe("a malformed setting is named", () => {
       ],
     ]),
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "601", 1e6]],
+    ...["ADMIN_TOKEN", "READ_TOKEN"].map((setting): [string, unknown[]] => [
+      setting,
+      ["a token", " token", "token ", "token\n", "to\tken", "töken", "token\u00a0", "token\x7f"],
+    ]),
     ["FLAGSMITH_API_KEY", ["Api-Key ser.abc", " abc", "abc\n", "schlüssel", 17, {}]],
     [
       "FLAGSMITH_API_URL",
