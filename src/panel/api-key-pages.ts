@@ -27,10 +27,10 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
 
   function forAdmins(handle: (c: Context<AppEnv>, visitor: Visitor) => Promise<Response>) {
     return async (c: Context<AppEnv>): Promise<Response> => {
-      const visitor = await visitorOf(c);
+      const visitor = await visitorOf(c, "admin");
       if (visitor === null) return askToSignIn(c);
       if (hasRight(visitor.caller, "admin")) return handle(c, visitor);
-      return forbiddenPage(c, { signedIn: visitor.session !== null }, "API keys need ADMIN_TOKEN. Sign in with it.");
+      return forbiddenPage(c, { signedIn: visitor.signedIn }, "API keys need ADMIN_TOKEN. Sign in with it.");
     };
   }
 
@@ -52,14 +52,14 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
       ...{ keys: page.shown, next: page.next_cursor },
       ...shown,
     });
-    return htmlResponse(c, { title: "API keys", signedIn: visitor.session !== null }, main, { status });
+    return htmlResponse(c, { title: "API keys", signedIn: visitor.signedIn }, main, { status });
   }
 
   return {
     show: forAdmins((c, visitor) => show(c, visitor)),
     make: forAdmins(async (c, visitor) => {
       const form = await readForm(c);
-      if (!form.ok) return refusedFormPage(c, { signedIn: visitor.session !== null }, form.failure);
+      if (!form.ok) return refusedFormPage(c, { signedIn: visitor.signedIn }, form.failure);
       const textOf = (name: string) => form.value.get(name) ?? "";
       const fields = {
         ...{ name: textOf("name"), environment_key: textOf("environment_key") },

@@ -63,7 +63,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
   /** Lets a visitor with the right to write pass. */
   function forWriters(handle: (c: Context<AppEnv>, visitor: Visitor) => Promise<Response>): Handler {
     return async (c) => {
-      const visitor = await visitorOf(c);
+      const visitor = await visitorOf(c, "write");
       if (visitor === null) return askToSignIn(c);
       if (hasRight(visitor.caller, "write")) return handle(c, visitor);
       return forbiddenPage(c, frameOf(visitor), READ_ONLY);
@@ -215,7 +215,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
 /** Names for a datalist, which is a convenience and must not make a page large. */
 const uniqueOf = (names: readonly string[]) => [...new Set(names)].slice(0, 50);
 
-const frameOf = ({ session }: Visitor) => ({ signedIn: session !== null });
+const frameOf = ({ signedIn }: Visitor) => ({ signedIn });
 
 /** True if the fields are above the limit of the API as JSON. What is stored may stay, however a client wrote it. */
 function isTooLarge(typed: ExperimentFields, stored: Experiment | null): boolean {

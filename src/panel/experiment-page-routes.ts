@@ -44,7 +44,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
   app.get("/experiments/:id", async (c) => {
     const id = c.req.param("id");
     const shared = await findShared(c, "page", () => find(c, id));
-    if (shared !== null) return show(c, shared, { caller: ANYONE, session: null }, { shared: true });
+    if (shared !== null) return show(c, shared, { caller: ANYONE, session: null, signedIn: null }, { shared: true });
     const visitor = await visitorOf(c);
     return visitor === null ? askToSignIn(c) : show(c, await find(c, id), visitor);
   });
@@ -76,12 +76,12 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
   for (const request of manualRequests)
     app.post(`/experiments/:id/${request}`, async (c) => {
       const id = c.req.param("id");
-      const visitor = await visitorOf(c);
+      const visitor = await visitorOf(c, "write");
       if (visitor === null) return askToSignIn(c);
       const { caller } = visitor;
       if (!hasRight(caller, "write")) {
         if (wantsJson(c)) return refuse({ kind: "forbidden", detail: READ_ONLY });
-        return forbiddenPage(c, { signedIn: visitor.session !== null }, READ_ONLY);
+        return forbiddenPage(c, { signedIn: visitor.signedIn }, READ_ONLY);
       }
       const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
       const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);
@@ -106,10 +106,9 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
   async function show(
     c: Context<AppEnv>,
     summary: StoredSummary | null,
-    { caller, session }: Visitor,
+    { caller, session, signedIn }: Visitor,
     { shared = false, link, notice, ...options }: Shown = {},
   ): Promise<Response> {
-    const signedIn = session !== null;
     if (summary === null || !isInScope(caller, summary.experiment)) return experimentNotFound(c, { signedIn, shared });
     const { series } = pageQuery.parse(c.req.query());
     const { until = "", by = "", signature = "" } = c.req.query();

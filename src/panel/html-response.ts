@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import type { AppEnv } from "../http/request-context.ts";
 import { layout, type PageFrame } from "./layout.ts";
+import { loginPath } from "./login-path.ts";
 import type { Markup } from "./markup.ts";
 
 const headersFor = (frameAncestors: string, referrerPolicy: string) =>
@@ -35,7 +36,7 @@ export async function htmlResponse(
   main: Markup,
   { status = 200, headers = {} }: PageOptions = {},
 ): Promise<Response> {
-  c.res = new Response(layout(frame, main).toString(), {
+  c.res = new Response(layout(frame, main, loginPath(c)).toString(), {
     status,
     headers: { ...headers, "Content-Type": "text/html; charset=utf-8", "Cache-Control": "private, no-store" },
   });

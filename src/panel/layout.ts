@@ -3,22 +3,21 @@ import { type Markup, markup } from "./markup.ts";
 
 export type PageFrame = {
   title: string;
-  /** True if the visitor can sign out. */
-  signedIn: boolean;
+  /** True: the page offers to sign out. False: it offers to sign in. Null: neither. */
+  signedIn: boolean | null;
   /** True for a shared page, which links to no other page. */
   shared?: boolean;
 };
 
+const signOut = markup`<form method="post" action="/logout"><button class="plain">Sign out</button></form>`;
+
 /** Wraps the content of a page in an HTML document. */
-export function layout({ title, signedIn, shared = false }: PageFrame, main: Markup): Markup {
+export function layout({ title, signedIn, shared = false }: PageFrame, main: Markup, loginPath: string): Markup {
   const home = shared
     ? markup`<span class="home">Edge exposures</span>`
     : markup`<a class="home" href="/">Edge exposures</a>`;
-  const menu = shared
-    ? ""
-    : markup`<nav><a href="/docs">API</a>${
-        signedIn ? markup`<form method="post" action="/logout"><button class="plain">Sign out</button></form>` : ""
-      }</nav>`;
+  const session = signedIn ? signOut : signedIn === null ? "" : markup`<a href="${loginPath}">Sign in</a>`;
+  const menu = shared ? "" : markup`<nav><a href="/docs">API</a>${session}</nav>`;
   return markup`<!doctype html>
 <html lang="en">
 <head>

@@ -62,11 +62,11 @@ export function listRoutes(deps: AppDeps, { sessions, visitorOf }: Visitors): Ho
         ? warehouseSection(await viewWarehouse(deps, caller, FIRST_WAIT_MS), deps.warehouse.table)
         : uncoveredSection(offered?.ok ? offered.value.features : []);
     const main = listPage({ ...found, environments, filter, may, warehouse, flagsmith, now });
-    return htmlResponse(c, { title: "Experiments", signedIn: visitor.session !== null }, main);
+    return htmlResponse(c, { title: "Experiments", signedIn: visitor.signedIn }, main);
   });
 
   app.get("/docs", async (c) => {
-    const signedIn = ((await sessions?.find(c)) ?? null) !== null;
+    const signedIn = sessions && (await sessions.find(c)) !== null;
     return htmlResponse(c, { title: "API reference", signedIn }, docsPage(await loadOpenApi(deps.settings.publicUrl)));
   });
 

@@ -2,9 +2,10 @@ import type { Context } from "hono";
 import { problemOf, type Refusal } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { htmlResponse } from "./html-response.ts";
+import type { PageFrame } from "./layout.ts";
 import { markup } from "./markup.ts";
 
-type Frame = { signedIn: boolean; shared?: boolean };
+type Frame = Omit<PageFrame, "title">;
 
 export function experimentNotFound(c: Context<AppEnv>, frame: Frame): Promise<Response> {
   const main = markup`<h1>Not found</h1><p>This experiment does not exist, or you do not have access to it.</p>`;
@@ -27,7 +28,7 @@ export function signInAgainPage(c: Context<AppEnv>): Promise<Response> {
   const main = markup`<h1>Sign in again</h1>
 <p>You are not signed in, so nothing was changed. <a href="/login" target="_blank">Sign in in a new tab</a>, then reload this page to send the form again.</p>`;
   const { status, headers } = problemOf(NOT_SIGNED_IN);
-  return htmlResponse(c, { title: "Sign in again", signedIn: false }, main, { status, headers });
+  return htmlResponse(c, { title: "Sign in again", signedIn: null }, main, { status, headers });
 }
 
 /** The answer to a form that can't be read. Browsers keep what was entered for their way back. */

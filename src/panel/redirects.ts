@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { refuse } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
+import { loginPath } from "./login-path.ts";
 import { NOT_SIGNED_IN, signInAgainPage } from "./message-pages.ts";
 
 /** The path to return to after signing in: only a path of this service, in printable ASCII without backslashes. */
@@ -18,11 +19,8 @@ const TYPED = /\/(new|edit|api-keys)$/;
  */
 export function askToSignIn(c: Context<AppEnv>): Response | Promise<Response> {
   if (wantsJson(c)) return refuse(NOT_SIGNED_IN);
-  const { pathname, search } = new URL(c.req.url);
-  const isForm = c.req.method === "POST";
-  if (isForm && TYPED.test(pathname)) return signInAgainPage(c);
-  const next = isForm ? "" : `?next=${encodeURIComponent(pathname + search)}`;
-  return c.redirect(`/login${next}`, 303);
+  if (c.req.method === "POST" && TYPED.test(c.req.path)) return signInAgainPage(c);
+  return c.redirect(loginPath(c), 303);
 }
 
 /** True for requests of the page's script. */

@@ -15,14 +15,14 @@ export function sessionRoutes(authentication: Authentication, { sessions }: Visi
   const app = new Hono<AppEnv>();
 
   function showLogin(c: Context<AppEnv>, next: string, problem: string | null, options?: PageOptions) {
-    return htmlResponse(c, { title: "Sign in", signedIn: false }, loginPage(next, problem), options);
+    return htmlResponse(c, { title: "Sign in", signedIn: null }, loginPage(next, problem), options);
   }
 
   app.get("/login", (c) => showLogin(c, safeNextPath(c.req.query("next")), sessions === null ? NOT_CONFIGURED : null));
 
   app.post("/login", async (c) => {
     const form = await readForm(c);
-    if (!form.ok) return refusedFormPage(c, { signedIn: false }, form.failure);
+    if (!form.ok) return refusedFormPage(c, { signedIn: null }, form.failure);
     const next = safeNextPath(form.value.get("next"));
     if (sessions === null) return showLogin(c, next, NOT_CONFIGURED, { status: 503 });
     const signedIn = await authentication.signIn(c, (form.value.get("token") ?? "").trim());

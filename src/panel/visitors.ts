@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { Authentication } from "../http/authentication.ts";
-import { ANYONE, type Caller } from "../http/caller.ts";
+import { ANYONE, type Caller, type Right } from "../http/caller.ts";
 import type { AppDeps } from "../http/deps.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import type { StoredSummary } from "../store/summaries.ts";
@@ -13,13 +13,18 @@ export type Visitor = {
   caller: Caller;
   /** Null if the visitor has not signed in. */
   session: Session | null;
+  /** Null if nobody can sign in. */
+  signedIn: boolean | null;
 };
 
 export type Visitors = {
   /** Null if SESSION_SECRET is not set. Nobody can sign in then. */
   sessions: Sessions | null;
-  /** The signed-in visitor, or an anonymous one if PUBLIC_READ is set; null: the visitor must sign in. */
-  visitorOf(c: Context<AppEnv>): Promise<Visitor | null>;
+  /**
+   * The signed-in visitor, or an anonymous one if PUBLIC_READ is set; null: the visitor must sign in.
+   * @param right that of the page. A visitor without it must sign in, but a signed-in one is returned.
+   */
+  visitorOf(c: Context<AppEnv>, right?: Right): Promise<Visitor | null>;
   /**
    * The experiment that the URL shares, as `find` reads it; null: the URL is no valid share link to this kind of content.
    * What is shown must come from this one read, because the experiment may move to another environment before the next.
@@ -34,16 +39,18 @@ export type Visitors = {
 export function createVisitors(deps: AppDeps, authentication: Authentication): Visitors {
   const { database, settings, clock } = deps;
   const { sessionSecret: secret, publicRead } = settings;
-  const anonymous: Visitor | null = publicRead ? { caller: ANYONE, session: null } : null;
+  const signedIn = secret === null ? null : false;
+  const anonymous: Visitor | null = publicRead ? { caller: ANYONE, session: null, signedIn } : null;
   if (secret === null) return { sessions: null, visitorOf: async () => anonymous, findShared: async () => null };
 
   const references = createCredentialReferences(secret, settings);
   const sessions = createSessions({ secret, references, authentication, database, clock });
   return {
     sessions,
-    async visitorOf(c) {
+    async visitorOf(c, right = "read") {
       const session = await sessions.find(c);
-      return session === null ? anonymous : { caller: session.credential.caller, session };
+      if (session !== null) return { caller: session.credential.caller, session, signedIn: true };
+      return right === "read" ? anonymous : null;
     },
     async findShared(c, kind, find) {
       const { until, by, signature } = c.req.query();

@@ -10,17 +10,19 @@ const HOUR = 3_600_000;
 let worker: TestWorker;
 let withoutSecret: TestWorker;
 let publicWorker: TestWorker;
+let publicWithoutSecret: TestWorker;
 beforeAll(async () => {
   const { settings } = await createWarehouse();
   const vars = { SESSION_SECRET, CLIENT_ADDRESS_HEADER: "X-Real-IP" };
   worker = await startWorker(settings, vars);
   withoutSecret = await startWorker(settings);
   publicWorker = await startWorker(settings, { ...vars, PUBLIC_READ: true });
-  for (const each of [worker, withoutSecret, publicWorker]) await start(each, "kept");
+  publicWithoutSecret = await startWorker(settings, { PUBLIC_READ: true });
+  for (const each of [worker, withoutSecret, publicWorker, publicWithoutSecret]) await start(each, "kept");
   await start(worker, "theirs", "theirs");
 });
 afterAll(async () => {
-  await Promise.all([worker, withoutSecret, publicWorker].map((each) => each?.stop()));
+  await Promise.all([worker, withoutSecret, publicWorker, publicWithoutSecret].map((each) => each?.stop()));
 });
 
 async function start(on: TestWorker, id: string, environment_key = "env") {
@@ -292,7 +294,9 @@ describe("a refresh by form", () => {
     const { post } = await signInWith(worker, READER);
     expect((await post("/experiments/kept/refresh")).status).toBe(403);
     expect((await browse(worker).post("/experiments/kept/refresh")).headers.get("Location")).toBe("/login");
-    expect((await browse(publicWorker).post("/experiments/kept/refresh")).status).toBe(403);
+    expect((await browse(publicWorker).post("/experiments/kept/refresh")).headers.get("Location")).toBe("/login");
+    const { status, text } = await browse(publicWithoutSecret).post("/experiments/kept/refresh");
+    expect([status, /No access/.test(text)]).toEqual([403, true]);
   });
 
   it("of final numbers is a recount, which the page says until it is served", async () => {
@@ -356,8 +360,38 @@ it("with PUBLIC_READ, the pages need no token, and allow no action", async () =>
   expect((await admin.get("/experiments/kept")).text).toContain("Refresh now");
 });
 
+it("with PUBLIC_READ, a visitor whose session has ended is asked to sign in for what needs a right, and keeps the form", async () => {
+  const { get, post } = browse(publicWorker);
+  for (const path of ["/new", "/experiments/kept/edit", "/api-keys", "/warehouse"]) {
+    const { status, headers } = await get(path);
+    expect([status, headers.get("Location")], path).toEqual([303, `/login?next=${encodeURIComponent(path)}`]);
+  }
+  for (const path of ["/new", "/experiments/kept/edit", "/api-keys"]) {
+    const { status, text } = await post(path, { name: "typed" });
+    expect([status, /<h1>Sign in again/.test(text)], path).toEqual([401, true]);
+  }
+  for (const path of ["/experiments/kept/start", "/experiments/kept/delete", "/api-keys/x/revoke"])
+    expect((await post(path)).headers.get("Location"), path).toBe("/login");
+  const { post: postAsReader } = await signInWith(publicWorker, READER);
+  expect((await postAsReader("/new", { name: "typed" })).status).toBe(403);
+});
+
+it("every page offers to sign in or out, unless that is its purpose or nobody can", async () => {
+  const offers = async ({ get }: Pick<ReturnType<typeof browse>, "get">, path: string) =>
+    /<nav>.*?<\/nav>/s.exec((await get(path)).text)?.[0].match(/Sign (in|out)|href="\/login[^"]*"/g) ?? [];
+  const anonymous = browse(publicWorker);
+  expect(await offers(anonymous, "/")).toEqual(['href="/login?next=%2F"', "Sign in"]);
+  const page = "/experiments/kept?series=new";
+  expect(await offers(anonymous, page)).toEqual([`href="/login?next=${encodeURIComponent(page)}"`, "Sign in"]);
+  expect(await offers(anonymous, "/docs")).toEqual(['href="/login?next=%2Fdocs"', "Sign in"]);
+  expect(await offers(anonymous, "/login")).toEqual([]);
+  for (const path of ["/", "/docs"]) expect(await offers(browse(publicWithoutSecret), path)).toEqual([]);
+  const signedIn = await signInWith(publicWorker, READER);
+  for (const path of ["/", page, "/docs", "/new"]) expect(await offers(signedIn, path)).toEqual(["Sign out"]);
+});
+
 it("no request of these tests is logged as failed, and no token is logged", () => {
-  for (const each of [worker, withoutSecret, publicWorker]) {
+  for (const each of [worker, withoutSecret, publicWorker, publicWithoutSecret]) {
     expect(each.logs().map(({ event }) => event)).not.toContain("request.failed");
     expect(each.lines().join()).not.toContain(ADMIN);
   }
