@@ -50,7 +50,7 @@ export function healthAlert(experiment: Experiment, { check, status }: HealthTra
   return changeAlert("health.changed", isResolved, experiment, times, {
     check: check.name,
     status: isResolved ? check.status : status,
-    title: `${experiment.name}: ${check.name} ${status}`,
+    title: `${shortName(experiment.name)}: ${check.name} ${status}`,
     detail: cause === null ? check.detail : `${check.detail} ${cause}`,
     cause,
   });
@@ -73,7 +73,7 @@ export function resultsAlert(
     interval: comparison?.interval ?? null,
     p_value: comparison?.pValue ?? null,
     health: health.status,
-    title: `${warning}${experiment.name}: ${stateOf(transition)}`,
+    title: `${warning}${shortName(experiment.name)}: ${stateOf(transition)}`,
     detail: resultsDetail(transition, health),
   });
 }

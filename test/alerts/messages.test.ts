@@ -99,6 +99,17 @@ describe("resultsAlert", () => {
     });
   });
 
+  it("has one line of bounded length as its title, whatever the experiment is called", () => {
+    const name = `Checkout\n<!channel> is down \u202e${"x".repeat(60_000)}`;
+    const hostile = { ...experiment, name };
+    const check = { name: "window", status: "warning", detail: "The start has expired.", figures: {} } as const;
+    const health = JSON.parse(healthAlert(hostile, { check, status: "warning" }, times).body).data;
+    const results = dataOf({}, unhealthy, hostile);
+    const short = `Checkout\ufffd<!channel> is down \ufffd${"x".repeat(10)}…`;
+    expect(health).toMatchObject({ name, title: `${short}: window warning` });
+    expect(results.title).toBe(`No result should be believed: ${short}: Purchases: "treatment" is winning`);
+  });
+
   it("names each unhealthy check, and no other", () => {
     const late = { name: "late_events", status: "unhealthy", detail: "Events are late.", figures: {} } as const;
     const { detail } = dataOf({}, { ...unhealthy, checks: [...unhealthy.checks, late] });
