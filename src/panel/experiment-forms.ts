@@ -33,6 +33,7 @@ import {
 import { type ExperimentFormView, experimentForm } from "./experiment-form.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse } from "./html-response.ts";
+import { safeText } from "./markup.ts";
 import { experimentNotFound, forbiddenPage, otherSourcePage, READ_ONLY, refusedFormPage } from "./message-pages.ts";
 import { waitFor } from "./offered-features.ts";
 import { rememberWrite } from "./own-writes.ts";
@@ -174,7 +175,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
         events: events?.ok ? events.value.events : [],
       },
     });
-    const title = stored === null ? "New experiment" : `Edit ${stored.experiment.name}`;
+    const title = stored === null ? "New experiment" : `Edit ${safeText(stored.experiment.name)}`;
     return htmlResponse(c, { title, ...frameOf(visitor) }, main, { status });
   }
 

@@ -17,6 +17,7 @@ import type { ExperimentView } from "./experiment-view.ts";
 import { viewFlagsmith } from "./flagsmith-section.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse, type PageOptions } from "./html-response.ts";
+import { safeText } from "./markup.ts";
 import { experimentNotFound, forbiddenPage, READ_ONLY, refusedFormPage } from "./message-pages.ts";
 import { hasJustWritten, rememberWrite } from "./own-writes.ts";
 import { askToSignIn, wantsJson } from "./redirects.ts";
@@ -127,7 +128,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
       },
       ...(shared ? { query: null, identitiesQuery: null } : queriesOf(experiment, summary.asOf)),
     });
-    return htmlResponse(c, { title: experiment.name, signedIn, shared }, main, options);
+    return htmlResponse(c, { title: safeText(experiment.name), signedIn, shared }, main, options);
   }
 
   function queriesOf(experiment: Experiment, asOf: number | null): Pick<ExperimentView, "query" | "identitiesQuery"> {

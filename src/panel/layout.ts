@@ -2,6 +2,7 @@ import { assets } from "./assets.ts";
 import { type Markup, markup } from "./markup.ts";
 
 export type PageFrame = {
+  /** Names in it are passed through `safeText`. */
   title: string;
   /** True: the page offers to sign out. False: it offers to sign in. Null: neither. */
   signedIn: boolean | null;

@@ -326,6 +326,16 @@ describe("editing an experiment", () => {
     expect(await get("same")).toEqual({ ...before, updated_at: expect.any(String) });
   });
 
+  it("shows a name in the page's title on one line, and in its own direction", async () => {
+    const body = { environment_key: "env", feature_name: "titled", name: "one\ntwo \u202e\u0007 <b>" };
+    await worker.call("PUT", "/v1/experiments/titled", body);
+    const titleOf = async (path: string) => /<title>(.*?)<\/title>/s.exec((await admin.get(path)).text)?.[1];
+    const shown = "\u2068one two \ufffd\ufffd &lt;b&gt;\u2069";
+    expect(await titleOf("/experiments/titled")).toBe(shown);
+    expect(await titleOf("/experiments/titled/edit")).toBe(`Edit ${shown}`);
+    expect(await titleOf("/new")).toBe("New experiment");
+  });
+
   it("asks before it drops numbers, and drops them once the visitor agrees", async () => {
     await create("costly");
     const asked = await edit("costly", { started_at: "2026-11-01T00:00" });
