@@ -142,55 +142,64 @@ function metricOf({ key, name, event, aggregation, ...rest }: z.output<typeof me
 export const EXPORT_FORMAT = 1;
 
 /** The counts behind results. The figures are computed from them. */
-const exportedResults = z.strictObject({
-  as_of: time,
-  computed_at: time,
-  last_error_at: time,
-  counted: z.transform((value: unknown, { issues }) => {
-    try {
-      const text = countsText(readCountsJson(value));
-      if (text !== null) return text;
-      issues.push({ code: "custom", input: value, message: "is too large" });
-    } catch {
-      issues.push({ code: "custom", input: value, message: "must be unchanged from the export" });
-    }
-    return z.NEVER;
-  }),
-});
-
-/** One line of an export. `restoreExposures` checks its numbers. */
-export const exportedExperiment = z
-  .strictObject({
-    format: z.optional(
-      z.literal(EXPORT_FORMAT, { error: `must be ${EXPORT_FORMAT}, the only format that this version reads` }),
-    ),
-    id: experimentId,
-    source: z._default(oneOf(sources), "api"),
-    ...definition,
-    started_at: time,
-    ended_at: time,
-    created_at: instant,
-    updated_at: instant,
-    weights_changed_at: time,
+const exportedResults = z.strictObject(
+  {
     as_of: time,
     computed_at: time,
     last_error_at: time,
-    is_final: z._default(z.boolean({ error: FLAG_RULE }), false),
-    exposures: z._default(z.unknown(), null),
-    results: z._default(z.nullable(exportedResults), null),
-  })
+    counted: z.transform((value: unknown, { issues }) => {
+      try {
+        const text = countsText(readCountsJson(value));
+        if (text !== null) return text;
+        issues.push({ code: "custom", input: value, message: "is too large" });
+      } catch {
+        issues.push({ code: "custom", input: value, message: "must be unchanged from the export" });
+      }
+      return z.NEVER;
+    }),
+  },
+  { error: OBJECT_RULE },
+);
+
+/** One line of an export. `restoreExposures` checks its numbers. */
+export const exportedExperiment = z
+  .strictObject(
+    {
+      format: z.optional(
+        z.literal(EXPORT_FORMAT, { error: `must be ${EXPORT_FORMAT}, the only format that this version reads` }),
+      ),
+      id: experimentId,
+      source: z._default(oneOf(sources), "api"),
+      ...definition,
+      started_at: time,
+      ended_at: time,
+      created_at: instant,
+      updated_at: instant,
+      weights_changed_at: time,
+      as_of: time,
+      computed_at: time,
+      last_error_at: time,
+      is_final: z._default(z.boolean({ error: FLAG_RULE }), false),
+      exposures: z._default(z.unknown(), null),
+      results: z._default(z.nullable(exportedResults), null),
+    },
+    { error: OBJECT_RULE },
+  )
   .check(z.superRefine(endsAfterStart));
 
 export const importQuery = z.strictObject({
   on_error: z._default(z.enum(["refuse", "skip"], { error: "must be refuse or skip" }), "refuse"),
 });
 
-export const apiKeyBody = z.strictObject({
-  name,
-  environment_key: z._default(z.nullable(name), null),
-  role: oneOf(roles),
-  expires_at: time,
-});
+export const apiKeyBody = z.strictObject(
+  {
+    name,
+    environment_key: z._default(z.nullable(name), null),
+    role: oneOf(roles),
+    expires_at: time,
+  },
+  { error: OBJECT_RULE },
+);
 
 const LIMIT_RULE = "must be a whole number from 1 to 200";
 export const pageQuery = z.strictObject({

@@ -269,6 +269,7 @@ describe("exportedExperiment", () => {
     ["an end at the start", { started_at: T0, ended_at: T0 }, "ended_at", /after started_at/],
     ["a status", { status: "running" }, "status", /unknown/],
     ["a later format", { format: 2 }, "format", /must be 1/],
+    ["results that are a number", { results: 1 }, "results", /must be an object/],
   ])("reports exactly one error for %s", (_, part, path, message) => {
     expect(refused(exportedExperiment, { ...line, ...part })).toEqual([
       { path, message: expect.stringMatching(message) },
@@ -303,6 +304,15 @@ describe("apiKeyBody", () => {
       { path, message: expect.stringMatching(message) },
     ]);
   });
+});
+
+it.each([
+  { name: "experimentBody", schema: experimentBody },
+  { name: "exportedExperiment", schema: exportedExperiment },
+  { name: "apiKeyBody", schema: apiKeyBody },
+])("$name says that anything but an object must be one", ({ schema }) => {
+  for (const value of [null, 1, "text", [], true])
+    expect(refused(schema, value)).toEqual([{ path: "", message: "must be an object" }]);
 });
 
 describe("listQuery", () => {
