@@ -25,8 +25,10 @@ ${shareQuery === null ? markup`<p class="sub">Download: <a href="${downloads}.cs
 }
 
 function rowsOf({ total, variants }: Exposures, configured: readonly Variant[]): Markup[] {
-  const weights = new Map(configured.map(({ key, weight }) => [key, weight]));
-  const sum = configured.reduce((sum, { weight }) => sum + weight, 0);
+  // The sum of large weights would be infinite.
+  const largest = configured.reduce((largest, { weight }) => Math.max(largest, weight), 0);
+  const weights = new Map(configured.map(({ key, weight }) => [key, largest === 0 ? 0 : weight / largest]));
+  const sum = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   return variants.slice(0, MAX_ROWS).map((variant, index) => {
     const observed = total === 0 ? null : variant.total / total;
     const weight = weights.get(variant.key);

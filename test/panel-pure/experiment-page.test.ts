@@ -22,8 +22,8 @@ const EQUAL: Arms = {
 };
 
 /** The page of an experiment with results of these arms, whose weights changed at this time. */
-function pageOf(weightsChangedAt: number | null, arms = EQUAL): string {
-  const variants = Object.keys(arms).map((key) => ({ key, weight: 50 }));
+function pageOf(weightsChangedAt: number | null, arms = EQUAL, weights: readonly [number, number] = [50, 50]): string {
+  const variants = Object.keys(arms).map((key, index) => ({ key, weight: weights[index] ?? 50 }));
   const experiment: Experiment = {
     ...{
       source: "api",
@@ -94,5 +94,32 @@ describe("the page of an experiment", () => {
 
   it("promises few false verdicts for each metric, not for all of them", () => {
     expect(pageOf(null)).toContain("for each metric, at most 5% of experiments without a difference are ever called.");
+  });
+
+  it.each<[weights: [number, number], expected: string[]]>([
+    [
+      [50, 50],
+      ["50.0%", "50.0%"],
+    ],
+    [
+      [1e308, 1e308],
+      ["50.0%", "50.0%"],
+    ],
+    [
+      [5e-324, 15e-324],
+      ["25.0%", "75.0%"],
+    ],
+    [
+      [0, 1e308],
+      ["0.0%", "100.0%"],
+    ],
+    [
+      [0, 0],
+      ["N/A", "N/A"],
+    ],
+  ])("expects shares of the weights %j, however large or small", (weights, expected) => {
+    const rows = [...pageOf(null, EQUAL, weights).matchAll(/<tr><th scope="row"><svg class="swatch".*?<\/tr>/gs)];
+    const cells = rows.map(([row]) => [...row.matchAll(/class="number">([^<]*)</g)].map(([, text]) => text));
+    expect(cells.map(([, , share]) => share)).toEqual(expected);
   });
 });
