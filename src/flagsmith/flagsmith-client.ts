@@ -94,6 +94,7 @@ export function connectFlagsmith(
     until: number,
   ): Promise<Answer<Entry[]>> {
     const entries = new Map<number, Entry>();
+    let count: number | null = null;
     let url = first;
     for (let pages = 1; pages <= MAX_PAGES; pages += 1) {
       const answer = await request(url, until);
@@ -105,7 +106,9 @@ export function connectFlagsmith(
         if (entry === null) return failed({ kind: "unexpected" });
         entries.set(entry.id, entry);
       }
-      // An entry that is deleted meanwhile moves others to a page that has been read.
+      // An entry that is deleted meanwhile moves others to a page that has been read, and is still among the entries.
+      count ??= page.count;
+      if (page.count !== count) return failed({ kind: "changing" });
       if (page.next === null)
         return entries.size === page.count ? ok([...entries.values()]) : failed({ kind: "changing" });
       if (page.results.length === 0 || entries.size > page.count) return failed({ kind: "unexpected" });

@@ -53,6 +53,14 @@ describe("a client of Flagsmith's API", () => {
     expect(requests[1]?.url).toBe(`${API}environments/env/experiments/?page=2&page_size=100`);
   });
 
+  it("fails when an entry is deleted between two pages, which hides another one", async () => {
+    const { client } = clientOf(
+      () => page([entry(4), entry(3)], { count: 4, next: "?page=2" }),
+      () => page([entry(1)], { count: 3 }),
+    );
+    expect(await client.listExperiments("env", NEVER)).toEqual({ ok: false, failure: { kind: "changing" } });
+  });
+
   it.each([
     ["another host", "https://evil.example/api/v1/environments/env/experiments/?page=2"],
     ["another path", `${API}environments/other/experiments/?page=2`],
