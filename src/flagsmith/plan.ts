@@ -1,8 +1,7 @@
-import type { Experiment } from "../experiment.ts";
 import { definitionValues, metricsText } from "../store/experiment-row.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
-import type { FlagsmithNote, ReadExperiment } from "../store/flagsmith.ts";
-import { idOf, mapExperiment } from "./mapping.ts";
+import type { FlagsmithNote, ReadExperiment, StoredExperiment } from "../store/flagsmith.ts";
+import { idOf, type Mapped, mapExperiment } from "./mapping.ts";
 import type { Allocation, ListedExperiment, UnreadableExperiment } from "./shapes.ts";
 
 // Pure: what a sync changes in an environment.
@@ -16,16 +15,16 @@ export type Change =
       events: Record<number, string | null>;
       /** Undefined: it must be read. */
       rollout: Allocation[] | null | undefined;
-      stored: Experiment | null;
+      stored: StoredExperiment | null;
     }
   /** Flagsmith no longer lists it. */
-  | { kind: "left"; stored: Experiment; endedAt: number };
+  | { kind: "left"; stored: StoredExperiment; endedAt: number };
 
 export type PlanInput = {
   environmentKey: string;
   listed: readonly (ListedExperiment | UnreadableExperiment)[];
   events: ReadonlyMap<number, string | null>;
-  stored: readonly Experiment[];
+  stored: readonly StoredExperiment[];
   read: readonly ReadExperiment[];
   /** The last time at which Flagsmith listed every stored experiment that has no end; null: unknown. */
   listedAt: number | null;
@@ -61,7 +60,7 @@ export function planSync(input: PlanInput): { changes: Change[]; notes: Flagsmit
       continue;
     }
     const rollout = known === undefined ? null : parseRollout(known.rollout);
-    const mapped = mapChange(environmentKey, { ...change, rollout }, rollout);
+    const mapped = mapChange(environmentKey, { ...change, rollout }, rollout, now);
     if (current === null || !isSame(mapped.input, current)) changes.push({ ...change, rollout });
     else notes.push(...mapped.notes.map((text) => ({ experimentId: id, text })));
   }
@@ -115,17 +114,27 @@ function departures({ listed, stored, listedAt, now }: PlanInput, readable: read
   });
 }
 
+export const FINAL_NUMBERS =
+  "Flagsmith has changed it, but its numbers here are final. They and its definition stay as they are.";
+
+/** Maps a listed experiment. One whose numbers are final keeps its definition and takes over its name alone. */
 export function mapChange(
   environmentKey: string,
   { listed, events, stored }: Change & { kind: "listed" },
   rollout: Allocation[] | null,
-) {
+  now: number,
+): Mapped {
   const eventOf = (metricId: number) => events[metricId];
-  return mapExperiment({ environmentKey, listed, eventOf, rollout, stored });
+  const mapped = mapExperiment({ environmentKey, listed, eventOf, rollout, stored });
+  // A row that is final before its end was computed while a clock was ahead.
+  if (stored === null || !stored.isFinal || stored.endedAt === null || stored.endedAt > now) return mapped;
+  // Options belong to the feature and events to the metric, so that both may change long after the experiment.
+  const kept = { ...stored, name: mapped.input.name };
+  return isSame(mapped.input, kept) ? mapped : { input: kept, notes: [FINAL_NUMBERS] };
 }
 
 /** True if the input would not change the stored experiment. */
-export function isSame(input: ExperimentInput, stored: Experiment): boolean {
+export function isSame(input: ExperimentInput, stored: ExperimentInput): boolean {
   const textOf = (each: ExperimentInput) =>
     JSON.stringify([each.name, definitionValues(each), metricsText(each.metrics)]);
   return textOf(input) === textOf(stored);

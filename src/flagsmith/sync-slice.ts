@@ -6,7 +6,7 @@ import { type FlagsmithNote, findConflict, type ReadExperiment, saveReadExperime
 import type { FlagsmithClient } from "./flagsmith-client.ts";
 import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
-import { type Change, isSame, mapChange } from "./plan.ts";
+import { type Change, FINAL_NUMBERS, isSame, mapChange } from "./plan.ts";
 
 export type SyncSlice = { environmentKey: string; changes: Change[]; until: number };
 
@@ -58,8 +58,7 @@ export async function syncSlice(
   }
 
   async function reasonOf({ kind }: PutFailure, input: ExperimentInput): Promise<string> {
-    if (kind === "final_numbers")
-      return "Flagsmith has changed it, but its numbers here are final. They and its definition stay as they are.";
+    if (kind === "final_numbers") return FINAL_NUMBERS;
     if (kind === "other_source")
       return "It is not synced, because an experiment that was made here has its id. Delete that one to have Flagsmith's.";
     const conflict = await findConflict(database, input);
@@ -81,7 +80,7 @@ export async function syncSlice(
       continue;
     }
     const { listed, rollout = null, stored } = found.value;
-    const { input, notes } = mapChange(environmentKey, found.value, rollout);
+    const { input, notes } = mapChange(environmentKey, found.value, rollout, clock());
     if (stored === null || !isSame(input, stored)) await save(input, notes);
     else outcome.notes.push(...notes.map((text) => ({ experimentId: input.id, text })));
     if (change.rollout === undefined)

@@ -1,5 +1,14 @@
 import type { Experiment } from "../experiment.ts";
-import { type Database, numberOf, numberOrNull, type Row, runOnPrimary, textOf, textOrNull } from "./database.ts";
+import {
+  type Database,
+  flagOf,
+  numberOf,
+  numberOrNull,
+  type Row,
+  runOnPrimary,
+  textOf,
+  textOrNull,
+} from "./database.ts";
 import { EXPERIMENT_COLUMNS, experimentOf } from "./experiment-row.ts";
 import type { ExperimentInput } from "./experiments.ts";
 
@@ -96,20 +105,23 @@ export type ReadExperiment = {
   readAt: number;
 };
 
+/** An experiment of Flagsmith as it is stored here. */
+export type StoredExperiment = Experiment & { isFinal: boolean };
+
 /** Lists what is known of an environment's experiments in Flagsmith: as they are stored, and what was read of them. */
 export async function listFlagsmithExperiments(
   database: Database,
   environmentKey: string,
-): Promise<{ stored: Experiment[]; read: ReadExperiment[] }> {
+): Promise<{ stored: StoredExperiment[]; read: ReadExperiment[] }> {
   const [experiments = [], read = []] = await database.transact([
     {
-      sql: `SELECT ${EXPERIMENT_COLUMNS} FROM experiments WHERE environment_key = ? AND source = 'flagsmith'`,
+      sql: `SELECT ${EXPERIMENT_COLUMNS}, is_final FROM experiments WHERE environment_key = ? AND source = 'flagsmith'`,
       values: [environmentKey],
     },
     { sql: "SELECT * FROM flagsmith_experiments WHERE environment_key = ?", values: [environmentKey] },
   ]);
   return {
-    stored: experiments.map(experimentOf),
+    stored: experiments.map((row) => ({ ...experimentOf(row), isFinal: flagOf(row, "is_final") })),
     read: read.map((row) => ({
       experimentId: textOf(row, "experiment_id"),
       changedAt: textOf(row, "changed_at"),

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Experiment } from "../../src/experiment.ts";
 import { idOf } from "../../src/flagsmith/mapping.ts";
 import { mapChange, type PlanInput, planSync } from "../../src/flagsmith/plan.ts";
 import { type ListedExperiment, readExperiment } from "../../src/flagsmith/shapes.ts";
+import type { StoredExperiment } from "../../src/store/flagsmith.ts";
 import { type EntryInput, entry, options } from "../support/flagsmith-shapes.ts";
 
 const HOUR = 3_600_000;
@@ -16,10 +16,11 @@ function listed(id: number, input: EntryInput = {}): ListedExperiment {
 }
 
 /** The experiment as a sync stores it. */
-function storedAs(each: ListedExperiment, more: Partial<Experiment> = {}): Experiment {
+function storedAs(each: ListedExperiment, more: Partial<StoredExperiment> = {}): StoredExperiment {
   const change = { kind: "listed" as const, listed: each, events: {}, rollout: null, stored: null };
-  const { input } = mapChange("env", change, null);
-  return { ...input, createdAt: 0, updatedAt: 0, source: "flagsmith", weightsChangedAt: null, ...more };
+  const { input } = mapChange("env", change, null, NOW);
+  const times = { createdAt: 0, updatedAt: 0, weightsChangedAt: null };
+  return { ...input, ...times, source: "flagsmith", isFinal: false, ...more };
 }
 
 const readAs = (id: number, more = {}) => ({
@@ -105,7 +106,7 @@ describe("planSync", () => {
 describe("an experiment that Flagsmith no longer lists", () => {
   const gone = listed(1, { feature: "button", started_at: iso(NOW - 9 * HOUR) });
   const started = NOW - 9 * HOUR;
-  const endOf = (input: Partial<PlanInput>, more: Partial<Experiment> = {}) =>
+  const endOf = (input: Partial<PlanInput>, more: Partial<StoredExperiment> = {}) =>
     plan({ stored: [storedAs(gone, more)], ...input })
       .changes.filter(({ kind }) => kind === "left")
       .map((change) => change.kind === "left" && change.endedAt);

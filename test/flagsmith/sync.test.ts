@@ -8,7 +8,7 @@ import type { LogLevel } from "../../src/log.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { listFlagsmithEnvironments, saveFlagsmithEnvironment } from "../../src/store/flagsmith.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { createFlagsmith, FLAGSMITH_KEY, type Mode } from "../support/flagsmith.ts";
+import { createFlagsmith, type FakeExperiment, FLAGSMITH_KEY, type Mode } from "../support/flagsmith.ts";
 import { options } from "../support/flagsmith-shapes.ts";
 
 const MINUTE = 60_000;
@@ -292,6 +292,53 @@ describe("an experiment that Flagsmith no longer lists", () => {
     expect((await environmentOf())?.notes).toEqual([note]);
     await sync();
     expect(events().filter((event) => event === "flagsmith.note")).toHaveLength(1);
+  });
+});
+
+describe("an experiment with final numbers", () => {
+  const ended = {
+    ...{ feature: "a", status: "completed", ended_at: iso(START - HOUR), rollout: { 1: 60 } },
+    metrics: [{ metric: 3, expected_direction: "increase" }],
+  };
+
+  beforeEach(async () => {
+    flagsmith.state.events = { 3: "buy" };
+    flagsmith.state.environments = { env: { 1: ended } };
+    await sync();
+    await finish("flagsmith-1");
+  });
+
+  it.each<[string, FakeExperiment, Record<number, string>]>([
+    ["gives the metric another event", {}, { 3: "pay" }],
+    ["detaches the metric", { metrics: [] }, { 3: "buy" }],
+    ["deletes the options of the feature", { options: [] }, { 3: "buy" }],
+    ["adds an option to the feature", { options: options(0, 50) }, { 3: "buy" }],
+  ])("keeps its definition if Flagsmith later %s, and a note says so", async (_, edited, metricEvents) => {
+    const before = await rowOf("flagsmith-1");
+    flagsmith.state.events = metricEvents;
+    flagsmith.state.environments = { env: { 1: { ...ended, ...edited } } };
+    await sync();
+    await sync();
+    expect(await rowOf("flagsmith-1")).toEqual(before);
+    const note = { experimentId: "flagsmith-1", text: expect.stringContaining("numbers here are final") };
+    expect((await environmentOf())?.notes).toEqual([note]);
+    expect(events().filter((event) => event === "flagsmith.note")).toHaveLength(1);
+  });
+
+  it("takes over its name, also if its definition has changed", async () => {
+    const { metrics, variants } = await rowOf("flagsmith-1");
+    flagsmith.state.environments = { env: { 1: { ...ended, name: "Other", options: [] } } };
+    await sync();
+    expect(await rowOf("flagsmith-1")).toMatchObject({ name: "Other", is_final: 1, metrics, variants });
+  });
+
+  it("takes over a new definition if its end has not passed", async () => {
+    const end = now + HOUR;
+    await database.transact([{ sql: "UPDATE experiments SET ended_at = ?", values: [end] }]);
+    flagsmith.state.events = { 3: "pay" };
+    flagsmith.state.environments = { env: { 1: { ...ended, ended_at: iso(end) } } };
+    await sync();
+    expect((await rowOf("flagsmith-1"))["metrics"]).toContain('"event":"pay"');
   });
 });
 
