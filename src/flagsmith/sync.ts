@@ -49,10 +49,11 @@ export async function syncFlagsmith(deps: SyncDeps): Promise<number> {
     const current = await listFlagsmithEnvironments(database, environments);
     let changed = 0;
     let outage: FlagsmithFailure | null = null;
-    // If time runs out, the next sweep starts with the others.
-    for (const each of current.toSorted((a, b) => triedAt(a) - triedAt(b))) {
+    const ordered = current.toSorted((a, b) => triedAt(a) - triedAt(b));
+    for (const [index, each] of ordered.entries()) {
       if (outage !== null) {
-        await saveFailure(deps, each, outage);
+        // Before the failure and in their order, so that the next sync starts with those that were not tried.
+        await saveFailure(deps, each, outage, now - (ordered.length - index));
         continue;
       }
       const outcome = await syncEnvironment(deps, each, now + DEADLINE_MS);
@@ -78,7 +79,7 @@ async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until
     failure: FlagsmithFailure,
     { changed = 0, ...found }: Partial<FlagsmithEnvironment & Outcome> = {},
   ) => {
-    const detail = await saveFailure(deps, { ...last, ...found }, failure);
+    const detail = await saveFailure(deps, { ...last, ...found }, failure, clock());
     log("warn", "flagsmith.failed", { environment_key: environmentKey, kind: failure.kind, detail });
     return { changed, failure };
   };
@@ -128,13 +129,14 @@ async function makeChanges(
 
 /** Records a failure. Returns what the operator can do about it. */
 async function saveFailure(
-  { database, clock }: SyncDeps,
+  { database }: SyncDeps,
   environment: FlagsmithEnvironment,
   failure: FlagsmithFailure,
+  failedAt: number,
 ): Promise<string> {
   const detail = adviceForFlagsmith(failure, environment.environmentKey);
   const { environmentKey, listedAt, syncedAt, notes } = environment;
-  const failed = { environmentKey, listedAt, syncedAt, notes, failedAt: clock(), failure: detail };
+  const failed = { environmentKey, listedAt, syncedAt, notes, failedAt, failure: detail };
   await saveFlagsmithEnvironment(database, failed, null);
   return detail;
 }

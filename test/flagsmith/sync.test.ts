@@ -180,12 +180,34 @@ describe("a sync", () => {
     flagsmith.state.mode = "down";
     await sync({ environments: ["env", "other"] });
     expect(events()).toEqual(["flagsmith.failed"]);
-    for (const key of ["env", "other"])
+    for (const [key, failedAt] of [
+      ["env", now],
+      ["other", START + MINUTE - 1],
+    ] as const)
       expect(await environmentOf(key)).toMatchObject({
-        failedAt: now,
+        failedAt,
         failure: expect.stringContaining("server error"),
       });
     expect(flagsmith.state.requests).toHaveLength(3);
+  });
+
+  it.each([
+    ["is limited", () => new Response(null, { status: 429, headers: { "Retry-After": "60" } })],
+    ["is too slow", () => Promise.reject(new DOMException("slow", "TimeoutError"))],
+  ])("starts with the environments that the last one did not reach, when one %s", async (_, answer) => {
+    flagsmith.state.environments = { env: {}, second: {}, third: { 3: {} } };
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) =>
+      /environments\/(env|second)\//.test(String(request[0])) ? answer() : send(...request);
+    const environments = ["env", "second", "third"];
+    await sync({ environments });
+    await sync({ environments });
+    expect(await rows()).toEqual([]);
+    await sync({ environments });
+    expect(await rows("id")).toEqual([{ id: "flagsmith-3" }]);
+    expect(await environmentOf("third")).toMatchObject({ syncedAt: now, failedAt: null });
+    expect(await environmentOf("env")).toMatchObject({ syncedAt: null, failedAt: now });
+    expect(await environmentOf("second")).toMatchObject({ syncedAt: null, failedAt: now - 1 });
   });
 
   it.each([
