@@ -87,19 +87,19 @@ async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until
   const listed = await client.listExperiments(environmentKey, until);
   if (!listed.ok) return fail(listed.failure);
   const events = await client.listMetricEvents(environmentKey, until);
-  if (!events.ok) return fail(events.failure);
   const known = await listFlagsmithExperiments(database, environmentKey);
-  const plan = planSync({ environmentKey, listed: listed.value, events: events.value, ...known, listedAt, now });
+  const eventsOrNone = events.ok ? events.value : new Map<number, never>();
+  const plan = planSync({ environmentKey, listed: listed.value, events: eventsOrNone, ...known, listedAt, now });
+  // Experiments that left this list may not be ended yet if this sync fails. They end at the time of the last one that had
+  // them.
+  const listedUntil = plan.changes.some(({ kind }) => kind === "left") ? listedAt : now;
+  if (!events.ok) return fail(events.failure, { listedAt: listedUntil });
 
   const made = await makeChanges(deps, environmentKey, plan.changes, until);
   const { changed, failure } = made;
   if (changed > 0) log("info", "flagsmith.synced", { environment_key: environmentKey, changed });
   const notes = reportNotes([...plan.notes, ...made.notes], last.notes, log);
-  if (failure !== null) {
-    // Experiments that left this list may not have been ended yet. They end at the time of the last one that had them.
-    const hasLeft = plan.changes.some(({ kind }) => kind === "left");
-    return fail(failure, { changed, listedAt: hasLeft ? listedAt : now, notes });
-  }
+  if (failure !== null) return fail(failure, { changed, listedAt: listedUntil, notes });
   const synced = { environmentKey, listedAt: now, syncedAt: now, failedAt: null, failure: null, notes };
   await saveFlagsmithEnvironment(
     database,

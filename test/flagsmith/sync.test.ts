@@ -288,6 +288,22 @@ describe("an experiment that Flagsmith no longer lists", () => {
     expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: lastListed });
   });
 
+  it("ends when it was last listed, though the list of metrics could not be read then", async () => {
+    flagsmith.state.environments = { env: { 1: {} } };
+    await sync();
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) =>
+      /experiment-metrics/.test(String(request[0])) ? new Response("{}") : send(...request);
+    await sync({ after: HOUR });
+    const lastListed = now;
+    flagsmith.state.environments = { env: {} };
+    await sync({ after: HOUR });
+    expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: null });
+    flagsmith.send = send;
+    await sync();
+    expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: lastListed });
+  });
+
   it("ends before the next experiment of its feature starts, though the clocks differ", async () => {
     flagsmith.state.environments = { env: { 1: { feature: "a" } } };
     await sync();
