@@ -43,7 +43,11 @@ export function planSync(input: PlanInput): { changes: Change[]; notes: Flagsmit
   const read = new Map(input.read.map((each) => [each.experimentId, each]));
   const listed = input.listed.flatMap((each) => ("unreadable" in each ? [] : [each]));
   const changes: (Change & { kind: "listed" })[] = [];
-  const outdated = outdatedOf(listed, read, now);
+  const outdated = outdatedOf(
+    listed.filter((each) => !needsRollout(each, read.get(idOf(each.id)))),
+    read,
+    now,
+  );
 
   for (const each of listed) {
     const id = idOf(each.id);
@@ -85,7 +89,7 @@ function needsRollout({ status, updatedAt }: ListedExperiment, known: ReadExperi
   return status !== "completed" && (known.changedAt !== updatedAt || known.readAt === 0);
 }
 
-/** The experiments whose rollouts were read the longest ago. */
+/** The experiments whose rollouts were last tried the longest ago. */
 function outdatedOf(
   listed: readonly ListedExperiment[],
   read: ReadonlyMap<string, ReadExperiment>,

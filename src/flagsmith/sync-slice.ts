@@ -2,7 +2,13 @@ import type { Log } from "../log.ts";
 import { ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import { type ExperimentInput, type PutFailure, putExperiment } from "../store/experiments.ts";
-import { type FlagsmithNote, findConflict, type ReadExperiment, saveReadExperiments } from "../store/flagsmith.ts";
+import {
+  type FlagsmithNote,
+  findConflict,
+  type ReadExperiment,
+  saveReadExperiments,
+  saveUnreadExperiments,
+} from "../store/flagsmith.ts";
 import type { FlagsmithClient } from "./flagsmith-client.ts";
 import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
@@ -26,6 +32,7 @@ export async function syncSlice(
 ): Promise<SliceOutcome> {
   const outcome: SliceOutcome = { notes: [], changed: 0, failure: null };
   const read: ReadExperiment[] = [];
+  const unread: string[] = [];
   const rollouts = await Promise.all(changes.map((change) => rolloutOf(change)));
 
   async function rolloutOf(change: Change): Promise<Result<Change & { kind: "listed" }, FlagsmithFailure> | null> {
@@ -47,12 +54,13 @@ export async function syncSlice(
 
   /** A detail that Flagsmith alone can't answer must not hold up the other experiments. */
   function reportUnread(id: number, failure: FlagsmithFailure): void {
-    // Deleted since it was listed: the next listing lacks it.
-    if (failure.kind === "not_found") return;
     if (isOutage(failure) && failure.kind !== "unavailable" && failure.kind !== "timeout") {
       outcome.failure ??= failure;
       return;
     }
+    unread.push(idOf(id));
+    // Deleted since it was listed: the next listing lacks it.
+    if (failure.kind === "not_found") return;
     const text = `It stays as it is here, because its rollout can't be read. ${adviceForFlagsmith(failure, environmentKey)}`;
     outcome.notes.push({ experimentId: idOf(id), text });
   }
@@ -92,5 +100,6 @@ export async function syncSlice(
       });
   }
   await saveReadExperiments(database, environmentKey, read);
+  await saveUnreadExperiments(database, environmentKey, unread, clock());
   return outcome;
 }

@@ -101,7 +101,7 @@ export type ReadExperiment = {
   changedAt: string;
   /** JSON of the rollout. */
   rollout: string;
-  /** 0: it must be read again. */
+  /** The last time at which the rollout was read, or could not be read. 0: it must be read again. */
   readAt: number;
 };
 
@@ -142,6 +142,24 @@ export async function saveReadExperiments(
     sql: `INSERT OR REPLACE INTO flagsmith_experiments (environment_key, experiment_id, changed_at, rollout, read_at)
       SELECT ?1, value ->> 'experimentId', value ->> 'changedAt', value ->> 'rollout', value ->> 'readAt' FROM json_each(?2)`,
     values: [environmentKey, JSON.stringify(read)],
+  });
+}
+
+/**
+ * Records that the rollouts of these experiments could not be read, so that others are read again before them. A request
+ * of a webhook to read them stays.
+ */
+export async function saveUnreadExperiments(
+  database: Database,
+  environmentKey: string,
+  ids: readonly string[],
+  now: number,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await runOnPrimary(database, {
+    sql: `UPDATE flagsmith_experiments SET read_at = ?3
+      WHERE environment_key = ?1 AND experiment_id IN (SELECT value FROM json_each(?2)) AND read_at > 0`,
+    values: [environmentKey, JSON.stringify(ids), now],
   });
 }
 

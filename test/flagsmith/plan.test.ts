@@ -81,6 +81,13 @@ describe("planSync", () => {
     expect(ids).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   });
 
+  it("reads ten splits again besides those that must be read", () => {
+    const all = Array.from({ length: 24 }, (_, index) => listed(index + 1));
+    const read = all.map(({ id }) => readAs(id, { readAt: id > 12 ? 0 : NOW - HOUR }));
+    const { changes } = plan({ listed: all, stored: all.map((each) => storedAs(each)), read });
+    expect(changes).toHaveLength(22);
+  });
+
   it("makes those that end come first, then the older ones", () => {
     const ends = { status: "completed", ended_at: iso(NOW) };
     const { changes } = plan({ listed: [listed(3), listed(1), listed(2, ends)] });

@@ -6,7 +6,7 @@ import { syncFlagsmith } from "../../src/flagsmith/sync.ts";
 import { syncSlice } from "../../src/flagsmith/sync-slice.ts";
 import type { LogLevel } from "../../src/log.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
-import { listFlagsmithEnvironments, saveFlagsmithEnvironment } from "../../src/store/flagsmith.ts";
+import { forgetRollouts, listFlagsmithEnvironments, saveFlagsmithEnvironment } from "../../src/store/flagsmith.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { createFlagsmith, type FakeExperiment, FLAGSMITH_KEY, type Mode } from "../support/flagsmith.ts";
 import { options } from "../support/flagsmith-shapes.ts";
@@ -229,6 +229,39 @@ describe("a sync", () => {
     await sync();
     expect(await rowOf("flagsmith-3")).toMatchObject({ source: "flagsmith" });
     expect((await environmentOf())?.notes).toEqual([]);
+  });
+
+  it("reads the details of the others after an hour, though ten can't be read", async () => {
+    const splits = (split: number) => Object.fromEntries(all.map((id) => [id, { rollout: { 1: split } }]));
+    const all = Array.from({ length: 12 }, (_, index) => index + 1);
+    flagsmith.state.environments = { env: splits(20) };
+    await sync();
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) =>
+      /experiments\/([3-9]|1[0-2])\/$/.test(String(request[0])) ? new Response("{}") : send(...request);
+    flagsmith.state.environments = { env: splits(80) };
+    await sync({ after: HOUR });
+    await sync();
+    for (const id of ["flagsmith-1", "flagsmith-2"])
+      expect((await rowOf(id))["variants"]).toContain('"control","weight":20');
+    expect((await rowOf("flagsmith-3"))["variants"]).toContain('"control","weight":80');
+    flagsmith.send = send;
+    await sync({ after: HOUR });
+    expect((await rowOf("flagsmith-3"))["variants"]).toContain('"control","weight":20');
+  });
+
+  it("tries a detail that a webhook named with each sync, until it can be read", async () => {
+    flagsmith.state.environments = { env: { 1: {} } };
+    await sync();
+    await forgetRollouts(database, "env", "feature-1");
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) =>
+      /experiments\/1\/$/.test(String(request[0])) ? new Response("{}") : send(...request);
+    await sync();
+    flagsmith.send = send;
+    flagsmith.takeRequests();
+    await sync();
+    expect(flagsmith.takeRequests().details).toHaveLength(1);
   });
 
   it("stops when Flagsmith limits the rate, and goes on with the next sync", async () => {
