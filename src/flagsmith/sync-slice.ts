@@ -3,6 +3,7 @@ import { ok, type Result } from "../result.ts";
 import type { Database } from "../store/database.ts";
 import { type ExperimentInput, type PutFailure, putExperiment } from "../store/experiments.ts";
 import {
+  countWebhooks,
   type FlagsmithNote,
   findConflict,
   type ReadExperiment,
@@ -33,6 +34,7 @@ export async function syncSlice(
   const outcome: SliceOutcome = { notes: [], changed: 0, failure: null };
   const read: ReadExperiment[] = [];
   const unread: string[] = [];
+  const webhooks = await countWebhooks(database, environmentKey);
   const rollouts = await Promise.all(changes.map((change) => rolloutOf(change)));
 
   async function rolloutOf(change: Change): Promise<Result<Change & { kind: "listed" }, FlagsmithFailure> | null> {
@@ -99,7 +101,7 @@ export async function syncSlice(
         readAt: clock(),
       });
   }
-  await saveReadExperiments(database, environmentKey, read);
+  await saveReadExperiments(database, environmentKey, read, webhooks);
   await saveUnreadExperiments(database, environmentKey, unread, clock());
   return outcome;
 }

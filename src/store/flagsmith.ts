@@ -105,6 +105,20 @@ export type ReadExperiment = {
   readAt: number;
 };
 
+/**
+ * The id of a row that counts webhooks about features of its environment, in `read_at`. A new experiment has no row of its
+ * own in which a webhook could say that it must be read again.
+ */
+const WEBHOOKS = "''";
+const COUNTED_WEBHOOKS = `coalesce(
+        (SELECT read_at FROM flagsmith_experiments WHERE environment_key = ?1 AND experiment_id = ${WEBHOOKS}), 0)`;
+
+/** Counts the webhooks about features of an environment. Each sync without a failure sets the count back to 0 at its end. */
+export async function countWebhooks(database: Database, environmentKey: string): Promise<number> {
+  const [row] = await runOnPrimary(database, { sql: `SELECT ${COUNTED_WEBHOOKS} AS count`, values: [environmentKey] });
+  return row === undefined ? 0 : numberOf(row, "count");
+}
+
 /** An experiment of Flagsmith as it is stored here. */
 export type StoredExperiment = Experiment & { isFinal: boolean };
 
@@ -118,7 +132,10 @@ export async function listFlagsmithExperiments(
       sql: `SELECT ${EXPERIMENT_COLUMNS}, is_final FROM experiments WHERE environment_key = ? AND source = 'flagsmith'`,
       values: [environmentKey],
     },
-    { sql: "SELECT * FROM flagsmith_experiments WHERE environment_key = ?", values: [environmentKey] },
+    {
+      sql: `SELECT * FROM flagsmith_experiments WHERE environment_key = ? AND experiment_id != ${WEBHOOKS}`,
+      values: [environmentKey],
+    },
   ]);
   return {
     stored: experiments.map((row) => ({ ...experimentOf(row), isFinal: flagOf(row, "is_final") })),
@@ -131,17 +148,22 @@ export async function listFlagsmithExperiments(
   };
 }
 
-/** Stores what was read of experiments in Flagsmith. */
+/**
+ * Stores what was read of experiments in Flagsmith. They must be read again if a webhook came since `webhooks` were
+ * counted, because it may have come after the read.
+ */
 export async function saveReadExperiments(
   database: Database,
   environmentKey: string,
   read: readonly ReadExperiment[],
+  webhooks: number,
 ): Promise<void> {
   if (read.length === 0) return;
   await runOnPrimary(database, {
     sql: `INSERT OR REPLACE INTO flagsmith_experiments (environment_key, experiment_id, changed_at, rollout, read_at)
-      SELECT ?1, value ->> 'experimentId', value ->> 'changedAt', value ->> 'rollout', value ->> 'readAt' FROM json_each(?2)`,
-    values: [environmentKey, JSON.stringify(read)],
+      SELECT ?1, value ->> 'experimentId', value ->> 'changedAt', value ->> 'rollout',
+        CASE WHEN ${COUNTED_WEBHOOKS} = ?3 THEN value ->> 'readAt' ELSE 0 END FROM json_each(?2)`,
+    values: [environmentKey, JSON.stringify(read), webhooks],
   });
 }
 
@@ -165,11 +187,18 @@ export async function saveUnreadExperiments(
 
 /** Makes the next sync read the rollouts of a feature's experiments, whose changes leave `updated_at` as it is. */
 export async function forgetRollouts(database: Database, environmentKey: string, featureName: string): Promise<void> {
-  await runOnPrimary(database, {
-    sql: `UPDATE flagsmith_experiments SET read_at = 0 WHERE environment_key = ?1 AND experiment_id IN
-      (SELECT id FROM experiments WHERE environment_key = ?1 AND feature_name = ?2 AND source = 'flagsmith')`,
-    values: [environmentKey, featureName],
-  });
+  await database.transact([
+    {
+      sql: `UPDATE flagsmith_experiments SET read_at = 0 WHERE environment_key = ?1 AND experiment_id IN
+        (SELECT id FROM experiments WHERE environment_key = ?1 AND feature_name = ?2 AND source = 'flagsmith')`,
+      values: [environmentKey, featureName],
+    },
+    {
+      sql: `INSERT INTO flagsmith_experiments (environment_key, experiment_id, changed_at, rollout, read_at)
+        VALUES (?, ${WEBHOOKS}, '', 'null', 1) ON CONFLICT DO UPDATE SET read_at = read_at + 1`,
+      values: [environmentKey],
+    },
+  ]);
 }
 
 /** Finds an experiment of the same feature whose window overlaps. */

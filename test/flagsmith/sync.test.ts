@@ -285,6 +285,47 @@ describe("a sync", () => {
   });
 });
 
+describe("a webhook that comes during a sync", () => {
+  it.each([
+    ["for the first time", async () => {}],
+    [
+      "again",
+      async () => {
+        await sync();
+        await sync({ after: HOUR - MINUTE });
+      },
+    ],
+    [
+      "because of another webhook",
+      async () => {
+        await sync();
+        await forgetRollouts(database, "env", "a");
+      },
+    ],
+  ])("makes the next one read a split again that this one reads %s", async (_, before) => {
+    flagsmith.state.environments = { env: { 1: { feature: "a", rollout: { 1: 20 } } } };
+    await before();
+    flagsmith.takeRequests();
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) => {
+      const response = await send(...request);
+      if (/experiments\/1\/$/.test(String(request[0]))) {
+        flagsmith.state.environments = { env: { 1: { feature: "a", rollout: { 1: 70 } } } };
+        await forgetRollouts(database, "env", "a");
+      }
+      return response;
+    };
+    await sync();
+    flagsmith.send = send;
+    expect((await rowOf("flagsmith-1"))["variants"]).toContain('"control","weight":80');
+    await sync();
+    expect((await rowOf("flagsmith-1"))["variants"]).toContain('"control","weight":30');
+    expect(flagsmith.takeRequests().details).toHaveLength(2);
+    await sync();
+    expect(flagsmith.takeRequests().details).toEqual([]);
+  });
+});
+
 describe("an experiment that Flagsmith no longer lists", () => {
   it("ends when it was last listed, and goes on if it comes back", async () => {
     flagsmith.state.environments = { env: { 1: {}, 2: { status: "created", started_at: null } } };
