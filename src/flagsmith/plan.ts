@@ -15,6 +15,8 @@ export type Change =
       events: Record<number, string | null>;
       /** Undefined: it must be read. */
       rollout: Allocation[] | null | undefined;
+      /** The rollout of a completed experiment as it was read while it ran. Used if the rollout must be read but can't be. */
+      lastRollout: Allocation[] | null | undefined;
       stored: StoredExperiment | null;
     }
   /** Flagsmith no longer lists it. */
@@ -44,7 +46,7 @@ export function planSync(input: PlanInput): { changes: Change[]; notes: Flagsmit
   const listed = input.listed.flatMap((each) => ("unreadable" in each ? [] : [each]));
   const changes: (Change & { kind: "listed" })[] = [];
   const outdated = outdatedOf(
-    listed.filter((each) => !needsRollout(each, read.get(idOf(each.id)))),
+    listed.filter((each) => !needsRollout(each, read.get(idOf(each.id)), stored.get(idOf(each.id)))),
     read,
     now,
   );
@@ -53,17 +55,18 @@ export function planSync(input: PlanInput): { changes: Change[]; notes: Flagsmit
     const id = idOf(each.id);
     const known = read.get(id);
     const current = stored.get(id) ?? null;
+    const rollout = known === undefined ? null : parseRollout(known.rollout);
     const change = {
       kind: "listed" as const,
       listed: each,
       events: Object.fromEntries(each.metrics.map(({ metricId }) => [metricId, events.get(metricId) ?? null])),
+      lastRollout: known !== undefined && each.status === "completed" ? rollout : undefined,
       stored: current,
     };
-    if (needsRollout(each, known) || outdated.has(id)) {
+    if (needsRollout(each, known, current) || outdated.has(id)) {
       changes.push({ ...change, rollout: undefined });
       continue;
     }
-    const rollout = known === undefined ? null : parseRollout(known.rollout);
     const mapped = mapChange(environmentKey, { ...change, rollout }, rollout, now);
     if (current === null || !isSame(mapped.input, current)) changes.push({ ...change, rollout });
     else notes.push(...mapped.notes.map((text) => ({ experimentId: id, text })));
@@ -82,11 +85,19 @@ const byEnd = (a: Change & { kind: "listed" }, b: Change & { kind: "listed" }) =
   (a.listed.endedAt ?? MAX_TIME) - (b.listed.endedAt ?? MAX_TIME) || a.listed.id - b.listed.id;
 const MAX_TIME = Number.MAX_SAFE_INTEGER;
 
-/** A draft has no split yet. A completed experiment that was read while it ran has the same split still. */
-function needsRollout({ status, updatedAt }: ListedExperiment, known: ReadExperiment | undefined): boolean {
+/**
+ * A draft has no split yet. A completed experiment that was read while it ran has the same split still, unless a webhook
+ * came since.
+ */
+function needsRollout(
+  { status, updatedAt }: ListedExperiment,
+  known: ReadExperiment | undefined,
+  stored: StoredExperiment | null | undefined,
+): boolean {
   if (status === "created") return false;
   if (known === undefined) return true;
-  return status !== "completed" && (known.changedAt !== updatedAt || known.readAt === 0);
+  if (status === "completed") return known.readAt === 0 && stored?.isFinal !== true;
+  return known.changedAt !== updatedAt || known.readAt === 0;
 }
 
 /** The experiments whose rollouts were last tried the longest ago. */

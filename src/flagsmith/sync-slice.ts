@@ -14,6 +14,7 @@ import type { FlagsmithClient } from "./flagsmith-client.ts";
 import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
 import { type Change, FINAL_NUMBERS, isSame, mapChange } from "./plan.ts";
+import type { Allocation } from "./shapes.ts";
 
 export type SyncSlice = { environmentKey: string; changes: Change[]; until: number };
 
@@ -37,15 +38,14 @@ export async function syncSlice(
   const webhooks = await countWebhooks(database, environmentKey);
   const rollouts = await Promise.all(changes.map((change) => rolloutOf(change)));
 
-  async function rolloutOf(change: Change): Promise<Result<Change & { kind: "listed" }, FlagsmithFailure> | null> {
+  async function rolloutOf(change: Change): Promise<Result<Allocation[] | null, FlagsmithFailure> | null> {
     if (change.kind === "left") return null;
-    if (change.rollout !== undefined) return ok(change);
-    const rollout = await client.readRollout(environmentKey, change.listed.id, until);
-    return rollout.ok ? ok({ ...change, rollout: rollout.value }) : rollout;
+    if (change.rollout !== undefined) return ok(change.rollout);
+    return client.readRollout(environmentKey, change.listed.id, until);
   }
 
-  async function save(input: ExperimentInput, notes: readonly string[]): Promise<void> {
-    const saved = await putExperiment(database, input, null, clock(), { source: "flagsmith" });
+  async function save(input: ExperimentInput, notes: readonly string[], now = clock()): Promise<void> {
+    const saved = await putExperiment(database, input, null, now, { source: "flagsmith" });
     if (saved.ok) {
       outcome.changed += 1;
       log("info", "experiment.saved", { experiment_id: input.id, created: saved.value.created, by: "flagsmith" });
@@ -55,7 +55,7 @@ export async function syncSlice(
   }
 
   /** A detail that Flagsmith alone can't answer must not hold up the other experiments. */
-  function reportUnread(id: number, failure: FlagsmithFailure): void {
+  function reportUnread({ listed: { id }, lastRollout }: Change & { kind: "listed" }, failure: FlagsmithFailure): void {
     if (isOutage(failure) && failure.kind !== "unavailable" && failure.kind !== "timeout") {
       outcome.failure ??= failure;
       return;
@@ -63,7 +63,7 @@ export async function syncSlice(
     unread.push(idOf(id));
     // Deleted since it was listed: the next listing lacks it.
     if (failure.kind === "not_found") return;
-    const text = `It stays as it is here, because its rollout can't be read. ${adviceForFlagsmith(failure, environmentKey)}`;
+    const text = `${lastRollout === undefined ? "It" : "Its split"} stays as it is here, because its rollout can't be read. ${adviceForFlagsmith(failure, environmentKey)}`;
     outcome.notes.push({ experimentId: idOf(id), text });
   }
 
@@ -85,15 +85,18 @@ export async function syncSlice(
       continue;
     }
     const found = rollouts[index];
-    if (found?.ok !== true) {
-      if (found?.ok === false) reportUnread(change.listed.id, found.failure);
-      continue;
-    }
-    const { listed, rollout = null, stored } = found.value;
-    const { input, notes } = mapChange(environmentKey, found.value, rollout, clock());
-    if (stored === null || !isSame(input, stored)) await save(input, notes);
+    if (found?.ok === false) reportUnread(change, found.failure);
+    const fallback = outcome.failure === null ? change.lastRollout : undefined;
+    const rollout = found?.ok ? found.value : fallback;
+    if (rollout === undefined) continue;
+    const { listed, stored } = change;
+    const { input, notes } = mapChange(environmentKey, change, rollout, clock());
+    // A split that is first read after the end has changed before it.
+    const isNew = change.rollout === undefined && stored?.endedAt === null;
+    const now = isNew && input.endedAt !== null ? Math.min(clock(), input.endedAt - 1) : clock();
+    if (stored === null || !isSame(input, stored)) await save(input, notes, now);
     else outcome.notes.push(...notes.map((text) => ({ experimentId: input.id, text })));
-    if (change.rollout === undefined)
+    if (found?.ok && change.rollout === undefined)
       read.push({
         experimentId: idOf(listed.id),
         changedAt: listed.updatedAt,

@@ -17,7 +17,7 @@ function listed(id: number, input: EntryInput = {}): ListedExperiment {
 
 /** The experiment as a sync stores it. */
 function storedAs(each: ListedExperiment, more: Partial<StoredExperiment> = {}): StoredExperiment {
-  const change = { kind: "listed" as const, listed: each, events: {}, rollout: null, stored: null };
+  const change = { kind: "listed" as const, listed: each, events: {}, rollout: null, lastRollout: null, stored: null };
   const { input } = mapChange("env", change, null, NOW);
   const times = { createdAt: 0, updatedAt: 0, weightsChangedAt: null };
   return { ...input, ...times, source: "flagsmith", isFinal: false, ...more };
@@ -70,6 +70,19 @@ describe("planSync", () => {
   ])("reads the split of $what: $needs", ({ input, read, needs }) => {
     const { changes } = plan({ listed: [listed(1, input)], read });
     expect(changes).toMatchObject([{ kind: "listed", listed: { id: 1 } }]);
+    expect(changes.map((change) => change.kind === "listed" && change.rollout === undefined)).toEqual([needs]);
+  });
+
+  it.each([
+    { what: "is not final", isFinal: false, needs: true },
+    { what: "is final", isFinal: true, needs: false },
+  ])("reads the split of a completed one that a webhook named and that $what: $needs", ({ isFinal, needs }) => {
+    const each = listed(1, { name: "Other", status: "completed", ended_at: iso(NOW) });
+    const { changes } = plan({
+      listed: [each],
+      stored: [storedAs(each, { name: "Name", isFinal })],
+      read: [readAs(1, { readAt: 0 })],
+    });
     expect(changes.map((change) => change.kind === "listed" && change.rollout === undefined)).toEqual([needs]);
   });
 

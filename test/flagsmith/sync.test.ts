@@ -326,6 +326,54 @@ describe("a webhook that comes during a sync", () => {
   });
 });
 
+describe("an experiment that is completed before the sync of a webhook", () => {
+  const end = START + 30 * MINUTE;
+  const completed = { feature: "a", rollout: { 1: 70 }, status: "completed", ended_at: iso(end) };
+
+  beforeEach(async () => {
+    flagsmith.state.environments = { env: { 1: { feature: "a", rollout: { 1: 20 } } } };
+    await sync();
+    await forgetRollouts(database, "env", "a");
+    flagsmith.state.environments = { env: { 1: completed } };
+    flagsmith.takeRequests();
+  });
+
+  it("has the split that it ended with, as a change of its last moment", async () => {
+    await sync({ after: HOUR });
+    expect(await rowOf("flagsmith-1")).toMatchObject({
+      ...{ ended_at: end, weights_changed_at: end - 1 },
+      variants: '[{"key":"control","weight":30},{"key":"treatment-1","weight":70}]',
+    });
+    await sync();
+    expect(flagsmith.takeRequests().details).toHaveLength(1);
+  });
+
+  it("ends though its detail can't be read, and has the new split once it can", async () => {
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) =>
+      /experiments\/1\/$/.test(String(request[0])) ? new Response("{}") : send(...request);
+    await sync({ after: HOUR });
+    expect(await rowOf("flagsmith-1")).toMatchObject({
+      ...{ ended_at: end, weights_changed_at: null },
+      variants: '[{"key":"control","weight":80},{"key":"treatment-1","weight":20}]',
+    });
+    expect((await environmentOf())?.notes).toMatchObject([{ text: expect.stringMatching(/^Its split stays/) }]);
+    flagsmith.send = send;
+    await sync();
+    expect((await rowOf("flagsmith-1"))["variants"]).toContain('"control","weight":30');
+  });
+
+  it("is not ended by a sync that Flagsmith's rate limit stops", async () => {
+    const { send } = flagsmith;
+    flagsmith.send = async (...request) => {
+      if (!/experiments\/1\/$/.test(String(request[0]))) return send(...request);
+      return new Response(null, { status: 429, headers: { "Retry-After": "3600" } });
+    };
+    await sync({ after: HOUR });
+    expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: null });
+  });
+});
+
 describe("an experiment that Flagsmith no longer lists", () => {
   it("ends when it was last listed, and goes on if it comes back", async () => {
     flagsmith.state.environments = { env: { 1: {}, 2: { status: "created", started_at: null } } };
