@@ -66,7 +66,7 @@ export const flagsmithUrl = converted(FLAGSMITH_URL_RULE, (value) => {
   return new URL(url.pathname.replace(/\/*$/, "/"), url);
 });
 
-/** What an Authorization header can carry. */
+/** True if an Authorization header can carry the text. */
 const isTokenText = (value: string) => /^[!-~]+$/.test(value);
 
 const TOKEN_RULE = "must be the token alone, in ASCII without spaces or line breaks";

@@ -92,7 +92,7 @@ export async function syncSlice(
     const { listed, stored } = change;
     const { input, notes } = mapChange(environmentKey, change, rollout, clock());
     // A split that is first read after the end has changed before it.
-    const isNew = change.rollout === undefined && stored?.endedAt === null;
+    const isNew = change.rollout === undefined && stored !== null;
     const now = isNew && input.endedAt !== null ? Math.min(clock(), input.endedAt - 1) : clock();
     if (stored === null || !isSame(input, stored)) await save(input, notes, now);
     else outcome.notes.push(...notes.map((text) => ({ experimentId: input.id, text })));

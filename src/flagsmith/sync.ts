@@ -90,8 +90,8 @@ async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until
   const known = await listFlagsmithExperiments(database, environmentKey);
   const eventsOrNone = events.ok ? events.value : new Map<number, never>();
   const plan = planSync({ environmentKey, listed: listed.value, events: eventsOrNone, ...known, listedAt, now });
-  // Experiments that left this list may not be ended yet if this sync fails. They end at the time of the last one that had
-  // them.
+  // Experiments that left this list may not be ended yet if this sync fails. They end at the time of the last
+  // list that contained them.
   const listedUntil = plan.changes.some(({ kind }) => kind === "left") ? listedAt : now;
   if (!events.ok) return fail(events.failure, { listedAt: listedUntil });
 

@@ -98,7 +98,7 @@ function parseBackup(line: string, now: number): Result<Backup, InputError[]> {
     : ok({ ...backup, exposures });
 }
 
-/** The fields of a state that no refresh leaves. */
+/** Returns an error for each field that no refresh could have stored. */
 function findImpossible(backup: Omit<Backup, "exposures">, now: number): InputError[] {
   const { experiment, asOf, computedAt, lastErrorAt, isFinal, results } = backup;
   const aheadIn = (prefix: string, times: Readonly<Record<string, number | null | undefined>>) =>

@@ -37,17 +37,27 @@ export async function readText(c: Context, limit: number): Promise<Result<string
 
 /** Twice the largest body that a route accepts. */
 const MAX_DISCARDED = 16 * MIB;
+const MAX_DISCARD_MS = 2_000;
 
 /**
- * Reads the body that a handler left unread. The runtimes close the connection otherwise, and a client that is still sending
- * may never see the response (RFC 9112, section 9.6).
+ * Reads the body that a handler left unread, for a limited time. The runtimes close the connection otherwise, and a client
+ * that is still sending may never see the response (RFC 9112, section 9.6). A client that asked whether to send is told.
  */
 export const discardUnreadBody: MiddlewareHandler = async (c, next) => {
   await next();
   if (c.req.method === "GET") return;
   const { body, bodyUsed } = c.req.raw;
-  if (body === null || bodyUsed || !(Number(c.req.header("Content-Length")) <= MAX_DISCARDED)) return;
-  await body.pipeTo(new WritableStream()).catch(() => undefined);
+  const isShort = Number(c.req.header("Content-Length")) <= MAX_DISCARDED;
+  if (body === null || bodyUsed || !isShort || c.req.header("Expect") !== undefined) return;
+  const reader = body.getReader();
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), MAX_DISCARD_MS);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The client has disconnected.
+  } finally {
+    clearTimeout(timer);
+  }
 };
 
 /** Reads and parses the body of a request. */

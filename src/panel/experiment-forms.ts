@@ -51,7 +51,7 @@ type Shown = Partial<Pick<ExperimentFormView, "errors" | "focus" | "notice" | "c
 /** The names that a form offers are a convenience. It shows without them after this time. */
 const WAIT_MS = 1000;
 
-/** Encoded in a form, what the API accepts is several times as long. */
+/** The length of a form in bytes. A definition is several times as long in a form as it is in JSON. */
 const FORM_LIMIT = MIB;
 
 const FOUND =
@@ -88,12 +88,12 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     const form = await readForm(c, FORM_LIMIT);
     if (!form.ok) return refusedFormPage(c, frameOf(visitor), form.failure);
     const typed = readFields(form.value);
-    if (isTooLarge(typed, stored?.experiment ?? null))
-      return refusedFormPage(c, frameOf(visitor), { kind: "body_too_large", limit: EXPERIMENT_LIMIT });
     const openedAt = Number(form.value.get("opened_at"));
     const edited = editRows(typed, form.value);
     if (edited !== null) return show(c, visitor, stored, edited, { openedAt, focus: changedRow(edited, form.value) });
 
+    if (isTooLarge(typed, stored?.experiment ?? null))
+      return refusedFormPage(c, frameOf(visitor), { kind: "body_too_large", limit: EXPERIMENT_LIMIT });
     const now = clock();
     const action = form.value.get("do");
     const fields = completeFields(action === "start" ? { ...typed, started_at: inputTime(now) } : typed);

@@ -57,7 +57,7 @@ export function sensitivityOf(
   const days = lifts.flatMap((lift): [number, number][] => {
     const needed = daysFor(lift).filter((each) => each !== null);
     const longest = Math.max(...needed);
-    // Nothing shows by now without a verdict, and this estimate knows only some of the rules for one.
+    // A lift does not show without a verdict, and this estimate checks only some of a verdict's rules.
     return needed.length < precisions.length || (isCollecting && longest === 0) ? [] : [[lift, longest]];
   });
   const halfWidths = precisions.map((each) => each.standardError * halfWidthInErrors(each.identities, alpha));

@@ -41,17 +41,19 @@ export function isLiftReliable(control: Moments, treatment: Moments): boolean {
 }
 
 /**
- * Raises the variance of the smaller arm to that of both arms together. In an A/A experiment both vary alike, but a small arm
- * of skewed values may by chance vary far too little: where 99 % convert, 60 identities often convert without exception.
- * Without this, 55 % of simulated A/A experiments with such conversions and a split of 95 to 5 are called winning.
+ * Raises the variance of the smaller arm towards that of both arms together, the further the smaller it is. In an A/A
+ * experiment both vary alike, but a small arm of skewed values may by chance vary far too little: where 99 % convert, 60
+ * identities often convert without exception. Without this, 55 % of simulated A/A experiments with such conversions and a
+ * split of 95 to 5 are called winning.
  */
 export function withPooledVariance(control: Moments, treatment: Moments): { control: Moments; treatment: Moments } {
   const sum = control.squaredDeviations + treatment.squaredDeviations;
   const pooled = sum / (control.identities + treatment.identities - 2);
-  const raise = (arm: Moments, other: Moments): Moments =>
-    arm.identities >= other.identities
-      ? arm
-      : { ...arm, squaredDeviations: Math.max(arm.squaredDeviations, pooled * (arm.identities - 1)) };
+  function raise(arm: Moments, other: Moments): Moments {
+    const missing = Math.max(0, pooled * (arm.identities - 1) - arm.squaredDeviations);
+    const imbalance = Math.max(0, 1 - arm.identities / other.identities);
+    return { ...arm, squaredDeviations: arm.squaredDeviations + missing * imbalance };
+  }
   return { control: raise(control, treatment), treatment: raise(treatment, control) };
 }
 

@@ -185,12 +185,16 @@ export async function saveUnreadExperiments(
   });
 }
 
-/** Makes the next sync read the rollouts of a feature's experiments, whose changes leave `updated_at` as it is. */
+/**
+ * Makes the next sync read the rollouts of a feature's experiments, whose changes leave `updated_at` as it is. An experiment
+ * that has ended here keeps its split: a later rollout is not its own.
+ */
 export async function forgetRollouts(database: Database, environmentKey: string, featureName: string): Promise<void> {
   await database.transact([
     {
       sql: `UPDATE flagsmith_experiments SET read_at = 0 WHERE environment_key = ?1 AND experiment_id IN
-        (SELECT id FROM experiments WHERE environment_key = ?1 AND feature_name = ?2 AND source = 'flagsmith')`,
+        (SELECT id FROM experiments
+          WHERE environment_key = ?1 AND feature_name = ?2 AND source = 'flagsmith' AND ended_at IS NULL)`,
       values: [environmentKey, featureName],
     },
     {

@@ -1,11 +1,16 @@
 import { type Database, numberOf, numberOrNull, type Statement, textOf } from "./database.ts";
+import { NEEDS_REFRESH } from "./experiment-row.ts";
 
 // Which experiments' refreshes fail, and the one open alert about them.
 
-/** A statement that stores the kind of a failure. The time of the first failure since the last success stays. */
+/**
+ * A statement that stores the kind of a failure. The time of the first failure since the last success stays. Nothing is
+ * stored for an experiment that is final or not started, because no refresh would delete it.
+ */
 export function failureStatement(experimentId: string, failedAt: number, kind: string): Statement {
   return {
-    sql: `INSERT INTO refresh_failures (experiment_id, since, kind) SELECT id, ?2, ?3 FROM experiments WHERE id = ?1
+    sql: `INSERT INTO refresh_failures (experiment_id, since, kind) SELECT id, ?2, ?3 FROM experiments
+      WHERE id = ?1 AND started_at <= ?2 AND ${NEEDS_REFRESH}
     ON CONFLICT (experiment_id) DO UPDATE SET kind = excluded.kind`,
     values: [experimentId, failedAt, kind],
   };

@@ -282,7 +282,7 @@ export async function saveRetry(
     WHERE id = ?1`,
     values: [experimentId, failures, retryAt, failedAt, begunAt],
   };
-  await runOnPrimary(database, update, [experimentId]);
+  await database.transact([update, failureStatement(experimentId, failedAt, "bug")], [experimentId]);
 }
 
 /** Records that a requested rebuild of states has been made. */

@@ -360,7 +360,21 @@ describe("an experiment that is completed before the sync of a webhook", () => {
     expect((await environmentOf())?.notes).toMatchObject([{ text: expect.stringMatching(/^Its split stays/) }]);
     flagsmith.send = send;
     await sync();
-    expect((await rowOf("flagsmith-1"))["variants"]).toContain('"control","weight":30');
+    const row = await rowOf("flagsmith-1");
+    expect(row["variants"]).toContain('"control","weight":30');
+    // Nearly all of the run had the split of before.
+    expect(row).toMatchObject({ weights_changed_at: end - 1 });
+  });
+
+  it("keeps its split when its feature's rollout changes after the end", async () => {
+    await sync({ after: HOUR });
+    const before = await rowOf("flagsmith-1");
+    expect(before).toMatchObject({ ended_at: end, is_final: 0 });
+    const { 1: ended } = flagsmith.state.environments["env"] ?? {};
+    flagsmith.state.environments = { env: { 1: { ...ended, rollout: { 1: 100 } } } };
+    await forgetRollouts(database, "env", "a");
+    await sync();
+    expect(await rowOf("flagsmith-1")).toEqual(before);
   });
 
   it("is not ended by a sync that Flagsmith's rate limit stops", async () => {

@@ -104,7 +104,7 @@ describe("parseBackups", () => {
     if (field === "exposures") expect(parseBackups(text(94), "refuse", NOW).ok).toBe(true);
   });
 
-  describe("refuses a state that no refresh leaves", () => {
+  describe("refuses a state that no refresh could have stored", () => {
     const iso = (time: number) => new Date(time).toISOString();
     const [stored] = fc.sample(backup, { numRuns: 1, seed: 1 });
     const lineWith = (change: object) => {

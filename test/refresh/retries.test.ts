@@ -5,6 +5,7 @@ import { refreshOrRetry } from "../../src/refresh/retries.ts";
 import { type Changes, type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { findFailing, successStatement } from "../../src/store/refresh-failures.ts";
 import { recordManualRequest } from "../../src/store/refresh-requests.ts";
 import { beginRefresh } from "../../src/store/refresh-results.ts";
 
@@ -54,6 +55,13 @@ describe("a refresh that throws", () => {
     expect(await fail()).toEqual({ status: "failed", kind: "bug", retryAt: START + 15_000 });
     expect(await getRow()).toMatchObject({ last_error_at: START + 10_000, version: Number(version) + 1 });
     expect(invalidated).toEqual([ID]);
+  });
+
+  it("counts as failing until one succeeds", async () => {
+    await fail();
+    expect((await findFailing(sqlite, now, now)).failing).toMatchObject({ experimentIds: [ID], kind: "bug" });
+    await sqlite.transact([successStatement(ID)]);
+    expect((await findFailing(sqlite, now, now)).failing).toBeNull();
   });
 
   it("does not charge its manual request against the minimum interval", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { compare } from "../../src/results/compare.ts";
+import type { Moments } from "../../src/results/moments.ts";
 import { verdictOf } from "../../src/results/verdict.ts";
 import { fromConversions, momentsOf } from "../support/moments.ts";
 import { uniforms } from "../support/random.ts";
@@ -105,8 +106,16 @@ describe("the verdict where a small arm varies less than a large one", () => {
     expect(compare(fromConversions(9000, 4500), fromConversions(1000, 1000), conversions, 1).verdict).toBe("winning");
   });
 
-  it("does not depend on the variance of equal arms", () => {
+  it("does not depend on the variance of equal arms, nor on one identity more", () => {
     expect(compare(fromConversions(1000, 980), fromConversions(1000, 1000), conversions, 1).verdict).toBe("winning");
+    const arm = (identities: number, mean: number, deviation: number): Moments => ({
+      ...{ identities, sum: identities * mean, covariate: null },
+      squaredDeviations: deviation ** 2 * (identities - 1),
+    });
+    for (const identities of [3999, 4000, 4001])
+      expect(
+        compare(arm(identities, 10, 60), arm(4000, 7.4, 10), { ...conversions, aggregation: "sum" }, 1).verdict,
+      ).toBe("losing");
   });
 
   it("stays unharmed or inconclusive where the interval holds 0", () => {

@@ -8,7 +8,7 @@ export async function openLagging() {
   const [primary, replica] = [openSqlite(":memory:"), openSqlite(":memory:")];
   for (const each of [primary, replica]) await migrate(each, readMigrations("migrations/d1"));
   let backlog: (readonly Statement[])[] = [];
-  /** Called between a read of the replica and its response. */
+  /** The hook between a read of the replica and its response. */
   const hooks = { duringRead: async () => {} };
   const database: Database = {
     async read(statement) {
