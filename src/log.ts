@@ -10,6 +10,12 @@ export const consoleLog: Log = (level, event, fields) => {
   console[level](JSON.stringify({ event, level, ...fields }));
 };
 
+/** The message of an error's innermost cause, for an expected failure that needs no stack. */
+export function rootMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : rootMessage(error.cause);
+}
+
 /** Formats an unexpected error with its stack and its causes. Only the log may show it. */
 export function describeBug(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -3,6 +3,7 @@ import { consoleLog } from "../log.ts";
 import { isLoopback } from "../setting-types.ts";
 import { settingNames } from "../settings.ts";
 import { openService, type Service } from "./service.ts";
+import { describeUncaught, invalidSettings, type StartFailure } from "./start-failure.ts";
 
 export type Running = {
   service: Service;
@@ -16,16 +17,18 @@ export type Running = {
  * Opens the service with the process's environment, and closes it on SIGTERM and SIGINT. Deno itself then accepts no more
  * connections and finishes the responses in flight. The process exits when nothing is left to do.
  *
- * If the service can't be opened, the process logs one line and exits with 1.
+ * If the service can't be opened, the process logs one line and exits with 1. So it does if `deno serve` can't listen, or
+ * if a bug rejects a promise that nothing awaits.
  */
 export async function runService(): Promise<Running> {
+  process.on("unhandledRejection", (error) => exitWith(describeUncaught(error)));
   // Variables are read by name, so that the process needs permission for these only.
   const env = Object.fromEntries(settingNames.map((name) => [name, process.env[name]]));
   const service = await openService(env, process.env["STATE_DIR"] || ".state");
   if (!service.ok) return exitWith(service.failure);
   const { shortSecrets } = service.value;
   const onListen: Running["onListen"] = ({ hostname, port }) => {
-    if (shortSecrets !== "" && !isLoopback(hostname)) exitWith(shortSecrets);
+    if (shortSecrets !== "" && !isLoopback(hostname)) exitWith(invalidSettings(shortSecrets));
     consoleLog("info", "service.listening", {
       url: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
     });
@@ -40,7 +43,7 @@ export async function runService(): Promise<Running> {
   return { service: service.value, stopping: stopping.signal, onListen };
 }
 
-function exitWith(detail: string): never {
-  consoleLog("error", "settings.invalid", { detail });
+function exitWith({ event, detail }: StartFailure): never {
+  consoleLog("error", event, { detail });
   return process.exit(1);
 }

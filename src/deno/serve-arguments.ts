@@ -1,12 +1,32 @@
-import { parseSettings, settingNames } from "../settings.ts";
+import * as z from "zod/mini";
+import { failed, ok, type Result } from "../result.ts";
+import { wholeNumber } from "../setting-types.ts";
+import { describeProblems, parseSettings, problemsOf, settingNames } from "../settings.ts";
+import { variable, withoutEmpty } from "../settings-schema.ts";
 
 export type ServeOptions = {
   host: string;
-  port: number | string;
+  port: number;
   stateDir: string;
   /** The settings. The service itself reports malformed ones. */
   env: Readonly<Record<string, string | undefined>>;
 };
+
+const HOST_RULE = "must be an IP address without brackets, or a host name";
+
+const optionsSchema = z.object({
+  HOST: variable("127.0.0.1", z.string().check(z.refine((value) => /^[\w.:-]+$/.test(value), HOST_RULE))),
+  PORT: variable(8787, wholeNumber("number", 1, 65_535)),
+  STATE_DIR: variable(".state", z.string()),
+});
+
+/** Reads where the service listens and keeps its state. A failure names all malformed variables. */
+export function readServeOptions(env: ServeOptions["env"]): Result<ServeOptions, string> {
+  const parsed = optionsSchema.safeParse(withoutEmpty(env));
+  if (!parsed.success) return failed(describeProblems(problemsOf(parsed.error)));
+  const { HOST, PORT, STATE_DIR } = parsed.data;
+  return ok({ host: HOST, port: PORT, stateDir: STATE_DIR, env });
+}
 
 /** Returns the `deno` arguments that run the service with minimal permissions, up to the path of its entry. */
 export function serveArguments({ host, port, stateDir, env }: ServeOptions): string[] {

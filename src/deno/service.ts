@@ -1,5 +1,3 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { requestDelivery } from "../alerts/alerter.ts";
 import { alertFailingRefreshes } from "../alerts/failing-refreshes.ts";
 import { createApp } from "../app.ts";
@@ -13,15 +11,14 @@ import { sweep } from "../refresh/sweep.ts";
 import { maxRefreshMs, sweepBudget } from "../refresh/sweep-times.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { describeProblems, findShortSecrets, parseSettings } from "../settings.ts";
-import { migrate } from "../store/migrations.ts";
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/summary-cache.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { createDiscovery } from "../warehouse/discovery.ts";
+import { openDatabase } from "./open-database.ts";
 import { createProcessAlerter } from "./process-alerter.ts";
 import { openFlagsmith } from "./process-flagsmith.ts";
 import { createProcessLimiter } from "./process-limiter.ts";
-import { readMigrations } from "./read-migrations.ts";
-import { openSqlite } from "./sqlite.ts";
+import { invalidSettings, type StartFailure } from "./start-failure.ts";
 import { createTimerAlarm } from "./timer-alarm.ts";
 
 export type Service = {
@@ -42,16 +39,15 @@ export type Service = {
 export async function openService(
   env: Readonly<Record<string, string | undefined>>,
   stateDir: string,
-): Promise<Result<Service, string>> {
+): Promise<Result<Service, StartFailure>> {
   const parsed = parseSettings(env);
-  if (!parsed.ok) return failed(describeProblems(parsed.failure));
+  if (!parsed.ok) return failed(invalidSettings(describeProblems(parsed.failure)));
   const settings = parsed.value;
   const { states, alertEndpoint, queryConcurrency: concurrency } = settings;
-  const sqlite = openDatabase(stateDir);
+  const sqlite = await openDatabase(stateDir);
   if (!sqlite.ok) return sqlite;
   const cache = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
   const database = invalidateAfter(sqlite.value, cache);
-  await migrate(database, readMigrations("migrations/d1"));
 
   const warehouse = connectWarehouse(settings.warehouse);
   const shared = { database, warehouse, clock: Date.now, random: Math.random, log: consoleLog };
@@ -139,14 +135,5 @@ class Peer {
   get address(): string | undefined {
     const { remoteAddr } = this.#connection;
     return "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
-  }
-}
-
-function openDatabase(stateDir: string): Result<ReturnType<typeof openSqlite>, string> {
-  try {
-    mkdirSync(stateDir, { recursive: true });
-    return ok(openSqlite(join(stateDir, "edge-exposures.sqlite")));
-  } catch (error) {
-    return failed(`STATE_DIR ${stateDir} is not usable. Check its path and permissions: ${String(error)}`);
   }
 }

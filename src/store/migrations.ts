@@ -1,3 +1,4 @@
+import { rootMessage } from "../log.ts";
 import { type Database, type Statement, textOf } from "./database.ts";
 
 export type Migration = { name: string; sql: string };
@@ -5,6 +6,7 @@ export type Migration = { name: string; sql: string };
 /**
  * Applies the pending migrations, each file in one transaction. It keeps wrangler's own table of applied migrations, so
  * that either tool can continue where the other one stopped.
+ * Throws an error that names the migration if one fails.
  * In a migration, every statement ends with a semicolon at the end of a line, and nothing else does.
  */
 export async function migrate(database: Database, migrations: readonly Migration[]): Promise<void> {
@@ -17,10 +19,12 @@ export async function migrate(database: Database, migrations: readonly Migration
   const applied = new Set(rows.map((row) => textOf(row, "name")));
   for (const { name, sql } of [...migrations].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (applied.has(name)) continue;
-    await database.transact([
-      ...statementsOf(sql).map(statement),
-      { sql: "INSERT INTO d1_migrations (name) VALUES (?)", values: [name] },
-    ]);
+    const record = { sql: "INSERT INTO d1_migrations (name) VALUES (?)", values: [name] };
+    try {
+      await database.transact([...statementsOf(sql).map(statement), record]);
+    } catch (error) {
+      throw new Error(`The migration ${name} failed: ${rootMessage(error)}`, { cause: error });
+    }
   }
 }
 

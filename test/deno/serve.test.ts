@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -39,7 +40,7 @@ afterAll(() => {
 function run(args: string[], env: Record<string, string>) {
   const child = spawn("deno", args, {
     cwd: checkout,
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const written = { output: "" };
@@ -49,6 +50,12 @@ function run(args: string[], env: Record<string, string>) {
     });
   const exited = once(child, "exit").then(([code]) => code);
   return { child, written, exited };
+}
+
+/** The lines of the log. Throws if there is any other line, except the one of `deno task`. */
+function linesOf(output: string): Record<string, unknown>[] {
+  const lines = output.split("\n").filter((line) => line !== "" && !line.startsWith("Task start "));
+  return lines.map((line) => JSON.parse(line));
 }
 
 describe("the Deno service", () => {
@@ -79,13 +86,37 @@ describe("the Deno service", () => {
     expect(written.output).not.toMatch(/denied|error|warning/i);
   });
 
-  it("logs one line and exits with 1 when a setting is malformed", async () => {
-    const { written, exited } = run(task, { QUERY_TIMEOUT_SECONDS: "soon", PORT: String(await freePort()) });
+  const isPortRange = /^PORT must be a whole number, from 1 to 65535$/;
+  it.each([
+    { vars: { QUERY_TIMEOUT_SECONDS: "soon" }, event: "settings.invalid", detail: /^QUERY_TIMEOUT_SECONDS must/ },
+    { vars: { PORT: "abc" }, event: "settings.invalid", detail: isPortRange },
+    { vars: { PORT: "70000" }, event: "settings.invalid", detail: isPortRange },
+    { vars: { HOST: "[::1]" }, event: "settings.invalid", detail: /^HOST must be an IP address without brackets/ },
+    { vars: { HOST: "192.0.2.1" }, event: "service.failed", detail: /^HOST is not an address of this machine\. Set / },
+    { vars: { HOST: "a.invalid" }, event: "service.failed", detail: /^HOST is not an address of this machine\. Set / },
+    {
+      vars: { STATE_DIR: "damaged" },
+      event: "service.failed",
+      detail: /edge-exposures\.sqlite is damaged .* Restore /,
+    },
+  ])("logs one line and exits with 1 with $vars", async ({ vars, event, detail }) => {
+    mkdirSync(join(checkout, "damaged"), { recursive: true });
+    writeFileSync(join(checkout, "damaged/edge-exposures.sqlite"), "not a database. ".repeat(100));
+    const { written, exited } = run(task, { ...varsFor(proxy.settings, { PORT: await freePort() }), ...vars });
     expect(await exited).toBe(1);
-    const lines = written.output.split("\n").filter((line) => line.startsWith("{"));
-    expect(lines.map((line) => JSON.parse(line))).toEqual([
-      { event: "settings.invalid", level: "error", detail: expect.stringMatching(/^QUERY_TIMEOUT_SECONDS must/) },
-    ]);
+    expect(linesOf(written.output)).toEqual([{ event, level: "error", detail: expect.stringMatching(detail) }]);
+  });
+
+  it("logs one line and exits with 1 when PORT is in use", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const { written, exited } = run(task, varsFor(proxy.settings, { PORT: String(port) }));
+    expect(await exited).toBe(1);
+    server.close();
+    const detail = expect.stringMatching(/^PORT is in use\. .* set PORT to another port\.$/);
+    expect(linesOf(written.output)).toEqual([{ event: "service.failed", level: "error", detail }]);
   });
 });
 
@@ -94,14 +125,8 @@ describe("a short token", () => {
     const vars = { HOST: "0.0.0.0", PORT: String(await freePort()), ADMIN_TOKEN: "short" };
     const { written, exited } = run(["task", "--config", "src/deno/deno.json", "start"], varsFor(proxy.settings, vars));
     expect(await exited).toBe(1);
-    const lines = written.output.split("\n").filter((line) => line.startsWith("{"));
-    expect(lines.map((line) => JSON.parse(line))).toEqual([
-      {
-        event: "settings.invalid",
-        level: "error",
-        detail: expect.stringMatching(/^ADMIN_TOKEN must have at least 16/),
-      },
-    ]);
+    const detail = expect.stringMatching(/^ADMIN_TOKEN must have at least 16/);
+    expect(linesOf(written.output)).toEqual([{ event: "settings.invalid", level: "error", detail }]);
   });
 });
 

@@ -1,5 +1,8 @@
-import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FAILED_ATTEMPTS } from "../../src/deno/process-limiter.ts";
 import { openService } from "../../src/deno/service.ts";
 import { SWEEP_SCHEDULE } from "../../src/refresh/sweep-times.ts";
@@ -98,14 +101,45 @@ describe("the service under Deno", () => {
 });
 
 describe("openService", () => {
+  let folder: string;
+  let file: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "edge-exposures-state-"));
+    file = join(folder, "edge-exposures.sqlite");
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const failure = (event: string, detail: RegExp) => ({
+    ok: false,
+    failure: { event, detail: expect.stringMatching(detail) },
+  });
+
   it("returns a failure that names an unusable STATE_DIR or a malformed setting", async () => {
     const unusable = await openService({}, "package.json/state");
-    expect(unusable).toEqual({
-      ok: false,
-      failure: expect.stringMatching(/^STATE_DIR package\.json\/state is not usable\. /),
-    });
+    expect(unusable).toEqual(failure("settings.invalid", /^STATE_DIR package\.json\/state is not usable\. /));
     const malformed = await openService({ QUERY_TIMEOUT_SECONDS: "soon" }, "package.json/state");
-    expect(malformed).toEqual({ ok: false, failure: expect.stringMatching(/^QUERY_TIMEOUT_SECONDS /) });
+    expect(malformed).toEqual(failure("settings.invalid", /^QUERY_TIMEOUT_SECONDS /));
+  });
+
+  it.each(["DELETE", "WAL"])("returns a failure that names a locked database in journal mode %s", async (mode) => {
+    const connection = new DatabaseSync(file);
+    connection.exec(`PRAGMA journal_mode = ${mode}; BEGIN IMMEDIATE`);
+    const locked = await openService({}, folder);
+    connection.close();
+    expect(locked).toEqual(failure("service.failed", /edge-exposures\.sqlite is locked by another process\. End /));
+  });
+
+  it("returns a failure that names a damaged database", async () => {
+    writeFileSync(file, "not a database. ".repeat(100));
+    expect(await openService({}, folder)).toEqual(failure("service.failed", /is damaged .*\. Restore a backup/));
+  });
+
+  it("returns a failure that names the migration that fails, and why", async () => {
+    const connection = new DatabaseSync(file);
+    connection.exec("CREATE TABLE experiments (id TEXT)");
+    connection.close();
+    const detail = /^The migration 0001_\S+\.sql failed: table experiments already exists\. Restore /;
+    expect(await openService({}, folder)).toEqual(failure("service.failed", detail));
   });
 });
 

@@ -82,7 +82,9 @@ describe("migrate", () => {
 
   it("rolls back a migration that fails halfway, and applies it once corrected", async () => {
     const bad = { name: "0001_bad.sql", sql: "CREATE TABLE half (id TEXT);\nCREATE TABLE half (id TEXT);\n" };
-    await expect(migrate(database, [bad])).rejects.toThrow("half");
+    await expect(migrate(database, [bad])).rejects.toThrow(
+      "The migration 0001_bad.sql failed: table half already exists",
+    );
     expect(applied()).toEqual([]);
     expect(schema().map(({ name }) => name)).not.toContain("half");
     await migrate(database, [{ ...bad, sql: "CREATE TABLE half (id TEXT);" }]);

@@ -1,0 +1,44 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { rootMessage } from "../log.ts";
+import { failed, ok, type Result } from "../result.ts";
+import { migrate } from "../store/migrations.ts";
+import { readMigrations } from "./read-migrations.ts";
+import { openSqlite } from "./sqlite.ts";
+import { invalidSettings, type StartFailure, serviceFailed } from "./start-failure.ts";
+
+type SqliteFile = ReturnType<typeof openSqlite>;
+
+/** Opens the SQLite file in `stateDir`, and applies pending migrations. */
+export async function openDatabase(stateDir: string): Promise<Result<SqliteFile, StartFailure>> {
+  const file = join(stateDir, "edge-exposures.sqlite");
+  let sqlite: SqliteFile;
+  try {
+    mkdirSync(stateDir, { recursive: true });
+    sqlite = openSqlite(file);
+  } catch (error) {
+    const unusable = `STATE_DIR ${stateDir} is not usable. Check its path and permissions: ${rootMessage(error)}`;
+    return failed(describeFailure(error, file) ?? invalidSettings(unusable));
+  }
+  try {
+    await migrate(sqlite, readMigrations("migrations/d1"));
+    return ok(sqlite);
+  } catch (error) {
+    sqlite.close();
+    const { message } = error instanceof Error ? error : new Error(String(error));
+    return failed(
+      describeFailure(error, file) ?? serviceFailed(`${message}. Restore the backup from before the upgrade.`),
+    );
+  }
+}
+
+function describeFailure(error: unknown, file: string): StartFailure | undefined {
+  const cause = rootMessage(error);
+  if (/\bdatabase is locked\b/.test(cause))
+    return serviceFailed(`${file} is locked by another process. End that process, then start the service again.`);
+  if (/\bnot a database\b|\bmalformed\b/.test(cause))
+    return serviceFailed(`${file} is damaged (${cause}). Restore a backup, see docs/deploy-deno.md.`);
+  if (/\bdatabase or disk is full\b/.test(cause))
+    return serviceFailed(`The disk of ${file} is full. Free some space, then start the service again.`);
+  return undefined;
+}
