@@ -1,11 +1,10 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { rootMessage } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { migrate } from "../store/migrations.ts";
 import { readMigrations } from "./read-migrations.ts";
 import { openSqlite } from "./sqlite.ts";
-import { invalidSettings, type StartFailure, serviceFailed } from "./start-failure.ts";
+import { type StartFailure, serviceFailed, unusableFolder } from "./start-failure.ts";
 
 type SqliteFile = ReturnType<typeof openSqlite>;
 
@@ -14,11 +13,9 @@ export async function openDatabase(stateDir: string): Promise<Result<SqliteFile,
   const file = join(stateDir, "edge-exposures.sqlite");
   let sqlite: SqliteFile;
   try {
-    mkdirSync(stateDir, { recursive: true });
     sqlite = openSqlite(file);
   } catch (error) {
-    const unusable = `STATE_DIR ${stateDir} is not usable. Check its path and permissions: ${rootMessage(error)}`;
-    return failed(describeFailure(error, file) ?? invalidSettings(unusable));
+    return failed(describeFailure(error, file) ?? unusableFolder(stateDir, error));
   }
   try {
     await migrate(sqlite, readMigrations("migrations/d1"));

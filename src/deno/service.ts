@@ -14,6 +14,7 @@ import { describeProblems, findShortSecrets, parseSettings } from "../settings.t
 import { createSummaryCache, invalidateAfter, summariesThrough } from "../store/summary-cache.ts";
 import { connectWarehouse } from "../warehouse/client.ts";
 import { createDiscovery } from "../warehouse/discovery.ts";
+import { lockFolder } from "./lock-folder.ts";
 import { openDatabase } from "./open-database.ts";
 import { createProcessAlerter } from "./process-alerter.ts";
 import { openFlagsmith } from "./process-flagsmith.ts";
@@ -28,13 +29,14 @@ export type Service = {
   fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response>;
   /** Runs one sweep, and resolves to false if not all experiments were refreshed. A call during a sweep shares its result. */
   sweep(now: number): Promise<boolean>;
-  /** Rejects new requests, waits for the requests in flight, and closes the database. */
+  /** Rejects new requests, waits for the requests in flight, closes the database, and unlocks `stateDir`. */
   stop(): Promise<void>;
 };
 
 /**
- * Opens the whole product in one process: the app, the dispatcher and a SQLite file in `stateDir`. It resumes the
- * requests and alerts that the previous process accepted but did not finish.
+ * Opens the whole product in one process: the app, the dispatcher and a SQLite file in `stateDir`. It locks `stateDir`,
+ * because two processes could query for one experiment at once. It resumes the requests and alerts that the previous
+ * process accepted but did not finish.
  */
 export async function openService(
   env: Readonly<Record<string, string | undefined>>,
@@ -44,8 +46,13 @@ export async function openService(
   if (!parsed.ok) return failed(invalidSettings(describeProblems(parsed.failure)));
   const settings = parsed.value;
   const { states, alertEndpoint, queryConcurrency: concurrency } = settings;
+  const lock = await lockFolder(stateDir);
+  if (!lock.ok) return lock;
   const sqlite = await openDatabase(stateDir);
-  if (!sqlite.ok) return sqlite;
+  if (!sqlite.ok) {
+    lock.value.release();
+    return sqlite;
+  }
   const cache = createSummaryCache(settings.cacheSeconds * 1000, Date.now);
   const database = invalidateAfter(sqlite.value, cache);
 
@@ -120,6 +127,7 @@ export async function openService(
       await cleanUp;
       await alerts?.stop();
       sqlite.value.close();
+      lock.value.release();
     },
   });
 }

@@ -1,4 +1,4 @@
-import { describeBug } from "../log.ts";
+import { describeBug, rootMessage } from "../log.ts";
 
 /** A reason why the service can't start. `detail` is one line that states the problem and the action. */
 export type StartFailure = { event: "settings.invalid" | "service.failed"; detail: string };
@@ -9,6 +9,10 @@ export function invalidSettings(detail: string): StartFailure {
 
 export function serviceFailed(detail: string): StartFailure {
   return { event: "service.failed", detail };
+}
+
+export function unusableFolder(stateDir: string, error: unknown): StartFailure {
+  return invalidSettings(`STATE_DIR ${stateDir} is not usable. Check its path and permissions: ${rootMessage(error)}`);
 }
 
 /** Explains an error that nothing has caught. `deno serve` itself opens the port, and rejects if it can't. */

@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FAILED_ATTEMPTS } from "../../src/deno/process-limiter.ts";
-import { openService } from "../../src/deno/service.ts";
+import { openService, type Service } from "../../src/deno/service.ts";
 import { SWEEP_SCHEDULE } from "../../src/refresh/sweep-times.ts";
 import { startDeno } from "../support/deno.ts";
 import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
@@ -62,6 +62,17 @@ describe("the service under Deno", () => {
     expect(await exposuresOf(service, "stopped")).toMatchObject({ last_error_at: null, refresh_requested_at: null });
     expect((await exposuresOf(service, "stopped")).exposures).not.toBeNull();
     expect(proxy.state.queries).toBe(queries);
+    await service.stop();
+  });
+
+  it("keeps a second process off its STATE_DIR, also one that npm start has locked", async () => {
+    const service = await startDeno(varsFor(proxy.settings));
+    const lockOfLocalRun = new DatabaseSync(join(dirname(service.file), "lock"));
+    lockOfLocalRun.exec("BEGIN EXCLUSIVE");
+    await service.restart();
+    lockOfLocalRun.close();
+    const second = await openService({}, dirname(service.file));
+    expect(second).toMatchObject({ ok: false, failure: { event: "service.failed" } });
     await service.stop();
   });
 
@@ -127,6 +138,39 @@ describe("openService", () => {
     const locked = await openService({}, folder);
     connection.close();
     expect(locked).toEqual(failure("service.failed", /edge-exposures\.sqlite is locked by another process\. End /));
+  });
+
+  async function open(): Promise<Service> {
+    const opened = await openService({}, folder);
+    if (!opened.ok) throw new Error(opened.failure.detail);
+    return opened.value;
+  }
+
+  it("returns a failure when another service uses STATE_DIR and does not stop", async () => {
+    const first = await open();
+    const second = await openService({}, folder);
+    await first.stop();
+    const detail = /^STATE_DIR \S+ is in use by another process of the service\. Stop that process, or /;
+    expect(second).toEqual(failure("service.failed", detail));
+  });
+
+  it("waits for another service on STATE_DIR that is stopping", async () => {
+    const first = await open();
+    let opened = false;
+    const opening = open().finally(() => {
+      opened = true;
+    });
+    await new Promise((wake) => setTimeout(wake, 500));
+    expect(opened).toBe(false);
+    await first.stop();
+    await (await opening).stop();
+  });
+
+  it("unlocks STATE_DIR when the database can't be opened", async () => {
+    writeFileSync(file, "not a database. ".repeat(100));
+    expect(await openService({}, folder)).toMatchObject({ ok: false });
+    rmSync(file);
+    await (await open()).stop();
   });
 
   it("returns a failure that names a damaged database", async () => {
