@@ -12,12 +12,14 @@ export type ServeOptions = {
   env: Readonly<Record<string, string | undefined>>;
 };
 
+// Deno separates the paths of a permission by commas, and has no escape for them.
+const FOLDER_RULE = "must be a path without a comma, because Deno can't grant access to one with a comma";
 const HOST_RULE = "must be an IP address without brackets, or a host name";
 
 const optionsSchema = z.object({
   HOST: variable("127.0.0.1", z.string().check(z.refine((value) => /^[\w.:-]+$/.test(value), HOST_RULE))),
   PORT: variable(8787, wholeNumber("number", 1, 65_535)),
-  STATE_DIR: variable(".state", z.string()),
+  STATE_DIR: variable(".state", z.string().check(z.refine((path) => !path.includes(","), FOLDER_RULE))),
 });
 
 /** Reads where the service listens and keeps its state. A failure names all malformed variables. */

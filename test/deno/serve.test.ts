@@ -92,6 +92,7 @@ describe("the Deno service", () => {
     { vars: { PORT: "abc" }, event: "settings.invalid", detail: isPortRange },
     { vars: { PORT: "70000" }, event: "settings.invalid", detail: isPortRange },
     { vars: { HOST: "[::1]" }, event: "settings.invalid", detail: /^HOST must be an IP address without brackets/ },
+    { vars: { STATE_DIR: "a,b" }, event: "settings.invalid", detail: /^STATE_DIR must be a path without a comma/ },
     { vars: { HOST: "192.0.2.1" }, event: "service.failed", detail: /^HOST is not an address of this machine\. Set / },
     { vars: { HOST: "a.invalid" }, event: "service.failed", detail: /^HOST is not an address of this machine\. Set / },
     {
