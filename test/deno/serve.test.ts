@@ -155,6 +155,12 @@ describe("the permissions of the Deno service", () => {
     ]);
   });
 
+  it("have a row in docs/deploy-deno.md that names the setting of each upstream", () => {
+    const row = /^\| network \| (.*) \|$/m.exec(readFileSync("docs/deploy-deno.md", "utf8"));
+    const settings = ["CLICKHOUSE_URL", "FLAGSMITH_API_URL", "ALERT_WEBHOOK_URL"];
+    for (const setting of settings) expect(row?.[1]).toContain(`\`${setting}\``);
+  });
+
   it("use Deno's notation for hosts", () => {
     expect(net("::1", { CLICKHOUSE_URL: "http://[::1]:8123" })).toBe("--allow-net=[::1]:8787,[::1]:8123");
     expect(net("127.0.0.1", { CLICKHOUSE_URL: "http://clickhouse" })).toBe("--allow-net=127.0.0.1:8787,clickhouse:80");
