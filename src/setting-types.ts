@@ -6,6 +6,8 @@ import { isWebhookSecret } from "./standard-webhooks.ts";
 
 export const text = z.string({ error: "must be text" });
 
+export const tableName = text.check(z.refine((value) => value.trim() !== "", "must be the name of a table"));
+
 export function wholeNumber(unit: string, min: number, max: number) {
   return z.transform((value: string | number, { issues }): number => {
     const number = typeof value === "string" && /^\d{1,9}$/.test(value) ? Number(value) : value;

@@ -249,6 +249,7 @@ describe("a malformed setting is named", () => {
         ["5"],
       ],
     ]),
+    ["EVENTS_TABLE", [" ", "\t", "\u00a0"]],
     ["QUERY_TIMEOUT_SECONDS", ["0", 0, "601", 1e6]],
     ...["ADMIN_TOKEN", "READ_TOKEN"].map((setting): [string, unknown[]] => [
       setting,
