@@ -35,7 +35,7 @@ const optionsSchema = z
     PORT: variable(8787, port),
     WAREHOUSE_PORT: variable(8123, port),
     STATE_DIR: variable(".state", z.string()),
-    DEMO: variable("", z.string()),
+    DEMO: z.optional(z.enum(["0", "1"], { error: "must be 0 or 1" })),
     SWEEP_SECONDS: variable(60, wholeNumber("number of seconds", 0, 86_400)),
     CLICKHOUSE_URL: variable("", z.string()),
   })
@@ -71,7 +71,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Result<Options, string> {
     warehousePort: WAREHOUSE_PORT,
     stateDir: STATE_DIR,
     // The demo writes to ClickHouse, so one that belongs to the operator needs DEMO=1.
-    demo: DEMO === "" ? embedded : DEMO !== "0",
+    demo: DEMO === undefined ? embedded : DEMO === "1",
     sweepSeconds: SWEEP_SECONDS,
     embedded,
     bindings,
