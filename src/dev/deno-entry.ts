@@ -1,10 +1,13 @@
+import process from "node:process";
 import { runService } from "../deno/run.ts";
 
 // The Deno entry of a local run. Unlike src/deno.ts, it sweeps only on a request to the path that Miniflare also uses.
 
 const TRIGGER = "/cdn-cgi/local/scheduled";
 
-const { service } = await runService();
+const { service, stopping } = await runService();
+// An open channel to the parent would keep the process alive.
+stopping.addEventListener("abort", () => process.disconnect?.());
 
 export default {
   async fetch(request: Request, connection: { remoteAddr: object }): Promise<Response> {
@@ -14,4 +17,6 @@ export default {
     const isComplete = await service.sweep(Number(url.searchParams.get("time") ?? Date.now()));
     return isComplete ? new Response("ok") : new Response("exception", { status: 500 });
   },
+  /** Reports to the parent, if it opened a channel, that this very process serves the port. */
+  onListen: () => void process.send?.("listening"),
 };

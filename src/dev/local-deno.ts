@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { serveArguments } from "../deno/serve-arguments.ts";
+import { failed, ok, type Result } from "../result.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
+import { describePortInUse } from "./ports.ts";
 
 /** Returns the command that starts the service in local runs and tests. */
 export function denoCommand(
@@ -14,7 +16,8 @@ export function denoCommand(
 }
 
 /**
- * Starts the app under Deno in a child process, with its SQLite file in `stateDir`.
+ * Starts the app under Deno in a child process, with its SQLite file in `stateDir`. A failure is one line
+ * that states the reason.
  * @param onStarted receives the process as soon as it runs
  */
 export async function startDeno(
@@ -22,28 +25,42 @@ export async function startDeno(
   port: number,
   bindings: Readonly<Record<string, string>>,
   onStarted: (process: Stoppable) => void,
-): Promise<LocalWorker> {
+): Promise<Result<LocalWorker, string>> {
   const [command, args] = denoCommand(stateDir, port, bindings);
   const child = spawn(command, args, {
     env: { ...process.env, ...bindings, STATE_DIR: stateDir },
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", "inherit", "pipe", "ipc"],
   });
-  const exited = once(child, "exit");
+  const closed = once(child, "close");
   onStarted({
     async stop() {
       child.kill("SIGTERM");
-      await exited;
+      await closed;
     },
   });
+  // The output of the startup is held back, because Deno reports a port in use with a stack.
+  let held: string[] | null = [];
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    if (held === null) process.stderr.write(text);
+    else held.push(text);
+  });
+
+  // Only the child's own report counts, because another process may answer on the port.
+  const outcome = await Promise.race([
+    once(child, "message").then(() => "listening" as const),
+    closed.then(() => "closed" as const),
+  ]);
+  const output = held.join("");
+  held = null;
+  if (outcome === "closed" && output.includes("AddrInUse")) return failed(describePortInUse("PORT", port));
+  process.stderr.write(output);
+  if (outcome === "closed") return failed("Deno exited during startup. Its output above states the reason.");
 
   const url = new URL(`http://127.0.0.1:${port}`);
-  const ended = exited.then(() => "ended" as const);
-  for (;;) {
-    const response = await Promise.race([ended, fetch(new URL("/healthz", url)).catch(() => null)]);
-    if (response === "ended") throw new Error("Deno exited during startup. Its output above states the reason.");
-    if (response?.ok) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
-  return { url, sweep: async () => void (await fetch(trigger)).body?.cancel() };
+  return ok({
+    url,
+    sweep: async () => void (await fetch(trigger)).body?.cancel(),
+    exited: closed.then(([code, signal]) => `Deno exited with ${signal ?? code}.`),
+  });
 }

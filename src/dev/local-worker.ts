@@ -8,6 +8,8 @@ export type LocalWorker = {
   url: URL;
   /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. */
   sweep(): Promise<void>;
+  /** Resolves with a line that says how the process exited, after `stop` or by itself. */
+  exited?: Promise<string>;
 };
 
 /** A started part that must not outlive this process. */

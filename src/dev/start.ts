@@ -1,6 +1,4 @@
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { connect } from "node:net";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { consoleLog, describeBug } from "../log.ts";
@@ -12,6 +10,7 @@ import { startDeno } from "./local-deno.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
 import type { Stoppable } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
+import { describePortInUse, isFree } from "./ports.ts";
 
 // `npm start` and `npm run start:deno` run the warehouse and the Worker (or the app under Deno) on this machine, until
 // SIGINT or SIGTERM.
@@ -20,6 +19,8 @@ import { type Options, readOptions } from "./options.ts";
 const running: Stoppable[] = [];
 let ready = false;
 let stopping = false;
+/** True from the first failure on, whose reason is the only one to be logged. */
+let failing = false;
 
 async function stop(code: number): Promise<void> {
   if (stopping) return;
@@ -30,29 +31,43 @@ async function stop(code: number): Promise<void> {
 
 /** Logs one clear line instead of a stack, and stops. */
 async function giveUp(reason: string): Promise<void> {
-  // Ctrl-C also reaches the children, whose exit may be noticed before the signal.
-  await new Promise((wake) => setTimeout(wake, 100));
+  if (failing) return;
+  failing = true;
+  await noticeExit();
   if (!stopping) console.error(`edge-exposures can't ${ready ? "continue" : "start"}: ${reason}`);
   return stop(1);
+}
+
+/**
+ * Waits until signals and exits are noticed. Ctrl-C also reaches the children, whose exit may be noticed before it. An
+ * exit may be noticed after the failed request that it caused.
+ */
+async function noticeExit(): Promise<void> {
+  await new Promise((wake) => setTimeout(wake, 100));
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void stop(0));
 
 const options = readOptions(process.env);
-if (options.ok) await start(options.value).catch((error: unknown) => giveUp(String(error)));
+if (options.ok) await start(options.value).catch(reportError);
 else await giveUp(options.failure);
+
+/** Reports an error, unless it is the consequence of an exit. */
+async function reportError(error: unknown): Promise<void> {
+  await noticeExit();
+  await giveUp(String(error));
+}
 
 async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedded, bindings, settings }: Options) {
   const folder = resolve(stateDir);
   const locked = lockFolder(folder);
   if (!locked.ok) return giveUp(locked.failure);
   running.push(locked.value);
-  if (!(await isFree(port))) return giveUp(`port ${port} is in use. Set PORT to another port.`);
+  if (!(await isFree(port))) return giveUp(describePortInUse("PORT", port));
   const { warehouse } = settings;
 
   if (embedded) {
-    if (!(await isFree(warehousePort)))
-      return giveUp(`port ${warehousePort} is in use. Set WAREHOUSE_PORT to another port.`);
+    if (!(await isFree(warehousePort))) return giveUp(describePortInUse("WAREHOUSE_PORT", warehousePort));
     const users = [{ name: warehouse.user, password: warehouse.password, readonly: 0 as const }];
     const started = await startWarehouse({ folder: resolve(folder, "warehouse"), port: warehousePort, users });
     if (!started.ok) return giveUp(started.failure);
@@ -64,9 +79,10 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     if (!probe.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(probe.failure)}`);
   }
 
-  // Miniflare and wrangler are slow to load, so errors above are reported before the import.
-  const startRuntime = process.argv[2] === "deno" ? startDeno : (await import("./local-worker.ts")).startWorker;
-  const worker = await startRuntime(folder, port, bindings, (part) => running.push(part));
+  const started = await startRuntime(folder, port, bindings);
+  if (!started.ok) return giveUp(started.failure);
+  const worker = started.value;
+  void worker.exited?.then(giveUp);
   const demoData = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
   await demoData?.addTraffic();
   await demoData?.createExperiments();
@@ -83,6 +99,14 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
   }
 }
 
+async function startRuntime(folder: string, port: number, bindings: Readonly<Record<string, string>>) {
+  const onStarted = (part: Stoppable) => running.push(part);
+  if (process.argv[2] === "deno") return startDeno(folder, port, bindings, onStarted);
+  // Miniflare and wrangler are slow to load, so other errors are reported before the import.
+  const { startWorker } = await import("./local-worker.ts");
+  return ok(await startWorker(folder, port, bindings, onStarted));
+}
+
 /** Locks the folder for this process. The lock on a SQLite file ends with its process, even after SIGKILL. */
 function lockFolder(folder: string): Result<Stoppable, string> {
   try {
@@ -94,19 +118,6 @@ function lockFolder(folder: string): Result<Stoppable, string> {
     const isLocked = error instanceof Error && error.message === "database is locked";
     const reason = isLocked ? "is in use by another run" : `can't be used: ${String(error)}`;
     return failed(`STATE_DIR ${folder} ${reason}. Set STATE_DIR to another folder.`);
-  }
-}
-
-/** Probes a port by connecting to it. A probe that listens would accept connections that nothing serves. */
-async function isFree(port: number): Promise<boolean> {
-  const probe = connect(port, "127.0.0.1");
-  try {
-    await once(probe, "connect");
-    return false;
-  } catch {
-    return true;
-  } finally {
-    probe.destroy();
   }
 }
 

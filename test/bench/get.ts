@@ -34,7 +34,11 @@ const PLATFORMS: Platform[] = [
   },
   {
     name: "Deno",
-    start: async (folder, bindings, onStarted) => (await startDeno(folder, await freePort(), bindings, onStarted)).url,
+    start: async (folder, bindings, onStarted) => {
+      const started = await startDeno(folder, await freePort(), bindings, onStarted);
+      if (!started.ok) throw new Error(started.failure);
+      return started.value.url;
+    },
     startReferences: startDenoReferences,
   },
 ];

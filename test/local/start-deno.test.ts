@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { launch, start, stopRunsAfterAll } from "../support/local-run.ts";
+import { commandOf, launch, start, stopRunsAfterAll } from "../support/local-run.ts";
 import { until } from "../support/worker.ts";
 
 stopRunsAfterAll();
@@ -33,5 +33,14 @@ describe("npm run start:deno", () => {
     expect(await run.outcome()).toBe(1);
     expect(run.errorLines()).toEqual([expect.stringMatching(/^edge-exposures can't start: QUERY_TIMEOUT_SECONDS/)]);
     await run.waitForExit();
+  });
+
+  it("exits with one line when Deno exits", async () => {
+    const run = await (await start({ DEMO: 0, SWEEP_SECONDS: 1 }, "start:deno")).ready();
+    const deno = run.runningProcesses().find((process) => commandOf(process).startsWith("deno serve"));
+    process.kill(deno?.pid ?? Number.NaN, "SIGKILL");
+    await run.waitForExit();
+    expect(run.exitCode()).toBe(1);
+    expect(run.errorLines()).toEqual(["edge-exposures can't continue: Deno exited with SIGKILL."]);
   });
 });

@@ -163,6 +163,7 @@ export function launch(env: Environment, script: Script | null = "start") {
     runningProcesses,
     outcome,
     call,
+    exitCode: () => child.exitCode,
     exposures: async (id: string) => (await call("GET", `/v1/experiments/${id}/exposures`)).json,
     experiments: async () => (await call("GET", "/v1/experiments")).json.experiments,
     async ready() {
