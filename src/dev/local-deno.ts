@@ -4,6 +4,7 @@ import { serveArguments } from "../deno/serve-arguments.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
 import { describePortInUse } from "./ports.ts";
+import { fireTrigger } from "./trigger.ts";
 
 /** Returns the command that starts the service in local runs and tests. */
 export function denoCommand(
@@ -60,7 +61,7 @@ export async function startDeno(
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return ok({
     url,
-    sweep: async () => void (await fetch(trigger)).body?.cancel(),
+    sweep: () => fireTrigger(trigger),
     exited: closed.then(([code, signal]) => `Deno exited with ${signal ?? code}.`),
   });
 }

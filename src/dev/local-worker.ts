@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
-import { get } from "node:http";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
+import type { Result } from "../result.ts";
 import { buildWorker } from "./build-worker.ts";
 import { migrateD1, miniflareOptions } from "./local-d1.ts";
+import { fireTrigger } from "./trigger.ts";
 
 export type LocalWorker = {
   url: URL;
-  /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. */
-  sweep(): Promise<void>;
+  /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. A failure is that of the request. */
+  sweep(): Promise<Result<null, string>>;
   /** Resolves with a line that says how the process exited, after `stop` or by itself. */
   exited?: Promise<string>;
 };
@@ -51,14 +52,7 @@ export async function startWorker(
   onStarted({ stop: () => miniflare.dispose() });
   const url = await miniflare.ready;
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
-  return { url, sweep: () => fire(trigger) };
-}
-
-/** Requests a URL without fetch, whose timeout is five minutes. A sweep may take fifteen. */
-function fire(trigger: URL): Promise<void> {
-  return new Promise((resolve, reject) => {
-    get(trigger, (response) => response.resume().on("end", resolve)).on("error", reject);
-  });
+  return { url, sweep: () => fireTrigger(trigger) };
 }
 
 function printLine({ level, message }: { level: string; message: string }): void {

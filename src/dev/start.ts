@@ -8,7 +8,7 @@ import { connectWarehouse } from "../warehouse/client.ts";
 import { createDemo } from "./demo.ts";
 import { startDeno } from "./local-deno.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
-import type { Stoppable } from "./local-worker.ts";
+import type { LocalWorker, Stoppable } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
 import { describePortInUse, isFree } from "./ports.ts";
 
@@ -86,7 +86,8 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
   const demoData = demo ? createDemo(warehouse, worker.url, settings.adminToken ?? "") : null;
   await demoData?.addTraffic();
   await demoData?.createExperiments();
-  await worker.sweep();
+  await sweep(worker);
+  if (stopping || failing) return;
   ready = true;
   printSummary(worker.url, bindings, demo);
 
@@ -95,8 +96,16 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     await demoData?.addTraffic().catch((error: unknown) => {
       consoleLog("error", "demo.failed", { error: describeBug(error) });
     });
-    await worker.sweep();
+    await sweep(worker);
   }
+}
+
+/** Sweeps once. A failed request is logged, unless the run is ending, and the next sweep tries again. */
+async function sweep(worker: LocalWorker): Promise<void> {
+  const swept = await worker.sweep();
+  if (swept.ok) return;
+  await noticeExit();
+  if (!stopping && !failing) consoleLog("error", "trigger.failed", { error: swept.failure });
 }
 
 async function startRuntime(folder: string, port: number, bindings: Readonly<Record<string, string>>) {

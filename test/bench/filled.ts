@@ -106,7 +106,11 @@ export async function startFilled(
 
   await fill(worker.url, experiments, running);
   const call = (method: string, path: string) => callAs(ADMIN, worker.url, method, path);
-  return { url: worker.url, pid, call, sweep: worker.sweep, stop: () => stop() };
+  const sweep = async () => {
+    const swept = await worker.sweep();
+    if (!swept.ok) throw new Error(swept.failure);
+  };
+  return { url: worker.url, pid, call, sweep, stop: () => stop() };
 }
 
 export async function processes(): Promise<{ pid: number; parent: number; mib: number; command: string }[]> {
