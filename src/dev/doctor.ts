@@ -1,7 +1,6 @@
-import { failed, ok, type Result } from "../result.ts";
-import { isLoopback } from "../setting-types.ts";
+import { failed, ok } from "../result.ts";
 import { type Answer, type Answers, diagnose } from "./diagnosis.ts";
-import { readOptions } from "./options.ts";
+import { readTarget, type Target } from "./target.ts";
 
 // `npm run doctor -- URL` checks a deployed service, with the ADMIN_TOKEN of the environment. Without a URL it checks the
 // local run. It exits with 1 if something is wrong.
@@ -10,26 +9,11 @@ const TIMEOUT_MS = 15_000;
 /** More than the default deadline of a query. */
 const WAREHOUSE_TIMEOUT_MS = 150_000;
 
-type Target = { url: URL; token: string | null };
-
-const target = readTarget(process.argv[2]);
+const target = readTarget(process.argv[2], process.env);
 if (target.ok) await report(target.value);
 else {
   console.error(target.failure);
   process.exitCode = 1;
-}
-
-function readTarget(address: string | undefined): Result<Target, string> {
-  if (address === undefined) {
-    const options = readOptions(process.env);
-    if (!options.ok) return options;
-    const { port, settings } = options.value;
-    return ok({ url: new URL(`http://127.0.0.1:${port}`), token: settings.adminToken });
-  }
-  const url = URL.parse(address);
-  if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))))
-    return failed(`${address} is not an https:// URL. Pass the URL of the service, like https://exposures.example`);
-  return ok({ url, token: process.env["ADMIN_TOKEN"] || null });
 }
 
 async function report({ url, token }: Target): Promise<void> {
