@@ -8,6 +8,10 @@ const TRIGGER = "/cdn-cgi/local/scheduled";
 const { service, stopping } = await runService();
 // An open channel to the parent would keep the process alive.
 stopping.addEventListener("abort", () => process.disconnect?.());
+// The parent was killed. Left behind, this process would go on serving the port and writing the state.
+process.once("disconnect", () => {
+  if (!stopping.aborted) process.exit(1);
+});
 
 export default {
   async fetch(request: Request, connection: { remoteAddr: object }): Promise<Response> {

@@ -3,6 +3,7 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Result } from "../result.ts";
 import { buildWorker } from "./build-worker.ts";
 import { migrateD1, miniflareOptions } from "./local-d1.ts";
+import { tieWorkerd } from "./tie-workerd.ts";
 import { fireTrigger } from "./trigger.ts";
 
 export type LocalWorker = {
@@ -33,6 +34,7 @@ export async function startWorker(
 ): Promise<LocalWorker> {
   const { script, options, emptyD1 } = await buildWorker();
   await migrateD1(stateDir, emptyD1);
+  const untie = tieWorkerd();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       ...miniflareOptions(stateDir),
@@ -49,7 +51,12 @@ export async function startWorker(
       ],
     }),
   );
-  onStarted({ stop: () => miniflare.dispose() });
+  onStarted({
+    async stop() {
+      await miniflare.dispose();
+      untie();
+    },
+  });
   const url = await miniflare.ready;
   const trigger = new URL("/cdn-cgi/local/scheduled", url);
   return { url, sweep: () => fireTrigger(trigger) };

@@ -1,0 +1,30 @@
+import { expect, it } from "vitest";
+import { commandOf, type Script, start, stopRunsAfterAll } from "../support/local-run.ts";
+import { users } from "../support/users.ts";
+import { createWarehouse } from "../support/warehouse.ts";
+
+stopRunsAfterAll();
+
+const cases: { script: Script; service: string }[] = [
+  { script: "start", service: "workerd" },
+  { script: "start:deno", service: "deno" },
+];
+
+it.each(cases)("npm run $script leaves no $service behind when its process is killed", async ({ script, service }) => {
+  const { settings } = await createWarehouse();
+  const run = await start(
+    {
+      CLICKHOUSE_URL: settings.url.href,
+      CLICKHOUSE_DATABASE: settings.database,
+      CLICKHOUSE_USER: users.owner.name,
+      CLICKHOUSE_PASSWORD: users.owner.password,
+    },
+    script,
+  );
+  await run.ready();
+  const commands = run.runningProcesses().map((process) => ({ pid: process.pid, command: commandOf(process) }));
+  expect(commands.filter(({ command }) => command.includes(`${service} serve`))).toHaveLength(1);
+  const parent = commands.find(({ command }) => command.startsWith("node src/dev/start.ts"));
+  process.kill(parent?.pid ?? Number.NaN, "SIGKILL");
+  await run.waitForExit();
+});
