@@ -19,6 +19,7 @@ legend { font-weight: 600; padding: 0 .375rem }
 .buttons, .actions { display: flex; flex-wrap: wrap; gap: .75rem; align-items: center }
 .actions form { margin: 0 }
 .cards { margin: 1rem 0; table-layout: fixed }
+.cards td, .empty { overflow-wrap: anywhere }
 .cards details { margin: 0 }
 .empty > :first-child { margin-top: 0 }
 .empty > :last-child { margin-bottom: 0 }

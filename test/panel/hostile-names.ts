@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { overflow } from "../support/browser.ts";
-import { PHONE } from "../support/browser-path.ts";
+import { PHONE, WIDE } from "../support/browser-path.ts";
 import { plain } from "./experiment-pages.ts";
-import { LONG, MARKUP, REVERSING, site } from "./site.ts";
+import { LONG, MARKUP, REVERSING, site, UNBROKEN } from "./site.ts";
 
 /** The name as pages show it, with its control character replaced. */
 const REVERSED = REVERSING.replace("\u202e", "\ufffd");
@@ -79,4 +79,26 @@ export function hostileNames(): void {
     const page = await site.open("/experiments/reversed", { viewport: PHONE });
     expect(await overflow(page)).toBe(0);
   });
+
+  it.each([WIDE, PHONE])(
+    "do not make the tables of features and API keys wider than $width pixels",
+    async (viewport) => {
+      const found = await site.open("/warehouse", { viewport });
+      // The list of features is up to a minute old, so the key is put into the page itself.
+      await found
+        .locator(".cards td")
+        .first()
+        .evaluate((cell, key) => cell.prepend(key), UNBROKEN);
+      expect(await overflow(found)).toBe(0);
+      const keys = await site.open("/api-keys", { viewport });
+      await keys.getByLabel("Name").fill(UNBROKEN);
+      await keys.getByRole("button", { name: "Make key" }).click();
+      await keys.getByText("Copy it now").waitFor();
+      expect(await overflow(keys)).toBe(0);
+      // Other tests expect that there are no keys.
+      await keys.getByText("Revoke", { exact: true }).click();
+      await keys.getByRole("button", { name: "Revoke for good" }).click();
+      await keys.getByText("No keys yet.").waitFor();
+    },
+  );
 }

@@ -15,6 +15,8 @@ export const MARKUP = `<script>alert(1)</script><img src=x onerror=alert(2)>"'\`
 /** A name that reverses the text after it. */
 export const REVERSING = "abc\u202edef \u05e9\u05dc\u05d5\u05dd";
 export const LONG = "long-".repeat(40);
+/** A name that no line can break. */
+export const UNBROKEN = "unbroken".repeat(25);
 
 export type Site = {
   run: Run;
