@@ -22,9 +22,12 @@ ${may.write && hasStarted ? (isFinal ? recountForm(experiment, summary) : refres
 </section>`;
 }
 
-function ageOf({ asOf, computedAt, isFinal, isIdle }: StoredSummary, now: number, sweepMs: number): Markup | "" {
+function ageOf(summary: StoredSummary, now: number, sweepMs: number): Markup | "" {
+  const { asOf, computedAt, isFinal, isIdle, experiment } = summary;
   if (asOf === null || computedAt === null) return "";
-  const age = isFinal ? 0 : now - asOf;
+  // Numbers are never as of a time after the end, however often they are computed.
+  const isOfWhole = experiment.endedAt !== null && asOf >= experiment.endedAt;
+  const age = isFinal ? 0 : now - (isOfWhole ? computedAt : asOf);
   const interval = isIdle ? Math.max(sweepMs, IDLE_SWEEP_MS) : sweepMs;
   const level = age > 12 * interval ? "unhealthy" : age > 4 * interval ? "warning" : "";
   return markup`<span class="badge ${level}">as of ${timeOf(asOf)}</span>, computed ${timeOf(computedAt)} (${ago(now - computedAt)}). `;
