@@ -19,12 +19,12 @@ export const formatPValue = (pValue: number) =>
   pValue < 0.001 ? pValue.toExponential(1) : String(Number(pValue.toPrecision(2)));
 
 /**
- * Shortens a name, which any client may have chosen, to 40 characters. Control characters are replaced, so that it can
- * neither break the line nor reverse its direction.
+ * Shortens a name, which any client may have chosen. Control characters are replaced, so that it can neither break the
+ * line nor reverse its direction.
  */
-export function shortName(name: string): string {
+export function shortName(name: string, maxLength = 40): string {
   const characters = [...name.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, "\ufffd")];
-  return (characters.length > 40 ? [...characters.slice(0, 39), "…"] : characters).join("");
+  return (characters.length > maxLength ? [...characters.slice(0, maxLength - 1), "…"] : characters).join("");
 }
 
 /** Quotes a variant's key, shortened. */

@@ -1,5 +1,5 @@
 import type { CheckStatus } from "../exposures/health.ts";
-import { formatIdentities, formatNumber, formatUtc } from "../format.ts";
+import { formatIdentities, formatNumber, formatUtc, shortName } from "../format.ts";
 import type { Comparison } from "../results/compare.ts";
 import type { MetricResult, Results } from "../results/compute-results.ts";
 import { conclude } from "../results/conclusion.ts";
@@ -23,6 +23,8 @@ const LINE_HEIGHT = 18;
 const INTERVAL_HEIGHT = 22;
 /** The average width of a character at 12 pixels. A longer text is cut. */
 const CHARACTER_WIDTH = 6.6;
+/** A longer key of a variant would push the figures behind it out of the picture. */
+const MAX_KEY_LENGTH = 24;
 /** More rows would make a picture that nobody reads. */
 const MAX_ROWS = 60;
 
@@ -110,7 +112,7 @@ function comparisonPieces(results: Results, { width, palette }: ResultsChartOpti
     for (const [variant, { identities, mean }] of shown) {
       const value = `${formatMean(metric.metric.aggregation, mean)}, ${formatIdentities(identities)}`;
       const comparison = metric.comparisons.get(variant);
-      if (comparison === undefined) pieces.push(text(`${variant}, not compared: ${value}`));
+      if (comparison === undefined) pieces.push(text(`${shortKey(variant)}, not compared: ${value}`));
       else pieces.push(text(sentenceOf(variant, comparison, value)), intervalPiece(axis, comparison, width, palette));
     }
   }
@@ -119,15 +121,17 @@ function comparisonPieces(results: Results, { width, palette }: ResultsChartOpti
   return pieces;
 }
 
+const shortKey = (key: string) => shortName(key, MAX_KEY_LENGTH);
+
 function sentenceOf(variant: string, { lift, interval, verdict }: Comparison, value: string): string {
   const figures = lift === null || interval === null ? "" : `${formatLift(lift)} (${formatInterval(interval)}), `;
-  return `${variant} is ${wordFor(verdict)}: ${figures}${value}`;
+  return `${shortKey(variant)} is ${wordFor(verdict)}: ${figures}${value}`;
 }
 
 function controlText({ metric, variants }: MetricResult, control: string | null): string {
   const direction = describeDirection(metric.expectedDirection);
   if (control === null) return direction;
-  return `${direction}, ${control}: ${formatMean(metric.aggregation, variants.get(control)?.mean ?? null)}`;
+  return `${direction}, ${shortKey(control)}: ${formatMean(metric.aggregation, variants.get(control)?.mean ?? null)}`;
 }
 
 function intervalPiece(axis: IntervalAxis, comparison: Comparison, width: number, palette: Palette): Piece {

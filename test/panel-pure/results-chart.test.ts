@@ -136,6 +136,27 @@ describe("the lines of drawResults", () => {
     expect(styles).toEqual([title, detail, title, sentence, title, detail, sentence]);
   });
 
+  it("shorten a long key of a variant, so that the figures behind it are shown", () => {
+    const [long, short] = ["v".repeat(200), `${"v".repeat(23)}…`];
+    const compared = resultsWith(metricResult({ [long]: WINNING }));
+    expect(textsIn(compared)).toContain(`${short} is winning: +10.0% (+5.0% to +15.0%), 2.2, 1,100 identities`);
+    const arm = armOf(1000, 2, 1);
+    const texts = textsIn(
+      resultsOf(metricOf(), [
+        [long, arm],
+        ["b", arm],
+      ]),
+    );
+    expect(texts).toContain(`goal: more is better, ${short}: 2`);
+    const metrics = compared.metrics.map((metric) => ({ ...metric, comparisons: new Map() }));
+    expect(textsIn({ ...compared, metrics })).toContain(`${short}, not compared: 2.2, 1,100 identities`);
+  });
+
+  it("keep a key of 24 characters", () => {
+    const key = "v".repeat(24);
+    expect(textsIn(resultsWith(metricResult({ [key]: WINNING }))).at(-1)).toMatch(new RegExp(`^${key} is winning`));
+  });
+
   it.each([
     ["lift", { interval: [0, 1] as const }],
     ["interval", { lift: 0.1 }],

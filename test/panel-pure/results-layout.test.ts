@@ -30,8 +30,11 @@ describe("the length of a line of drawResults", () => {
   it.each([320, 500, 761])("cuts the names of metrics and variants that do not fit into %i pixels", (width) => {
     const long = "n".repeat(1000);
     const results = resultsWith(metricResult({ [long]: WINNING }, { name: long }));
-    const cut = textsIn(results, { width }).filter((text) => text.endsWith("…"));
-    expect(cut.map((text) => text.length)).toEqual(Array(4).fill(maxLengthAt(width)));
+    // The last line, a sentence about the variant, shortens its key instead.
+    const cut = textsIn(results, { width })
+      .slice(0, -1)
+      .filter((text) => text.endsWith("…"));
+    expect(cut.map((text) => text.length)).toEqual(Array(3).fill(maxLengthAt(width)));
   });
 
   it("is as long as the next word allows, in sentences", () => {
