@@ -24,6 +24,8 @@ export type ChartOptions = {
 };
 
 export const MARGIN = { top: 12, right: 20, bottom: 28, left: 52 };
+/** A time of the axis that is closer to the right edge would be cut if its label were centred below it. */
+const MIN_CENTRED = 24;
 /** The height that a legend leaves to the plot. */
 const MIN_PLOT_HEIGHT = 40;
 /** More lines would be hard to tell apart. */
@@ -70,7 +72,8 @@ function drawPlot(exposures: Exposures, shown: readonly VariantSeries[], options
     .filter((time) => starts.has(time))
     .map((time) => {
       const at = roundPixels(x.at(time));
-      return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="middle" fill="${palette.faint}">${formatTick(time)}</text>`;
+      const anchor = at > width - MIN_CENTRED ? "end" : "middle";
+      return markup`<path d="M${at},${bottom}v4" stroke="${palette.faint}"/><text x="${at}" y="${bottom + 18}" text-anchor="${anchor}" fill="${palette.faint}">${formatTick(time)}</text>`;
     });
   const lines = drawLines(exposures, shown, options, x, y);
   return markup`<g>${grid}${times}<path d="M${MARGIN.left},${bottom}H${width - MARGIN.right}" stroke="${palette.faint}"/></g><g>${lines}</g>${splitChangedAt === null ? "" : drawMark(splitChangedAt, x, options)}`;

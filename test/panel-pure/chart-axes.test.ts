@@ -48,6 +48,16 @@ describe("the axes of drawChart", () => {
     expect(times.map(xOf)).toEqual([52, 224, 396, 568, 740]);
   });
 
+  it("end the last date at its mark, so that a long one is not cut, and centre the others", () => {
+    const anchors = (days: number) =>
+      drawnChart(exposuresOf({ control: Array(days).fill(1) }, DAY)).times.map(
+        ({ attributes }) => attributes["text-anchor"],
+      );
+    expect(anchors(3)).toEqual(["middle", "middle", "end"]);
+    // The last day has no label.
+    expect(anchors(30)).not.toContain("end");
+  });
+
   it("write the year at its start", () => {
     const times = (days: number) => drawnChart(exposuresOf({ control: Array(days).fill(1) }, DAY)).times.map(textOf);
     expect(times(800)).toEqual(["Jul 1", "Oct 1", "2027", "Apr 1", "Jul 1", "Oct 1", "2028", "Apr 1", "Jul 1"]);
@@ -88,8 +98,10 @@ describe("the axes of drawChart", () => {
           expect(times.length).toBeLessThanOrEqual(Math.max(4, width / 55));
           let end = 0;
           for (const time of times) {
-            expect(xOf(time) - textOf(time).length * 3.3).toBeGreaterThan(end);
-            end = xOf(time) + textOf(time).length * 3.3;
+            const length = textOf(time).length * 6.6;
+            const begin = xOf(time) - (time.attributes["text-anchor"] === "end" ? length : length / 2);
+            expect(begin).toBeGreaterThan(end);
+            end = begin + length;
           }
           expect(end).toBeLessThanOrEqual(width);
           // A date is written once between two years.

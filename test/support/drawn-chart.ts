@@ -1,4 +1,4 @@
-import { drawChart } from "../../src/panel/chart.ts";
+import { drawChart, MARGIN } from "../../src/panel/chart.ts";
 import { PALETTES } from "../../src/panel/palettes.ts";
 import type { Exposures } from "../../src/panel/parse-exposures.ts";
 import { readSvg } from "./svg.ts";
@@ -38,15 +38,15 @@ export function drawnChart(exposures: Exposures, changes: Partial<Parameters<typ
   const shapes = readSvg(drawChart(exposures, { ...chartOptions, heading: null, ...changes }).toString());
   const having = (tag: string, name: string, value: string) =>
     shapes.filter((shape) => shape.tag === tag && shape.attributes[name] === value);
-  const { ground } = chartOptions.palette;
+  const timesAt = String((changes.height ?? chartOptions.height) - MARGIN.bottom + 18);
   return {
     shapes,
     label: shapes[0]?.attributes["aria-label"],
     /** The lines of values, the largest value last, and their labels. */
     grid: having("path", "stroke-opacity", "0.25"),
-    values: having("text", "text-anchor", "end").filter(({ attributes }) => attributes["stroke"] !== ground),
+    values: having("text", "x", String(MARGIN.left - 8)),
     /** The labels of times, and the mark above each. */
-    times: having("text", "text-anchor", "middle"),
+    times: having("text", "y", timesAt),
     timeMarks: shapes.filter(({ attributes }) => attributes["d"]?.endsWith("v4")),
     /** The lines of variants, the control last. */
     lines: shapes.filter(({ tag, attributes }) => tag === "path" && attributes["stroke-linejoin"] === "round"),
