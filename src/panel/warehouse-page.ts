@@ -16,8 +16,12 @@ const LIMIT_MS = 15_000;
 export async function showWarehouse(deps: AppDeps, { visitorOf }: Visitors, c: Context<AppEnv>): Promise<Response> {
   const visitor = await visitorOf(c, "write");
   if (visitor === null) return askToSignIn(c);
-  const frame = { title: "Warehouse", signedIn: visitor.signedIn };
-  if (!hasRight(visitor.caller, "write")) return forbiddenPage(c, frame, READ_ONLY);
-  const view = await viewWarehouse(deps, visitor.caller, LIMIT_MS);
-  return htmlResponse(c, frame, markup`<h1>Warehouse</h1>${warehouseSection(view, deps.warehouse.table)}`);
+  const { caller, signedIn } = visitor;
+  if (!hasRight(caller, "write")) return forbiddenPage(c, { signedIn }, READ_ONLY);
+  const view = await viewWarehouse(deps, caller, LIMIT_MS);
+  return htmlResponse(
+    c,
+    { title: "Warehouse", signedIn },
+    markup`<h1>Warehouse</h1>${warehouseSection(view, deps.warehouse.table)}`,
+  );
 }

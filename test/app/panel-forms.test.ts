@@ -428,7 +428,7 @@ describe("rights", () => {
       expect((await reader.get(path)).text).not.toMatch(/\/new|\/edit|\/start|api-keys|\/warehouse/);
     for (const path of ["/new", "/experiments/kept/edit", "/warehouse", "/api-keys"]) {
       const { status, text } = await reader.get(path);
-      expect([status, /No access/.test(text)], path).toEqual([403, true]);
+      expect([status, /<title>No access\b/.test(text)], path).toEqual([403, true]);
     }
     for (const path of [...posts, "/api-keys", "/api-keys/x/revoke"])
       expect((await reader.post(path, texts)).status, path).toBe(403);
