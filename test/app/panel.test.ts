@@ -318,7 +318,9 @@ describe("a refresh by form", () => {
       () => worker.exposures("final"),
       ({ refresh_requested_at }) => refresh_requested_at === null,
     );
-    expect((await post("/experiments/final/recount")).status).toBe(429);
+    const tooSoon = await post("/experiments/final/recount");
+    expect(tooSoon.status).toBe(429);
+    expect(tooSoon.text).toMatch(/role="alert">A refresh or recount was requested a moment ago/);
     expect((await post("/experiments/kept/recount")).text).toMatch(/role="alert">[^<]*not final/);
     const reader = await signInWith(worker, READER);
     expect((await reader.get("/experiments/final")).text).not.toContain("Recount");
