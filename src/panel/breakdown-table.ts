@@ -1,4 +1,5 @@
-import { formatNumber } from "../format.ts";
+import { TIME } from "../exposures/worst-values.ts";
+import { formatNumber, formatUtc } from "../format.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
 import { breakdownOf } from "./parse-causes.ts";
@@ -38,7 +39,7 @@ export function breakdownTable(check: CheckResult, variants: readonly VariantSer
     isSplit ? barOf(row, columns, totalOf(row) - row.excluded) : barOf(row, [excluded], largest * totalOf(row));
   const rows = breakdown.values.map(
     (row) =>
-      markup`<tr><th scope="row">${row.value === null ? "All others" : safeText(row.value)}</th><td>${bar(row)}</td>${all.map(
+      markup`<tr><th scope="row">${nameOf(breakdown.dimension, row)}</th><td>${bar(row)}</td>${all.map(
         ({ numberOf }) => markup`<td class="number">${formatNumber(numberOf(row))}</td>`,
       )}</tr>`,
   );
@@ -46,6 +47,12 @@ export function breakdownTable(check: CheckResult, variants: readonly VariantSer
   return markup`<div class="wide-content" role="group" aria-label="${caption}" tabindex="0"><table class="breakdown"><caption>${caption}</caption>
 <thead><tr><th scope="col">Value</th><th scope="col">${isSplit ? "Split" : "Excluded share"}</th>${all.map(({ title }) => markup`<th scope="col" class="number">${title}</th>`)}</tr></thead>
 <tbody>${rows}</tbody></table></div>`;
+}
+
+function nameOf(dimension: string, { value }: Row): string {
+  if (value === null) return "All others";
+  const time = dimension === TIME ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(time) ? safeText(value) : formatUtc(time);
 }
 
 /** A bar of parts of a whole. */

@@ -35,6 +35,17 @@ describe("healthSection", () => {
     expect(page).toContain("SELECT 1");
   });
 
+  it("shows times of first exposures like all other times", () => {
+    const [first, second] = values;
+    const times = [
+      { ...first, value: "2026-11-17T00:00:00.000Z" },
+      { ...second, value: "no time" },
+    ];
+    const page = pageOf({ ...check, breakdown: { dimension: "first_exposure", values: times } });
+    expect(page).toContain('<th scope="row">2026-11-17 00:00 UTC</th>');
+    expect(page).toContain("no time");
+  });
+
   it("links to the causes as a file, except on a shared page", () => {
     expect(pageOf(check)).toContain('href="/v1/experiments/a%20b/causes.csv"');
     const shared = healthSection({ ...view, shareQuery: new URLSearchParams() }, exposuresWith(check)).toString();
