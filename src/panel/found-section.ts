@@ -1,12 +1,12 @@
 import { formatIdentities, formatPercent } from "../format.ts";
-import type { FoundFeature } from "../warehouse/discover-features.ts";
+import { type FoundFeature, MAX_VARIANTS } from "../warehouse/discover-features.ts";
 import { timeOf } from "./badges.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 
 /** A feature in the warehouse, and the id of its open experiment; null: it has none. */
 export type OfferedFeature = FoundFeature & { experimentId: string | null };
 
-const MAX_VARIANTS = 6;
+const MAX_SHOWN = 6;
 
 /** Features with exposures, each with a link to its experiment or to the filled-in form of a new one. */
 export function foundTable(features: readonly OfferedFeature[]): Markup {
@@ -18,13 +18,16 @@ export function foundTable(features: readonly OfferedFeature[]): Markup {
 function rowOf(feature: OfferedFeature): Markup {
   const { environmentKey, featureName, variants, firstExposureAt, experimentId } = feature;
   const total = variants.reduce((sum, { identities }) => sum + identities, 0);
-  const shares = variants.slice(0, MAX_VARIANTS).map(({ key, identities }, index) => {
-    return markup`${index === 0 ? "" : ", "}${safeText(key)} ${formatPercent(identities / Math.max(1, total))}`;
+  // A full list may lack variants, so that neither shares nor the sum would be those of all.
+  const isFull = variants.length >= MAX_VARIANTS;
+  const shown = variants.slice(0, MAX_SHOWN).map(({ key, identities }, index) => {
+    const share = isFull ? "" : ` ${formatPercent(identities / Math.max(1, total))}`;
+    return markup`${index === 0 ? "" : ", "}${safeText(key)}${share}`;
   });
   const query = new URLSearchParams({ environment_key: environmentKey, feature_name: featureName });
   const target = markup`${safeText(featureName)} in ${safeText(environmentKey)}`;
   return markup`<tr><th scope="row">${safeText(featureName)}<span class="sub">in ${safeText(environmentKey)}</span></th>
-<td>${shares}${variants.length > MAX_VARIANTS ? ", …" : ""}<span class="sub">about ${formatIdentities(total)}</span></td>
+<td>${shown}${variants.length > MAX_SHOWN ? ", …" : ""}<span class="sub">${isFull ? `the ${MAX_VARIANTS} largest variants` : `about ${formatIdentities(total)}`}</span></td>
 <td data-label="since">${timeOf(firstExposureAt)}</td>
 <td>${
     experimentId === null

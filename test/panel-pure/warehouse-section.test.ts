@@ -34,6 +34,18 @@ describe("warehouseSection", () => {
     expect(warehouseSection(view, table).toString()).toContain(text);
   });
 
+  it.each([
+    { count: 19, shares: 6, text: "about 190 identities" },
+    { count: 20, shares: 0, text: "the 20 largest variants" },
+  ])("shows $shares shares of $count variants, because a full list may lack some", ({ count, shares, text }) => {
+    const variants = Array.from({ length: count }, (_, index) => ({ key: `v${index}`, identities: 10 }));
+    const found = ok({ features: [{ ...feature, variants }], isTruncated: false });
+    const section = warehouseSection({ check: ok(null), found }, table).toString();
+    expect(section.match(/%/g) ?? []).toHaveLength(shares);
+    expect(section).toContain(text);
+    expect(section.match(/\bv\d+\b/g)).toHaveLength(6);
+  });
+
   it("lists at most 50 features, and says that there are more", () => {
     const features = Array.from({ length: 51 }, () => feature);
     const text = warehouseSection({ check: ok(null), found: ok({ features, isTruncated: false }) }, table).toString();
