@@ -28,7 +28,7 @@ ${
   keys.length === 0
     ? markup`<p class="empty">No keys yet. A key is a token of its own for a client or a person: with fewer rights, and revocable.</p>`
     : markup`<table class="cards">
-<thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Environment</th><th scope="col">Made</th><th scope="col">Expires</th><th scope="col"></th></tr></thead>
+<thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Environment</th><th scope="col">Made</th><th scope="col">Expires</th><td></td></tr></thead>
 <tbody>${keys.map((key) => rowOf(key, now))}</tbody></table>`
 }
 ${next === null ? "" : markup`<nav class="pages" aria-label="Pages"><a rel="next" href="/api-keys?cursor=${encodeURIComponent(next)}">More</a></nav>`}

@@ -41,7 +41,7 @@ export function conclude(results: Results, isCredible: boolean): Conclusion {
   const withVerdict = (verdict: Verdict) => all.filter(({ comparison }) => comparison.verdict === verdict);
   const kind = kindOf(all.map(({ comparison }) => comparison));
   const decided = DECIDED.flatMap(withVerdict);
-  return { kind: kind === "collecting" && isIncomparable(results) ? "incomparable" : kind, isCredible, decided };
+  return { kind: isIncomparable(results) ? "incomparable" : kind, isCredible, decided };
 }
 
 function kindOf(comparisons: readonly Comparison[]): ConclusionKind {

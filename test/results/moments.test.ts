@@ -101,6 +101,15 @@ describe("sampleOf", () => {
     expect(sampleOf(momentsOf(100, averages))?.variance).toBe(0);
   });
 
+  it("has a variance where values differ by more than rounding, however many they are", () => {
+    const differing = (identities: number, deviation: number) =>
+      sampleOf({ identities, sum: identities, squaredDeviations: identities * deviation ** 2, covariate: null })
+        ?.variance;
+    expect([differing(2_000_000, 1e-13), differing(100, 1e-13)]).toEqual([0, 0]);
+    expect(differing(2_000_000, 1e-11)).toBeGreaterThan(0);
+    expect(differing(100, 1e-11)).toBeGreaterThan(0);
+  });
+
   it("is null below two identities, where there may be a mean", () => {
     expect([meanOf(NO_MOMENTS), sampleOf(NO_MOMENTS)]).toEqual([null, null]);
     expect([meanOf(momentsOf(1, [7])), sampleOf(momentsOf(1, [7]))]).toEqual([7, null]);

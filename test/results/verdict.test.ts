@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compare } from "../../src/results/compare.ts";
 import type { Moments } from "../../src/results/moments.ts";
-import { verdictOf } from "../../src/results/verdict.ts";
+import { verdictOf, withPooledVariance } from "../../src/results/verdict.ts";
 import { fromConversions, momentsOf } from "../support/moments.ts";
 import { uniforms } from "../support/random.ts";
 import {
@@ -27,6 +27,25 @@ describe("verdictOf", () => {
     expect(intervals.map((interval) => verdictOf(direction, interval))).toEqual(verdicts);
     expect(verdictOf(direction, [0, 0.1])).toBe(verdicts[1]);
     expect(verdictOf(direction, [-0.1, 0])).toBe(verdicts[1]);
+  });
+});
+
+describe("withPooledVariance", () => {
+  const arm = (identities: number, variance: number): Moments => ({
+    ...{ identities, sum: identities, covariate: null },
+    squaredDeviations: variance * (identities - 1),
+  });
+
+  it("raises the variance of the smaller arm by its share of the other's missing identities", () => {
+    // Together: (20 · 1 + 104 · 2.2) / 124.
+    const { control, treatment } = withPooledVariance(arm(21, 1), arm(105, 2.2));
+    expect(treatment).toEqual(arm(105, 2.2));
+    expect(control.squaredDeviations).toBeCloseTo(20 * (1 + 0.8 * (248.8 / 124 - 1)), 10);
+  });
+
+  it("never lowers a variance, and changes nothing in equal arms", () => {
+    expect(withPooledVariance(arm(20, 9), arm(100, 1))).toEqual({ control: arm(20, 9), treatment: arm(100, 1) });
+    expect(withPooledVariance(arm(100, 9), arm(100, 1))).toEqual({ control: arm(100, 9), treatment: arm(100, 1) });
   });
 });
 
