@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { serveArguments } from "../deno/serve-arguments.ts";
+import { PORT_IN_USE } from "../deno/start-failure.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { LocalWorker, Stoppable } from "./local-worker.ts";
 import { describePortInUse } from "./ports.ts";
@@ -39,7 +40,7 @@ export async function startDeno(
       await closed;
     },
   });
-  // The output of the startup is held back, because Deno reports a port in use with a stack.
+  // The output of the startup is held back, because the run itself reports a port in use.
   let held: string[] | null = [];
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     if (held === null) process.stderr.write(text);
@@ -53,7 +54,7 @@ export async function startDeno(
   ]);
   const output = held.join("");
   held = null;
-  if (outcome === "closed" && output.includes("AddrInUse")) return failed(describePortInUse("PORT", port));
+  if (outcome === "closed" && output.includes(PORT_IN_USE)) return failed(describePortInUse("PORT", port));
   process.stderr.write(output);
   if (outcome === "closed") return failed("Deno exited during startup. Its output above states the reason.");
 

@@ -27,12 +27,12 @@ ${foundTable(features.slice(0, MAX_FEATURES))}
 ${isTruncated || features.length > MAX_FEATURES ? markup`<p class="hint">There are more. Type the name of another one into <a href="/new">a new experiment</a>.</p>` : ""}`;
 }
 
-/** The list's section: features that no experiment covers. */
+/** The list's section: features without an open experiment. */
 export function uncoveredSection(features: readonly OfferedFeature[]): Markup | "" {
   const uncovered = features.filter(({ experimentId }) => experimentId === null);
   if (uncovered.length === 0) return "";
   return markup`<h2>Found in your warehouse</h2>
-<p class="hint">Features with exposures, and no experiment that counts them. <a href="/warehouse">All features</a></p>
+<p class="hint">Features with exposures, and without an experiment that is open. <a href="/warehouse">All features</a></p>
 ${foundTable(uncovered.slice(0, 5))}`;
 }
 
