@@ -12,17 +12,15 @@ const POLL_MS = 100;
 export type FolderLock = { release(): void };
 
 /**
- * Creates and locks a folder for one service. If another service has the lock, waits for it to stop, for up to 10 s.
- *
- * The lock on a SQLite file ends with its process, even after SIGKILL. The file is not the one of the local run, which
- * locks the same folder before it starts the service.
+ * Creates and locks a folder for one service. If another service has the lock, waits for it to stop, for up to 10 s. The
+ * file is not the one of the local run, which locks the same folder before it starts the service.
  */
 export async function lockFolder(folder: string): Promise<Result<FolderLock, StartFailure>> {
   for (let waited = 0; waited < MAX_WAIT_MS; waited += POLL_MS) {
     try {
-      return ok(tryLock(folder));
+      return ok(tryLock(folder, "edge-exposures.lock"));
     } catch (error) {
-      if (rootMessage(error) !== "database is locked") return failed(unusableFolder(folder, error));
+      if (!isLocked(error)) return failed(unusableFolder(folder, error));
     }
     await new Promise((wake) => setTimeout(wake, POLL_MS));
   }
@@ -30,9 +28,13 @@ export async function lockFolder(folder: string): Promise<Result<FolderLock, Sta
   return failed(serviceFailed(`${problem} Stop that process, or set STATE_DIR to another folder.`));
 }
 
-function tryLock(folder: string): FolderLock {
+/**
+ * Creates a folder, and locks a SQLite file in it. The lock ends with the process, even after SIGKILL.
+ * @throws an error for which `isLocked` is true if another process has the lock
+ */
+export function tryLock(folder: string, file: string): FolderLock {
   mkdirSync(folder, { recursive: true });
-  const connection = new DatabaseSync(join(folder, "edge-exposures.lock"));
+  const connection = new DatabaseSync(join(folder, file));
   try {
     connection.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -40,4 +42,9 @@ function tryLock(folder: string): FolderLock {
     throw error;
   }
   return { release: () => connection.close() };
+}
+
+/** True for an error that says that another process has the lock. */
+export function isLocked(error: unknown): boolean {
+  return rootMessage(error) === "database is locked";
 }

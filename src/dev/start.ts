@@ -1,6 +1,5 @@
-import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { isLocked, tryLock } from "../deno/lock-folder.ts";
 import { consoleLog, describeBug } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { adviceFor } from "../warehouse/advice.ts";
@@ -116,16 +115,13 @@ async function startRuntime(folder: string, port: number, bindings: Readonly<Rec
   return ok(await startWorker(folder, port, bindings, onStarted));
 }
 
-/** Locks the folder for this process. The lock on a SQLite file ends with its process, even after SIGKILL. */
+/** Locks the folder for this run. */
 function lockFolder(folder: string): Result<Stoppable, string> {
   try {
-    mkdirSync(folder, { recursive: true });
-    const lock = new DatabaseSync(resolve(folder, "lock"));
-    lock.exec("BEGIN EXCLUSIVE");
-    return ok({ stop: async () => lock.close() });
+    const lock = tryLock(folder, "lock");
+    return ok({ stop: async () => lock.release() });
   } catch (error) {
-    const isLocked = error instanceof Error && error.message === "database is locked";
-    const reason = isLocked ? "is in use by another run" : `can't be used: ${String(error)}`;
+    const reason = isLocked(error) ? "is in use by another run" : `can't be used: ${String(error)}`;
     return failed(`STATE_DIR ${folder} ${reason}. Set STATE_DIR to another folder.`);
   }
 }

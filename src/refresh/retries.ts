@@ -4,7 +4,7 @@ import { type Database, DatabaseUnavailable } from "../store/database.ts";
 import { getFailures, saveRetry } from "../store/refresh-results.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
 
-/** When the retries are used up, the next sweep takes over. */
+/** The delays between retries. The next sweep takes over when they are used up. */
 export const REFRESH_RETRIES: Backoff = { firstMs: 5_000, factor: 3, maxMs: 300_000, maxRetries: 5 };
 
 export type RetryDeps = { database: Database; clock: () => number; random: () => number; log: Log };

@@ -1,6 +1,5 @@
 import { expect, it } from "vitest";
-import { type Script, start, stopRunsAfterAll } from "../support/local-run.ts";
-import { users } from "../support/users.ts";
+import { onWarehouse, type Script, start, stopRunsAfterAll } from "../support/local-run.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 
 stopRunsAfterAll();
@@ -8,16 +7,7 @@ stopRunsAfterAll();
 const scripts: Script[] = ["start", "start:deno"];
 
 it.each(scripts)("npm run %s answers 200 from the first accepted connection on", async (script) => {
-  const { settings } = await createWarehouse();
-  const run = await start(
-    {
-      CLICKHOUSE_URL: settings.url.href,
-      CLICKHOUSE_DATABASE: settings.database,
-      CLICKHOUSE_USER: users.owner.name,
-      CLICKHOUSE_PASSWORD: users.owner.password,
-    },
-    script,
-  );
+  const run = await start(onWarehouse(await createWarehouse()), script);
   const outcomes = new Set<string>();
   const record = async (path: string) => {
     try {

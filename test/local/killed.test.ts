@@ -1,6 +1,5 @@
 import { expect, it } from "vitest";
-import { commandOf, type Script, start, stopRunsAfterAll } from "../support/local-run.ts";
-import { users } from "../support/users.ts";
+import { commandOf, onWarehouse, type Script, start, stopRunsAfterAll } from "../support/local-run.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 
 stopRunsAfterAll();
@@ -11,16 +10,7 @@ const cases: { script: Script; service: string }[] = [
 ];
 
 it.each(cases)("npm run $script leaves no $service behind when its process is killed", async ({ script, service }) => {
-  const { settings } = await createWarehouse();
-  const run = await start(
-    {
-      CLICKHOUSE_URL: settings.url.href,
-      CLICKHOUSE_DATABASE: settings.database,
-      CLICKHOUSE_USER: users.owner.name,
-      CLICKHOUSE_PASSWORD: users.owner.password,
-    },
-    script,
-  );
+  const run = await start(onWarehouse(await createWarehouse()), script);
   await run.ready();
   const commands = run.runningProcesses().map((process) => ({ pid: process.pid, command: commandOf(process) }));
   expect(commands.filter(({ command }) => command.includes(`${service} serve`))).toHaveLength(1);

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { prepareWarehouse } from "../../src/dev/local-warehouse.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
-import type { WarehouseSettings } from "../../src/settings.ts";
 import { freePort } from "../support/free-port.ts";
 import {
   cleanups,
@@ -13,6 +12,7 @@ import {
   createFolder,
   type Environment,
   launch,
+  onWarehouse,
   type Run,
   start,
   stopRunsAfterAll,
@@ -22,16 +22,6 @@ import { startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 import { until } from "../support/worker.ts";
-
-/** Returns the settings of a run that uses an external warehouse. */
-function onWarehouse({ settings }: { settings: WarehouseSettings }) {
-  return {
-    CLICKHOUSE_URL: settings.url.href,
-    CLICKHOUSE_DATABASE: settings.database,
-    CLICKHOUSE_USER: users.owner.name,
-    CLICKHOUSE_PASSWORD: users.owner.password,
-  };
-}
 
 const experiment = {
   environment_key: "env",

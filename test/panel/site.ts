@@ -26,13 +26,13 @@ export type Site = {
   open(path: string, options?: Visit): Promise<Page>;
 };
 
-/** How a page is opened. */
+/** The options of an opened page. */
 export type Visit = {
   viewport?: { width: number; height: number };
   dark?: boolean;
   script?: boolean;
   token?: string | null;
-  /** Where the browser connects to, if not to the product itself. */
+  /** The origin to which the browser connects, if not the product's own. */
   origin?: string;
 };
 

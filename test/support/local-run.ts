@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll } from "vitest";
+import type { WarehouseSettings } from "../../src/settings.ts";
 import { freePort } from "./free-port.ts";
 import { send } from "./http.ts";
+import { users } from "./users.ts";
 import { until } from "./worker.ts";
 
 // Runs `npm start` or `npm run start:deno` in its own process group, as a user does.
@@ -219,4 +221,14 @@ export type Run = ReturnType<typeof launch>;
 
 export function texts(env: Environment): Record<string, string> {
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
+}
+
+/** Returns the settings of a run that uses an external warehouse. */
+export function onWarehouse({ settings }: { settings: WarehouseSettings }) {
+  return {
+    CLICKHOUSE_URL: settings.url.href,
+    CLICKHOUSE_DATABASE: settings.database,
+    CLICKHOUSE_USER: users.owner.name,
+    CLICKHOUSE_PASSWORD: users.owner.password,
+  };
 }
