@@ -83,7 +83,7 @@ export function findCauses(
     const finding =
       check === "sample_ratio"
         ? `${describeWorst(arms, sumOf(counts))}; without these, ${isFairWithout ? "the split is fair" : `${formatPercent(explained)} of the deviation is gone`}`
-        : `${describeShare(counts)} saw several variants; without these, ${describeShare(rest)} did`;
+        : `${describeShare(counts)} saw several variants; without these, ${describeShare(rest)} did${hadMoreTime(suspect) ? ", but later ones have had less time to see a second variant" : ""}`;
     return {
       ...placeOf(suspect),
       identities: identitiesOf(values),
@@ -108,6 +108,10 @@ function identitiesOf(values: readonly BreakdownValue[]): Map<string, number> {
 
 const describeShare = ([some = 0, others = 0]: Counts) =>
   `${formatNumber(some)} of ${formatNumber(some + others)} (${formatPercent(some / (some + others))})`;
+
+/** A share of excluded identities grows with the age of a bucket, so it is larger in early ones even if nothing has changed. */
+const hadMoreTime = ({ breakdown: { dimension, values }, from, to }: Suspect): boolean =>
+  dimension === TIME && from === 0 && to < values.length;
 
 const scoreOf = (suspects: readonly Suspect[]) => sumOf(suspects.map(({ score }) => score));
 

@@ -318,9 +318,27 @@ describe("findCauses › multiple_variants", () => {
     const time = hours(24, () => [300, 300]);
     const values = time.values.map((one, hour) => ({ ...one, excluded: hour < 20 ? 1 : 40 }));
     expect(findCauses("multiple_variants", breakdowns({ ...time, values }), [])).toMatchObject({
-      causes: [{ value: String(START + 20 * HOUR), excludedIdentities: 160 }],
+      causes: [
+        {
+          value: String(START + 20 * HOUR),
+          excludedIdentities: 160,
+          detail: expect.stringMatching(/without these, 20 of 12,020 \(0\.17%\) did\.$/),
+        },
+      ],
       beganAt: START + 20 * HOUR,
     });
+  });
+
+  it("says of the first periods that later identities have had less time", () => {
+    const time = hours(24, () => [300, 300]);
+    const values = time.values.map((one, hour) => ({ ...one, excluded: hour < 20 ? 40 : 1 }));
+    expect(findCauses("multiple_variants", breakdowns({ ...time, values }), []).causes).toMatchObject([
+      {
+        value: String(START),
+        detail:
+          "The time before 2026-06-03 20:00 UTC: 800 of 12,800 (6.3%) saw several variants; without these, 4 of 2,404 (0.17%) did, but later ones have had less time to see a second variant.",
+      },
+    ]);
   });
 
   it("says that all values are alike", () => {

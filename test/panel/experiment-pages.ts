@@ -7,6 +7,8 @@ import { site } from "./site.ts";
 
 const grouped = (count: number) => count.toLocaleString("en");
 
+const utc = (time: string) => `${time.slice(0, 16).replace("T", " ")} UTC`;
+
 /** Removes the marks that isolate the direction of a name. */
 export const plain = (text: string) => text.replaceAll(/[\u2068\u2069]/g, "");
 
@@ -26,7 +28,7 @@ type ShownCheck = {
   status: string;
   causes_detail?: string | null;
   causes?: { detail: string }[] | null;
-  breakdown?: { values: { value: string | null }[] } | null;
+  breakdown?: { dimension: string; values: { value: string | null }[] } | null;
 };
 
 type ShownMetric = {
@@ -54,7 +56,7 @@ export function experimentPages(): void {
     expect(await headline(page)).toEqual({
       Identities: grouped(exposures.total_identities),
       Excluded: grouped(exposures.excluded_identities),
-      "As of": `${as_of.slice(0, 16).replace("T", " ")} UTC`,
+      "As of": utc(as_of),
       Health: exposures.health.status,
     });
 
@@ -81,7 +83,9 @@ export function experimentPages(): void {
     ]);
     expect(sentences.toSorted()).toEqual(explained.toSorted());
     const values = checks.flatMap(({ breakdown }) =>
-      (breakdown?.values ?? []).map(({ value }) => value ?? "All others"),
+      (breakdown?.values ?? []).map(({ value }) =>
+        value !== null && breakdown?.dimension === "first_exposure" ? utc(value) : (value ?? "All others"),
+      ),
     );
     const rows = await page.locator(".breakdown tbody th").allInnerTexts();
     expect(rows.map(plain)).toEqual(values);
