@@ -254,8 +254,13 @@ function saved(
 }
 
 function rejected(errors: readonly InputError[]): Shown {
-  return { errors, focus: errors[0]?.path ?? null, status: 400 };
+  const inOrder = errors.toSorted((a, b) => placeOf(a) - placeOf(b));
+  return { errors: inOrder, focus: inOrder[0]?.path ?? null, status: 400 };
 }
+
+/** The fields and lists in the order of the page. */
+const PLACES = ["feature_name", "environment_key", "name", "id", "started_at", "ended_at", "variants", "metrics"];
+const placeOf = ({ path }: InputError) => PLACES.indexOf(path.replace(/\..*/, ""));
 
 /** The field to continue at after a row was added or removed. */
 function changedRow(fields: ExperimentFields, form: URLSearchParams): string {

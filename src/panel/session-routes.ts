@@ -7,9 +7,11 @@ import { htmlResponse, type PageOptions } from "./html-response.ts";
 import { loginPage } from "./login-page.ts";
 import { refusedFormPage } from "./message-pages.ts";
 import { safeNextPath } from "./redirects.ts";
+import { isShareLink } from "./share-link.ts";
 import type { Visitors } from "./visitors.ts";
 
 const NOT_CONFIGURED = "Sign-in is not configured. Set the secret SESSION_SECRET.";
+const INVALID_LINK = "This link has expired or is not valid. Ask for a new one, or sign in.";
 
 export function sessionRoutes(authentication: Authentication, { sessions }: Visitors): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
@@ -18,7 +20,11 @@ export function sessionRoutes(authentication: Authentication, { sessions }: Visi
     return htmlResponse(c, { title: "Sign in", signedIn: null }, loginPage(next, problem), options);
   }
 
-  app.get("/login", (c) => showLogin(c, safeNextPath(c.req.query("next")), sessions === null ? NOT_CONFIGURED : null));
+  app.get("/login", (c) => {
+    const next = safeNextPath(c.req.query("next"));
+    const problem = isShareLink(next) ? INVALID_LINK : null;
+    return showLogin(c, next, sessions === null ? NOT_CONFIGURED : problem);
+  });
 
   app.post("/login", async (c) => {
     const form = await readForm(c);

@@ -46,6 +46,9 @@ export async function verifyShareLink(
   return verifyHmac(secret, contentOf(link), decodeBase64Url(signature));
 }
 
+/** Returns whether a path has the query of a share link, valid or not. */
+export const isShareLink = (path: string) => /[?&]signature=/.test(path);
+
 /** Returns whether the day is over in UTC. Anything but a valid date is past. */
 export function isPast(day: string, now: number): boolean {
   return !/^\d{4}-\d\d-\d\d$/.test(day) || !(now < Date.parse(`${day}T24:00:00.000Z`));

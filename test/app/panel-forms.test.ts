@@ -210,17 +210,11 @@ describe("creating an experiment", () => {
     });
     const response = await submit(admin, "/new", fields);
     expect(response.status).toBe(400);
-    for (const path of [
-      "id",
-      "environment_key",
-      "feature_name",
-      "variants.1.weight",
-      "variants.0.weight",
-      "started_at",
-    ]) {
-      expect(response.text, path).toMatch(new RegExp(`id="${path}.error">[^<]+ (must|is) `));
-      expect(response.text, path).toContain(`<a href="#${path}">`);
-    }
+    const paths = ["feature_name", "environment_key", "id", "started_at", "variants.0.weight", "variants.1.weight"];
+    for (const path of paths) expect(response.text, path).toMatch(new RegExp(`id="${path}.error">[^<]+ (must|is) `));
+    const links = [...response.text.matchAll(/<a href="#([^"]+)">/g)].map(([, path]) => path);
+    expect(links, "in the order of the page").toEqual(paths);
+    expect(response.text).toMatch(/id="feature_name"[^>]* autofocus/);
     expect(fieldsOn(response)).toEqual(fields);
     expect(response.text).not.toContain("<b>");
   });

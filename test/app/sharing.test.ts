@@ -127,6 +127,14 @@ describe.each(shareKinds)("a shared link to the %s", (kind) => {
 });
 
 describe("a shared page", () => {
+  it("says that its link is not valid where it asks to sign in", async () => {
+    const { get } = browse(worker);
+    const loginOf = async (path: string) => (await get((await get(path)).headers.get("Location") ?? "")).text;
+    const link = { kind: "page", experimentId: "ours", environmentKey: "env", until: day(-DAY) } as const;
+    expect(await loginOf(await linkTo(link))).toContain("This link has expired or is not valid.");
+    expect(await loginOf("/experiments/ours")).not.toContain("This link");
+  });
+
   it("links to its other chart, and to nothing that requires signing in", async () => {
     const started_at = new Date(Date.now() - 3_600_000).toISOString();
     const definition = { environment_key: "env", feature_name: "counted", started_at };

@@ -6,6 +6,7 @@ import { safeText } from "../../src/panel/markup.ts";
 import { PALETTES } from "../../src/panel/palettes.ts";
 import { seriesNames } from "../../src/panel/series.ts";
 import { drawSparkline } from "../../src/panel/sparkline.ts";
+import { anyCharacter } from "../support/arbitrary.ts";
 import { chartOptions, drawnChart, exposuresOf, HOUR, heading, START } from "../support/drawn-chart.ts";
 import { HOSTILE_NAMES } from "../support/hostile-names.ts";
 import { problemOfXml } from "../support/xml.ts";
@@ -23,7 +24,7 @@ describe("drawChart", () => {
     const counts = fc.oneof(fc.nat({ max: 20 }), fc.constantFrom(0, 1, Number.MAX_SAFE_INTEGER / 1000));
     const chart = fc.record({
       buckets: fc.oneof(fc.constantFrom(0, 1, 2), fc.nat({ max: 400 })),
-      keys: fc.uniqueArray(fc.oneof(fc.constantFrom(...HOSTILE_NAMES), fc.string({ unit: "binary" })), {
+      keys: fc.uniqueArray(fc.oneof(fc.constantFrom(...HOSTILE_NAMES), fc.string({ unit: anyCharacter })), {
         maxLength: 20,
       }),
       pool: fc.array(counts, { minLength: 1, maxLength: 10 }),
@@ -31,7 +32,7 @@ describe("drawChart", () => {
       height: fc.integer({ min: 150, max: 3000 }),
       series: fc.constantFrom(...seriesNames),
       maxPoints: fc.constantFrom(null, 1, 100),
-      name: fc.oneof(fc.constant(null), fc.constantFrom(...HOSTILE_NAMES), fc.string({ unit: "binary" })),
+      name: fc.oneof(fc.constant(null), fc.constantFrom(...HOSTILE_NAMES), fc.string({ unit: anyCharacter })),
       asOf: fc.constantFrom(null, START),
       splitChangedAt: fc.option(fc.integer({ min: START, max: START + 400 * HOUR })),
       step: fc.constantFrom(HOUR, 24 * HOUR),

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import type { Event } from "./warehouse.ts";
 
+/** Any character but surrogates. fast-check's unit "binary" builds a table of them each time, which takes half a second. */
+export const anyCharacter = fc
+  .integer({ min: 0, max: 0x10ffff - 0x800 })
+  .map((index) => String.fromCodePoint(index < 0xd800 ? index : index + 0x800));
+
 export const HOUR = 3_600_000;
 
 /** Variant keys that need correct quoting, escaping or lookup. */
