@@ -121,7 +121,7 @@ summary { cursor: pointer; color: var(--link) }
   .metrics td:empty { display: none }
   .plot .narrow { display: block }
   .plot .wide { display: none }
-  .balance th, .balance td, .breakdown th, .breakdown td { padding-inline-end: .25rem; font-size: .75rem }
+  .balance th, .balance td, .breakdown th, .breakdown td { padding-inline-end: .125rem; font-size: .75rem }
   .balance .badge { white-space: normal }
   .health li { flex-direction: column; gap: .25rem }
   .health li > div { width: 100% }
