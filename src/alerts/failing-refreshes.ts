@@ -1,7 +1,7 @@
 import { describeBug, type Log } from "../log.ts";
 import { alertStatement } from "../store/alerts.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
-import { failingAlertStatement, findFailing, isStillAlerted } from "../store/refresh-failures.ts";
+import { failingAlertStatement, findFailing, isStillAlerted } from "../store/failing-alert.ts";
 import { type AlertDelivery, requestDelivery } from "./alerter.ts";
 import { adviceForKind, failingAlert, failingResolved } from "./messages.ts";
 

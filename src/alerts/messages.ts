@@ -7,7 +7,7 @@ import { wordFor } from "../results/describe-conclusion.ts";
 import { formatInterval, formatLift } from "../results/format-results.ts";
 import type { ResultTransition } from "../results/result-history.ts";
 import type { Alert } from "../store/alerts.ts";
-import type { Failing } from "../store/refresh-failures.ts";
+import type { Failing } from "../store/failing-alert.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { isFailureKind } from "../warehouse/failure.ts";
 

@@ -1,4 +1,6 @@
-import { getExcludedIdentities, keepSummary, type RefreshBasis, saveFailure } from "../store/refresh-results.ts";
+import type { RefreshBasis } from "../store/refresh-basis.ts";
+import { saveFailure } from "../store/refresh-failures.ts";
+import { getExcludedIdentities, keepSummary } from "../store/refresh-results.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { isOverload, isTransient, type WarehouseFailure } from "../warehouse/failure.ts";
 import type { Counted } from "./count-window.ts";

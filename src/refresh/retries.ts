@@ -1,7 +1,7 @@
 import { type Backoff, retryDelay } from "../backoff.ts";
 import { describeBug, type Log } from "../log.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
-import { getFailures, saveRetry } from "../store/refresh-results.ts";
+import { getFailures, saveRetry } from "../store/refresh-failures.ts";
 import type { RefreshOutcome } from "./refresh-outcome.ts";
 
 /** The delays between retries. The next sweep takes over when they are used up. */

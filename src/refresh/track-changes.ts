@@ -4,7 +4,7 @@ import { type HealthHistory, trackHealth } from "../exposures/health-history.ts"
 import { computeResults } from "../results/compute-results.ts";
 import { type ResultHistory, trackResults } from "../results/result-history.ts";
 import type { Alert } from "../store/alerts.ts";
-import type { RefreshBasis } from "../store/refresh-results.ts";
+import type { RefreshBasis } from "../store/refresh-basis.ts";
 import type { CountedResults } from "./count-window.ts";
 
 /** A change to log, with the fields of the log line, and to alert. */

@@ -1,13 +1,82 @@
-import { type Database, numberOf, numberOrNull, type Statement, textOf } from "./database.ts";
+import { type Database, numberOf, runOnPrimary, type Statement } from "./database.ts";
 import { NEEDS_REFRESH } from "./experiment-row.ts";
+import { type RefreshBasis, SAME_DEFINITION, sameDefinitionValues } from "./refresh-basis.ts";
+import { REFRESH_BEGUN } from "./refresh-requests.ts";
 
-// Which experiments' refreshes fail, and the one open alert about them.
+export type FailedRefresh = {
+  failedAt: number;
+  /** The kind of the failure. */
+  kind: string;
+  /** Transient failures in a row; 0: the next sweep starts anew. */
+  failures: number;
+  /** The time of the retry; null: the next sweep takes over. */
+  retryAt: number | null;
+  /** True if the manual request behind it counts against the minimum interval. */
+  isCharged: boolean;
+};
+
+/** The due time in SQL after a failure: that of the retry, or of a request that arrived since the refresh began. */
+const dueAfter = (retryAt: string) => `CASE WHEN refresh_due_at != ${REFRESH_BEGUN}
+      THEN min(refresh_due_at, coalesce(${retryAt}, refresh_due_at)) ELSE ${retryAt} END`;
+
+/** Stores the time of a failed refresh, and its retry. The request stays pending. */
+export async function saveFailure(
+  database: Database,
+  basis: RefreshBasis,
+  { failedAt, kind, failures, retryAt, isCharged }: FailedRefresh,
+): Promise<void> {
+  const update = {
+    sql: `UPDATE experiments SET last_error_at = ?8, failures = ?9, refresh_due_at = ${dueAfter("?10")},
+      manually_requested_at = CASE WHEN ?11 OR manually_requested_at IS NOT ?12 THEN manually_requested_at END,
+      version = version + 1
+    WHERE ${SAME_DEFINITION}`,
+    values: [
+      ...sameDefinitionValues(basis.experiment),
+      failedAt,
+      failures,
+      retryAt,
+      isCharged ? 1 : 0,
+      basis.manuallyRequestedAt,
+    ],
+  };
+  const { id } = basis.experiment;
+  await database.transact([update, failureStatement(id, failedAt, kind)], [id]);
+}
+
+/** Returns the number of an experiment's transient failures in a row. */
+export async function getFailures(database: Database, experimentId: string): Promise<number> {
+  const sql = "SELECT failures FROM experiments WHERE id = ?";
+  const [row] = await runOnPrimary(database, { sql, values: [experimentId] });
+  return row === undefined ? 0 : numberOf(row, "failures");
+}
+
+/**
+ * Stores the time of a failed refresh that stored nothing, and its retry. The retry replaces a due time that has passed, so
+ * that it is not endless. A manual request from before `begunAt` does not count against the minimum interval.
+ */
+export async function saveRetry(
+  database: Database,
+  experimentId: string,
+  begunAt: number,
+  { failedAt, failures, retryAt }: Pick<FailedRefresh, "failedAt" | "failures" | "retryAt">,
+): Promise<void> {
+  // No refresh would clear the error of an experiment that is final or not started.
+  const update = {
+    sql: `UPDATE experiments SET failures = ?2, refresh_due_at = ?3,
+      last_error_at = CASE WHEN started_at <= ?4 AND ${NEEDS_REFRESH} THEN ?4 ELSE last_error_at END,
+      manually_requested_at = CASE WHEN manually_requested_at > ?5 THEN manually_requested_at END,
+      version = version + 1
+    WHERE id = ?1`,
+    values: [experimentId, failures, retryAt, failedAt, begunAt],
+  };
+  await database.transact([update, failureStatement(experimentId, failedAt, "bug")], [experimentId]);
+}
 
 /**
  * A statement that stores the kind of a failure. The time of the first failure since the last success stays. Nothing is
  * stored for an experiment that is final or not started, because no refresh would delete it.
  */
-export function failureStatement(experimentId: string, failedAt: number, kind: string): Statement {
+function failureStatement(experimentId: string, failedAt: number, kind: string): Statement {
   return {
     sql: `INSERT INTO refresh_failures (experiment_id, since, kind) SELECT id, ?2, ?3 FROM experiments
       WHERE id = ?1 AND started_at <= ?2 AND ${NEEDS_REFRESH}
@@ -20,64 +89,3 @@ export function failureStatement(experimentId: string, failedAt: number, kind: s
 export function successStatement(experimentId: string): Statement {
   return { sql: "DELETE FROM refresh_failures WHERE experiment_id = ?", values: [experimentId] };
 }
-
-/** The experiments whose refreshes have failed for some time. */
-export type Failing = {
-  experiments: number;
-  /** The first of them, in the order of their ids. */
-  experimentIds: string[];
-  /** The first failure, in epoch milliseconds. */
-  since: number;
-  /** The most frequent kind of their last failures. */
-  kind: string;
-};
-
-const MAX_IDS = 10;
-
-/**
- * Finds the experiments whose refreshes have failed since `since` or longer.
- * @returns `failing`, null if there are none; and `alerted`, their number in the open alert, null if none is open
- */
-export async function findFailing(
-  database: Database,
-  since: number,
-  now: number,
-): Promise<{ failing: Failing | null; alerted: number | null }> {
-  const failing = `FROM refresh_failures JOIN experiments ON id = experiment_id WHERE since <= ?1 AND started_at <= ?2`;
-  const values = [since, now];
-  const [totals, kinds, ids, alerts] = await database.transact([
-    { sql: `SELECT count(*) AS experiments, min(since) AS since ${failing}`, values },
-    { sql: `SELECT kind ${failing} GROUP BY kind ORDER BY count(*) DESC, kind LIMIT 1`, values },
-    { sql: `SELECT id ${failing} ORDER BY id LIMIT ${MAX_IDS}`, values },
-    { sql: "SELECT experiments FROM failing_alert", values: [] },
-  ]);
-  const [total, kind, alert] = [totals?.[0], kinds?.[0], alerts?.[0]];
-  const first = total === undefined ? null : numberOrNull(total, "since");
-  return {
-    failing:
-      total === undefined || kind === undefined || first === null
-        ? null
-        : {
-            experiments: numberOf(total, "experiments"),
-            experimentIds: (ids ?? []).map((row) => textOf(row, "id")),
-            since: first,
-            kind: textOf(kind, "kind"),
-          },
-    alerted: alert === undefined ? null : numberOf(alert, "experiments"),
-  };
-}
-
-/**
- * Statements that set the number of experiments in the open alert, or close it.
- * @param experiments null: the alert is over
- */
-export function failingAlertStatement(experiments: number | null): Statement {
-  if (experiments === null) return { sql: "DELETE FROM failing_alert", values: [] };
-  return {
-    sql: "INSERT INTO failing_alert (only, experiments) VALUES (1, ?1) ON CONFLICT DO UPDATE SET experiments = ?1",
-    values: [experiments],
-  };
-}
-
-/** A condition: the open alert still has this number of experiments; null: none is open. */
-export const isStillAlerted = (parameter: string) => `(SELECT experiments FROM failing_alert) IS ${parameter}`;

@@ -6,7 +6,9 @@ import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { type Database, DatabaseUnavailable, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { beginRefresh, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { saveFailure } from "../../src/store/refresh-failures.ts";
+import { keepSummary, saveSummary } from "../../src/store/refresh-results.ts";
 
 const START = Date.UTC(2026, 5, 1);
 const MINUTE = 60_000;

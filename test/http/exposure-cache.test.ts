@@ -7,8 +7,10 @@ import { importBackups } from "../../src/store/backups.ts";
 import { type Database, DatabaseUnavailable } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { saveFailure } from "../../src/store/refresh-failures.ts";
 import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
-import { beginRefresh, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
+import { keepSummary, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
 import { appDeps } from "../support/app-deps.ts";
 

@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
-import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { saveSummary } from "../../src/store/refresh-results.ts";
 import { appDeps } from "../support/app-deps.ts";
 import { openLagging } from "../support/lagging.ts";
 

@@ -5,7 +5,7 @@ import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
 import { connectFlagsmith } from "../../src/flagsmith/flagsmith-client.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { beginRefresh } from "../../src/store/refresh-results.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
 import { appDeps } from "../support/app-deps.ts";
 
 const SECRET = "secret of Flagsmith";

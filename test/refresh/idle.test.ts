@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import { isIdle } from "../../src/exposures/idle.ts";
 import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
 import { recordWebhook } from "../../src/store/refresh-requests.ts";
-import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
+import { saveSummary } from "../../src/store/refresh-results.ts";
 import { DAY, database, NOW, put, sweepWith, useDatabase } from "../support/sweeps.ts";
 
 useDatabase();

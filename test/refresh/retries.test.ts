@@ -4,10 +4,11 @@ import { openSqlite } from "../../src/deno/sqlite.ts";
 import { refreshOrRetry } from "../../src/refresh/retries.ts";
 import { type Changes, type Database, type Row, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
+import { findFailing } from "../../src/store/failing-alert.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { findFailing, successStatement } from "../../src/store/refresh-failures.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { successStatement } from "../../src/store/refresh-failures.ts";
 import { recordManualRequest } from "../../src/store/refresh-requests.ts";
-import { beginRefresh } from "../../src/store/refresh-results.ts";
 
 const START = Date.UTC(2026, 5, 1);
 const ID = "some";

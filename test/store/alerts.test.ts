@@ -6,7 +6,8 @@ import type { Decision, ResultHistory } from "../../src/results/result-history.t
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { beginRefresh, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { saveSummary } from "../../src/store/refresh-results.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const metric: Metric = {

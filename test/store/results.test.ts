@@ -7,7 +7,8 @@ import { countsText } from "../../src/results/stored-counts.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, type ExperimentInput, getExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
-import { beginRefresh, type ComputedResults, saveSummary } from "../../src/store/refresh-results.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { type ComputedResults, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
 
 const NOW = Date.UTC(2026, 5, 1);

@@ -7,8 +7,10 @@ import { openSqlite } from "../../src/deno/sqlite.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { deleteExperiment, putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
+import { beginRefresh } from "../../src/store/refresh-basis.ts";
+import { saveFailure } from "../../src/store/refresh-failures.ts";
 import { recordManualRequest, recordWebhook } from "../../src/store/refresh-requests.ts";
-import { beginRefresh, keepSummary, saveFailure, saveSummary } from "../../src/store/refresh-results.ts";
+import { keepSummary, saveSummary } from "../../src/store/refresh-results.ts";
 import { getSummary } from "../../src/store/summaries.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
