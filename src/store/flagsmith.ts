@@ -105,17 +105,15 @@ export type ReadExperiment = {
   readAt: number;
 };
 
-/**
- * The id of a row that counts webhooks about features of its environment, in `read_at`. A new experiment has no row of its
- * own in which a webhook could say that it must be read again.
- */
-const WEBHOOKS = "''";
-const COUNTED_WEBHOOKS = `coalesce(
-        (SELECT read_at FROM flagsmith_experiments WHERE environment_key = ?1 AND experiment_id = ${WEBHOOKS}), 0)`;
+/** The number of webhooks about features of the environment ?1. */
+const RECEIVED_WEBHOOKS = "coalesce((SELECT received FROM flagsmith_webhooks WHERE environment_key = ?1), 0)";
 
-/** Counts the webhooks about features of an environment. Each sync without a failure sets the count back to 0 at its end. */
+/**
+ * Returns how many webhooks about features of an environment have come. A new experiment has no row of its own in which a
+ * webhook could say that it must be read again.
+ */
 export async function countWebhooks(database: Database, environmentKey: string): Promise<number> {
-  const [row] = await runOnPrimary(database, { sql: `SELECT ${COUNTED_WEBHOOKS} AS count`, values: [environmentKey] });
+  const [row] = await runOnPrimary(database, { sql: `SELECT ${RECEIVED_WEBHOOKS} AS count`, values: [environmentKey] });
   return row === undefined ? 0 : numberOf(row, "count");
 }
 
@@ -132,10 +130,7 @@ export async function listFlagsmithExperiments(
       sql: `SELECT ${EXPERIMENT_COLUMNS}, is_final FROM experiments WHERE environment_key = ? AND source = 'flagsmith'`,
       values: [environmentKey],
     },
-    {
-      sql: `SELECT * FROM flagsmith_experiments WHERE environment_key = ? AND experiment_id != ${WEBHOOKS}`,
-      values: [environmentKey],
-    },
+    { sql: "SELECT * FROM flagsmith_experiments WHERE environment_key = ?", values: [environmentKey] },
   ]);
   return {
     stored: experiments.map((row) => ({ ...experimentOf(row), isFinal: flagOf(row, "is_final") })),
@@ -162,7 +157,7 @@ export async function saveReadExperiments(
   await runOnPrimary(database, {
     sql: `INSERT OR REPLACE INTO flagsmith_experiments (environment_key, experiment_id, changed_at, rollout, read_at)
       SELECT ?1, value ->> 'experimentId', value ->> 'changedAt', value ->> 'rollout',
-        CASE WHEN ${COUNTED_WEBHOOKS} = ?3 THEN value ->> 'readAt' ELSE 0 END FROM json_each(?2)`,
+        CASE WHEN ${RECEIVED_WEBHOOKS} = ?3 THEN value ->> 'readAt' ELSE 0 END FROM json_each(?2)`,
     values: [environmentKey, JSON.stringify(read), webhooks],
   });
 }
@@ -198,8 +193,8 @@ export async function forgetRollouts(database: Database, environmentKey: string,
       values: [environmentKey, featureName],
     },
     {
-      sql: `INSERT INTO flagsmith_experiments (environment_key, experiment_id, changed_at, rollout, read_at)
-        VALUES (?, ${WEBHOOKS}, '', 'null', 1) ON CONFLICT DO UPDATE SET read_at = read_at + 1`,
+      sql: `INSERT INTO flagsmith_webhooks (environment_key, received) VALUES (?, 1)
+        ON CONFLICT DO UPDATE SET received = received + 1`,
       values: [environmentKey],
     },
   ]);

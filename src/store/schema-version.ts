@@ -1,7 +1,7 @@
 import { type Database, runOnPrimary } from "./database.ts";
 
 /** The newest file in migrations/d1. A test compares them. */
-export const NEWEST_MIGRATION = "0014_weights_changed_at.sql";
+export const NEWEST_MIGRATION = "0015_flagsmith_webhooks.sql";
 
 /** Returns whether the newest migration has been applied. */
 export async function isMigrated(database: Database): Promise<boolean> {

@@ -53,6 +53,7 @@ const rowsAfter: Record<string, string[]> = {
     "INSERT INTO flagsmith_experiments VALUES ('env', 'flagsmith-1', '2026-06-01T00:00:00Z', 'null', 1)",
     "INSERT INTO flagsmith_sync (only, started_at) VALUES (1, 1)",
   ],
+  "0015_flagsmith_webhooks.sql": ["INSERT INTO flagsmith_webhooks (environment_key, received) VALUES ('env', 1)"],
   "0007_ended_sessions.sql": ["INSERT INTO ended_sessions (id, expires_at) VALUES ('session', 1)"],
 };
 
