@@ -1,5 +1,5 @@
 import { runService } from "./deno/run.ts";
-import { SWEEP_SCHEDULE } from "./refresh/sweep-times.ts";
+import { SWEEP_MINUTES, SWEEP_SCHEDULE } from "./refresh/sweep-times.ts";
 
 // The entry for `deno serve`.
 
@@ -19,8 +19,7 @@ const sweep = async () => void (await service.sweep(Date.now()));
 if (Deno.cron !== undefined) {
   void Deno.cron("sweep", SWEEP_SCHEDULE, { signal: stopping }, sweep);
 } else {
-  const everyMinutes = Number(/^\*\/(\d+) /.exec(SWEEP_SCHEDULE)?.[1]);
-  const timer = setInterval(() => void sweep(), everyMinutes * 60_000);
+  const timer = setInterval(() => void sweep(), SWEEP_MINUTES * 60_000);
   stopping.addEventListener("abort", () => clearInterval(timer));
 }
 

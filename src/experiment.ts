@@ -12,6 +12,9 @@ export type Aggregation = (typeof aggregations)[number];
 export const expectedDirections = ["increase", "decrease", "not_increase", "not_decrease"] as const;
 export type ExpectedDirection = (typeof expectedDirections)[number];
 
+/** The max number of metrics of an experiment. */
+export const MAX_METRICS = 20;
+
 /** A number per identity, computed from its events of one name. */
 export type Metric = {
   key: string;

@@ -2,7 +2,7 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-/** One decimal, or two digits of a smaller lift, so that no end of an interval is rounded to 0. */
+/** Two significant digits, so that a small share is not rounded to 0. */
 const percentage = new Intl.NumberFormat("en", { style: "percent", maximumSignificantDigits: 2 });
 
 export const formatNumber = (value: number) => whole.format(value);

@@ -31,27 +31,33 @@ const LAYERS = [
     "alarm.ts",
     "backoff.ts",
     "fallback.ts",
+    "row-size.ts",
     "ttl-cache.ts",
+    "with-timeout.ts",
   ],
 ];
 
-const files = readdirSync("src", { recursive: true, encoding: "utf8" })
-  .map((path) => path.replaceAll("\\", "/"))
-  .filter((path) => path.endsWith(".ts"))
-  .sort();
+/** The TypeScript files of a folder, as paths in it. */
+const filesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => path.endsWith(".ts"))
+    .sort();
 
-/** The files in src/ that a file imports. */
-function importsOf(file: string): string[] {
-  const text = readFileSync(`src/${file}`, "utf8");
-  const specifiers = text.matchAll(/(?:^|\s)(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g);
+/** The files that a file imports, as paths in the same folder as its own. */
+function importsOf(folder: string, file: string): string[] {
+  const text = readFileSync(`${folder}/${file}`, "utf8");
+  const specifiers = text.matchAll(/\b(?:from|import)\s*\(?\s*["'`](\.{1,2}\/[^"'`]+)["'`]/g);
   return [...specifiers].map(([, specifier = ""]) => posix.join(posix.dirname(file), specifier));
 }
+
+const files = filesIn("src");
 
 /** The folder of a file, or the file itself at the root of src/. */
 const unitOf = (file: string) => (file.includes("/") ? (file.split("/")[0] ?? "") : file);
 const layerOf = (file: string) => LAYERS.findIndex((layer) => layer.includes(unitOf(file)));
 
-const graph = new Map(files.map((file) => [file, importsOf(file)]));
+const graph = new Map(files.map((file) => [file, importsOf("src", file)]));
 
 /** Finds a cycle in a graph. Returns its nodes; empty if there is none. */
 function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] {
@@ -99,6 +105,10 @@ describe("the layout of src/", () => {
     expect(findCycle(graph)).toEqual([]);
   });
 
+  it("has no import cycles between tests", () => {
+    expect(findCycle(new Map(filesIn("test").map((file) => [file, importsOf("test", file)])))).toEqual([]);
+  });
+
   it("has no import cycles between folders", () => {
     const folders = Map.groupBy(graph, ([file]) => unitOf(file));
     const edges = new Map(
@@ -131,5 +141,21 @@ describe("the layout of src/", () => {
       .filter(([, paths]) => paths.length > 1)
       .map(([name, paths]) => `${name}: ${paths.map(dirname)}`);
     expect(shared).toEqual([]);
+  });
+
+  it("exports no name with two meanings", () => {
+    const declared = /^export (?:async )?(?:const|function\*?|class|type) (\w+)/gm;
+    const exports = files.flatMap((file) =>
+      [...readFileSync(`src/${file}`, "utf8").matchAll(declared)].map(([, name = ""]) => ({ name, file })),
+    );
+    expect(exports.length).toBeGreaterThan(500);
+    const shared = [...Map.groupBy(exports, ({ name }) => name)]
+      .filter(([, places]) => places.length > 1)
+      .map(([name, places]) => `${name}: ${places.map(({ file }) => file)}`);
+    // The class names of Durable Objects, which run what has the same name.
+    expect(shared).toEqual([
+      "Alerter: alerts/alerter.ts,cloudflare/alerter-object.ts",
+      "Dispatcher: cloudflare/dispatcher-object.ts,refresh/dispatcher.ts",
+    ]);
   });
 });

@@ -1,11 +1,10 @@
+import { HOUR } from "../exposures/buckets.ts";
 import { describeBug, type Log } from "../log.ts";
 import { alertStatement } from "../store/alerts.ts";
 import { type Database, DatabaseUnavailable } from "../store/database.ts";
 import { failingAlertStatement, findFailing, isStillAlerted } from "../store/failing-alert.ts";
 import { type AlertDelivery, requestDelivery } from "./alerter.ts";
 import { adviceForKind, failingAlert, failingResolved } from "./messages.ts";
-
-const HOUR = 3_600_000;
 
 export type FailingDeps = {
   database: Database;

@@ -108,13 +108,13 @@ export function failingAlert({ experiments, experimentIds, since, kind }: Failin
     since: new Date(since).toISOString(),
     kind,
     title: `Refreshes of ${subject} have failed for an hour`,
-    detail: `The first failure was at ${formatUtc(since)}. ${adviceForKind(kind)}.`,
+    detail: `The first failure was at ${formatUtc(since)}. ${adviceForKind(kind)}`,
   });
 }
 
 /** The advice for a stored kind, which another version may have written. */
 export function adviceForKind(kind: string): string {
-  return isFailureKind(kind) ? adviceFor({ kind }) : "The log states the cause";
+  return isFailureKind(kind) ? adviceFor({ kind }) : "The log states the cause.";
 }
 
 /** The alert for the end of failing refreshes. */

@@ -9,7 +9,7 @@ import { storageAlarm } from "./storage-alarm.ts";
 
 /**
  * Delivers alerts. There is only one such object, so that a receiver is never flooded. Its durable alarm retries each
- * alert until the receiver accepts it.
+ * alert until the receiver accepts it or the retries are used up.
  */
 export class Alerter extends DurableObject<Env> implements AlerterRpc {
   #alerter: Core | null = null;

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { connectFlagsmith } from "../flagsmith/flagsmith-client.ts";
 import { syncFlagsmith } from "../flagsmith/sync.ts";
 import { createSyncRequests } from "../flagsmith/sync-requests.ts";
-import { type SliceOutcome as SyncOutcome, type SyncSlice, syncSlice } from "../flagsmith/sync-slice.ts";
+import { type SyncOutcome, type SyncSlice, syncSlice } from "../flagsmith/sync-slice.ts";
 import { consoleLog, describeBug } from "../log.ts";
 import { type Dispatcher as Core, createDispatcher } from "../refresh/dispatcher.ts";
 import { createExclusiveSweep } from "../refresh/exclusive-sweep.ts";

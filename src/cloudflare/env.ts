@@ -1,6 +1,6 @@
 import type { D1Database, DurableObjectNamespace, RateLimit, Rpc } from "@cloudflare/workers-types";
 import type { AlertDelivery } from "../alerts/alerter.ts";
-import type { SliceOutcome, SyncSlice } from "../flagsmith/sync-slice.ts";
+import type { SyncOutcome, SyncSlice } from "../flagsmith/sync-slice.ts";
 import type { RefreshDispatcher } from "../refresh/dispatcher.ts";
 import type { Refresh } from "../refresh/refresh-outcome.ts";
 import type { RefreshSlice } from "../refresh/refresh-slice.ts";
@@ -19,7 +19,7 @@ export type DispatcherRpc = RefreshDispatcher & {
   /** Called by the dispatcher itself. Returns the time to wait before a sync may run, in milliseconds; 0: it ran. */
   syncFlagsmith(): Promise<number>;
   /** Called by the dispatcher itself. */
-  syncSlice(slice: SyncSlice): Promise<SliceOutcome>;
+  syncSlice(slice: SyncSlice): Promise<SyncOutcome>;
   /** Drops and deletes states that no experiment needs. Called by the dispatcher itself. */
   cleanUp(): Promise<void>;
 } & Rpc.DurableObjectBranded;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { rootMessage } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
+import { DatabaseUnavailable } from "../store/database.ts";
 import { migrate } from "../store/migrations.ts";
 import { readMigrations } from "./read-migrations.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -22,11 +23,15 @@ export async function openDatabase(stateDir: string): Promise<Result<SqliteFile,
     return ok(sqlite);
   } catch (error) {
     sqlite.close();
-    const { message } = error instanceof Error ? error : new Error(String(error));
-    return failed(
-      describeFailure(error, file) ?? serviceFailed(`${message}. Restore the backup from before the upgrade.`),
-    );
+    return failed(describeFailure(error, file) ?? describeMigration(error, file));
   }
+}
+
+function describeMigration(error: unknown, file: string): StartFailure {
+  // Only a migration that fails has an error of its own, which names it.
+  if (error instanceof Error && !(error instanceof DatabaseUnavailable))
+    return serviceFailed(`${error.message}. Restore the backup from before the upgrade.`);
+  return serviceFailed(`${file} can't be migrated: ${rootMessage(error)}. Check its permissions and its disk.`);
 }
 
 function describeFailure(error: unknown, file: string): StartFailure | undefined {

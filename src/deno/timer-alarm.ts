@@ -6,7 +6,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 const MAX_EARLY_MS = 2;
 
 /** Creates an alarm that ends with the process. Setting the clock back does not delay a pending alarm. */
-export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm {
+export function createTimerAlarm(clock: () => number, onFire: () => void): Alarm {
   let due: number | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -27,7 +27,7 @@ export function createTimerAlarm(clock: () => number, goOff: () => void): Alarm 
       wait(early);
     } else {
       due = null;
-      goOff();
+      onFire();
     }
   }
 

@@ -171,7 +171,8 @@ export type Demo = {
 
 /**
  * Creates a demo of three experiments: one with hourly points and a winner, one with daily points and a harmed guardrail,
- * and one with failing health checks, for which the newest SDK version is to blame.
+ * and one with failing health checks: the newest SDK version loses exposures of one variant, identities switch variants,
+ * and a variant is not configured.
  */
 export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken: string): Demo {
   const client = connectForWriting(warehouse);
@@ -191,6 +192,8 @@ export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken
       };
       const created = await fetch(urlOf(id), { method: "PUT", headers, body: JSON.stringify(body) });
       await created.body?.cancel();
+      if (!created.ok)
+        throw new Error(`The demo experiment ${id} was not created (status ${created.status}). See the log.`);
     }
   }
 

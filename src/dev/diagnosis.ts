@@ -2,18 +2,21 @@ import * as z from "zod/mini";
 import type { Result } from "../result.ts";
 
 /** A response of the service, or the reason why there was none. `body` is null if it is not JSON. */
-export type Answer = Result<{ status: number; body: unknown }, string>;
+export type ServiceAnswer = Result<{ status: number; body: unknown }, string>;
 
 export type Answers = {
   /** `GET /healthz` and `GET /readyz`. */
-  health: Answer;
-  readiness: Answer;
+  health: ServiceAnswer;
+  readiness: ServiceAnswer;
   /** `GET /v1/status` and `GET /v1/warehouse/check` with the token; null: there is no token. */
-  authorized: { status: Answer; warehouse: Answer } | null;
+  authorized: { status: ServiceAnswer; warehouse: ServiceAnswer } | null;
 };
 
 /** One line of the report. */
-export type Finding = { subject: string /** What is wrong, and what to do; null: nothing. */; problem: string | null };
+export type Diagnosis = {
+  subject: string /** What is wrong, and what to do; null: nothing. */;
+  problem: string | null;
+};
 
 const MAX_CLOCK_DIFFERENCE_MS = 30_000;
 const MISCONFIGURED = "urn:edge-exposures:problem:misconfigured";
@@ -26,7 +29,7 @@ type Status = z.infer<typeof statusBody>;
  * Reads the answers of a service, without I/O. A problem that hides others ends the report.
  * @param now the time of the answers by the local clock, in epoch milliseconds
  */
-export function diagnose({ health, readiness, authorized }: Answers, now: number): Finding[] {
+export function diagnose({ health, readiness, authorized }: Answers, now: number): Diagnosis[] {
   const service = findServiceProblem(health);
   const settings = problemOf(health)?.type === MISCONFIGURED ? describe(health) : null;
   const database =
@@ -55,16 +58,16 @@ export function diagnose({ health, readiness, authorized }: Answers, now: number
   ];
 }
 
-function findServiceProblem(health: Answer): string | null {
+function findServiceProblem(health: ServiceAnswer): string | null {
   if (!health.ok) return `There is no answer (${health.failure}). Check the URL, and that the service runs.`;
   const isOurs =
     problemOf(health) !== null || z.object({ status: z.literal("ok") }).safeParse(health.value.body).success;
-  return isOurs ? null : `Something else answers, with ${health.value.status}. Check the URL.`;
+  return isOurs ? null : `Another server answered, with status ${health.value.status}. Check the URL.`;
 }
 
-function findTokenProblem(status: Answer | null): string | null {
+function findTokenProblem(status: ServiceAnswer | null): string | null {
   if (status === null)
-    return "ADMIN_TOKEN is not set in the environment. Set it, to check ClickHouse, the sweeps and the clock as well.";
+    return "ADMIN_TOKEN is not set in the environment. Set it so that ClickHouse, the sweeps and the clock are checked as well.";
   switch (statusOf(status)) {
     case 401:
       return "The service rejects ADMIN_TOKEN. Set it to the secret ADMIN_TOKEN of the service.";
@@ -79,10 +82,10 @@ function findTokenProblem(status: Answer | null): string | null {
   }
 }
 
-/** The Cron Trigger may miss a sweep. Twice in a row is wrong. */
+/** The Cron Trigger may miss a sweep. Two missed in a row are a problem. */
 function findSweepProblem({ time, last_sweep_at, sweep_seconds }: Status): string | null {
   if (last_sweep_at === null)
-    return `There has been no sweep yet. Ask again in ${minutes(sweep_seconds * 1000)}. If there is still none, check the Cron Trigger.`;
+    return `There has been no sweep yet. Run this check again in ${minutes(sweep_seconds * 1000)}. If there is still none, check the Cron Trigger.`;
   const age = Date.parse(time) - Date.parse(last_sweep_at);
   if (age <= 2 * sweep_seconds * 1000) return null;
   return `The last sweep was ${minutes(age)} ago. Check the Cron Trigger, and the log for settings.invalid and sweep.failed.`;
@@ -97,14 +100,14 @@ function findClockProblem({ time }: Status, now: number): string | null {
 
 const minutes = (ms: number) => `${Math.ceil(ms / 60_000)} min`;
 
-const statusOf = (answer: Answer) => (answer.ok ? answer.value.status : null);
+const statusOf = (answer: ServiceAnswer) => (answer.ok ? answer.value.status : null);
 
-function problemOf(answer: Answer): z.infer<typeof problemBody> | null {
+function problemOf(answer: ServiceAnswer): z.infer<typeof problemBody> | null {
   return problemBody.safeParse(answer.ok ? answer.value.body : null).data ?? null;
 }
 
 /** Describes an answer other than the expected one. */
-function describe(answer: Answer): string {
+function describe(answer: ServiceAnswer): string {
   if (!answer.ok) return `There is no answer (${answer.failure}).`;
   return problemOf(answer)?.detail ?? `The service answered with ${answer.value.status}. Its log states the reason.`;
 }

@@ -1,5 +1,5 @@
 import { failed, ok } from "../result.ts";
-import { type Answer, type Answers, diagnose } from "./diagnosis.ts";
+import { type Answers, diagnose, type ServiceAnswer } from "./diagnosis.ts";
 import { readTarget, type Target } from "./target.ts";
 
 // `npm run doctor -- URL` checks a deployed service, with the ADMIN_TOKEN of the environment. Without a URL it checks the
@@ -34,7 +34,7 @@ async function ask(url: URL, token: string | null): Promise<Answers> {
   return { health, readiness, authorized: { warehouse, status: await get(new URL("/v1/status", url), headers) } };
 }
 
-async function get(url: URL, headers: Record<string, string>, timeoutMs = TIMEOUT_MS): Promise<Answer> {
+async function get(url: URL, headers: Record<string, string>, timeoutMs = TIMEOUT_MS): Promise<ServiceAnswer> {
   try {
     // A redirect could lead to another server.
     const response = await fetch(url, { headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMs) });

@@ -17,7 +17,7 @@ export type QueryOptions = {
 };
 
 /** An exception of ClickHouse, with its code. */
-export type EngineError = { code: number; text: string };
+type EngineError = { code: number; text: string };
 
 /** Opens the ClickHouse engine on a folder. Only one process at a time can open a folder. */
 export function openEngine(folder: string) {

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { serveArguments } from "../deno/serve-arguments.ts";
 import { PORT_IN_USE } from "../deno/start-failure.ts";
 import { failed, ok, type Result } from "../result.ts";
-import type { LocalWorker, Stoppable } from "./local-worker.ts";
+import type { LocalService, Stoppable } from "./local-worker.ts";
 import { describePortInUse } from "./ports.ts";
-import { fireTrigger } from "./trigger.ts";
+import { fireTrigger, TRIGGER_PATH } from "./trigger.ts";
 
 /** Returns the command that starts the service in local runs and tests. */
 export function denoCommand(
@@ -27,7 +27,7 @@ export async function startDeno(
   port: number,
   bindings: Readonly<Record<string, string>>,
   onStarted: (process: Stoppable) => void,
-): Promise<Result<LocalWorker, string>> {
+): Promise<Result<LocalService, string>> {
   const [command, args] = denoCommand(stateDir, port, bindings);
   const child = spawn(command, args, {
     env: { ...process.env, ...bindings, STATE_DIR: stateDir },
@@ -59,7 +59,7 @@ export async function startDeno(
   if (outcome === "closed") return failed("Deno exited during startup. Its output above states the reason.");
 
   const url = new URL(`http://127.0.0.1:${port}`);
-  const trigger = new URL("/cdn-cgi/local/scheduled", url);
+  const trigger = new URL(TRIGGER_PATH, url);
   return ok({
     url,
     sweep: () => fireTrigger(trigger),

@@ -30,7 +30,10 @@ export async function startWarehouse(options: WarehouseOptions): Promise<Result<
   ]);
   if (report?.kind !== "ready") {
     child.kill("SIGTERM");
-    return failed(report?.reason ?? "the embedded warehouse exited during startup");
+    return failed(
+      report?.reason ??
+        "the embedded warehouse exited during startup. Its output above states the reason. Start again, or set CLICKHOUSE_URL to your own ClickHouse.",
+    );
   }
   return ok({
     url: new URL(`http://127.0.0.1:${report.port}`),

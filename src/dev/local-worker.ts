@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Result } from "../result.ts";
 import { buildWorker } from "./build-worker.ts";
+import { killOrphanedWorkerd } from "./kill-orphaned-workerd.ts";
 import { migrateD1, miniflareOptions } from "./local-d1.ts";
-import { tieWorkerd } from "./tie-workerd.ts";
-import { fireTrigger } from "./trigger.ts";
+import { fireTrigger, TRIGGER_PATH } from "./trigger.ts";
 
-export type LocalWorker = {
+export type LocalService = {
   url: URL;
   /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. A failure is that of the request. */
   sweep(): Promise<Result<null, string>>;
@@ -31,10 +31,10 @@ export async function startWorker(
   bindings: Readonly<Record<string, string>>,
   onStarted: OnStarted,
   onLog: (line: { level: string; message: string }) => void = printLine,
-): Promise<LocalWorker> {
+): Promise<LocalService> {
   const { script, options, emptyD1 } = await buildWorker();
   await migrateD1(stateDir, emptyD1);
-  const untie = tieWorkerd();
+  const stopWatching = killOrphanedWorkerd();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       ...miniflareOptions(stateDir),
@@ -54,11 +54,11 @@ export async function startWorker(
   onStarted({
     async stop() {
       await miniflare.dispose();
-      untie();
+      stopWatching();
     },
   });
   const url = await miniflare.ready;
-  const trigger = new URL("/cdn-cgi/local/scheduled", url);
+  const trigger = new URL(TRIGGER_PATH, url);
   return { url, sweep: () => fireTrigger(trigger) };
 }
 

@@ -7,7 +7,7 @@ import { connectWarehouse } from "../warehouse/client.ts";
 import { createDemo } from "./demo.ts";
 import { startDeno } from "./local-deno.ts";
 import { prepareWarehouse, startWarehouse } from "./local-warehouse.ts";
-import type { LocalWorker, Stoppable } from "./local-worker.ts";
+import type { LocalService, Stoppable } from "./local-worker.ts";
 import { type Options, readOptions } from "./options.ts";
 import { describePortInUse, isFree } from "./ports.ts";
 
@@ -71,11 +71,15 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
     const started = await startWarehouse({ folder: resolve(folder, "warehouse"), port: warehousePort, users });
     if (!started.ok) return giveUp(started.failure);
     running.push(started.value);
-    void started.value.exited.then(() => giveUp("the embedded warehouse exited"));
+    void started.value.exited.then(() =>
+      giveUp(
+        "the embedded warehouse exited. Its output above states the reason. Start again, or set CLICKHOUSE_URL to your own ClickHouse.",
+      ),
+    );
     await prepareWarehouse(warehouse, settings.states !== null);
   } else {
     const probe = await connectWarehouse(warehouse).select("SELECT 1 AS one", {});
-    if (!probe.ok) return giveUp(`CLICKHOUSE_URL: ${adviceFor(probe.failure)}`);
+    if (!probe.ok) return giveUp(adviceFor(probe.failure));
   }
 
   const started = await startRuntime(folder, port, bindings);
@@ -100,7 +104,7 @@ async function start({ port, warehousePort, stateDir, demo, sweepSeconds, embedd
 }
 
 /** Sweeps once. A failed request is logged, unless the run is ending, and the next sweep tries again. */
-async function sweep(worker: LocalWorker): Promise<void> {
+async function sweep(worker: LocalService): Promise<void> {
   const swept = await worker.sweep();
   if (swept.ok) return;
   await noticeExit();

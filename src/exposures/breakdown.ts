@@ -1,8 +1,11 @@
-// src/exposures/breakdown.ts: the interface between the query (one session) and the judgement (another). Both start from it.
+// The counts that src/warehouse/breakdown-rows.ts reads and src/exposures/causes.ts explains.
+
+/** The dimension whose values are buckets of time. */
+export const FIRST_EXPOSURE = "first_exposure";
 
 /** The identities with one value of a dimension at their first exposure. */
 export type BreakdownValue = {
-  /** null: all values beyond the largest 20 together. A bucket of time is its begin in epoch milliseconds, as text. */
+  /** Null: all values beyond the largest 20 together. A bucket of time is its start in epoch milliseconds, as text. */
   value: string | null;
   /** Identities that saw one variant and were first exposed at or after `Breakdowns.splitFrom`, by variant. */
   identities: ReadonlyMap<string, number>;

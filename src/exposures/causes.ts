@@ -1,11 +1,12 @@
 import type { Variant } from "../experiment.ts";
 import { formatNumber, formatPercent, quoteName } from "../format.ts";
-import type { Breakdowns, BreakdownValue } from "./breakdown.ts";
+import { type Breakdowns, type BreakdownValue, FIRST_EXPOSURE } from "./breakdown.ts";
 import { describeWorst } from "./check-sample-ratio.ts";
 import { MAX_HEALTHY_SHARE } from "./checks.ts";
-import { describeCause, describeCauses, describeNoCause, listOf } from "./describe-causes.ts";
-import { type Counts, isFair, minus, shareDeviation, splitDeviation, sumOf, wholeOf } from "./deviation.ts";
-import { findAlike, findSuspects, type Suspect, TIME } from "./worst-values.ts";
+import { describeCause, describeCauses, describeNoCause, formatList } from "./describe-causes.ts";
+import { type Counts, isFair, minus, shareDeviation, splitDeviation, wholeOf } from "./deviation.ts";
+import { sumOf } from "./sample-ratio.ts";
+import { findAlike, findSuspects, type Suspect } from "./worst-values.ts";
 
 /** A value of a dimension. A period of time is its first bucket. */
 export type CauseValue = { dimension: string; value: string | null };
@@ -42,7 +43,7 @@ const MAX_VERSIONS = 3;
 
 /**
  * Finds the values that explain a check's finding best, in the dimension that explains it best. Counts do not tell how many
- * identities values of two dimensions share, so a cause in a second dimension shows only after the first is mended.
+ * identities values of two dimensions share, so a cause in a second dimension shows only after the first is fixed.
  */
 export function findCauses(
   check: "sample_ratio" | "multiple_variants",
@@ -66,7 +67,7 @@ export function findCauses(
     .flat()
     .find(
       ({ breakdown: { dimension, values }, to, counts }) =>
-        dimension === TIME && to === values.length && isFair(minus(whole, counts), deviation),
+        dimension === FIRST_EXPOSURE && to === values.length && isFair(minus(whole, counts), deviation),
     );
   const beganAt = last === undefined ? null : Number(placeOf(last).value);
   const causes = best.map((suspect): Cause => {
@@ -111,7 +112,7 @@ const describeShare = ([some = 0, others = 0]: Counts) =>
 
 /** A share of excluded identities grows with the age of a bucket, so it is larger in early ones even if nothing has changed. */
 const hadMoreTime = ({ breakdown: { dimension, values }, from, to }: Suspect): boolean =>
-  dimension === TIME && from === 0 && to < values.length;
+  dimension === FIRST_EXPOSURE && from === 0 && to < values.length;
 
 const scoreOf = (suspects: readonly Suspect[]) => sumOf(suspects.map(({ score }) => score));
 
@@ -144,5 +145,5 @@ export function describeSdkVersions(
     .map((suspect) => placeOf(suspect).value)
     .filter((value) => value !== null)
     .slice(0, MAX_VERSIONS);
-  return names.length === 0 ? null : `especially with SDK version ${listOf(names.map(quoteName))}`;
+  return names.length === 0 ? null : `especially with SDK version ${formatList(names.map(quoteName))}`;
 }

@@ -2,10 +2,10 @@ import { splitChangeIn } from "../experiment.ts";
 import { formatDecimal, formatIdentities, formatNumber, formatPValue, formatUtc, quoteName } from "../format.ts";
 import { splitFrom } from "./buckets.ts";
 import { type Evidence, type Finding, NO_CAUSES } from "./health.ts";
-import { chiSquare, type SampleRatio, sharesOf, testSampleRatio } from "./sample-ratio.ts";
+import { chiSquare, type SampleRatio, sharesOf, sumOf, testSampleRatio } from "./sample-ratio.ts";
 
 const MIN_IDENTITIES = 100;
-export const ALPHA = 0.001;
+export const SAMPLE_RATIO_ALPHA = 0.001;
 
 /** A variant with a weight above 0: its configured share, its identities, and its new identities per bucket. */
 type Arm = { key: string; share: number; identities: number; added: readonly number[] };
@@ -28,9 +28,9 @@ export function checkSampleRatio({
   const shares = sharesOf(weighted.map(({ weight }) => weight));
   const arms: Arm[] = weighted.map(({ key }, index) => {
     const added = summary.variants.get(key)?.added.slice(skipped) ?? [];
-    return { key, share: shares[index] ?? 0, identities: added.reduce((sum, count) => sum + count, 0), added };
+    return { key, share: shares[index] ?? 0, identities: sumOf(added), added };
   });
-  const total = arms.reduce((sum, { identities }) => sum + identities, 0);
+  const total = sumOf(arms.map(({ identities }) => identities));
   const isEnough = arms.length >= 2 && total >= MIN_IDENTITIES;
   const added = arms.map((arm) => arm.added);
   const ratio = isEnough ? testSampleRatio(shares, added) : null;
@@ -72,10 +72,10 @@ function judgeSplit(
       detail: `${formatIdentities(total)}${period || " so far"}: wait for ${MIN_IDENTITIES}, the minimum for checking the split.`,
     };
 
-  const isOffNow = ratio.pValue < ALPHA;
+  const isOffNow = ratio.pValue < SAMPLE_RATIO_ALPHA;
   const sequential = `sequential p = ${formatPValue(ratio.sequentialPValue)}`;
   const worst = () => describeWorst(arms, total, period);
-  if (ratio.sequentialPValue < ALPHA) {
+  if (ratio.sequentialPValue < SAMPLE_RATIO_ALPHA) {
     const finding = isOffNow
       ? `${worst()}, which is very unlikely by chance (${sequential})`
       : `The split${period} fits the weights now but was off earlier, which is very unlikely by chance (${sequential})`;

@@ -1,13 +1,12 @@
 import type { Experiment } from "../experiment.ts";
 import { failed, ok, type Result } from "../result.ts";
+import { fitsInRow, MAX_TEXT_BYTES } from "../row-size.ts";
 import { bucketsOf, type Window } from "./buckets.ts";
 import { checkHealth } from "./check-health.ts";
 import type { Health } from "./health.ts";
 import { serialise } from "./serialise.ts";
 import { type CountedExposures, type Summary, summarise } from "./summary.ts";
 
-/** D1 stores at most 2,000,000 bytes per row. The other columns of the row get the rest. */
-export const MAX_BYTES = 1_900_000;
 /** The minimum size of one variant in one bucket: `"k":0` twice. */
 const MIN_BYTES_PER_CELL = 10;
 
@@ -26,7 +25,7 @@ export function computeExposures(
   // Checked first, because the summary of too many variants could take hundreds of megabytes.
   const keys = new Set(configured);
   for (const count of counts) if (!count.multiple) keys.add(count.variant);
-  if (keys.size * bucketsOf(window).count * MIN_BYTES_PER_CELL > MAX_BYTES) return failed("too_large");
+  if (keys.size * bucketsOf(window).count * MIN_BYTES_PER_CELL > MAX_TEXT_BYTES) return failed("too_large");
 
   const summary = summarise(counts, window, configured);
   const isRunning = endedAt === null || window.to < endedAt;
@@ -45,7 +44,7 @@ export function serialiseWithin(
 ): Result<{ exposures: string; health: Health }, "too_large"> {
   for (const health of healths) {
     const exposures = serialise(summary, health);
-    if (new TextEncoder().encode(exposures).byteLength <= MAX_BYTES) return ok({ exposures, health });
+    if (fitsInRow(exposures)) return ok({ exposures, health });
   }
   return failed("too_large");
 }

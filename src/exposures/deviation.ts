@@ -1,8 +1,8 @@
 import type { Variant } from "../experiment.ts";
 import { deviance } from "../gamma.ts";
 import type { Breakdown, BreakdownValue } from "./breakdown.ts";
-import { ALPHA } from "./check-sample-ratio.ts";
-import { chiSquare, chiSquareTail, sharesOf } from "./sample-ratio.ts";
+import { SAMPLE_RATIO_ALPHA } from "./check-sample-ratio.ts";
+import { chiSquare, chiSquareTail, sharesOf, sumOf } from "./sample-ratio.ts";
 import { binomialTail, hypergeometricTail } from "./tail-bounds.ts";
 
 /** Identities by category. */
@@ -35,7 +35,6 @@ export function shareDeviation(share: number, countsOf: Deviation["countsOf"]): 
   return { countsOf, shares: [share, 1 - share], tests: 1 };
 }
 
-export const sumOf = (counts: Counts): number => counts.reduce((sum, count) => sum + count, 0);
 export const plus = (counts: Counts, part: Counts): Counts => counts.map((count, index) => count + (part[index] ?? 0));
 export const minus = (counts: Counts, part: Counts): Counts => counts.map((count, index) => count - (part[index] ?? 0));
 
@@ -58,7 +57,7 @@ export function excessOf(counts: Counts, { shares, tests }: Deviation): number {
 export function isFair(counts: Counts, { shares, tests }: Deviation): boolean {
   const total = sumOf(counts);
   if (tests === 1) return (counts[0] ?? 0) < total * (shares[0] ?? 0);
-  return chiSquareTail(chiSquare(shares, counts, total), shares.length - 1) >= ALPHA;
+  return chiSquareTail(chiSquare(shares, counts, total), shares.length - 1) >= SAMPLE_RATIO_ALPHA;
 }
 
 /**

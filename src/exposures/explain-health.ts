@@ -1,5 +1,5 @@
 import type { Variant } from "../experiment.ts";
-import type { Breakdown, Breakdowns } from "./breakdown.ts";
+import { type Breakdown, type Breakdowns, FIRST_EXPOSURE } from "./breakdown.ts";
 import { type CauseReport, type CauseValue, describeSdkVersions, findCauses } from "./causes.ts";
 import type { Check, CheckName, Figure, Health } from "./health.ts";
 import { property } from "./json.ts";
@@ -73,8 +73,8 @@ function breakdownFigures({ dimension, values }: Breakdown, cause: string | null
   };
 }
 
-/** A bucket of time is its begin. */
+/** A bucket of time is its start. */
 function valueFigures({ dimension, value }: CauseValue): CauseValue {
-  const isTime = dimension === "first_exposure" && value !== null;
+  const isTime = dimension === FIRST_EXPOSURE && value !== null;
   return { dimension, value: isTime ? new Date(Number(value)).toISOString() : value };
 }

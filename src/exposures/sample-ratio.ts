@@ -92,6 +92,6 @@ export function logBayesFactor(shares: readonly number[], counts: readonly numbe
   return factor;
 }
 
-function sumOf(counts: readonly number[]): number {
+export function sumOf(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }

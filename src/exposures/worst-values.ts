@@ -1,5 +1,5 @@
-import type { Breakdown } from "./breakdown.ts";
-import { ALPHA } from "./check-sample-ratio.ts";
+import { type Breakdown, FIRST_EXPOSURE } from "./breakdown.ts";
+import { SAMPLE_RATIO_ALPHA } from "./check-sample-ratio.ts";
 import {
   type Counts,
   type Deviation,
@@ -8,16 +8,14 @@ import {
   minus,
   plus,
   pValueOf,
-  sumOf,
   wholeOf,
 } from "./deviation.ts";
+import { sumOf } from "./sample-ratio.ts";
 
 /** More would hide what matters. */
 const MAX_CAUSES = 5;
-/** A value with a smaller part of the whole deviation is no cause, however certain. */
+/** A value with a smaller part of the whole deviation is not a cause, however certain. */
 const MIN_EXPLAINED = 0.1;
-
-export const TIME = "first_exposure";
 
 /** A value of a dimension, or consecutive buckets of time: the values from one index to another, exclusive. */
 export type Suspect = {
@@ -40,7 +38,7 @@ export type Suspect = {
 export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensions: number): Suspect[] {
   const counts = breakdown.values.map(deviation.countsOf);
   const whole = wholeOf(breakdown, deviation);
-  const isTime = breakdown.dimension === TIME;
+  const isTime = breakdown.dimension === FIRST_EXPOSURE;
   const penalty = Math.log(sumOf(whole)) / 2;
   const wholeExcess = excessOf(whole, deviation);
   const rateOf = (part: Counts) => excessOf(part, deviation) / sumOf(part);
@@ -69,7 +67,7 @@ export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensi
     if (worst === null) break;
     remaining = minus(remaining, worst.counts);
     worst.pValue = pValueOf(worst.counts, remaining, deviation) * candidates * dimensions;
-    if (worst.pValue >= ALPHA) break;
+    if (worst.pValue >= SAMPLE_RATIO_ALPHA) break;
     worst.pValue = Math.max(worst.pValue, found.at(-1)?.pValue ?? 0);
     found.push(worst);
   }
@@ -81,7 +79,7 @@ export function findSuspects(breakdown: Breakdown, deviation: Deviation, dimensi
  * none if the values of any dimension differ.
  */
 export function findAlike(breakdowns: readonly Breakdown[], deviation: Deviation): Breakdown[] {
-  const limit = Math.log(sumOf(breakdowns.map(({ values }) => values.length)) / ALPHA);
+  const limit = Math.log(sumOf(breakdowns.map(({ values }) => values.length)) / SAMPLE_RATIO_ALPHA);
   const alike: Breakdown[] = [];
   for (const breakdown of breakdowns) {
     const counts = breakdown.values.map(deviation.countsOf);

@@ -40,13 +40,14 @@ const ADVICE: Record<FlagsmithFailure["kind"], string> = {
   not_found: `has no experiments at this address. ${CHECK_URL}`,
   refused: `refuses the request. ${CHECK_URL}`,
   not_json: `did not answer in JSON. ${CHECK_URL}`,
-  unexpected: `answered in another shape. ${CHECK_URL}`,
+  unexpected: `answered in an unexpected format. ${CHECK_URL}`,
   rate_limited: `limits the rate of requests. ${AGAIN}`,
   unavailable: `has a server error. ${AGAIN}`,
   timeout: `did not answer in time. ${AGAIN}`,
   unreachable: `can't be reached. ${AGAIN}`,
   changing: `changed its list while it was read. ${AGAIN}`,
   redirected: "redirects to another address. Set FLAGSMITH_API_URL to the final address.",
-  elsewhere: "continues its list at another address. Set FLAGSMITH_API_URL to that address.",
-  too_large: "lists too much. Delete experiments and metrics that are no longer needed.",
+  elsewhere:
+    "links to another host for the next page of a list. Set FLAGSMITH_API_URL to the host in the field next of its lists.",
+  too_large: "lists more than can be read. Delete experiments and metrics that are no longer needed.",
 };

@@ -1,4 +1,11 @@
-import { aggregations, type Experiment, expectedDirections, type Metric, type Variant } from "../experiment.ts";
+import {
+  aggregations,
+  type Experiment,
+  expectedDirections,
+  MAX_METRICS,
+  type Metric,
+  type Variant,
+} from "../experiment.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import type { Allocation, ListedExperiment } from "./shapes.ts";
 
@@ -25,7 +32,6 @@ export type MappingInput = {
 
 const MAX_NAME = 255;
 const MAX_EVENT = 1_000;
-const MAX_METRICS = 20;
 const MAX_OPTIONS = 200;
 
 export function mapExperiment({ environmentKey, listed, eventOf, rollout, stored }: MappingInput): Mapped {
@@ -95,7 +101,7 @@ function metricsOf(
     if (event === undefined) return leaveOut("Flagsmith does not list its event.");
     if (event === "$flag_exposure") return leaveOut("its event is that of exposures. Choose another one in Flagsmith.");
     if (event === "" || event.length > MAX_EVENT || !event.isWellFormed() || event.includes("\0"))
-      return leaveOut("its event is no usable name. Change it in Flagsmith.");
+      return leaveOut("its event name is empty, too long or contains invalid characters. Change it in Flagsmith.");
     const known = aggregations.find((each) => each === aggregation);
     const direction = expectedDirections.find((each) => each === expectedDirection);
     if (known === undefined || direction === undefined)

@@ -7,7 +7,7 @@ import type { Allocation, ListedExperiment, UnreadableExperiment } from "./shape
 // Pure: what a sync changes in an environment.
 
 /** A change that one slice of a sync makes. It is plain data, because a slice may run in another invocation. */
-export type Change =
+export type SyncChange =
   | {
       kind: "listed";
       listed: ListedExperiment;
@@ -38,13 +38,13 @@ const ROLLOUT_TTL_MS = 3_600_000;
 const MAX_REREAD = 10;
 
 /** Plans the changes of a sync, those that end an experiment first, and lists the notes on all others. */
-export function planSync(input: PlanInput): { changes: Change[]; notes: FlagsmithNote[] } {
+export function planSync(input: PlanInput): { changes: SyncChange[]; notes: FlagsmithNote[] } {
   const { environmentKey, events, now } = input;
   const notes: FlagsmithNote[] = [];
   const stored = new Map(input.stored.map((experiment) => [experiment.id, experiment]));
   const read = new Map(input.read.map((each) => [each.experimentId, each]));
   const listed = input.listed.flatMap((each) => ("unreadable" in each ? [] : [each]));
-  const changes: (Change & { kind: "listed" })[] = [];
+  const changes: (SyncChange & { kind: "listed" })[] = [];
   const outdated = outdatedOf(
     listed.filter((each) => !needsRollout(each, read.get(idOf(each.id)), stored.get(idOf(each.id)))),
     read,
@@ -81,7 +81,7 @@ export function planSync(input: PlanInput): { changes: Change[]; notes: Flagsmit
 }
 
 /** Those that end come first, so that the next experiment of the same feature does not overlap with them. */
-const byEnd = (a: Change & { kind: "listed" }, b: Change & { kind: "listed" }) =>
+const byEnd = (a: SyncChange & { kind: "listed" }, b: SyncChange & { kind: "listed" }) =>
   (a.listed.endedAt ?? MAX_TIME) - (b.listed.endedAt ?? MAX_TIME) || a.listed.id - b.listed.id;
 const MAX_TIME = Number.MAX_SAFE_INTEGER;
 
@@ -114,9 +114,9 @@ function outdatedOf(
   return new Set(oldest.map(({ experimentId }) => experimentId));
 }
 
-function departures({ listed, stored, listedAt, now }: PlanInput, readable: readonly ListedExperiment[]): Change[] {
+function departures({ listed, stored, listedAt, now }: PlanInput, readable: readonly ListedExperiment[]): SyncChange[] {
   const ids = new Set(listed.map(({ id }) => idOf(id)));
-  return stored.flatMap((experiment): Change[] => {
+  return stored.flatMap((experiment): SyncChange[] => {
     const { id, featureName, startedAt, endedAt } = experiment;
     if (ids.has(id) || startedAt === null || endedAt !== null) return [];
     // Flagsmith runs one experiment of a feature at a time. Its clock may be behind.
@@ -129,13 +129,13 @@ function departures({ listed, stored, listedAt, now }: PlanInput, readable: read
   });
 }
 
-export const FINAL_NUMBERS =
+export const FINAL_NUMBERS_NOTE =
   "Flagsmith has changed it, but its numbers here are final. They and its definition stay as they are.";
 
 /** Maps a listed experiment. One whose numbers are final keeps its definition and takes over its name alone. */
 export function mapChange(
   environmentKey: string,
-  { listed, events, stored }: Change & { kind: "listed" },
+  { listed, events, stored }: SyncChange & { kind: "listed" },
   rollout: Allocation[] | null,
   now: number,
 ): Mapped {
@@ -145,7 +145,7 @@ export function mapChange(
   if (stored === null || !stored.isFinal || stored.endedAt === null || stored.endedAt > now) return mapped;
   // Options belong to the feature and events to the metric, so that both may change long after the experiment.
   const kept = { ...stored, name: mapped.input.name };
-  return isSame(mapped.input, kept) ? mapped : { input: kept, notes: [FINAL_NUMBERS] };
+  return isSame(mapped.input, kept) ? mapped : { input: kept, notes: [FINAL_NUMBERS_NOTE] };
 }
 
 /** True if the input would not change the stored experiment. */

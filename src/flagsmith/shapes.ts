@@ -25,8 +25,6 @@ export type ListedExperiment = {
 /** An experiment that the list contains in a shape that this version can't read. */
 export type UnreadableExperiment = { id: number; unreadable: true };
 
-export type Page = { count: number; next: string | null; results: unknown[] };
-
 /** Schemas are built on first use, because most isolates need none. */
 export const shapes = lazily(() => {
   const id = z.int().check(z.positive());

@@ -13,12 +13,12 @@ import {
 import type { FlagsmithClient } from "./flagsmith-client.ts";
 import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
-import { type Change, FINAL_NUMBERS, isSame, mapChange } from "./plan.ts";
+import { FINAL_NUMBERS_NOTE, isSame, mapChange, type SyncChange } from "./plan.ts";
 import type { Allocation } from "./shapes.ts";
 
-export type SyncSlice = { environmentKey: string; changes: Change[]; until: number };
+export type SyncSlice = { environmentKey: string; changes: SyncChange[]; until: number };
 
-export type SliceOutcome = {
+export type SyncOutcome = {
   notes: FlagsmithNote[];
   changed: number;
   /** A failure leaves the rest of the sync to the next one. */
@@ -31,14 +31,14 @@ export type SliceDeps = { database: Database; client: FlagsmithClient; clock: ()
 export async function syncSlice(
   { database, client, clock, log }: SliceDeps,
   { environmentKey, changes, until }: SyncSlice,
-): Promise<SliceOutcome> {
-  const outcome: SliceOutcome = { notes: [], changed: 0, failure: null };
+): Promise<SyncOutcome> {
+  const outcome: SyncOutcome = { notes: [], changed: 0, failure: null };
   const read: ReadExperiment[] = [];
   const unread: string[] = [];
   const webhooks = await countWebhooks(database, environmentKey);
   const rollouts = await Promise.all(changes.map((change) => rolloutOf(change)));
 
-  async function rolloutOf(change: Change): Promise<Result<Allocation[] | null, FlagsmithFailure> | null> {
+  async function rolloutOf(change: SyncChange): Promise<Result<Allocation[] | null, FlagsmithFailure> | null> {
     if (change.kind === "left") return null;
     if (change.rollout !== undefined) return ok(change.rollout);
     return client.readRollout(environmentKey, change.listed.id, until);
@@ -55,7 +55,10 @@ export async function syncSlice(
   }
 
   /** A detail that Flagsmith alone can't answer must not hold up the other experiments. */
-  function reportUnread({ listed: { id }, lastRollout }: Change & { kind: "listed" }, failure: FlagsmithFailure): void {
+  function reportUnread(
+    { listed: { id }, lastRollout }: SyncChange & { kind: "listed" },
+    failure: FlagsmithFailure,
+  ): void {
     if (isOutage(failure) && failure.kind !== "unavailable" && failure.kind !== "timeout") {
       outcome.failure ??= failure;
       return;
@@ -68,11 +71,11 @@ export async function syncSlice(
   }
 
   async function reasonOf({ kind }: PutFailure, input: ExperimentInput): Promise<string> {
-    if (kind === "final_numbers") return FINAL_NUMBERS;
+    if (kind === "final_numbers") return FINAL_NUMBERS_NOTE;
     if (kind === "other_source")
-      return "It is not synced, because an experiment that was made here has its id. Delete that one to have Flagsmith's.";
+      return "It is not synced, because an experiment that was created here has its id. Delete that experiment to sync this one.";
     const conflict = await findConflict(database, input);
-    return `It is not synced, because the experiment ${conflict ?? "of another source"} counts the same feature at the same time. End or delete that one to have Flagsmith's.`;
+    return `It is not synced, because the experiment ${conflict ?? "of another source"} counts the same feature at the same time. End or delete that experiment to sync this one.`;
   }
 
   for (const [index, change] of changes.entries()) {

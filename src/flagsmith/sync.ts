@@ -13,15 +13,15 @@ import {
 import type { FlagsmithClient } from "./flagsmith-client.ts";
 import { adviceForFlagsmith, type FlagsmithFailure, isOutage } from "./flagsmith-failure.ts";
 import { idOf } from "./mapping.ts";
-import { type Change, planSync } from "./plan.ts";
-import type { SliceOutcome, SyncSlice } from "./sync-slice.ts";
+import { planSync, type SyncChange } from "./plan.ts";
+import type { SyncOutcome, SyncSlice } from "./sync-slice.ts";
 
 export type SyncDeps = {
   database: Database;
   client: FlagsmithClient;
   environments: readonly string[];
   /** Makes the changes of a slice, perhaps in an invocation of its own. */
-  syncSlice: (slice: SyncSlice) => Promise<SliceOutcome>;
+  syncSlice: (slice: SyncSlice) => Promise<SyncOutcome>;
   dispatcher: RefreshDispatcher;
   clock: () => number;
   log: Log;
@@ -69,7 +69,7 @@ export async function syncFlagsmith(deps: SyncDeps): Promise<number> {
 
 const triedAt = ({ syncedAt, failedAt }: FlagsmithEnvironment) => Math.max(syncedAt ?? 0, failedAt ?? 0);
 
-type Outcome = Pick<SliceOutcome, "changed" | "failure">;
+type Outcome = Pick<SyncOutcome, "changed" | "failure">;
 
 async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until: number): Promise<Outcome> {
   const { database, client, clock, log } = deps;
@@ -113,10 +113,10 @@ async function syncEnvironment(deps: SyncDeps, last: FlagsmithEnvironment, until
 async function makeChanges(
   { syncSlice, clock }: SyncDeps,
   environmentKey: string,
-  changes: readonly Change[],
+  changes: readonly SyncChange[],
   until: number,
-): Promise<SliceOutcome> {
-  const made: SliceOutcome = { notes: [], changed: 0, failure: null };
+): Promise<SyncOutcome> {
+  const made: SyncOutcome = { notes: [], changed: 0, failure: null };
   for (let from = 0; from < changes.length && made.failure === null; from += SLICE_SIZE) {
     if (clock() >= until) return { ...made, failure: { kind: "timeout" } };
     const outcome = await syncSlice({ environmentKey, changes: changes.slice(from, from + SLICE_SIZE), until });

@@ -12,8 +12,8 @@ import type { apiKeyBody } from "./schemas.ts";
 
 type Request = Pick<AppEnv["Variables"], "log">;
 
-/** Makes a key. Its secret is returned once and not stored. */
-export async function makeApiKey(
+/** Creates a key. It is returned once; only its hash is stored. */
+export async function createApiKey(
   { database, clock }: Pick<AppDeps, "database" | "clock">,
   { log }: Request,
   body: z.output<typeof apiKeyBody>,

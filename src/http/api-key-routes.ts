@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { listApiKeys } from "../store/api-keys.ts";
-import { makeApiKey, revokeApiKey } from "./api-key-edits.ts";
+import { createApiKey, revokeApiKey } from "./api-key-edits.ts";
 import type { Authentication } from "./authentication.ts";
 import { KIB, parseInput, readBody } from "./body.ts";
 import type { AppDeps } from "./deps.ts";
@@ -16,9 +16,9 @@ export function apiKeyRoutes(deps: AppDeps, authentication: Authentication): Hon
   app.post("/", admin, async (c) => {
     const body = await readBody(c, 64 * KIB, apiKeyBody);
     if (!body.ok) return refuse(body.failure);
-    const made = await makeApiKey(deps, c.var, body.value);
-    if (!made.ok) return refuse(made.failure);
-    const { entry, key } = made.value;
+    const created = await createApiKey(deps, c.var, body.value);
+    if (!created.ok) return refuse(created.failure);
+    const { entry, key } = created.value;
     return c.json({ ...apiKeyJson(entry), key }, 201, { "Cache-Control": "no-store" });
   });
 

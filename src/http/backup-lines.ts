@@ -19,7 +19,7 @@ const MAX_ERRORS = 100;
 
 /**
  * Parses an export. A path in an error starts with the line's number.
- * @param onError `refuse`: one bad line fails the whole export; `skip`: bad lines are left out
+ * @param onError `refuse`: one invalid line fails the whole export; `skip`: invalid lines are left out
  */
 export function parseBackups(
   text: string,

@@ -161,7 +161,7 @@ export function problemOf(refusal: Refusal): Problem {
       return {
         status: 429,
         title: "Too soon",
-        detail: `A refresh or recount was requested a moment ago. Try again in ${refusal.retryAfterSeconds} s.`,
+        detail: `A refresh, recount or rebuild was requested too recently. Try again in ${refusal.retryAfterSeconds} s.`,
         headers: { "Retry-After": String(refusal.retryAfterSeconds) },
       };
     case "warehouse":

@@ -6,7 +6,7 @@ import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { isoTime } from "./responses.ts";
 
-/** Requests a refresh that replaces the experiment's states, so that it runs on its own and no window is left open. */
+/** Requests a refresh that replaces the experiment's states. The refresh replaces them itself, because only one runs at a time. */
 export function rebuildRoute(
   { database, dispatcher, settings, clock }: AppDeps,
   authentication: Authentication,

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { aggregations, expectedDirections, type Metric, sources, statuses } from "../experiment.ts";
+import { aggregations, expectedDirections, MAX_METRICS, type Metric, sources, statuses } from "../experiment.ts";
 import { countsText, readCountsJson } from "../results/stored-counts.ts";
 import { roles } from "../store/api-keys.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
@@ -51,7 +51,6 @@ const variants = z._default(
   [],
 );
 
-const MAX_METRICS = 20;
 const MAX_WINDOW_HOURS = 8_760;
 const MAX_LOOKBACK_DAYS = 90;
 

@@ -95,7 +95,8 @@ export function webhookRoutes(deps: AppDeps): Hono<AppEnv> {
     if (!(await failedAttempts.record(c.var.address, c.var.log)))
       return refuse({ kind: "too_many_attempts", retryAfterSeconds: BLOCK_SECONDS });
     c.var.log("warn", "webhook.refused", { scheme: challenge });
-    const detail = "The signature is missing, wrong or too old. Check the sender's secret and clock.";
+    const detail =
+      "The signature is missing, wrong or too old. Check the sender's clock, and that it has the secret that is set here.";
     return refuse({ kind: "unauthorized", detail, challenge });
   }
 

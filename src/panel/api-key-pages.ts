@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { makeApiKey, revokeApiKey } from "../http/api-key-edits.ts";
+import { createApiKey, revokeApiKey } from "../http/api-key-edits.ts";
 import type { Authentication } from "../http/authentication.ts";
 import { parseInput } from "../http/body.ts";
 import { hasRight } from "../http/caller.ts";
@@ -21,7 +21,7 @@ import type { Visitor, Visitors } from "./visitors.ts";
 const blank = { name: "", environment_key: "", role: "read", expires_at: "" };
 const firstPage = pageQuery.parse({});
 
-/** The handlers of the page that lists, makes and revokes API keys. */
+/** The handlers of the page that lists, creates and revokes API keys. */
 export function createApiKeyPages(deps: AppDeps, authentication: Authentication, { visitorOf }: Visitors) {
   const { database, clock } = deps;
 
@@ -48,7 +48,7 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
     ]);
     const page = pageOf(rows, limit);
     const main = apiKeysPage({
-      ...{ fields: blank, errors: [], made: null, notice: null, environments, now: clock() },
+      ...{ fields: blank, errors: [], created: null, notice: null, environments, now: clock() },
       ...{ keys: page.shown, next: page.next_cursor },
       ...shown,
     });
@@ -57,7 +57,7 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
 
   return {
     show: forAdmins((c, visitor) => show(c, visitor)),
-    make: forAdmins(async (c, visitor) => {
+    create: forAdmins(async (c, visitor) => {
       const form = await readForm(c);
       if (!form.ok) return refusedFormPage(c, { signedIn: visitor.signedIn }, form.failure);
       const textOf = (name: string) => form.value.get(name) ?? "";
@@ -69,9 +69,9 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
         ...{ name: fields.name, role: fields.role, expires_at: parseTime(fields.expires_at) },
         environment_key: fields.environment_key === "" ? null : fields.environment_key,
       });
-      const made = body.ok ? await makeApiKey(deps, c.var, body.value) : body;
-      if (made.ok) return show(c, visitor, { made: { name: made.value.entry.name, key: made.value.key } });
-      const { detail, status, errors = [] } = problemOf(made.failure);
+      const created = body.ok ? await createApiKey(deps, c.var, body.value) : body;
+      if (created.ok) return show(c, visitor, { created: { name: created.value.entry.name, key: created.value.key } });
+      const { detail, status, errors = [] } = problemOf(created.failure);
       return show(c, visitor, { fields, errors, notice: errors.length > 0 ? null : detail }, status);
     }),
     revoke: forAdmins(async (c, visitor) => {

@@ -13,41 +13,41 @@ export type ApiKeysView = {
   fields: ApiKeyFields;
   errors: readonly InputError[];
   /** A key that has just been made. It is shown once. */
-  made: { name: string; key: string } | null;
+  created: { name: string; key: string } | null;
   notice: string | null;
   environments: readonly string[];
   now: number;
 };
 
 export function apiKeysPage(view: ApiKeysView): Markup {
-  const { keys, next, made, notice, now } = view;
+  const { keys, next, created, notice, now } = view;
   return markup`<h1>API keys</h1>
 ${notice === null ? "" : markup`<p class="problem" role="alert">${notice}</p>`}
-${made === null ? "" : madeKey(made)}
+${created === null ? "" : createdKey(created)}
 ${
   keys.length === 0
-    ? markup`<p class="empty">No keys yet. A key is a token of its own for a client or a person: with fewer rights, and revocable.</p>`
+    ? markup`<p class="empty">No keys yet. Create a key for each client or person. It can have fewer rights than ADMIN_TOKEN, and can be revoked.</p>`
     : markup`<table class="cards">
-<thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Environment</th><th scope="col">Made</th><th scope="col">Expires</th><td></td></tr></thead>
+<thead><tr><th scope="col">Key</th><th scope="col">Role</th><th scope="col">Environment</th><th scope="col">Created</th><th scope="col">Expires</th><td></td></tr></thead>
 <tbody>${keys.map((key) => rowOf(key, now))}</tbody></table>`
 }
 ${next === null ? "" : markup`<nav class="pages" aria-label="Pages"><a rel="next" href="/api-keys?cursor=${encodeURIComponent(next)}">More</a></nav>`}
 ${newKey(view)}`;
 }
 
-function madeKey({ name, key }: { name: string; key: string }): Markup {
-  return markup`<div class="empty" role="status"><p><label for="made">The key ${safeText(name)}. Copy it now, because it is not shown again:</label></p>
-<p><input id="made" class="link" readonly autofocus value="${key}"></p>
-<button type="button" class="copy" data-copy="made">Copy</button></div>`;
+function createdKey({ name, key }: { name: string; key: string }): Markup {
+  return markup`<div class="empty" role="status"><p><label for="created">The key ${safeText(name)}. Copy it now, because it is not shown again:</label></p>
+<p><input id="created" class="link" readonly autofocus value="${key}"></p>
+<button type="button" class="copy" data-copy="created">Copy</button></div>`;
 }
 
 function rowOf({ id, name, role, environmentKey, createdAt, expiresAt }: ApiKey, now: number): Markup {
   const isExpired = expiresAt !== null && expiresAt <= now;
   return markup`<tr><th scope="row">${safeText(name)}<span class="sub">${id}</span></th>
-<td>${role}</td><td data-label="environment">${environmentKey === null ? "all" : safeText(environmentKey)}</td><td data-label="made">${timeOf(createdAt)}</td>
+<td>${role}</td><td data-label="environment">${environmentKey === null ? "all" : safeText(environmentKey)}</td><td data-label="created">${timeOf(createdAt)}</td>
 <td data-label="expires">${expiresAt === null ? "never" : timeOf(expiresAt)}${isExpired ? markup` <span class="badge warning">expired</span>` : ""}</td>
 <td><details><summary aria-label="Revoke ${safeText(name)}">Revoke</summary><form method="post" action="/api-keys/${encodeURIComponent(id)}/revoke">
-<p class="sub">Clients with it get 401 within 60 seconds. Its sessions and shared links end.</p>
+<p class="sub">Clients that use it get 401 within 60 seconds. Its sessions and shared links end.</p>
 <button class="danger">Revoke for good</button></form></details></td></tr>`;
 }
 
@@ -62,6 +62,6 @@ ${inputField(state, { path: "name", label: "Name", value: fields.name, hint: "Th
   )}
 ${inputField(state, { path: "environment_key", label: "Environment", value: fields.environment_key, list: "environments", hint: "Empty: all environments." })}
 ${inputField(state, { path: "expires_at", label: "Expires (UTC)", value: fields.expires_at, type: "datetime-local", hint: "Empty: never." })}</div>
-<button class="primary">Make key</button></fieldset>
+<button class="primary">Create key</button></fieldset>
 <datalist id="environments">${environments.map((key) => markup`<option value="${key}"></option>`)}</datalist></form>`;
 }

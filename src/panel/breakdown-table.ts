@@ -1,4 +1,4 @@
-import { TIME } from "../exposures/worst-values.ts";
+import { FIRST_EXPOSURE } from "../exposures/breakdown.ts";
 import { formatNumber, formatUtc } from "../format.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 import { PAGE_PALETTE } from "./palettes.ts";
@@ -6,7 +6,7 @@ import { breakdownOf } from "./parse-causes.ts";
 import type { CheckResult, VariantSeries } from "./parse-exposures.ts";
 
 const MAX_VARIANTS = 5;
-const [, , , EXCLUDED] = PAGE_PALETTE.lines;
+const EXCLUDED = PAGE_PALETTE.lines[3];
 
 /** A column of numbers, and the colour of its part of a bar; null: it has none. */
 type Column = { title: string; color: string | undefined; numberOf: (row: Row) => number };
@@ -51,7 +51,7 @@ export function breakdownTable(check: CheckResult, variants: readonly VariantSer
 
 function nameOf(dimension: string, { value }: Row): string {
   if (value === null) return "All others";
-  const time = dimension === TIME ? Date.parse(value) : Number.NaN;
+  const time = dimension === FIRST_EXPOSURE ? Date.parse(value) : Number.NaN;
   return Number.isNaN(time) ? safeText(value) : formatUtc(time);
 }
 

@@ -5,7 +5,7 @@ import type { Exposures } from "./parse-exposures.ts";
 export const CAUSES_HEADER = ["check", "dimension", "value", "variant", "identities", "detail"];
 
 /**
- * Writes the causes of bad health as RFC 4180 CSV: for each cause, one row per variant, and one for identities with several.
+ * Writes the causes of failing checks as RFC 4180 CSV: for each cause, one row per variant, and one for identities with several.
  * Without causes, only the header.
  */
 export function writeCausesCsv(exposures: Exposures | null): string {

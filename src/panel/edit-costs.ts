@@ -12,14 +12,14 @@ export type EditCost = {
 };
 
 /** The cost that needs `replaceNumbers`. */
-export const FINAL_NUMBERS: EditCost = {
+export const FINAL_NUMBERS_COST: EditCost = {
   id: "final",
   sentence: "The numbers are final, and this edit replaces them. Events that have expired are no longer counted.",
 };
 
 /**
  * Returns the costs of saving the input.
- * @param openedAt the edit that the visitor saw when it opened the form, by its time
+ * @param openedAt the `updatedAt` of the experiment when the visitor opened the form
  */
 export function costsOf(summary: StoredSummary, input: ExperimentInput, openedAt: number, now: number): EditCost[] {
   const { experiment, asOf, isFinal, results } = summary;
@@ -34,17 +34,17 @@ export function costsOf(summary: StoredSummary, input: ExperimentInput, openedAt
     ...(experiment.startedAt === input.startedAt ? [] : ["start"]),
   ];
   if (changed.length > 0 && asOf !== null) {
-    const sentence = `Another ${changed.join(" and ")} drops all numbers and results. They are counted anew from the events that ClickHouse still has.`;
+    const sentence = `Changing the ${changed.join(" and ")} deletes all numbers and results. They are recounted from the events that ClickHouse still has.`;
     costs.push({ id: "numbers", sentence });
   }
   const isOver = isFinal && experiment.endedAt !== null && experiment.endedAt <= now;
-  if (isOver && (changed.length > 0 || experiment.endedAt !== input.endedAt)) costs.push(FINAL_NUMBERS);
+  if (isOver && (changed.length > 0 || experiment.endedAt !== input.endedAt)) costs.push(FINAL_NUMBERS_COST);
   if (changed.length > 0) return costs;
   for (const { metric } of parseCounts(results?.counted ?? null)) {
     const isShown = experiment.metrics.some((each) => each.key === metric.key && isCountedAs(each, metric));
     const isKept = input.metrics.some((each) => each.key === metric.key && isCountedAs(each, metric));
     if (!isShown || isKept) continue;
-    costs.push({ id: `results.${metric.key}`, sentence: `The results of the metric ${metric.key} are dropped.` });
+    costs.push({ id: `results.${metric.key}`, sentence: `The results of the metric ${metric.key} are deleted.` });
   }
   return costs;
 }

@@ -70,7 +70,7 @@ const VALUES: Record<ValueKind, string> = {
 
 function whatIsCounted(view: ExperimentFormView): Markup {
   const { fields, stored, scope } = view;
-  const drops = stored?.hasNumbers === true ? "Another one drops the numbers counted so far." : undefined;
+  const drops = stored?.hasNumbers === true ? "Changing it deletes the numbers counted so far." : undefined;
   const cost = drops === undefined ? {} : { hint: drops };
   return markup`<div class="pair">${inputField(view, { path: "feature_name", label: "Feature", value: fields.feature_name, list: "features", ...cost })}
 ${inputField(view, { path: "environment_key", label: "Environment", value: fields.environment_key, list: "environments", readOnly: scope !== null, ...cost })}</div>
@@ -107,11 +107,11 @@ ${addButton(view, "variants", "Add variant")}</fieldset>`;
 function metricRows(view: ExperimentFormView, rows: readonly MetricRow[]): Markup {
   const hint =
     view.stored?.hasNumbers === true
-      ? " Another event, aggregation, window or look-back drops a metric's results, and nothing else."
+      ? " Changing the event, aggregation, window or look-back deletes that metric's results, and nothing else."
       : "";
   return markup`<fieldset id="metrics" tabindex="-1"><legend>Metrics</legend>
 <p class="hint">What identities do after their first exposure, by events in the same environment.${hint}</p>
-${rows.length === 0 ? "" : markup`<p class="hint">An empty key is made from the event. The window ends so long after the first exposure; empty: never. Events in the look-back, before the first exposure, reduce the variance of results (CUPED).</p>`}
+${rows.length === 0 ? "" : markup`<p class="hint">An empty key is made from the event. The window ends this many hours after the first exposure; empty: it never ends. Events in the look-back, before the first exposure, reduce the variance of results (CUPED).</p>`}
 ${rows.map((row, index) => metricRow(view, row, index))}
 ${addButton(view, "metrics", "Add metric")}</fieldset>`;
 }
@@ -156,8 +156,8 @@ function addButton({ focus, errors }: FormState, list: string, label: string): M
 /** The costs of an edit. It is saved once the visitor agrees to all of them. */
 function agreement(costs: readonly EditCost[]): Markup | "" {
   if (costs.length === 0) return "";
-  return markup`<div class="problem" id="agreement"><p>This edit was not saved yet:</p><ul>${costs.map(({ sentence }) => markup`<li>${sentence}</li>`)}</ul>
-<label><input type="checkbox" name="agreed" value="${costs.map(({ id }) => id).join(" ")}" autofocus> Save it nevertheless</label></div>`;
+  return markup`<div class="problem" id="agreement"><p>This edit has not been saved yet:</p><ul>${costs.map(({ sentence }) => markup`<li>${sentence}</li>`)}</ul>
+<label><input type="checkbox" name="agreed" value="${costs.map(({ id }) => id).join(" ")}" autofocus> Save anyway</label></div>`;
 }
 
 function errorList({ errors }: FormState): Markup | "" {
@@ -171,7 +171,7 @@ function errorList({ errors }: FormState): Markup | "" {
 const LABELS: Readonly<Record<string, string>> = {
   ...{ id: "ID", name: "Name", environment_key: "Environment", feature_name: "Feature", started_at: "Start" },
   ...{ ended_at: "End", variants: "Variant", metrics: "Metric", key: "key", weight: "weight", event: "event" },
-  ...{ aggregation: "count", expected_direction: "direction" },
+  ...{ aggregation: "counts", expected_direction: "direction" },
   ...{ conversion_window_hours: "window", lookback_days: "look-back" },
 };
 

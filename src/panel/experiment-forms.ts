@@ -19,7 +19,7 @@ import { listEnvironments } from "../store/experiment-list.ts";
 import type { SavedExperiment } from "../store/experiments.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { completeFields, pathsInForm, proposeIds } from "./complete-fields.ts";
-import { costsOf, FINAL_NUMBERS } from "./edit-costs.ts";
+import { costsOf, FINAL_NUMBERS_COST } from "./edit-costs.ts";
 import {
   bodyOf,
   type ExperimentFields,
@@ -128,7 +128,7 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     const costs = costsOf(stored, experimentInput(id, input.value), openedAt, now);
     const agreed = form.value.get("agreed")?.split(" ") ?? [];
     if (costs.some((cost) => !agreed.includes(cost.id))) return again({ costs, status: 409 });
-    return saved(c, await save(id, { replaceNumbers: agreed.includes(FINAL_NUMBERS.id) }), again);
+    return saved(c, await save(id, { replaceNumbers: agreed.includes(FINAL_NUMBERS_COST.id) }), again);
   }
 
   /** Changes a time of an experiment as the button on its page does. */
@@ -248,7 +248,7 @@ function saved(
   }
   const { failure } = outcome;
   if (failure.kind === "invalid_input") return again(rejected(failure.errors));
-  if (failure.kind === "final_numbers") return again({ costs: [FINAL_NUMBERS], status: 409 });
+  if (failure.kind === "final_numbers") return again({ costs: [FINAL_NUMBERS_COST], status: 409 });
   const { detail, status } = problemOf(failure);
   return again({ notice: detail, status });
 }

@@ -24,7 +24,7 @@ export async function viewFlagsmith(
   return { environments: await listFlagsmithEnvironments(database, keys), dashboard: dashboardOf(settings.apiUrl) };
 }
 
-/** Flagsmith's own cloud has its dashboard on another host. An installation of one's own serves both on one. */
+/** Flagsmith's cloud has its dashboard on another host. A self-hosted Flagsmith serves both on one host. */
 function dashboardOf({ hostname, origin }: URL): string {
   return hostname === "api.flagsmith.com" ? "https://app.flagsmith.com" : origin;
 }
@@ -48,7 +48,7 @@ ${
 /** The first page's line about the settings. */
 export function flagsmithSettings({ dashboard }: FlagsmithView): Markup {
   return dashboard === null
-    ? markup`<p class="hint">Experiments that are defined in Flagsmith can appear here by themselves: set FLAGSMITH_API_KEY and FLAGSMITH_ENVIRONMENTS.</p>`
+    ? markup`<p class="hint">Experiments that are defined in Flagsmith can appear here automatically. Set FLAGSMITH_API_KEY and FLAGSMITH_ENVIRONMENTS.</p>`
     : markup`<p class="hint">Flagsmith's experiments appear here after the next sweep.</p>`;
 }
 

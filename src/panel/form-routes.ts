@@ -18,6 +18,6 @@ export function formRoutes(deps: AppDeps, authentication: Authentication, visito
     .post("/experiments/:id/end", async (c) => (await forms()).end(c))
     .post("/experiments/:id/delete", async (c) => (await forms()).remove(c))
     .get("/api-keys", async (c) => (await keys()).show(c))
-    .post("/api-keys", async (c) => (await keys()).make(c))
+    .post("/api-keys", async (c) => (await keys()).create(c))
     .post("/api-keys/:id/revoke", async (c) => (await keys()).revoke(c));
 }

@@ -1,5 +1,5 @@
 import { formatIdentities, formatPercent } from "../format.ts";
-import { type FoundFeature, MAX_VARIANTS } from "../warehouse/discover-features.ts";
+import { type FoundFeature, MAX_LISTED_VARIANTS } from "../warehouse/discover-features.ts";
 import { timeOf } from "./badges.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
 
@@ -19,7 +19,7 @@ function rowOf(feature: OfferedFeature): Markup {
   const { environmentKey, featureName, variants, firstExposureAt, experimentId } = feature;
   const total = variants.reduce((sum, { identities }) => sum + identities, 0);
   // A full list may lack variants, so that neither shares nor the sum would be those of all.
-  const isFull = variants.length >= MAX_VARIANTS;
+  const isFull = variants.length >= MAX_LISTED_VARIANTS;
   const shown = variants.slice(0, MAX_SHOWN).map(({ key, identities }, index) => {
     const share = isFull ? "" : ` ${formatPercent(identities / Math.max(1, total))}`;
     return markup`${index === 0 ? "" : ", "}${safeText(key)}${share}`;
@@ -27,7 +27,7 @@ function rowOf(feature: OfferedFeature): Markup {
   const query = new URLSearchParams({ environment_key: environmentKey, feature_name: featureName });
   const target = markup`${safeText(featureName)} in ${safeText(environmentKey)}`;
   return markup`<tr><th scope="row">${safeText(featureName)}<span class="sub">in ${safeText(environmentKey)}</span></th>
-<td>${shown}${variants.length > MAX_SHOWN ? ", …" : ""}<span class="sub">${isFull ? `the ${MAX_VARIANTS} largest variants` : `about ${formatIdentities(total)}`}</span></td>
+<td>${shown}${variants.length > MAX_SHOWN ? ", …" : ""}<span class="sub">${isFull ? `the ${MAX_LISTED_VARIANTS} largest variants` : `about ${formatIdentities(total)}`}</span></td>
 <td data-label="since">${timeOf(firstExposureAt)}</td>
 <td>${
     experimentId === null

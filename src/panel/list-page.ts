@@ -1,6 +1,6 @@
 import { type Status, statusAt, statuses } from "../experiment.ts";
 import { formatNumber } from "../format.ts";
-import { type ListedExperiment, PAGE_SIZE } from "../store/experiment-list.ts";
+import { type ExperimentListEntry, PAGE_SIZE } from "../store/experiment-list.ts";
 import { ago, healthBadge, statusBadge } from "./badges.ts";
 import { type FlagsmithView, flagsmithSettings, flagsmithStatus } from "./flagsmith-section.ts";
 import { type Markup, markup, safeText } from "./markup.ts";
@@ -8,7 +8,7 @@ import { parseExposures } from "./parse-exposures.ts";
 import { drawSparkline } from "./sparkline.ts";
 
 export type ListView = {
-  shown: readonly ListedExperiment[];
+  shown: readonly ExperimentListEntry[];
   isLast: boolean;
   environments: readonly string[];
   filter: { environmentKey: string | null; status: Status | null; search: string | null; page: number };
@@ -62,14 +62,14 @@ function option(value: string, label: string, selected: string | null): Markup {
   return markup`<option value="${value}"${value === selected ? markup` selected` : ""}>${label}</option>`;
 }
 
-function tableOf(shown: readonly ListedExperiment[], now: number): Markup {
+function tableOf(shown: readonly ExperimentListEntry[], now: number): Markup {
   return markup`<table class="experiments"><colgroup><col><col><col><col><col><col></colgroup>
 <thead><tr><th scope="col">Experiment</th><th scope="col">Status</th><th scope="col">Trend</th><th scope="col" class="number">Identities</th><th scope="col">Health</th><th scope="col">Updated</th></tr></thead>
 <tbody>${shown.map((listed) => rowOf(listed, now))}</tbody>
 </table>`;
 }
 
-function rowOf({ experiment, asOf, lastErrorAt, exposures }: ListedExperiment, now: number): Markup {
+function rowOf({ experiment, asOf, lastErrorAt, exposures }: ExperimentListEntry, now: number): Markup {
   const { id, name, source, featureName, environmentKey, variants } = experiment;
   const configuredKeys = variants.map(({ key }) => key);
   const parsed = exposures === null ? null : parseExposures(exposures, configuredKeys);

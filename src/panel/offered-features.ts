@@ -4,6 +4,7 @@ import { failed, ok, type Result } from "../result.ts";
 import { findOpenExperiments } from "../store/open-experiments.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { checkSource } from "../warehouse/check-warehouse.ts";
+import { withTimeout } from "../with-timeout.ts";
 import type { OfferedFeature } from "./found-section.ts";
 
 /** The warehouse as a page shows it. A failure is advice to the operator. Null: ClickHouse has not answered in time. */
@@ -40,12 +41,6 @@ export async function viewWarehouse(deps: AppDeps, caller: Caller, limitMs: numb
 }
 
 /** Waits for a value for a limited time; null: it takes longer. */
-export async function waitFor<Value>(promise: Promise<Value>, limitMs: number): Promise<Value | null> {
-  const { promise: limit, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), limitMs);
-  try {
-    return await Promise.race([promise, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function waitFor<Value>(promise: Promise<Value>, limitMs: number): Promise<Value | null> {
+  return withTimeout(promise, limitMs, () => null);
 }

@@ -1,3 +1,4 @@
+import { identitiesByVariant } from "../exposures/summary.ts";
 import { formatIdentities, formatNumber, formatPercent } from "../format.ts";
 import type { ExperimentInput } from "../store/experiments.ts";
 import { adviceFor } from "../warehouse/advice.ts";
@@ -27,14 +28,13 @@ export async function previewOf(
     return framed(
       counted.failure.kind === "timeout"
         ? markup`There is no preview, because counting takes longer than ${LIMIT_MS / 1000} seconds. A refresh may take longer.`
-        : markup`There is no preview. ${adviceFor(counted.failure)}.`,
+        : markup`There is no preview. ${adviceFor(counted.failure)}`,
     );
 
-  let excluded = 0;
+  const counts = identitiesByVariant(counted.value);
+  const excluded = counts.get(null) ?? 0;
   const seen = new Map(variants.map(({ key }) => [key, 0]));
-  for (const count of counted.value.counts)
-    if (count.multiple) excluded += count.identities;
-    else seen.set(count.variant, (seen.get(count.variant) ?? 0) + count.identities);
+  for (const [key, identities] of counts) if (key !== null) seen.set(key, identities);
   const total = [...seen.values()].reduce((sum, identities) => sum + identities, 0);
   const configured = new Set(variants.map(({ key }) => key));
   if (total + excluded === 0)

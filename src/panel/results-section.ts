@@ -43,7 +43,7 @@ ${results === null ? "" : figures(view, results, exposures)}</section>`;
 function banner(results: Results, exposures: Exposures): Markup {
   const conclusion = conclude(results, exposures.health.status !== "unhealthy");
   const { warning, title, sentences } = describeConclusion(conclusion, safeText);
-  const tone = conclusion.isCredible ? conclusion.kind : "unhealthy";
+  const tone = conclusion.isTrusted ? conclusion.kind : "unhealthy";
   return markup`<div class="banner ${tone}">${warning === null ? "" : markup`<p><strong>${warning}</strong></p>`}
 <p><strong>${title}</strong></p>${sentences.map((sentence) => markup`<p>${sentence}</p>`)}</div>`;
 }
@@ -84,7 +84,7 @@ ${results.metrics.map((metric) => metricRows(metric, results.control, axis, perM
 </table>
 ${rows > MAX_ROWS ? markup`<p class="sub">Not all variants are shown. The CSV has all of them.</p>` : ""}
 ${results.control === null ? "" : sensitivityList(results, results.control, pace, isEnded)}
-<p class="sub">Verdicts follow the interval. It holds for any number of looks: for each metric, at most 5% of experiments without a difference are ever called. The chance to win is Flagsmith's figure and holds for a single planned look only.</p>
+<p class="sub">Verdicts follow the interval, which is valid for any number of looks: for each metric, at most 5% of experiments without a true difference ever show one. The chance to win is Flagsmith's figure and is valid for a single planned look only.</p>
 ${view.shareQuery === null ? markup`<p class="sub">Download results: <a href="${path}.csv">CSV</a>, <a href="${path}.svg">SVG</a></p>` : ""}`;
 }
 
@@ -95,7 +95,7 @@ function metricRows(result: MetricResult, control: string | null, axis: Interval
 <span class="sub">${describeAggregation(metric.aggregation)} (${safeText(metric.event)}), ${describeDirection(metric.expectedDirection)}</span>${
     invalidValues === 0
       ? ""
-      : markup`<span class="sub">${formatNumber(invalidValues)} ${invalidValues === 1 ? "value is no number and adds" : "values are no numbers and add"} nothing.</span>`
+      : markup`<span class="sub">${formatNumber(invalidValues)} ${invalidValues === 1 ? "value is not a number and is" : "values are not numbers and are"} ignored.</span>`
   }</th><td role="cell" class="axis"><svg viewBox="0 0 ${AXIS.width} 16" width="${AXIS.width}" height="16" font-size="11" aria-hidden="true">${drawAxisLabels(axis, { ...AXIS, height: 16 })}</svg></td><td role="cell"></td></tr>`;
   const rows = order.slice(0, maxRows).map(([variant, { identities, mean }]) => {
     const comparison = comparisons.get(variant) ?? null;
@@ -126,14 +126,17 @@ function verdictBadge(verdict: Verdict): Markup {
   return markup`<span class="badge ${TONES[verdict] ?? ""}">${verdict}</span>`;
 }
 
-/** The lifts that show by now, and the days until smaller ones would. */
+/** The lifts that can be detected now, and the days until smaller ones can be. */
 function sensitivityList(results: Results, control: string, pace: number | null, isEnded: boolean): Markup | "" {
   const items = results.metrics.flatMap((result) => {
     const sensitivity = sensitivityOf(result, control, pace, LIFTS);
     if (sensitivity === null) return [];
     const { lift } = sensitivity;
     const waits = [...sensitivity.days].map(([lift, days]) => `${formatPercent(lift)} ${formatWait(days)}`);
-    const byNow = lift === null ? "no lift shows yet" : `a lift of \u00b1${formatPercent(lift)} or more shows by now`;
+    const byNow =
+      lift === null
+        ? "no lift can be detected yet"
+        : `a lift of \u00b1${formatPercent(lift)} or more can be detected now`;
     return [
       markup`<li>${safeText(result.metric.name)}: ${byNow}.${
         waits.length === 0 || isEnded ? "" : ` At today's pace, ${waits.join(", ")}.`
@@ -142,5 +145,5 @@ function sensitivityList(results: Results, control: string, pace: number | null,
   });
   if (items.length === 0) return "";
   const rate = pace === null ? "" : ` (today's pace: ${formatNumber(pace)} new identities a day)`;
-  return markup`<details class="sensitivity" open><summary>How sure can it get?${rate}</summary><ul>${items}</ul></details>`;
+  return markup`<details class="sensitivity" open><summary>Minimum detectable lift${rate}</summary><ul>${items}</ul></details>`;
 }

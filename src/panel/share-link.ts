@@ -25,7 +25,7 @@ export type ShareLink = {
   environmentKey: string;
   /** The last day on which the link works, in UTC: `2026-12-31`. */
   until: string;
-  /** Refers to the credential of the visitor who made the link. The link ends with it. */
+  /** Refers to the credential of the visitor who created the link. The link ends with it. */
   by: string;
 };
 

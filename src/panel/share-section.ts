@@ -7,7 +7,7 @@ const LABELS: Record<ShareKind, string> = {
   page: "This page",
   svg: "Exposures (SVG)",
   csv: "Exposures (CSV)",
-  "causes.csv": "Causes of bad health (CSV)",
+  "causes.csv": "Causes of failing checks (CSV)",
   "results.svg": "Results (SVG)",
   "results.csv": "Results (CSV)",
 };

@@ -26,7 +26,7 @@ export type Visitors = {
    */
   visitorOf(c: Context<AppEnv>, right?: Right): Promise<Visitor | null>;
   /**
-   * The experiment that the URL shares, as `find` reads it; null: the URL is no valid share link to this kind of content.
+   * The experiment that the URL shares, as `find` reads it; null: the URL is not a valid share link to this kind of content.
    * What is shown must come from this one read, because the experiment may move to another environment before the next.
    */
   findShared(

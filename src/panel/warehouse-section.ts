@@ -9,17 +9,17 @@ type Table = Readonly<{ database: string; table: string }>;
 /** The state of the warehouse: advice if it can't be counted, or its features. */
 export function warehouseSection({ check, found }: WarehouseView, table: Table): Markup {
   if (check?.ok === false)
-    return markup`<p class="problem" role="alert">${check.failure}.</p>
+    return markup`<p class="problem" role="alert">${check.failure}</p>
 ${setUp(table)}
 <p><a href="/warehouse">Check again</a></p>`;
   if (check === null || found === null)
     return markup`<p class="empty">ClickHouse has not answered yet. <a href="/warehouse">Wait for its answer</a></p>`;
-  if (!found.ok) return markup`<p class="problem" role="alert">${found.failure}.</p>`;
+  if (!found.ok) return markup`<p class="problem" role="alert">${found.failure}</p>`;
   const { features, isTruncated } = found.value;
-  const right = markup`<p>ClickHouse answers, and its events table is right.</p>`;
+  const right = markup`<p>ClickHouse answers, and its events table has the required columns.</p>`;
   if (features.length === 0)
     return markup`${right}
-<p class="empty">There are no exposures of the last 30 days. Evaluate a feature with variants in an SDK that sends its events to this ClickHouse. The feature is listed here a minute later. <a href="/warehouse">Look again</a></p>`;
+<p class="empty">There are no exposures in the last 30 days. Evaluate a feature with variants in an SDK that sends its events to this ClickHouse. The feature is listed here a minute later. <a href="/warehouse">Check again</a></p>`;
   return markup`${right}
 <h2>Found in your warehouse</h2>
 <p class="hint">Features with exposures in the last 30 days, the newest first.</p>
@@ -32,7 +32,7 @@ export function uncoveredSection(features: readonly OfferedFeature[]): Markup | 
   const uncovered = features.filter(({ experimentId }) => experimentId === null);
   if (uncovered.length === 0) return "";
   return markup`<h2>Found in your warehouse</h2>
-<p class="hint">Features with exposures, and without an experiment that is open. <a href="/warehouse">All features</a></p>
+<p class="hint">Features with exposures but no open experiment. <a href="/warehouse">All features</a></p>
 ${foundTable(uncovered.slice(0, 5))}`;
 }
 

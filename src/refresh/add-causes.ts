@@ -5,7 +5,7 @@ import type { Health } from "../exposures/health.ts";
 import type { Log } from "../log.ts";
 import { adviceFor } from "../warehouse/advice.ts";
 import { breakDown } from "../warehouse/break-down.ts";
-import { MAX_VARIANTS } from "../warehouse/breakdown-query.ts";
+import { MAX_BREAKDOWN_VARIANTS } from "../warehouse/breakdown-query.ts";
 import type { Warehouse } from "../warehouse/client.ts";
 import { MAX_BREAKDOWN_MS } from "./sweep-times.ts";
 
@@ -28,7 +28,7 @@ export async function addCauses(
   window: Window,
   health: Health,
 ): Promise<Health> {
-  if (!needsBreakdown(health) || variants.length > MAX_VARIANTS) return health;
+  if (!needsBreakdown(health) || variants.length > MAX_BREAKDOWN_VARIANTS) return health;
   const query = { ...started, window, variants, traits, splitFrom: splitFrom(window, weightsChangedAt) };
   const found = await breakDown(warehouse.withSharedDeadline(clock, MAX_BREAKDOWN_MS), query);
   if (found.ok) return explainHealth(health, found.value, variants);

@@ -3,6 +3,7 @@ import { type Alarm, setAlarmBy } from "../alarm.ts";
 import { type Backoff, retryDelay } from "../backoff.ts";
 import { describeBug } from "../log.ts";
 import { listPendingRefreshes, type PendingRefresh, REFRESH_BEGUN } from "../store/refresh-requests.ts";
+import { withTimeout } from "../with-timeout.ts";
 import type { Refresh, RefreshOutcome } from "./refresh-outcome.ts";
 import { createRefreshQueue } from "./refresh-queue.ts";
 import { createRefreshSlice, type RefreshSlice } from "./refresh-slice.ts";
@@ -37,9 +38,9 @@ export type DispatcherDeps = RetryDeps & {
 
 /** The max number of refreshes that one alarm starts. A Worker invocation has 50 subrequests on the free plan. */
 const PAGE_SIZE = 40;
-/** While refreshes are in flight, the alarm goes off this often, so that a new process finds those that a crash cut off. */
+/** While refreshes are in flight, the alarm fires this often, so that a new process finds those that a crash cut off. */
 const CHECK_MS = 15_000;
-/** While the database fails. */
+/** The pauses while the database fails. */
 const PAUSE: Backoff = { firstMs: 1_000, factor: 2, maxMs: 10_000, maxRetries: Number.POSITIVE_INFINITY };
 
 /**
@@ -53,7 +54,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { database, clock, log } = deps;
   const queue = createRefreshQueue(deps.concurrency, clock, refresh);
   const refreshSlice = createRefreshSlice(queue);
-  /** The newest time that the alarm was set for. It goes off then, even if the clock was set back meanwhile. */
+  /** The newest time that the alarm was set for. It fires then, even if the clock was set back meanwhile. */
   let alarmAt: number | null = null;
   /** True if the last alarm may have left due refreshes in the database. */
   let hasMore = false;
@@ -88,18 +89,16 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   async function callCoordinator(experimentId: string, now: number): Promise<RefreshOutcome> {
     const begunAt = clock();
-    const { promise: timeout, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error(`no outcome after ${deps.maxRefreshMs} ms`)), deps.maxRefreshMs);
     try {
-      return await Promise.race([deps.refresh(experimentId, now), timeout]);
+      return await withTimeout(deps.refresh(experimentId, now), deps.maxRefreshMs, () => {
+        throw new Error(`no outcome after ${deps.maxRefreshMs} ms`);
+      });
     } catch (error) {
       log("error", "coordinator.unreachable", { experiment_id: experimentId, error: describeBug(error) });
       const retryAt = await scheduleRetry(deps, experimentId, begunAt).catch(() => "unknown" as const);
       return retryAt === "unknown"
         ? { status: "failed", kind: "storage", retryAt: null }
         : { status: "failed", kind: "unreachable", retryAt };
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -123,7 +122,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   /** Adds the refreshes that are due to the queue. Returns when the database must be read again; null: nothing is pending. */
   async function startDue(now: number): Promise<number | null> {
-    // The refreshes in memory may be the first rows, so a page is longer than they are many.
+    // The first rows may be refreshes that are queued or running already, so the page has room for those as well.
     const limit = PAGE_SIZE + queue.length() + deps.concurrency;
     const pending = await listPendingRefreshes(database, limit);
     databaseFailures = 0;

@@ -17,7 +17,7 @@ type Incomplete = Pick<Counted, "source"> & {
 };
 
 /**
- * True if the stored numbers know more than a count. Once events expire, an excluded identity may have only the exposures to
+ * True if the stored numbers include identities that a count lacks. Once events expire, an excluded identity may have only the exposures to
  * one variant left, and would be counted in that one.
  */
 export async function isIncomplete(
@@ -30,7 +30,7 @@ export async function isIncomplete(
   return count.isExpiring && count.excluded < (await getExcludedIdentities(database, experiment.id));
 }
 
-/** Keeps the stored numbers, because they know of more identities, or of more excluded ones, than this count. */
+/** Keeps the stored numbers, because they include more identities, or more excluded ones, than this count. */
 export async function keepNumbers(
   deps: RetryDeps,
   basis: RefreshBasis,
@@ -48,8 +48,8 @@ export async function keepNumbers(
     stored_identities: basis.identities,
     is_final: staysFinal,
     advice: isExpiring
-      ? `The events of the window's start are older than EVENTS_TTL_DAYS, so the numbers of before are kept. ${nextStep}If the warehouse keeps events longer, raise EVENTS_TTL_DAYS`
-      : "The warehouse has fewer identities than the final numbers, which are kept. Check whether its events were deleted",
+      ? `The events of the window's start are older than EVENTS_TTL_DAYS, so the previous numbers are kept. ${nextStep}If the warehouse keeps events longer, raise EVENTS_TTL_DAYS.`
+      : "The warehouse has fewer identities than the final numbers, which are kept. Check whether its events were deleted.",
   });
   return { status: "skipped", reason: "incomplete" };
 }

@@ -6,8 +6,8 @@ const SLICE_SIZE = 40;
 const PAGE_SIZE = 5_000;
 
 /**
- * Returns the ids that a sweep has not covered yet. It began after the id `start`, has got as far as `after`, and continues
- * with the first id after the last one.
+ * Returns the ids that a sweep has not covered. It began after the id `start`, has covered up to `after`, and wraps around
+ * at the last id.
  */
 export function remainingRanges(after: string, start: string): IdRange[] {
   if (after < start) return [{ after, upTo: start }];

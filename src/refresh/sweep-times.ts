@@ -1,7 +1,8 @@
 import type { Settings } from "../settings.ts";
 
+export const SWEEP_MINUTES = 15;
 /** The cron schedule of sweeps, as in wrangler.toml. */
-export const SWEEP_SCHEDULE = "*/15 * * * *";
+export const SWEEP_SCHEDULE = `*/${SWEEP_MINUTES} * * * *`;
 
 /** The platform ends a Cron Trigger after this time. */
 export const MAX_SWEEP_MS = 15 * 60_000;

@@ -21,8 +21,8 @@ type SweepCount = { refreshed: number; skipped: number; failed: number };
 
 /**
  * Refreshes every started experiment that is not final, in the order of their ids, starting where the last sweep stopped.
- * If time runs out, the next sweep continues there, so that every experiment gets its turn. Returns true if all were
- * refreshed. Failures are logged, so that an entry only has to report the result to its platform.
+ * If time runs out, the next sweep continues there, so that every experiment gets its turn. Returns true if no
+ * refresh failed and none was left. Failures are logged, so that an entry only has to report the result to its platform.
  * @param now the scheduled time of the sweep, which all its numbers are as of
  * @param until the time from which no further refresh is started
  */
@@ -37,7 +37,7 @@ export async function sweep(deps: SweepDeps, now: number, until: number): Promis
         ...count,
         left,
         oldest_as_of: firstAsOf === null ? null : new Date(firstAsOf).toISOString(),
-        advice: "Raise QUERY_CONCURRENCY as far as ClickHouse allows. The next sweep continues where this one stopped",
+        advice: "Raise QUERY_CONCURRENCY as far as ClickHouse allows. The next sweep continues where this one stopped.",
       });
       return false;
     }
@@ -84,7 +84,7 @@ async function refreshAll(deps: SweepDeps, now: number, until: number, count: Sw
       if (inFlight.size >= deps.concurrency) await Promise.race(inFlight.values());
       unfinishedAfter.set(after, after);
       if (deps.clock() >= until) break;
-      // Saved before the slice starts, so that a sweep which it kills is not followed by sweeps that it kills as well.
+      // Saved before the slice starts: if the slice kills the sweep, the next sweep does not start with it again.
       await saveProgress(ids.at(-1) ?? after);
       inFlight.set(after, refresh(after, ids));
     }

@@ -14,7 +14,7 @@ import {
 } from "./verdict.ts";
 
 /** The probability that any interval of a metric ever misses its lift, over all treatments. */
-export const ALPHA = 0.05;
+export const RESULTS_ALPHA = 0.05;
 
 /** One treatment against the control, for one metric. Figures of a lift that does not exist are null. */
 export type Comparison = {
@@ -57,7 +57,7 @@ export function compare(
   const lift = liftOver(arms.control, arms.treatment);
   if (plain === null || lift === null) return NO_COMPARISON;
   const judge = (lift: Lift) => {
-    const sequential = sequentialOf(lift, control.identities + treatment.identities, ALPHA / treatments);
+    const sequential = sequentialOf(lift, control.identities + treatment.identities, RESULTS_ALPHA / treatments);
     return { ...sequential, verdict: verdictOf(metric.expectedDirection, sequential.interval) };
   };
   const { interval, pValue, verdict } = judge(lift);

@@ -23,7 +23,7 @@ export type DecidedComparison = { metric: MetricResult["metric"]; variant: strin
 export type Conclusion = {
   kind: ConclusionKind;
   /** False while the health is `unhealthy`. The verdicts are computed, but nobody should act on them. */
-  isCredible: boolean;
+  isTrusted: boolean;
   /** Harmed guardrails first, then losing goals, then winning ones, each in the order of the definition. */
   decided: readonly DecidedComparison[];
 };
@@ -32,16 +32,16 @@ const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
 
 /**
  * Sums up the verdicts of all comparisons. `none`: there is nothing to compare.
- * @param isCredible whether the health of the exposures allows to believe them
+ * @param isTrusted whether the health of the exposures allows to believe them
  */
-export function conclude(results: Results, isCredible: boolean): Conclusion {
+export function conclude(results: Results, isTrusted: boolean): Conclusion {
   const all = results.metrics.flatMap(({ metric, comparisons }) =>
     [...comparisons].map(([variant, comparison]): DecidedComparison => ({ metric, variant, comparison })),
   );
   const withVerdict = (verdict: Verdict) => all.filter(({ comparison }) => comparison.verdict === verdict);
   const kind = kindOf(all.map(({ comparison }) => comparison));
   const decided = DECIDED.flatMap(withVerdict);
-  return { kind: isIncomparable(results) ? "incomparable" : kind, isCredible, decided };
+  return { kind: isIncomparable(results) ? "incomparable" : kind, isTrusted, decided };
 }
 
 function kindOf(comparisons: readonly Comparison[]): ConclusionKind {

@@ -37,13 +37,13 @@ export type ConclusionText = {
  * @param safe makes a name, which any client may have chosen, safe to show
  */
 export function describeConclusion(
-  { kind, isCredible, decided }: Conclusion,
+  { kind, isTrusted, decided }: Conclusion,
   safe: (name: string) => string,
 ): ConclusionText {
   const more = decided.length - MAX_SENTENCES;
   const general = GENERAL[kind];
   return {
-    warning: isCredible ? null : "Do not believe these results. The health is unhealthy: fix its cause first.",
+    warning: isTrusted ? null : "Do not believe these results. The health is unhealthy: fix its cause first.",
     title: TITLES[kind],
     sentences: [
       ...decided.slice(0, MAX_SENTENCES).map((comparison) => describeDecided(comparison, safe)),

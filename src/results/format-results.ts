@@ -2,6 +2,7 @@ import type { Aggregation, ExpectedDirection } from "../experiment.ts";
 import { formatDays, formatPercent } from "../format.ts";
 import type { Interval } from "./sequential.ts";
 
+// One decimal, or two digits of a smaller lift, so that no end of an interval is rounded to 0.
 const signed = { style: "percent", signDisplay: "exceptZero" } as const;
 const oneDigit = new Intl.NumberFormat("en", { ...signed, minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const twoDigits = new Intl.NumberFormat("en", { ...signed, maximumSignificantDigits: 2 });

@@ -21,7 +21,7 @@ export type MetricFigures = {
  * The variant that all others are compared with: `control`, configured or seen, else the first configured one. Null, and
  * with it no comparison, if no variants are configured.
  *
- * `control` need not be configured, since Flagsmith's control is no option of the feature.
+ * `control` need not be configured, since Flagsmith's control is not an option of the feature.
  * @param seen the variants with identities
  */
 export function controlOf(configured: readonly Variant[], seen: Iterable<string>): string | null {

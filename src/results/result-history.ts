@@ -2,7 +2,7 @@ import type { Metric } from "../experiment.ts";
 import type { Comparison } from "./compare.ts";
 import { isCountedAs, type MetricResult, type Results } from "./compute-results.ts";
 import { metricJson, readMetric } from "./metric-json.ts";
-import { listOf } from "./stored-counts.ts";
+import { parseList } from "./stored-counts.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** The verdicts that are alerted. */
@@ -40,10 +40,10 @@ export function parseResultHistory(json: string): ResultHistory {
   try {
     return {
       control: typeof control === "string" ? control : null,
-      metrics: listOf(metrics).map(({ metric, variants }) => ({
+      metrics: parseList(metrics).map(({ metric, variants }) => ({
         metric: readMetric(metric),
         variants: new Map(
-          listOf(variants).map(({ key, last, alerted }) => {
+          parseList(variants).map(({ key, last, alerted }) => {
             return [String(key), { last: decisionOf(last), alerted: decisionOf(alerted) }];
           }),
         ),

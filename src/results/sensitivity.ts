@@ -1,4 +1,4 @@
-import { ALPHA } from "./compare.ts";
+import { RESULTS_ALPHA } from "./compare.ts";
 import type { MetricResult } from "./compute-results.ts";
 import { halfWidthInErrors } from "./sequential.ts";
 import { MAX_RELATIVE_ERROR, MIN_IDENTITIES } from "./verdict.ts";
@@ -8,9 +8,9 @@ import { MAX_RELATIVE_ERROR, MIN_IDENTITIES } from "./verdict.ts";
  * all of them are.
  */
 export type Sensitivity = {
-  /** The smallest lift, in either direction, whose interval would exclude 0 by now; null while all comparisons are collecting. */
+  /** The smallest lift, in either direction, whose interval would exclude 0 now; null while all comparisons are collecting. */
   lift: number | null;
-  /** The days until a lift of this size would show, by size; 0: it would by now. */
+  /** The days until a lift of this size can be detected, by size; 0: it can be now. */
   days: ReadonlyMap<number, number>;
 };
 
@@ -29,7 +29,7 @@ export function sensitivityOf(
   identitiesPerDay: number | null,
   lifts: readonly number[],
 ): Sensitivity | null {
-  const alpha = ALPHA / comparisons.size;
+  const alpha = RESULTS_ALPHA / comparisons.size;
   const controlFigures = variants.get(control);
   const withVerdict = [...comparisons].filter(([, { verdict }]) => verdict !== "collecting");
   const isCollecting = withVerdict.length === 0;

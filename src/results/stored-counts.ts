@@ -1,3 +1,4 @@
+import { fitsInRow } from "../row-size.ts";
 import type { MetricCounts } from "./metric-counts.ts";
 import { metricJson, readMetric } from "./metric-json.ts";
 import type { Covariate, Moments } from "./moments.ts";
@@ -21,13 +22,10 @@ export function countsJson(counted: readonly MetricCounts[]) {
   }));
 }
 
-/** D1 stores at most 2,000,000 bytes per row. */
-const MAX_BYTES = 1_900_000;
-
 /** The text of `countsJson`; null if it does not fit into a row. */
 export function countsText(counted: readonly MetricCounts[]): string | null {
   const text = JSON.stringify(countsJson(counted));
-  return new TextEncoder().encode(text).byteLength > MAX_BYTES ? null : text;
+  return fitsInRow(text) ? text : null;
 }
 
 /** Parses the text of `countsText`; none for null. */
@@ -37,11 +35,11 @@ export function parseCounts(text: string | null): MetricCounts[] {
 
 /** Reads the parsed JSON of `countsJson`. Throws TypeError if it is anything else. */
 export function readCountsJson(value: unknown): MetricCounts[] {
-  return listOf(value).map((each) => ({
+  return parseList(value).map((each) => ({
     metric: readMetric(each["metric"]),
     invalidValues: countOf(each["invalid_values"]),
     variants: new Map(
-      listOf(each["variants"]).map((variant) => {
+      parseList(each["variants"]).map((variant) => {
         const { key, covariate, ...moments } = variant;
         if (typeof key !== "string") throw new TypeError("a variant lacks its key");
         return [key, momentsOf(moments, covariate)];
@@ -69,7 +67,7 @@ function covariateOf(fields: Fields): Covariate {
   };
 }
 
-export function listOf(value: unknown): Fields[] {
+export function parseList(value: unknown): Fields[] {
   if (!Array.isArray(value)) throw new TypeError("a list is missing");
   return value.map((each) => Object(each));
 }

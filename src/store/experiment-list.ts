@@ -3,7 +3,7 @@ import { type Database, numberOrNull, textOrNull } from "./database.ts";
 import { EXPERIMENT_COLUMNS, experimentOf, inScope, type Scope, STATUS_AT } from "./experiment-row.ts";
 
 /** An experiment with its numbers, for the list. */
-export type ListedExperiment = {
+export type ExperimentListEntry = {
   experiment: Experiment;
   asOf: number | null;
   lastErrorAt: number | null;
@@ -31,7 +31,7 @@ export async function searchExperiments(
   database: Database,
   { scope, environmentKey, status, search, page }: ListFilter,
   now: number,
-): Promise<{ shown: ListedExperiment[]; isLast: boolean }> {
+): Promise<{ shown: ExperimentListEntry[]; isLast: boolean }> {
   const conditions = [inScope("?1"), "(?2 IS NULL OR environment_key = ?2)"];
   conditions.push("(?3 IS NULL OR instr(lower(id || char(10) || name || char(10) || feature_name), lower(?3)) > 0)");
   if (status !== null) conditions.push(STATUS_AT[status].replace("?", "?4"));

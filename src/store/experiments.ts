@@ -13,7 +13,7 @@ import {
   STATUS_AT,
   splitsDiffer,
 } from "./experiment-row.ts";
-import { reweighFinalSummary } from "./reweigh-summary.ts";
+import { reweightFinalSummary } from "./reweight-summary.ts";
 
 export type SavedExperiment = { experiment: Experiment; created: boolean; refreshRequested: boolean };
 
@@ -43,18 +43,18 @@ const KEEPS_NUMBERS = "environment_key = ?3 AND feature_name = ?4 AND started_at
 // A row that is final before its end was computed while a clock was ahead: an edit corrects it.
 const STAYS_FINAL = `(is_final AND ended_at <= ?8 AND ${KEEPS_NUMBERS} AND ended_at IS ?7)`;
 const REPLACES_FINAL = `(is_final AND ended_at <= ?8 AND NOT ${STAYS_FINAL})`;
-// The first weights are no change, because no split was known before. Weights that are set again after a removal are one.
+// The first weights are not a change, because no split was known before. Weights that are set again after a removal are one.
 const CHANGES_SPLIT = `(?6 < ?8 AND ?8 < coalesce(?7, 9e15) AND ${splitsDiffer("experiments.variants", "?5")}
       AND (weights_changed_at IS NOT NULL OR ${hasWeights("experiments.variants")}))`;
 const LACKS_START = "(?10 AND started_at IS NOT NULL)";
 const LACKS_END = "(?11 AND ended_at IS NOT NULL)";
 
 /**
- * Creates or replaces an experiment, and requests a refresh if it has started. Another environment, feature or start
- * drops the summary and the results. Another end, other variants or other metrics keep the numbers until the next
- * refresh. Final numbers stay final under another name, other variants, which are applied to them, or other metrics. Any
- * other edit of them needs `replaceNumbers`. Other relative weights of a running experiment set the time of their change,
- * which another environment, feature or start clears.
+ * Creates or replaces an experiment, and requests a refresh if it has started. Changing the environment, feature or start
+ * deletes the summary and the results. Changing the end, variants or metrics keeps the numbers until the next refresh.
+ * Final numbers stay final if only the name, the variants (which are applied to them) or the metrics change. Any other edit
+ * of them needs `replaceNumbers`. Changing the relative weights of a running experiment sets the time of their change.
+ * Changing the environment, feature or start clears it.
  *
  * Fails and changes nothing with `feature_taken` if the window overlaps that of another experiment of the feature, with
  * `not_found` if the id belongs to another environment, with `forbidden` if the input names an environment out of scope,
@@ -130,7 +130,7 @@ export async function putExperiment(
   );
   const row = saved?.[0];
   if (row === undefined) return failed(putFailure(found?.[0], input, scope));
-  if (flagOf(row, "is_final")) await reweighFinalSummary(database, input.id);
+  if (flagOf(row, "is_final")) await reweightFinalSummary(database, input.id);
   return ok({
     experiment: experimentOf(row),
     created: row["version"] === 1,

@@ -1,11 +1,12 @@
 import type { Variant } from "../experiment.ts";
+import { FIRST_EXPOSURE } from "../exposures/breakdown.ts";
 import type { QueryParameters, Warehouse } from "./client.ts";
 import { EVENTS_TABLE, FIRST_AND_LATE, IN_WINDOW, IS_VALID } from "./event-sql.ts";
 import { type ExposureQuery, exposureParameters } from "./exposure-query.ts";
 
 /** The exposures to break down. */
 export type BreakdownQuery = ExposureQuery & {
-  /** At most MAX_VARIANTS. Identities with any other variant are counted together. */
+  /** At most MAX_BREAKDOWN_VARIANTS. Identities with any other variant are counted together. */
   variants: readonly Variant[];
   /** The keys of `traits` to break down by. */
   traits: readonly string[];
@@ -14,7 +15,7 @@ export type BreakdownQuery = ExposureQuery & {
 };
 
 /** Each variant is a column of every group. */
-export const MAX_VARIANTS = 100;
+export const MAX_BREAKDOWN_VARIANTS = 100;
 /** The values that a dimension names. The others are one value together. */
 export const MAX_VALUES = 20;
 const MAX_CHARACTERS = 200;
@@ -59,9 +60,9 @@ function bounded(text: string): string {
   return `replaceAll(if(length(${text}) > ${MAX_CHARACTERS}, substringUTF8(${text}, 1, ${MAX_CHARACTERS}), ${text}), ${SEPARATOR}, '\u2400')`;
 }
 
-/** The value of one dimension as SQL, with its parameters. A bucket of time is its begin in ISO 8601. */
+/** The value of one dimension as SQL, with its parameters. A bucket of time is its start in ISO 8601. */
 export function breakdownText(dimension: string): { text: string; parameters: QueryParameters } {
-  if (dimension === "first_exposure") {
+  if (dimension === FIRST_EXPOSURE) {
     const start = "intDiv(toUnixTimestamp64Milli(timestamp), {bucket_size:Int64}) * {bucket_size:Int64}";
     const format = "'%Y-%m-%dT%H:%i:%S.000Z', 'UTC'";
     return { text: `formatDateTime(fromUnixTimestamp64Milli(${start}), ${format})`, parameters: {} };

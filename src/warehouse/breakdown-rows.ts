@@ -1,4 +1,4 @@
-import type { Breakdowns } from "../exposures/breakdown.ts";
+import { type Breakdowns, FIRST_EXPOSURE } from "../exposures/breakdown.ts";
 import { bucketsOf } from "../exposures/buckets.ts";
 import { isCount } from "../exposures/json.ts";
 import { failed, ok, type Result } from "../result.ts";
@@ -25,7 +25,7 @@ type Row = { dimension: number; text: string; counts: Counts };
 export function readBreakdowns(rows: readonly unknown[], query: BreakdownQuery): Result<Breakdowns, WarehouseFailure> {
   const keys = [...query.variants.map(({ key }) => key), OTHER_VARIANTS];
   const none: Counts = [0, 0, 0, ...keys.map(() => 0)];
-  const names = ["first_exposure", "sdk_language", "sdk_version", ...query.traits.map((trait) => `traits.${trait}`)];
+  const names = [FIRST_EXPOSURE, "sdk_language", "sdk_version", ...query.traits.map((trait) => `traits.${trait}`)];
   const found = names.map(() => new Map<string, Counts>());
   for (const row of rows) {
     const read = readRow(row, none.length);

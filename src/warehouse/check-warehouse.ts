@@ -44,10 +44,10 @@ export async function checkWarehouse(warehouse: Warehouse): Promise<Result<{ col
     else if (actual !== expected) missing.push(`has ${column} as ${actual} instead of ${expected}`);
   }
   if (missing.length > 0)
-    return failed(`The events table ${missing.join(", ")}. Compare it with migrations/clickhouse`);
+    return failed(`The events table ${missing.join(", ")}. Compare it with migrations/clickhouse.`);
   if (nullable.length > 0)
     return failed(
-      `The events table has Nullable columns, and NULL can't be counted: ${nullable.join(", ")}. Change their types, or set EVENTS_TABLE to a view that replaces NULL`,
+      `The events table has Nullable columns, and NULL can't be counted: ${nullable.join(", ")}. Change their types, or set EVENTS_TABLE to a view that replaces NULL.`,
     );
 
   const counted = await countExposures(warehouse, {
@@ -66,7 +66,7 @@ export async function checkSource(warehouse: Warehouse, hasStates: boolean): Pro
 }
 
 /** Checks that states can be read. Whether they can be written shows only in the log of a refresh. */
-export async function checkStates(warehouse: Warehouse): Promise<Result<null, string>> {
+async function checkStates(warehouse: Warehouse): Promise<Result<null, string>> {
   const noExperiment = { experimentId: "", environmentKey: "", featureName: "", startedAt: 0 };
   const found = await findWindow(warehouse, noExperiment);
   const counted = found.ok ? await countStates(warehouse, "", { ...noExperiment, window: { from: 0, to: 0 } }) : found;

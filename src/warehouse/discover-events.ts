@@ -22,7 +22,7 @@ export type FoundEvent = {
 /** The most frequent events of an environment. There are more if `isTruncated`. */
 export type FoundEvents = { events: readonly FoundEvent[]; isTruncated: boolean };
 
-export const MAX_EVENTS = 500;
+const MAX_EVENTS = 500;
 
 const IS_EVENT = `environment_key = {environment_key:String}
     AND event != '$flag_exposure' AND length(event) <= ${MAX_NAME_BYTES}

@@ -20,7 +20,7 @@ export type FoundFeatures = { features: readonly FoundFeature[]; isTruncated: bo
 /** The time that discovery looks back. */
 export const RECENT_MS = 30 * DAY;
 export const MAX_FEATURES = 500;
-export const MAX_VARIANTS = 20;
+export const MAX_LISTED_VARIANTS = 20;
 /** The length of a feature's variants together, so that a whole answer stays small whatever the names are. */
 const MAX_BYTES_OF_VARIANTS = 5_000;
 /** The length of other names. Longer ones are left out. */
@@ -40,7 +40,7 @@ const isExposure = (environmentKey: string | null) => `event = '$flag_exposure'
 /** A condition: the variant is one of the most frequent of the latest features. It takes another pass over the events. */
 const isFrequent = (where: string) => `(${FEATURE}, value) GLOBAL IN (
       SELECT ${FEATURE}, arrayJoin(frequent) FROM (
-        SELECT ${FEATURE}, topK(${MAX_VARIANTS})(value) AS frequent
+        SELECT ${FEATURE}, topK(${MAX_LISTED_VARIANTS})(value) AS frequent
         FROM ${EVENTS_TABLE}
         WHERE ${where}
         GROUP BY ${FEATURE}
@@ -53,7 +53,7 @@ const isFrequent = (where: string) => `(${FEATURE}, value) GLOBAL IN (
 const featuresSql = (where: string) => `
 SELECT
   ${FEATURE},
-  arraySlice(arraySort(variant -> (-toInt64(variant.2), variant.1), groupArray((value, identities))), 1, ${MAX_VARIANTS}) AS top,
+  arraySlice(arraySort(variant -> (-toInt64(variant.2), variant.1), groupArray((value, identities))), 1, ${MAX_LISTED_VARIANTS}) AS top,
   arrayFilter(
     (variant, bytes) -> bytes <= ${MAX_BYTES_OF_VARIANTS},
     top,

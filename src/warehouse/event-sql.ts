@@ -8,7 +8,7 @@ const LATE_AFTER_MS = HOUR;
 export const EVENTS_TABLE = "{database:Identifier}.{table:Identifier}";
 
 /** A condition: the event is an exposure of the experiment, at or after its start. */
-export const IS_EXPOSURE = `environment_key = {environment_key:String}
+const IS_EXPOSURE = `environment_key = {environment_key:String}
     AND event = '$flag_exposure'
     AND feature_name = {feature_name:String}
     AND timestamp >= fromUnixTimestamp64Milli({from:Int64})`;

@@ -1,4 +1,5 @@
 import { bucketsOf, type Window } from "../exposures/buckets.ts";
+import { isCount } from "../exposures/json.ts";
 import type { CountedExposures } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
 import type { WarehouseFailure } from "./failure.ts";
@@ -85,8 +86,4 @@ function isRow(row: unknown): row is Row {
     "events" in row &&
     isCount(row.events)
   );
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -1,6 +1,6 @@
 import type { Metric } from "../experiment.ts";
 import type { Window } from "../exposures/buckets.ts";
-import type { CountedExposures } from "../exposures/summary.ts";
+import { type CountedExposures, identitiesByVariant } from "../exposures/summary.ts";
 import { failed, ok, type Result } from "../result.ts";
 import { type Moments, mergeMoments } from "../results/moments.ts";
 import { readCounts } from "./exposure-rows.ts";
@@ -43,6 +43,7 @@ export function readMetrics(
 
   const counted = metrics.map(({ key }) => ({ key, invalidValues: 0, moments: new Map<string, Moments>() }));
   for (const [variant, total] of identities) {
+    if (variant === null) continue;
     const row = withEvents.get(variant);
     for (const [index, metric] of counted.entries()) {
       const hasCovariate = (metrics[index]?.lookbackDays ?? 0) > 0;
@@ -52,14 +53,6 @@ export function readMetrics(
     }
   }
   return ok({ exposures: exposures.value, metrics: counted });
-}
-
-/** Counts the identities that saw a single variant. */
-function identitiesByVariant({ counts }: CountedExposures): Map<string, number> {
-  const identities = new Map<string, number>();
-  for (const count of counts)
-    if (!count.multiple) identities.set(count.variant, (identities.get(count.variant) ?? 0) + count.identities);
-  return identities;
 }
 
 /** Reads a metric's six numbers. Without a row, all are 0. */

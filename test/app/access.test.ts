@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
+import openapi from "../../src/http/openapi.json" with { type: "json" };
 import { appDeps, emptyDatabase } from "../support/app-deps.ts";
 import { users } from "../support/users.ts";
 import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
@@ -40,6 +41,10 @@ const routes: Route[] = [
   { method: "GET", path: "/v1/experiments/kept/exposures", right: "read", status: 200 },
   { method: "GET", path: "/v1/experiments/kept/exposures.svg", right: "read", status: 200 },
   { method: "GET", path: "/v1/experiments/kept/exposures.csv", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/causes.csv", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/results", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/results.svg", right: "read", status: 200 },
+  { method: "GET", path: "/v1/experiments/kept/results.csv", right: "read", status: 200 },
   { method: "PUT", path: "/v1/experiments/kept", right: "write", status: 200, body: started },
   { method: "DELETE", path: "/v1/experiments/deletable", right: "write", status: 204 },
   { method: "POST", path: "/v1/experiments/kept/exposures/refresh", right: "write", status: 202 },
@@ -59,6 +64,17 @@ const routes: Route[] = [
   { method: "POST", path: "/webhooks/refresh", right: "signature", status: 202, body: { environment_key: "env" } },
   { method: "POST", path: "/webhooks/flagsmith/env", right: "signature", status: 202, body: { event_type: "X" } },
 ];
+
+it("is tested for every documented operation", () => {
+  const documented = Object.entries(openapi.paths).flatMap(([path, operations]) =>
+    Object.keys(operations)
+      .filter((name) => ["get", "put", "post", "delete"].includes(name))
+      .map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const templates = documented.map((operation) => new RegExp(`^${operation.replaceAll(/\{\w+\}/g, "[^/]+")}$`));
+  const tested = routes.map(({ method, path }) => `${method} ${path.replace(/\?.*/, "")}`);
+  expect(documented.filter((_, index) => !tested.some((route) => templates[index]?.test(route)))).toEqual([]);
+});
 
 const callers = [
   { credential: "no token", authorization: "" },

@@ -353,7 +353,7 @@ describe("editing an experiment", () => {
     );
     const asked = await edit("measured", { "metrics.aggregation": "sum" });
     expect(asked.status).toBe(409);
-    expect(asked.text).toContain("The results of the metric buys are dropped.");
+    expect(asked.text).toContain("The results of the metric buys are deleted.");
     expect((await edit("measured", { "metrics.aggregation": "sum" }, { agreed: "results.buys" })).status).toBe(303);
     expect((await worker.exposures("measured")).exposures).not.toBeNull();
   });

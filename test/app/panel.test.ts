@@ -320,7 +320,7 @@ describe("a refresh by form", () => {
     );
     const tooSoon = await post("/experiments/final/recount");
     expect(tooSoon.status).toBe(429);
-    expect(tooSoon.text).toMatch(/role="alert">A refresh or recount was requested a moment ago/);
+    expect(tooSoon.text).toMatch(/role="alert">A refresh, recount or rebuild was requested too recently/);
     expect((await post("/experiments/kept/recount")).text).toMatch(/role="alert">[^<]*not final/);
     const reader = await signInWith(worker, READER);
     expect((await reader.get("/experiments/final")).text).not.toContain("Recount");

@@ -1,22 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import type { Sizes } from "./bench-sizes.ts";
 import type { Figure } from "./turns.ts";
 
 // `npm run bench`: each figure is a ratio to a reference that runs alternately with it. See README.md.
-
-/** The sizes, set by arguments: `npm run bench -- --only query --events 2000000 --turns 3`. */
-export type Sizes = {
-  turns: number;
-  /** The duration of each measurement of requests per second. */
-  seconds: number;
-  events: number;
-  identities: number;
-  /** The number of running experiments in a sweep. */
-  experiments: number;
-  /** The number of rows from the warehouse. */
-  rows: number;
-};
 
 /** Each part is a module that exports `measure`. It is imported only if it runs. */
 const PARTS: Record<string, () => Promise<{ measure: (sizes: Sizes) => Promise<Figure[]> }>> = {

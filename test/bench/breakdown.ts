@@ -1,6 +1,6 @@
 import { breakDown } from "../../src/warehouse/break-down.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { type Cost, type Events, queryOf, startEvents, WINDOW } from "./exposure-events.ts";
 import { alternate, type Figure, figureOf } from "./turns.ts";
 

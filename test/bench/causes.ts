@@ -8,7 +8,7 @@ import {
   shareOfRank,
   valueOfRank,
 } from "../support/simulated-breakdown.ts";
-import type { Sizes } from "./simulate.ts";
+import type { SimulationSizes } from "./simulation-sizes.ts";
 
 // How often the causes of a finding are named, and how often anything else is.
 
@@ -144,7 +144,7 @@ const causeless: Omit<Scenario, "planted">[] = [
 ];
 
 /** Prints both tables. */
-export function simulate({ seed, experiments }: Sizes): void {
+export function simulate({ seed, experiments }: SimulationSizes): void {
   // Of each experiment, all identities are drawn, so these are fewer experiments.
   const runs = Math.ceil(experiments / 4);
   console.log(

@@ -1,6 +1,6 @@
 import { DAY } from "../../src/exposures/buckets.ts";
 import { discoverFeatures } from "../../src/warehouse/discover-features.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { startEvents, WINDOW } from "./exposure-events.ts";
 import { alternate, type Figure, figureOf } from "./turns.ts";
 

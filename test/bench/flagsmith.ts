@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Stoppable } from "../../src/dev/local-worker.ts";
 import { FLAGSMITH_KEY, startFlagsmith } from "../support/flagsmith.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { startFilled } from "./filled.ts";
 import { startStub } from "./sweep.ts";
 import { type Figure, timed } from "./turns.ts";

@@ -5,7 +5,7 @@ import autocannon from "autocannon";
 import { startDeno } from "../../src/dev/local-deno.ts";
 import { type Stoppable, startWorker } from "../../src/dev/local-worker.ts";
 import { freePort } from "../support/free-port.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { ADMIN, callAs, exposuresOf, fill } from "./filled.ts";
 import { copyOf, type References, startDenoReferences, startWorkerReferences } from "./get-references.ts";
 import { type Candidate, compare, type Figure } from "./turns.ts";

@@ -1,7 +1,7 @@
 import type { Aggregation, Metric } from "../../src/experiment.ts";
 import { countMetrics } from "../../src/warehouse/count-metrics.ts";
 import type { CountedMetric } from "../../src/warehouse/metric-rows.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { type Cost, ENVIRONMENT, type Events, queryOf, startEvents, WINDOW } from "./exposure-events.ts";
 import { flagsmithExposures, flagsmithResults } from "./flagsmith-results.ts";
 import { alternate, type Figure, figureOf, type Goal } from "./turns.ts";

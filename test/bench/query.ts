@@ -2,7 +2,7 @@ import type { ExposureCount } from "../../src/exposures/summary.ts";
 import type { Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import { FIRST_AND_LATE } from "../../src/warehouse/event-sql.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { type Events, groupByOf, queryOf, type Shape, startEvents, uniqExactOf } from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Goal, timed } from "./turns.ts";
 

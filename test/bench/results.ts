@@ -11,7 +11,7 @@ import {
   type SimulatedExperiment,
   type SimulatedMetric,
 } from "../support/simulated-metric.ts";
-import type { Sizes } from "./simulate.ts";
+import type { SimulationSizes } from "./simulation-sizes.ts";
 
 // How often verdicts of A/A experiments are wrong under repeated looks, how soon those of A/B experiments are decided, and
 // what a look-back saves.
@@ -52,7 +52,7 @@ const rules: { title: string; key: keyof FalseVerdicts }[] = [
 ];
 
 /** Prints all tables. */
-export function simulate({ seed, experiments }: Sizes): void {
+export function simulate({ seed, experiments }: SimulationSizes): void {
   printFalseVerdicts(seed, experiments);
   // A lift needs many more identities than a false verdict, so these are fewer experiments.
   printDecisions(seed, Math.ceil(experiments / 5));

@@ -1,6 +1,6 @@
 import { chiSquare, chiSquareTail, logBayesFactor } from "../../src/exposures/sample-ratio.ts";
 import { randomBits } from "../support/random.ts";
-import type { Sizes } from "./simulate.ts";
+import type { SimulationSizes } from "./simulation-sizes.ts";
 
 // How often the two tests of the sample ratio raise a false alarm under repeated looks, and how soon they find a split that
 // is off.
@@ -37,7 +37,7 @@ function run(configured: number, actual: number, random: () => number): FlaggedA
   return flaggedAt;
 }
 
-function runAll(configured: number, actual: number, { seed, experiments }: Sizes): FlaggedAt[] {
+function runAll(configured: number, actual: number, { seed, experiments }: SimulationSizes): FlaggedAt[] {
   const random = randomBits(seed);
   return Array.from({ length: experiments }, () => run(configured, actual, random));
 }
@@ -59,7 +59,7 @@ const tests = [
 ] as const;
 
 /** Prints both tables. */
-export function simulate(sizes: Sizes): void {
+export function simulate(sizes: SimulationSizes): void {
   const { seed, experiments } = sizes;
   console.log(
     `${number(experiments)} experiments each, looked at every ${number(EVERY)} identities up to ${number(LOOKS * EVERY)}; p < ${THRESHOLD}; seed ${seed}`,

@@ -1,6 +1,6 @@
 import type { Warehouse } from "../../src/warehouse/client.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { type Events, queryOf, startEvents, uniqExactOf } from "./exposure-events.ts";
 import { alternate, type Figure, figureOf } from "./turns.ts";
 

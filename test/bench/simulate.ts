@@ -1,16 +1,11 @@
 import { parseArgs } from "node:util";
+import type { SimulationSizes } from "./simulation-sizes.ts";
 
 // `npm run simulate`: how often the statistics are wrong under repeated looks, and how soon they are right. The random
 // numbers are seeded: the same arguments always print the same tables. See README.md.
 
-/** The sizes, set by arguments: `npm run simulate -- --only results --experiments 200`. */
-export type Sizes = {
-  seed: number;
-  experiments: number;
-};
-
 /** Each part is a module that exports `simulate`, which prints its tables. It is imported only if it runs. */
-const PARTS: Record<string, () => Promise<{ simulate: (sizes: Sizes) => void }>> = {
+const PARTS: Record<string, () => Promise<{ simulate: (sizes: SimulationSizes) => void }>> = {
   "sample-ratio": () => import("./sample-ratio.ts"),
   results: () => import("./results.ts"),
   causes: () => import("./causes.ts"),
@@ -23,7 +18,7 @@ const { values } = parseArgs({
     experiments: { type: "string", default: "2000" },
   },
 });
-const sizes: Sizes = { seed: Number(values.seed), experiments: Number(values.experiments) };
+const sizes: SimulationSizes = { seed: Number(values.seed), experiments: Number(values.experiments) };
 
 const names = values.only?.split(",") ?? Object.keys(PARTS);
 const unknown = names.filter((part) => !(part in PARTS));

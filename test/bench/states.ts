@@ -3,7 +3,7 @@ import type { ExposureCount } from "../../src/exposures/summary.ts";
 import { advanceWindow } from "../../src/refresh/advance-window.ts";
 import { countFromStates } from "../../src/refresh/state-maintenance.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { ENVIRONMENT, type Events, queryOf, type Shape, startEvents, uniqExactOf, WINDOW } from "./exposure-events.ts";
 import { alternate, compare, type Figure, figureOf, type Turn, timed } from "./turns.ts";
 

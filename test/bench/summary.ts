@@ -2,7 +2,7 @@ import { DAY } from "../../src/exposures/buckets.ts";
 import { checkHealth } from "../../src/exposures/check-health.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { compare, type Figure, timed } from "./turns.ts";
 
 // The time from rows to buckets, summary and text, and whether it is linear in the number of rows.

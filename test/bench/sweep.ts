@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Stoppable } from "../../src/dev/local-worker.ts";
 import { DAY } from "../../src/exposures/buckets.ts";
-import type { Sizes } from "./bench.ts";
+import type { Sizes } from "./bench-sizes.ts";
 import { exposuresOf, memoryOf, startFilled } from "./filled.ts";
 import { compare, type Figure, timed } from "./turns.ts";
 

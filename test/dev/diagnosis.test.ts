@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Answer, type Answers, diagnose } from "../../src/dev/diagnosis.ts";
+import { type Answers, diagnose, type ServiceAnswer } from "../../src/dev/diagnosis.ts";
 import { problemOf, type Refusal } from "../../src/http/problem.ts";
 import { failed, ok } from "../../src/result.ts";
 
@@ -7,8 +7,8 @@ const NOW = Date.UTC(2026, 5, 1, 12);
 const MINUTE = 60_000;
 const iso = (time: number) => new Date(time).toISOString();
 
-const answer = (body: unknown, status = 200): Answer => ok({ status, body });
-function refusal(reason: Refusal): Answer {
+const answer = (body: unknown, status = 200): ServiceAnswer => ok({ status, body });
+function refusal(reason: Refusal): ServiceAnswer {
   const { status, detail } = problemOf(reason);
   return answer({ type: `urn:edge-exposures:problem:${reason.kind.replaceAll("_", "-")}`, detail }, status);
 }
@@ -21,7 +21,7 @@ const HEALTHY = {
   authorized: { status: status(), warehouse: answer({ status: "ok" }) },
 };
 const unauthorized = (reason: Refusal) => ({ status: refusal(reason), warehouse: refusal(reason) });
-const withStatus = (found: Answer) => ({ authorized: { ...HEALTHY.authorized, status: found } });
+const withStatus = (found: ServiceAnswer) => ({ authorized: { ...HEALTHY.authorized, status: found } });
 
 const ALL = ["service", "settings", "database", "token", "ClickHouse", "sweeps", "clock"];
 const WITHOUT_TOKEN = ALL.slice(0, 4);
@@ -42,7 +42,7 @@ describe("diagnose", () => {
       when: "another server answers",
       answers: { health: answer(null) },
       subjects: ["service"],
-      problem: ["service", /Something else answers, with 200\. Check the URL/],
+      problem: ["service", /Another server answered, with status 200\. Check the URL/],
     },
     {
       when: "a setting is malformed",
@@ -92,7 +92,7 @@ describe("diagnose", () => {
       when: "there was no sweep",
       answers: withStatus(status({ lastSweepAt: null })),
       subjects: ALL,
-      problem: ["sweeps", /no sweep yet\. Ask again in 15 min/],
+      problem: ["sweeps", /no sweep yet\. Run this check again in 15 min/],
     },
     {
       when: "two sweeps are missing",

@@ -132,7 +132,7 @@ describe("findCauses › sample_ratio", () => {
     const both = versions(value("fair", 52_000, 50_000), value("10.2.0", 5000, 3000));
     expect(findCauses("sample_ratio", breakdowns(both), variants)).toMatchObject({
       causes: [{ value: "10.2.0", isFairWithout: false, explained: 0.5 }],
-      detail: 'It is partly explained by "10.2.0" (sdk_version): mend this first, then look again.',
+      detail: 'It is partly explained by "10.2.0" (sdk_version): fix this first, then check again.',
     });
   });
 

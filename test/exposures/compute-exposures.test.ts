@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR } from "../../src/exposures/buckets.ts";
-import { computeExposures, MAX_BYTES, serialiseWithin } from "../../src/exposures/compute-exposures.ts";
+import { computeExposures, serialiseWithin } from "../../src/exposures/compute-exposures.ts";
 import type { Health } from "../../src/exposures/health.ts";
 import { type CountedExposures, type ExposureCount, summarise } from "../../src/exposures/summary.ts";
+import { MAX_TEXT_BYTES } from "../../src/row-size.ts";
 
 const FROM = Date.UTC(2026, 5, 1);
 
@@ -59,11 +60,11 @@ describe("serialiseWithin", () => {
     const text = serialiseWithin(summary, [healthOf(detail)]);
     return text.ok ? new TextEncoder().encode(text.value.exposures).byteLength : Number.NaN;
   };
-  const room = MAX_BYTES - sizeWith("");
+  const room = MAX_TEXT_BYTES - sizeWith("");
 
   it("fits a row exactly, counted in bytes", () => {
-    expect(sizeWith("a".repeat(room))).toBe(MAX_BYTES);
-    expect(sizeWith(`${"a".repeat(room - 3)}\u2603`)).toBe(MAX_BYTES);
+    expect(sizeWith("a".repeat(room))).toBe(MAX_TEXT_BYTES);
+    expect(sizeWith(`${"a".repeat(room - 3)}\u2603`)).toBe(MAX_TEXT_BYTES);
     expect(serialiseWithin(summary, [healthOf(`${"a".repeat(room - 2)}\u2603`)])).toEqual({
       ok: false,
       failure: "too_large",

@@ -4,7 +4,7 @@ import { bucketsOf, DAY, HOUR, type Window } from "../../src/exposures/buckets.t
 import { checkHealth } from "../../src/exposures/check-health.ts";
 import { checkStatuses, worstStatus } from "../../src/exposures/health.ts";
 import { restoreExposures, restoreHealth } from "../../src/exposures/restore.ts";
-import { reweighExposures } from "../../src/exposures/reweigh.ts";
+import { reweightExposures } from "../../src/exposures/reweight.ts";
 import { serialise } from "../../src/exposures/serialise.ts";
 import { type ExposureCount, summarise } from "../../src/exposures/summary.ts";
 
@@ -50,7 +50,7 @@ const computed = fc
     return { window, configured, rows, text: textOf(rows, window, configured) };
   });
 
-describe("reweighExposures", () => {
+describe("reweightExposures", () => {
   it("returns the text that a count with the other variants, and the time of their change, would have stored", () => {
     const variants = fc.uniqueArray(fc.constantFrom(...KEYS), { maxLength: 4 });
     const changedAfter = fc.option(fc.integer({ min: -HOUR, max: 2 * DAY }));
@@ -61,8 +61,8 @@ describe("reweighExposures", () => {
         const seen = rows.filter(({ identities }) => identities > 0);
         const variants = configured.map((key, index) => ({ key, weight: index }));
         const before = textOf(seen, window, stored.configured);
-        const reweighed = reweighExposures(before, window, { variants, weightsChangedAt });
-        expect(reweighed).toBe(textOf(seen, window, configured, weightsChangedAt));
+        const reweighted = reweightExposures(before, window, { variants, weightsChangedAt });
+        expect(reweighted).toBe(textOf(seen, window, configured, weightsChangedAt));
       }),
     );
   });
@@ -72,11 +72,11 @@ describe("reweighExposures", () => {
     const exposures = JSON.parse(textOf([], window, ["a"]));
     const another = { name: "of_tomorrow", status: "unhealthy", detail: "It is off.", share: 1 };
     exposures.health = { status: "unhealthy", checks: [another] };
-    const reweighed = reweighExposures(JSON.stringify(exposures), window, {
+    const reweighted = reweightExposures(JSON.stringify(exposures), window, {
       variants: [{ key: "b", weight: 1 }],
       weightsChangedAt: null,
     });
-    expect(JSON.parse(reweighed ?? "null")).toMatchObject({ variants: { b: 0 }, health: exposures.health });
+    expect(JSON.parse(reweighted ?? "null")).toMatchObject({ variants: { b: 0 }, health: exposures.health });
   });
 
   it("returns null if the numbers can't be restored, or are too large with the variants", () => {
@@ -84,9 +84,9 @@ describe("reweighExposures", () => {
     const text = textOf([], window, ["a"]);
     const variants = [{ key: "x".repeat(1_000_000), weight: 1 }];
     const none = { variants: [], weightsChangedAt: null };
-    expect(reweighExposures(text, window, { ...none, variants })).toBeNull();
-    expect(reweighExposures(text, { from: START, to: START + 5 * DAY }, none)).toBeNull();
-    expect(reweighExposures(JSON.stringify({ ...JSON.parse(text), health: null }), window, none)).toBeNull();
+    expect(reweightExposures(text, window, { ...none, variants })).toBeNull();
+    expect(reweightExposures(text, { from: START, to: START + 5 * DAY }, none)).toBeNull();
+    expect(reweightExposures(JSON.stringify({ ...JSON.parse(text), health: null }), window, none)).toBeNull();
   });
 });
 
@@ -147,8 +147,8 @@ describe("restoreExposures", () => {
     const text = serialise(summary, { ...health, checks });
     expect(text).toContain('"identities":{"b":1,"10":1,"2":1,"":2}');
     expect(restoreExposures(JSON.parse(text), window, ["b", "10", "2"])).toBe(text);
-    const reweighed = reweighExposures(text, window, { variants, weightsChangedAt: null });
-    expect(reweighed).toBe(serialise(summary, health));
+    const reweighted = reweightExposures(text, window, { variants, weightsChangedAt: null });
+    expect(reweighted).toBe(serialise(summary, health));
   });
 
   it("keeps variants that are no longer configured, in the order of a refresh", () => {

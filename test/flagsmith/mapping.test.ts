@@ -127,9 +127,9 @@ describe("an experiment of Flagsmith", () => {
   it.each([
     ["is not listed", undefined, "mean", /does not list its event/],
     ["counts exposures", "$flag_exposure", "mean", /that of exposures/],
-    ["has an empty event", "", "mean", /no usable name/],
-    ["has a NUL in its event", "a\0", "mean", /no usable name/],
-    ["has an event that is too long", "e".repeat(1001), "mean", /no usable name/],
+    ["has an empty event", "", "mean", /empty, too long or contains invalid characters/],
+    ["has a NUL in its event", "a\0", "mean", /empty, too long or contains invalid characters/],
+    ["has an event that is too long", "e".repeat(1001), "mean", /empty, too long or contains invalid characters/],
     ["has an unknown aggregation", "buy", "median", /does not know its aggregation/],
   ])("leaves out a metric that %s", (_, event, aggregation, note) => {
     const metrics = [3, 4].map((metric) => ({ metric, aggregation: "mean", expected_direction: "increase" }));

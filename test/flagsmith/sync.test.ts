@@ -146,10 +146,10 @@ describe("a sync", () => {
   it.each([
     ["down", "server error"],
     ["html", "did not answer in JSON"],
-    ["shape", "another shape"],
+    ["shape", "an unexpected format"],
     ["limited", "limits the rate"],
-    ["endless", "lists too much"],
-    ["elsewhere", "another address"],
+    ["endless", "lists more than can be read"],
+    ["elsewhere", "another host"],
   ] as [Mode, string][])("changes nothing when Flagsmith is %s", async (mode, detail) => {
     flagsmith.state.environments = { env: { 1: {}, 2: {} } };
     await sync();
@@ -541,7 +541,7 @@ describe("an experiment that was made here", () => {
 
   it.each([
     ["counts the same feature", "checkout", "a", /the experiment checkout counts the same feature/],
-    ["has the id", "flagsmith-1", "b", /made here has its id/],
+    ["has the id", "flagsmith-1", "b", /created here has its id/],
   ])("stays if it %s, and a note names the conflict once", async (_, id, feature, text) => {
     await ours(id, feature);
     const before = await rows();

@@ -1,24 +1,24 @@
 import { createHmac } from "node:crypto";
 import { beforeEach, describe, expect, it } from "vitest";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   INTERVAL,
   MINUTE,
   SECOND,
-  useClockwork,
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
   YEAR,
-} from "../support/clockwork.ts";
+} from "../support/simulated-service.ts";
 import { FLAGSMITH_SECRET } from "../support/worker.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const START = NOW - 2 * YEAR;
 
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ service, experiment } = setup);
 });
 beforeEach(async () => {
   await experiment.put(START);
@@ -44,7 +44,7 @@ describe("a Standard Webhook", () => {
     { sent: "in 1970", off: -NOW, outcome: REFUSED },
   ])("sent $sent gets $outcome.status", async ({ off, outcome }) => {
     expect(await outcomeOf(experiment.sendWebhook({ at: NOW + off }))).toEqual(outcome);
-    clockwork.set(NOW + 999);
+    service.set(NOW + 999);
     expect(await outcomeOf(experiment.sendWebhook({ at: NOW + off })), "timestamps are whole seconds").toEqual(outcome);
   });
 
@@ -52,11 +52,11 @@ describe("a Standard Webhook", () => {
     { clock: "ahead", off: 301 * SECOND },
     { clock: "behind", off: -301 * SECOND },
   ])("is rejected and logged while the clock is $clock, and accepted once the clock is right", async ({ off }) => {
-    clockwork.jump(off);
+    service.jump(off);
     expect(await outcomeOf(experiment.sendWebhook({ id: "retried", at: NOW }))).toEqual(REFUSED);
-    expect(clockwork.logged("webhook.refused")).toMatchObject([{ level: "warn" }]);
+    expect(service.logged("webhook.refused")).toMatchObject([{ level: "warn" }]);
     expect((await experiment.exposures()).refresh_requested_at).toBeNull();
-    clockwork.jump(-off);
+    service.jump(-off);
     expect(await outcomeOf(experiment.sendWebhook({ id: "retried", at: NOW }))).toEqual(ACCEPTED);
   });
 });
@@ -70,7 +70,7 @@ describe("a repeated delivery", () => {
   ])("changes nothing and gets $outcome.status after the clock jumps $jump", async ({ by, outcome }) => {
     expect(await outcomeOf(experiment.sendWebhook({ id: "once" }))).toEqual(ACCEPTED);
     const before = await experiment.get();
-    clockwork.jump(by);
+    service.jump(by);
     expect(await outcomeOf(experiment.sendWebhook({ id: "once", at: NOW }))).toEqual(outcome);
     expect((await experiment.get()).text).toBe(before.text);
   });
@@ -82,13 +82,13 @@ describe("a repeated delivery", () => {
     "gets $outcome.status with repeated=$outcome.repeated after a sweep with a clock that was $jump ahead",
     async ({ by, outcome }) => {
       expect(await outcomeOf(experiment.sendWebhook({ id: "once" }))).toEqual(ACCEPTED);
-      clockwork.jump(by);
-      await clockwork.sweep();
-      clockwork.jump(-by);
-      const { queries } = clockwork.state;
+      service.jump(by);
+      await service.sweep();
+      service.jump(-by);
+      const { queries } = service.state;
       expect(await outcomeOf(experiment.sendWebhook({ id: "once", at: NOW }))).toEqual(outcome);
-      await clockwork.pass(INTERVAL);
-      expect(clockwork.state.queries - queries).toBe(outcome.repeated ? 0 : 1);
+      await service.pass(INTERVAL);
+      expect(service.state.queries - queries).toBe(outcome.repeated ? 0 : 1);
       expect(await outcomeOf(experiment.sendWebhook({ id: "once" }))).toEqual(REPEATED);
     },
   );
@@ -96,13 +96,13 @@ describe("a repeated delivery", () => {
 
 describe("a Flagsmith webhook", () => {
   it.each([-YEAR, 0, YEAR])("is accepted when the clock is off by %d ms, because it has no timestamp", async (off) => {
-    clockwork.jump(off);
+    service.jump(off);
     const body = JSON.stringify({ event_type: "AUDIT_LOG_CREATED", data: {} });
-    const response = await clockwork.call("POST", `/webhooks/flagsmith/${experiment.id}`, body, {
+    const response = await service.call("POST", `/webhooks/flagsmith/${experiment.id}`, body, {
       "X-Flagsmith-Signature": createHmac("sha256", FLAGSMITH_SECRET).update(body).digest("hex"),
     });
     expect(response).toMatchObject({ status: 202, json: { accepted: [experiment.id] } });
-    await clockwork.pass(INTERVAL);
+    await service.pass(INTERVAL);
     expect((await experiment.exposures()).refresh_requested_at).toBeNull();
   });
 });

@@ -80,7 +80,7 @@ describe("the page of an experiment", () => {
     expect(pageOf(null)).not.toMatch(/weights changed|mix periods/i);
   });
 
-  it("describes a variant with one identity, and which lifts the other variant shows by now", () => {
+  it("describes a variant with one identity, and which lifts of the other variant can be detected now", () => {
     const page = pageOf(null, {
       control: { identities: 100_000, conversions: 10_000 },
       b: { identities: 100_000, conversions: 12_000 },
@@ -88,12 +88,16 @@ describe("the page of an experiment", () => {
     });
     expect(page).toContain('<span class="sub">1 identity</span>');
     expect(page).toContain('<span class="sub">100,000 identities</span>');
-    expect(page).toMatch(/a lift of ±5\.6% or more shows by now\. At today&#39;s pace, 10% now, 5% within a day/);
-    expect(page).not.toContain("no lift shows yet");
+    expect(page).toMatch(
+      /a lift of ±5\.6% or more can be detected now\. At today&#39;s pace, 10% now, 5% within a day/,
+    );
+    expect(page).not.toContain("no lift can be detected yet");
   });
 
   it("promises few false verdicts for each metric, not for all of them", () => {
-    expect(pageOf(null)).toContain("for each metric, at most 5% of experiments without a difference are ever called.");
+    expect(pageOf(null)).toContain(
+      "for each metric, at most 5% of experiments without a true difference ever show one.",
+    );
   });
 
   it.each<[weights: [number, number], expected: string[]]>([

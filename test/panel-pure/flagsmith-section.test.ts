@@ -13,7 +13,7 @@ const experiment = {
 describe("what pages say about Flagsmith", () => {
   it("names the settings while nothing is synced", async () => {
     const view = await viewFlagsmith(emptyDatabase, null, null);
-    expect(flagsmithSettings(view).toString()).toContain("set FLAGSMITH_API_KEY and FLAGSMITH_ENVIRONMENTS");
+    expect(flagsmithSettings(view).toString()).toContain("Set FLAGSMITH_API_KEY and FLAGSMITH_ENVIRONMENTS");
     expect(flagsmithStatus(view, NOW)).toBe("");
     expect(sourceSection(experiment, view, NOW).toString()).toMatch(/no longer synced.*Change it there\./);
   });

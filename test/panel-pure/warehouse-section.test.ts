@@ -16,7 +16,7 @@ const feature = {
 
 describe("warehouseSection", () => {
   it("shows the advice of a failed check, with the SQL that grants access", () => {
-    const text = warehouseSection({ check: failed("ClickHouse refused the user"), found: none }, table).toString();
+    const text = warehouseSection({ check: failed("ClickHouse refused the user."), found: none }, table).toString();
     expect(text).toContain("ClickHouse refused the user.");
     expect(text).toContain("GRANT SELECT ON flagsmith_exp.events TO exposures;");
   });
@@ -26,10 +26,10 @@ describe("warehouseSection", () => {
     { state: "no features in time", view: { check: ok(null), found: null }, text: "has not answered yet" },
     {
       state: "a failed search",
-      view: { check: ok(null), found: failed("ClickHouse is overloaded") },
+      view: { check: ok(null), found: failed("ClickHouse is overloaded.") },
       text: "is overloaded.",
     },
-    { state: "no exposures", view: { check: ok(null), found: none }, text: "no exposures of the last 30 days" },
+    { state: "no exposures", view: { check: ok(null), found: none }, text: "no exposures in the last 30 days" },
   ])("explains $state", ({ view, text }) => {
     expect(warehouseSection(view, table).toString()).toContain(text);
   });

@@ -163,11 +163,11 @@ export function formPages(): void {
   it("show a new API key once, and copy it", async () => {
     const page = await site.open("/api-keys");
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-    await page.getByRole("button", { name: "Make key" }).click();
+    await page.getByRole("button", { name: "Create key" }).click();
     await page.getByText("Name must not be empty.").waitFor();
     expect(takeBrowserErrors()).toEqual([expect.stringContaining("400")]);
     await page.getByLabel("Name").fill(MARKUP);
-    await page.getByRole("button", { name: "Make key" }).click();
+    await page.getByRole("button", { name: "Create key" }).click();
     const key = await page.locator("#made").inputValue();
     expect(key).toMatch(/^ee_[0-9a-f]{72}$/);
     await page.getByRole("button", { name: "Copy" }).click();

@@ -92,7 +92,7 @@ export function hostileNames(): void {
       expect(await overflow(found)).toBe(0);
       const keys = await site.open("/api-keys", { viewport });
       await keys.getByLabel("Name").fill(UNBROKEN);
-      await keys.getByRole("button", { name: "Make key" }).click();
+      await keys.getByRole("button", { name: "Create key" }).click();
       await keys.getByText("Copy it now").waitFor();
       expect(await overflow(keys)).toBe(0);
       // Other tests expect that there are no keys.

@@ -1,7 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   FIRST_RETRY,
   HOUR,
@@ -10,18 +8,20 @@ import {
   MINUTE,
   SECOND,
   SETTLE,
-  useClockwork,
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
   YEAR,
-} from "../support/clockwork.ts";
+} from "../support/simulated-service.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 10, 30, 0, 500);
 /** Early enough to be in the past even after the clock is set back by a year. */
 const START = NOW - 400 * DAY;
 
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ service, experiment } = setup);
 });
 
 const identities = async () => (await experiment.exposures()).exposures?.total_identities;
@@ -38,7 +38,7 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     const before = await experiment.exposures();
     expect(before).toMatchObject({ as_of: iso(NOW), computed_at: iso(NOW), exposures: { total_identities: 2 } });
 
-    clockwork.jump(-by);
+    service.jump(-by);
     await experiment.expose(NOW - 2, NOW);
     expect((await experiment.requestRefresh()).status).toBe(202);
     const after = await experiment.exposures();
@@ -49,17 +49,17 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     expect(buckets(after)).toEqual(buckets(before));
 
     await experiment.expose(NOW - 3);
-    expect(await clockwork.sweep()).toBe(true);
+    expect(await service.sweep()).toBe(true);
     expect(await experiment.exposures()).toMatchObject({ ...unchanged, exposures: { total_identities: 4 } });
   });
 
   it("advances as_of and computed_at again once the clock has caught up", async () => {
     await experiment.put(START);
-    clockwork.jump(-by);
-    await clockwork.sweep();
-    clockwork.set(NOW + HOUR);
+    service.jump(-by);
+    await service.sweep();
+    service.set(NOW + HOUR);
     await experiment.expose(NOW);
-    await clockwork.sweep();
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(NOW + HOUR),
       computed_at: iso(NOW + HOUR),
@@ -70,25 +70,25 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
   it("accepts a manual request, and then applies the minimum interval as usual", async () => {
     await experiment.put(START);
     expect((await experiment.requestRefresh()).status).toBe(202);
-    clockwork.jump(-by);
+    service.jump(-by);
     expect((await experiment.requestRefresh()).status).toBe(202);
-    await clockwork.pass(100 * SECOND);
+    await service.pass(100 * SECOND);
     const refused = await experiment.requestRefresh();
     expect(refused.status).toBe(429);
     expect(refused.headers.get("Retry-After")).toBe("200");
-    await clockwork.pass(200 * SECOND - 1);
+    await service.pass(200 * SECOND - 1);
     expect((await experiment.requestRefresh()).headers.get("Retry-After")).toBe("1");
-    await clockwork.pass(1);
+    await service.pass(1);
     expect((await experiment.requestRefresh()).status).toBe(202);
   });
 
   it("serves a webhook after the minimum interval at the latest", async () => {
     await experiment.put(START);
     await experiment.sendWebhook();
-    clockwork.jump(-by);
+    service.jump(-by);
     await experiment.expose(START);
     expect((await experiment.sendWebhook()).json).toEqual({ accepted: [experiment.id], skipped: [] });
-    await clockwork.pass(INTERVAL);
+    await service.pass(INTERVAL);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },
@@ -100,11 +100,11 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     await experiment.sendWebhook();
     await experiment.sendWebhook();
     await experiment.expose(START);
-    await clockwork.pass(100 * SECOND);
-    clockwork.jump(-by);
-    await clockwork.pass(200 * SECOND - 1);
+    await service.pass(100 * SECOND);
+    service.jump(-by);
+    await service.pass(200 * SECOND - 1);
     expect(await identities()).toBe(0);
-    await clockwork.pass(1);
+    await service.pass(1);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },
@@ -114,18 +114,18 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
   it("retries a failed refresh after its delay, and then after the following delays", async () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
-    const { queries } = clockwork.state;
-    clockwork.state.fault = { kind: "timeout" };
-    expect(await clockwork.sweep()).toBe(false);
-    await clockwork.pass(SECOND);
-    clockwork.jump(-by);
-    await clockwork.pass(FIRST_RETRY - SECOND);
-    expect(clockwork.state.queries).toBe(queries + 2);
-    await clockwork.pass(3 * FIRST_RETRY);
-    expect(clockwork.state.queries).toBe(queries + 3);
+    const { queries } = service.state;
+    service.state.fault = { kind: "timeout" };
+    expect(await service.sweep()).toBe(false);
+    await service.pass(SECOND);
+    service.jump(-by);
+    await service.pass(FIRST_RETRY - SECOND);
+    expect(service.state.queries).toBe(queries + 2);
+    await service.pass(3 * FIRST_RETRY);
+    expect(service.state.queries).toBe(queries + 3);
     expect((await experiment.exposures()).last_error_at).not.toBeNull();
-    clockwork.state.fault = null;
-    await clockwork.pass(9 * FIRST_RETRY);
+    service.state.fault = null;
+    await service.pass(9 * FIRST_RETRY);
     expect(await experiment.exposures()).toMatchObject({ last_error_at: null, as_of: iso(NOW) });
   });
 
@@ -136,7 +136,7 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
       const etag = headers.get("ETag") ?? "";
       expect(texts.get(etag) ?? text).toBe(text);
       texts.set(etag, text);
-      const conditional = await clockwork.call("GET", `/v1/experiments/${experiment.id}/exposures`, undefined, {
+      const conditional = await service.call("GET", `/v1/experiments/${experiment.id}/exposures`, undefined, {
         "If-None-Match": etag,
       });
       expect(conditional.status).toBe(304);
@@ -144,10 +144,10 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
     await experiment.put(START, NOW);
     await check();
     for (const offset of [-by, 0, -by, SETTLE]) {
-      clockwork.set(NOW + offset);
+      service.set(NOW + offset);
       await check();
       await experiment.expose(NOW - 1);
-      await clockwork.sweep();
+      await service.sweep();
       await check();
     }
     expect(new Set(texts.values()).size).toBeGreaterThanOrEqual(5);
@@ -155,10 +155,10 @@ describe.each(jumps)("after the clock is set back by $jump", ({ by }) => {
 
   it("gives an edit no updated_at before the one it replaces", async () => {
     await experiment.put(START);
-    clockwork.jump(-by);
+    service.jump(-by);
     const { created_at, updated_at } = (await experiment.put(START, null, { name: "renamed" })).json;
     expect({ created_at, updated_at }).toEqual({ created_at: iso(NOW), updated_at: iso(NOW) });
-    clockwork.set(NOW + MINUTE);
+    service.set(NOW + MINUTE);
     const later = (await experiment.put(START, null, { name: "again" })).json;
     expect(later).toMatchObject({ created_at: iso(NOW), updated_at: iso(NOW + MINUTE) });
   });
@@ -172,19 +172,19 @@ describe("after the clock is set back to before an experiment's start", () => {
     await experiment.expose(start);
     await experiment.put(start);
     const before = await experiment.exposures();
-    const { queries } = clockwork.state;
-    clockwork.jump(-HOUR);
+    const { queries } = service.state;
+    service.jump(-HOUR);
     expect(await experiment.exposures()).toEqual({ ...before, status: "draft" });
     expect((await experiment.requestRefresh()).status).toBe(409);
     expect((await experiment.sendWebhook()).json.skipped).toEqual([
       { experiment_id: experiment.id, reason: "not_started" },
     ]);
-    expect(await clockwork.sweep()).toBe(true);
-    expect(clockwork.state.queries).toBe(queries);
+    expect(await service.sweep()).toBe(true);
+    expect(service.state.queries).toBe(queries);
     expect(await experiment.exposures()).toEqual({ ...before, status: "draft" });
 
-    clockwork.set(NOW + MINUTE);
-    await clockwork.sweep();
+    service.set(NOW + MINUTE);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "running", as_of: iso(NOW + MINUTE) });
   });
 
@@ -193,11 +193,11 @@ describe("after the clock is set back to before an experiment's start", () => {
     await experiment.put(start);
     await experiment.sendWebhook();
     await experiment.sendWebhook();
-    clockwork.jump(-HOUR);
-    await clockwork.pass(INTERVAL);
+    service.jump(-HOUR);
+    await service.pass(INTERVAL);
     expect((await experiment.exposures()).refresh_requested_at).toBe(iso(NOW));
-    clockwork.set(NOW + MINUTE);
-    await clockwork.sweep();
+    service.set(NOW + MINUTE);
+    await service.sweep();
     expect((await experiment.exposures()).refresh_requested_at).toBeNull();
   });
 });
@@ -206,13 +206,13 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
   it("keeps the later as_of until the clock has caught up, and counts correctly meanwhile", async () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
-    clockwork.jump(by);
-    await clockwork.sweep();
+    service.jump(by);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW + by), computed_at: iso(NOW + by) });
-    clockwork.jump(-by);
+    service.jump(-by);
 
     await experiment.expose(NOW + SECOND);
-    await clockwork.pass(MINUTE);
+    await service.pass(MINUTE);
     expect((await experiment.requestRefresh()).status).toBe(202);
     expect(await experiment.exposures()).toMatchObject({
       status: "running",
@@ -221,8 +221,8 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
       exposures: { total_identities: 2 },
     });
 
-    clockwork.set(NOW + by + HOUR);
-    await clockwork.sweep();
+    service.set(NOW + by + HOUR);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(NOW + by + HOUR),
       exposures: { total_identities: 2 },
@@ -231,9 +231,9 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
 
   it("accepts a manual request after one made while the clock was ahead", async () => {
     await experiment.put(START);
-    clockwork.jump(by);
+    service.jump(by);
     expect((await experiment.requestRefresh()).status).toBe(202);
-    clockwork.jump(-by);
+    service.jump(-by);
     expect((await experiment.requestRefresh()).status).toBe(202);
     expect((await experiment.requestRefresh()).headers.get("Retry-After")).toBe("300");
   });
@@ -242,11 +242,11 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
     await experiment.put(START);
     await experiment.sendWebhook();
     await experiment.sendWebhook();
-    clockwork.jump(by);
-    await clockwork.pass(100 * SECOND);
-    clockwork.jump(-by);
+    service.jump(by);
+    await service.pass(100 * SECOND);
+    service.jump(-by);
     await experiment.expose(START);
-    await clockwork.pass(200 * SECOND);
+    await service.pass(200 * SECOND);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },
@@ -255,12 +255,12 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
 
   it("serves a webhook received while the clock was ahead after the minimum interval at the latest", async () => {
     await experiment.put(START);
-    clockwork.jump(by);
+    service.jump(by);
     await experiment.sendWebhook();
     await experiment.sendWebhook();
-    clockwork.jump(-by);
+    service.jump(-by);
     await experiment.expose(START);
-    await clockwork.pass(INTERVAL);
+    await service.pass(INTERVAL);
     expect((await experiment.exposures()).refresh_requested_at).toBeNull();
     expect(await identities()).toBe(1);
   });
@@ -268,16 +268,16 @@ describe.each(jumps)("after the clock is set ahead by $jump and back again", ({ 
   it("shows a draft that seemed to have started as a draft again, and counts it from its start", async () => {
     const start = NOW + 10 * MINUTE;
     await experiment.put(start);
-    clockwork.jump(by);
-    await clockwork.sweep();
+    service.jump(by);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "running", exposures: { total_identities: 0 } });
-    clockwork.jump(-by);
+    service.jump(-by);
     expect((await experiment.exposures()).status).toBe("draft");
     expect((await experiment.requestRefresh()).status).toBe(409);
 
     await experiment.expose(start - 1, start);
-    await clockwork.pass(20 * MINUTE);
-    await clockwork.sweep();
+    await service.pass(20 * MINUTE);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({
       status: "running",
       as_of: iso(NOW + by),
@@ -294,17 +294,17 @@ describe.each([
 
   beforeEach(async () => {
     await experiment.put(START, end);
-    clockwork.jump(by);
-    await clockwork.sweep();
+    service.jump(by);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "completed", is_final: true, as_of: iso(end) });
-    clockwork.jump(-by);
+    service.jump(-by);
   });
 
   it("stays unchanged, like any final experiment", async () => {
     const before = await experiment.exposures();
     await experiment.expose(NOW - 1);
     expect((await experiment.requestRefresh()).status).toBe(409);
-    await clockwork.sweep();
+    await service.sweep();
     expect((await experiment.exposures()).exposures).toEqual(before.exposures);
   });
 
@@ -317,15 +317,15 @@ describe.each([
   it("is refreshed after an edit, and becomes final with all events once its end has really settled", async () => {
     await experiment.put(START, end);
     await experiment.expose(end - 1, end);
-    clockwork.set(end + SETTLE - 1);
-    await clockwork.sweep();
+    service.set(end + SETTLE - 1);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ is_final: false, exposures: { total_identities: 1 } });
     await experiment.expose(end - 2);
-    clockwork.set(end + SETTLE);
-    await clockwork.sweep();
+    service.set(end + SETTLE);
+    await service.sweep();
     const final = await experiment.exposures();
     expect(final).toMatchObject({ status: "completed", is_final: true, exposures: { total_identities: 2 } });
-    await clockwork.sweep(end + DAY);
+    await service.sweep(end + DAY);
     expect(await experiment.exposures()).toEqual(final);
   });
 });

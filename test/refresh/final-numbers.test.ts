@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { NO_CAUSES } from "../../src/exposures/health.ts";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   experimentOf,
   HOUR,
@@ -10,8 +8,10 @@ import {
   iso,
   MINUTE,
   SETTLE,
-  useClockwork,
-} from "../support/clockwork.ts";
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
+} from "../support/simulated-service.ts";
 import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
@@ -20,10 +20,10 @@ const START = END - 2 * DAY;
 const TTL = 90 * DAY;
 
 let warehouse: TestWarehouse;
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ warehouse, clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ warehouse, service, experiment } = setup);
 });
 
 /** Inserts exposures of this many new identities at the start. */
@@ -37,7 +37,7 @@ const expire = (before: number) =>
   );
 
 const put = (fields: Record<string, unknown>, query = "") =>
-  clockwork.call("PUT", `/v1/experiments/${experiment.id}${query}`, {
+  service.call("PUT", `/v1/experiments/${experiment.id}${query}`, {
     environment_key: experiment.id,
     feature_name: experiment.id,
     started_at: iso(START),
@@ -46,8 +46,8 @@ const put = (fields: Record<string, unknown>, query = "") =>
   });
 
 async function recount() {
-  const response = await clockwork.call("POST", `/v1/experiments/${experiment.id}/exposures/recount`);
-  await clockwork.pass(0);
+  const response = await service.call("POST", `/v1/experiments/${experiment.id}/exposures/recount`);
+  await service.pass(0);
   return response;
 }
 
@@ -55,7 +55,7 @@ async function recount() {
 async function finalNumbers() {
   await exposeAtStart(8);
   await put({ variants: [{ key: "control", weight: 1 }] });
-  await clockwork.pass(0);
+  await service.pass(0);
   const final = await experiment.exposures();
   expect(final).toMatchObject({ is_final: true, exposures: { total_identities: 8 } });
   await expire(END);
@@ -77,14 +77,14 @@ describe("final numbers", () => {
     ],
   ])("stay final under %s, without a count", async (_, fields) => {
     const final = await finalNumbers();
-    const { queries } = clockwork.state;
+    const { queries } = service.state;
     expect((await put(fields)).status).toBe(200);
-    await clockwork.pass(0);
-    expect(await clockwork.sweep()).toBe(true);
+    await service.pass(0);
+    expect(await service.sweep()).toBe(true);
     const { exposures, ...rest } = await experiment.exposures();
     expect({ ...rest, exposures: null }).toEqual({ ...final, exposures: null });
     expect(exposures).toMatchObject({ total_identities: 8, variants: { control: 8 } });
-    expect(clockwork.state.queries).toBe(queries);
+    expect(service.state.queries).toBe(queries);
   });
 
   it.each([
@@ -100,20 +100,20 @@ describe("final numbers", () => {
     expect(refused.status).toBe(409);
     expect(refused.json).toMatchObject({ type: "urn:edge-exposures:problem:final-numbers" });
     expect(refused.json.detail).toContain("?replace_numbers=true");
-    await clockwork.pass(0);
-    await clockwork.sweep();
+    await service.pass(0);
+    await service.sweep();
     expect(await experiment.exposures()).toEqual(final);
 
     expect((await put(fields, "?replace_numbers=true")).status).toBe(200);
-    await clockwork.pass(0);
+    await service.pass(0);
     expect((await experiment.exposures()).exposures?.total_identities ?? 0).toBe(0);
   });
 
   it("stay final when replace_numbers is sent with an edit that keeps them", async () => {
     const final = await finalNumbers();
     expect((await put({ name: "Another" }, "?replace_numbers=true")).status).toBe(200);
-    await clockwork.pass(0);
-    await clockwork.sweep();
+    await service.pass(0);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ is_final: true, computed_at: final.computed_at });
   });
 
@@ -139,16 +139,16 @@ describe("the health of final numbers", () => {
         ...{ environment_key: experiment.id, feature_name: experiment.id, timestamp: START },
         ...{ identifier: `${value}-${index}`, value },
       }));
-    await clockwork.insert([...exposed("control", 900), ...exposed("treatment", 100)]);
-    const statusOf = ({ exposures }: Awaited<ReturnType<ClockworkExperiment["exposures"]>>) => [
+    await service.insert([...exposed("control", 900), ...exposed("treatment", 100)]);
+    const statusOf = ({ exposures }: Awaited<ReturnType<SimulatedExperiment["exposures"]>>) => [
       exposures.health.status,
       exposures.health.checks[0].status,
     ];
     await put({ variants: variantsOf(1, 1) });
-    await clockwork.pass(0);
+    await service.pass(0);
     const wrong = await experiment.get();
     expect(statusOf(wrong.json)).toEqual(["unhealthy", "unhealthy"]);
-    const { queries } = clockwork.state;
+    const { queries } = service.state;
     await put({ variants: variantsOf(9, 1) });
     const right = await experiment.get();
     expect(statusOf(right.json)).toEqual(["healthy", "healthy"]);
@@ -159,7 +159,7 @@ describe("the health of final numbers", () => {
     expect(sampleRatio.causes_detail).toEqual(expect.any(String));
     const checks = [{ ...sampleRatio, ...NO_CAUSES }, ...others];
     expect((await experiment.exposures()).exposures).toEqual({ ...numbers, health: { ...health, checks } });
-    expect(clockwork.state.queries).toBe(queries);
+    expect(service.state.queries).toBe(queries);
   });
 });
 
@@ -175,7 +175,7 @@ describe("the sample ratio after a ramp", () => {
           identifier: `${timestamp}-${value}-${index}`,
         })),
       );
-    await clockwork.insert([
+    await service.insert([
       ...exposed(NOW + MINUTE, { control: 900, treatment: 100 }),
       ...exposed(NOW + HOUR, { control: 50 }),
       ...exposed(NOW + 2 * HOUR, { control: 300, treatment: 300 }),
@@ -183,12 +183,12 @@ describe("the sample ratio after a ramp", () => {
     const end = NOW + 3 * HOUR;
     const sampleRatio = async () => (await experiment.exposures()).exposures.health.checks[0];
     await experiment.put(NOW, end, variantsOf(90, 10));
-    clockwork.set(NOW + HOUR);
+    service.set(NOW + HOUR);
     expect((await experiment.put(NOW, end, variantsOf(50, 50))).json.weights_changed_at).toBe(iso(NOW + HOUR));
     expect(await sampleRatio()).toMatchObject({ status: "waiting", observed: { control: 0, treatment: 0 } });
 
-    clockwork.set(end + SETTLE);
-    expect(await clockwork.sweep()).toBe(true);
+    service.set(end + SETTLE);
+    expect(await service.sweep()).toBe(true);
     const final = await experiment.exposures();
     const tested = { observed: { control: 300, treatment: 300 }, tested_from: iso(NOW + 1.5 * HOUR) };
     expect(final).toMatchObject({ is_final: true, exposures: { total_identities: 1650 } });
@@ -208,7 +208,7 @@ describe("an edit that leaves out a stored time", () => {
     const body = { environment_key: experiment.id, feature_name: experiment.id };
     const path = `/v1/experiments/${experiment.id}`;
     const without = async (fields: object) => {
-      const response = await clockwork.call("PUT", path, { ...body, ...fields });
+      const response = await service.call("PUT", path, { ...body, ...fields });
       expect(response.status).toBe(400);
       return response.json.errors.map((error: { path: string; message: string }) => {
         expect(error.message).toMatch(/null to clear it/);
@@ -230,7 +230,7 @@ describe("a recount", () => {
     const final = await experiment.exposures();
     expect(final.is_final).toBe(true);
     await exposeAtStart(9);
-    clockwork.state.fault = { kind: "timeout" };
+    service.state.fault = { kind: "timeout" };
     const requested = await recount();
     expect(requested.status).toBe(202);
     expect(requested.json).toEqual({ experiment_id: experiment.id, refresh_requested_at: iso(NOW) });
@@ -239,8 +239,8 @@ describe("a recount", () => {
       last_error_at: iso(NOW),
       refresh_requested_at: iso(NOW),
     });
-    clockwork.state.fault = null;
-    await clockwork.pass(MINUTE);
+    service.state.fault = null;
+    await service.pass(MINUTE);
     expect(await experiment.exposures()).toMatchObject({
       exposures: { total_identities: 9 },
       is_final: true,
@@ -254,28 +254,28 @@ describe("a recount", () => {
     await exposeAtStart(8);
     await experiment.put(START, END);
     await exposeAtStart(9);
-    clockwork.state.fault = { kind: "credentials" };
+    service.state.fault = { kind: "credentials" };
     expect((await recount()).status).toBe(202);
     // An edit of the name keeps the request.
     expect((await put({ name: "Another" })).status).toBe(200);
-    clockwork.state.fault = null;
-    expect(await clockwork.sweep()).toBe(true);
+    service.state.fault = null;
+    expect(await service.sweep()).toBe(true);
     expect(await experiment.exposures()).toMatchObject({ exposures: { total_identities: 9 }, is_final: true });
-    const { queries } = clockwork.state;
-    await clockwork.sweep();
-    expect(clockwork.state.queries).toBe(queries);
+    const { queries } = service.state;
+    await service.sweep();
+    expect(service.state.queries).toBe(queries);
   });
 
   it("does not replace final numbers with fewer identities, sets last_error_at, and logs what to do", async () => {
     const final = await finalNumbers();
     expect((await recount()).status).toBe(202);
     expect(await experiment.exposures()).toEqual({ ...final, last_error_at: iso(NOW) });
-    expect(clockwork.logged("refresh.incomplete")).toMatchObject([
+    expect(service.logged("refresh.incomplete")).toMatchObject([
       { level: "warn", fields: { identities: 0, stored_identities: 8, is_final: true, advice: expect.any(String) } },
     ]);
-    const { queries } = clockwork.state;
-    await clockwork.sweep();
-    expect(clockwork.state.queries).toBe(queries);
+    const { queries } = service.state;
+    await service.sweep();
+    expect(service.state.queries).toBe(queries);
   });
 
   it("waits for the minimum interval", async () => {
@@ -283,7 +283,7 @@ describe("a recount", () => {
     expect((await recount()).status).toBe(202);
     const refused = await recount();
     expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, String(INTERVAL / 1000)]);
-    await clockwork.pass(INTERVAL);
+    await service.pass(INTERVAL);
     expect((await recount()).status).toBe(202);
   });
 
@@ -292,7 +292,7 @@ describe("a recount", () => {
     const refused = await recount();
     expect(refused).toMatchObject({ status: 409, json: { type: "urn:edge-exposures:problem:not-final" } });
     expect(refused.json.detail).toContain("refresh");
-    expect((await clockwork.call("POST", "/v1/experiments/unknown/exposures/recount")).status).toBe(404);
+    expect((await service.call("POST", "/v1/experiments/unknown/exposures/recount")).status).toBe(404);
   });
 });
 
@@ -302,20 +302,20 @@ describe("numbers whose first events have expired", () => {
     await exposeAtStart(5);
     await experiment.expose(...Array<number>(3).fill(START + DAY));
     await experiment.put(START, endedAt);
-    clockwork.set(START + TTL);
-    expect(await clockwork.sweep()).toBe(true);
+    service.set(START + TTL);
+    expect(await service.sweep()).toBe(true);
     const before = await experiment.exposures();
     expect(before).toMatchObject({ exposures: { total_identities: 8 }, last_error_at: null });
-    clockwork.set(START + TTL + HOUR);
+    service.set(START + TTL + HOUR);
     await expire(START + DAY);
     return before;
   }
 
   it("are kept by an experiment without an end, with last_error_at and advice", async () => {
     const before = await expireFirst(null);
-    expect(await clockwork.sweep()).toBe(true);
+    expect(await service.sweep()).toBe(true);
     expect(await experiment.exposures()).toEqual({ ...before, last_error_at: iso(START + TTL + HOUR) });
-    expect(clockwork.logged("refresh.incomplete")).toMatchObject([
+    expect(service.logged("refresh.incomplete")).toMatchObject([
       { fields: { identities: 3, stored_identities: 8, advice: expect.stringMatching(/End the experiment/) } },
     ]);
   });
@@ -323,7 +323,7 @@ describe("numbers whose first events have expired", () => {
   it("are replaced by a count of as many identities, with a warning of health", async () => {
     await expireFirst(null);
     await experiment.expose(...Array<number>(5).fill(START + 2 * DAY));
-    expect(await clockwork.sweep()).toBe(true);
+    expect(await service.sweep()).toBe(true);
     const after = await experiment.exposures();
     expect(after).toMatchObject({ as_of: iso(START + TTL + HOUR), last_error_at: null });
     expect(after.exposures.health.checks).toContainEqual(
@@ -334,14 +334,14 @@ describe("numbers whose first events have expired", () => {
   it("become final once the experiment has ended, and no sweep counts them again", async () => {
     const end = START + TTL + 2 * HOUR;
     const before = await expireFirst(end);
-    await clockwork.sweep();
-    clockwork.set(end + SETTLE);
-    expect(await clockwork.sweep()).toBe(true);
+    await service.sweep();
+    service.set(end + SETTLE);
+    expect(await service.sweep()).toBe(true);
     const final = await experiment.exposures();
     expect(final).toMatchObject({ ...before, status: "completed", is_final: true, last_error_at: iso(end + SETTLE) });
-    const { queries } = clockwork.state;
-    await clockwork.sweep();
-    expect(clockwork.state.queries).toBe(queries);
+    const { queries } = service.state;
+    await service.sweep();
+    expect(service.state.queries).toBe(queries);
   });
 
   it("are kept when the end is moved before as_of, unless replace_numbers is sent", async () => {
@@ -350,14 +350,14 @@ describe("numbers whose first events have expired", () => {
     expect((await experiment.put(START, end)).status).toBe(200);
     expect(await experiment.exposures()).toMatchObject({ exposures: before.exposures, is_final: true });
     expect((await put({ ended_at: iso(end - 1) }, "?replace_numbers=true")).status).toBe(200);
-    await clockwork.pass(0);
+    await service.pass(0);
     expect(await experiment.exposures()).toMatchObject({ exposures: { total_identities: 3 }, is_final: true });
   });
 
   it("are stored if there are none yet, with a warning of health", async () => {
-    const late = experimentOf(clockwork, `${experiment.id}-late`);
+    const late = experimentOf(service, `${experiment.id}-late`);
     await late.expose(START + DAY);
-    clockwork.set(START + TTL + 1);
+    service.set(START + TTL + 1);
     await late.put(START);
     const { exposures, last_error_at } = await late.exposures();
     expect([exposures.total_identities, last_error_at]).toEqual([1, null]);

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { isIdle } from "../../src/exposures/idle.ts";
 import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { beginRefresh } from "../../src/store/refresh-basis.ts";
@@ -21,20 +20,6 @@ async function refresh(id: string, asOf: number, idle = true): Promise<void> {
 }
 
 const sweptIds = async () => (await sweepWith()).ids;
-
-describe("isIdle", () => {
-  it.each([
-    ["30 days after the latest exposure", NOW, true],
-    ["a moment before that", NOW + 1, false],
-    ["30 days after the start without an exposure", null, true],
-  ])("says whether the last 30 days have no exposure: %s", (_, latest, expected) => {
-    expect(isIdle({ from: NOW, to: NOW + 30 * DAY }, latest)).toBe(expected);
-  });
-
-  it("is false for an experiment that started less than 30 days ago", () => {
-    expect(isIdle({ from: NOW, to: NOW + 30 * DAY - 1 }, null)).toBe(false);
-  });
-});
 
 describe("an experiment without an exposure for 30 days", () => {
   it.each([

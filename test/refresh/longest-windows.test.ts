@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   HOUR,
   iso,
   SETTLE,
-  useClockwork,
-} from "../support/clockwork.ts";
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
+} from "../support/simulated-service.ts";
 import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
@@ -15,10 +15,10 @@ const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const LAST = Date.UTC(2300, 0) - 1;
 
 let warehouse: TestWarehouse;
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ warehouse, clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ warehouse, service, experiment } = setup);
 });
 
 const variants = (...keys: string[]) => ({ variants: keys.map((key) => ({ key, weight: 1 })) });
@@ -59,11 +59,11 @@ describe("an experiment at the limits of the accepted times", () => {
     await experiment.put(start, LAST);
     await experiment.expose(start - 1, start, LAST - 1, LAST);
     expect((await experiment.exposures()).status).toBe("draft");
-    clockwork.set(start + 1);
-    await clockwork.sweep();
+    service.set(start + 1);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({ status: "running", exposures: { total_identities: 1 } });
-    clockwork.set(LAST + SETTLE);
-    await clockwork.sweep();
+    service.set(LAST + SETTLE);
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: "2299-12-31T23:59:59.999Z",
       is_final: true,
@@ -89,12 +89,12 @@ describe("a window from 1970 to now", () => {
   it("is too large with two variants: it has no numbers, one log line with advice, and no retry", async () => {
     await experiment.put(0, null, variants("control", "treatment"));
     expect(await experiment.exposures()).toMatchObject({ as_of: null, exposures: null, last_error_at: iso(NOW) });
-    expect(clockwork.logged("refresh.failed")).toMatchObject([
+    expect(service.logged("refresh.failed")).toMatchObject([
       { level: "error", fields: { kind: "too_large", transient: false, advice: expect.stringContaining("too large") } },
     ]);
-    const { queries } = clockwork.state;
-    await clockwork.pass(HOUR);
-    expect(clockwork.state.queries).toBe(queries);
+    const { queries } = service.state;
+    await service.pass(HOUR);
+    expect(service.state.queries).toBe(queries);
   });
 
   it("is too large with thousands of observed variants, and fails before it fills the memory", async () => {
@@ -105,7 +105,7 @@ describe("a window from 1970 to now", () => {
     // The numbers would take 330 MB, and their text would exceed the maximum length of a string, which would be a bug.
     await experiment.put(0);
     expect((await experiment.exposures()).last_error_at).toBe(iso(NOW));
-    expect(clockwork.logged("refresh.failed")).toMatchObject([{ fields: { kind: "too_large", transient: false } }]);
+    expect(service.logged("refresh.failed")).toMatchObject([{ fields: { kind: "too_large", transient: false } }]);
     expect((await experiment.put(NOW - HOUR)).status).toBe(200);
     expect(await experiment.exposures()).toMatchObject({
       last_error_at: null,

@@ -1,29 +1,29 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   FIRST_RETRY,
   HOUR,
   iso,
   MINUTE,
   SETTLE,
-  useClockwork,
-} from "../support/clockwork.ts";
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
+} from "../support/simulated-service.ts";
 import type { Event } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 10, 30);
 const START = NOW - DAY;
 
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ service, experiment } = setup);
 });
 
 const purchases = { key: "purchase", event: "purchase", aggregation: "count", expected_direction: "increase" };
 const putMetrics = (...metrics: object[]) => experiment.put(START, null, { metrics });
-const results = async () => (await clockwork.call("GET", `/v1/experiments/${experiment.id}/results`)).json;
+const results = async () => (await service.call("GET", `/v1/experiments/${experiment.id}/results`)).json;
 /** The sum of each metric that has results. */
 const sums = async () => {
   const { results: found } = await results();
@@ -38,7 +38,7 @@ function insert(...names: string[]) {
   const identifier = crypto.randomUUID();
   const base = { environment_key: experiment.id, feature_name: experiment.id, identifier, timestamp: START };
   const events = names.map((event, index): Event => ({ ...base, event, timestamp: START + index, value: "1" }));
-  return clockwork.insert([{ ...base, value: "control" }, ...events]);
+  return service.insert([{ ...base, value: "control" }, ...events]);
 }
 
 describe("a failing query of metrics", () => {
@@ -49,20 +49,20 @@ describe("a failing query of metrics", () => {
       await putMetrics(purchases);
       const good = await results();
       expect(good).toMatchObject({ as_of: iso(NOW), last_error_at: null });
-      Object.assign(clockwork.state, { fault: { kind }, onlyMetrics: true });
+      Object.assign(service.state, { fault: { kind }, onlyMetrics: true });
       await insert("purchase");
-      clockwork.set(NOW + HOUR);
-      expect(await clockwork.sweep()).toBe(true);
+      service.set(NOW + HOUR);
+      expect(await service.sweep()).toBe(true);
       const stale = await results();
       expect(stale).toMatchObject({ as_of: iso(NOW), last_error_at: iso(NOW + HOUR), is_final: false });
       expect(stale.results.metrics).toEqual(good.results.metrics);
       const fresh = { as_of: iso(NOW + HOUR), last_error_at: null, exposures: { total_identities: 2 } };
       expect(await experiment.exposures()).toMatchObject(fresh);
-      expect(clockwork.logged("results.failed")).toMatchObject([{ fields: { kind, advice: expect.any(String) } }]);
+      expect(service.logged("results.failed")).toMatchObject([{ fields: { kind, advice: expect.any(String) } }]);
 
-      clockwork.state.fault = null;
-      clockwork.set(NOW + 2 * HOUR);
-      await clockwork.sweep();
+      service.state.fault = null;
+      service.set(NOW + 2 * HOUR);
+      await service.sweep();
       expect(await results()).toMatchObject({ as_of: iso(NOW + 2 * HOUR), last_error_at: null });
       expect(await sums()).toEqual({ purchase: 2 });
     },
@@ -72,14 +72,14 @@ describe("a failing query of metrics", () => {
     await insert("purchase");
     await putMetrics(purchases);
     const [good, exposures] = [await results(), await experiment.exposures()];
-    clockwork.state.fault = { kind: "timeout" };
+    service.state.fault = { kind: "timeout" };
     await insert("purchase");
-    clockwork.set(NOW + HOUR);
-    expect(await clockwork.sweep()).toBe(false);
+    service.set(NOW + HOUR);
+    expect(await service.sweep()).toBe(false);
     expect(await results()).toEqual({ ...good, last_error_at: iso(NOW + HOUR) });
     expect(await experiment.exposures()).toEqual({ ...exposures, last_error_at: iso(NOW + HOUR) });
-    clockwork.state.fault = null;
-    await clockwork.pass(FIRST_RETRY);
+    service.state.fault = null;
+    await service.pass(FIRST_RETRY);
     expect(await results()).toMatchObject({ last_error_at: null });
     expect(await sums()).toEqual({ purchase: 2 });
   });
@@ -87,17 +87,17 @@ describe("a failing query of metrics", () => {
   it("delays final numbers until results are final as well", async () => {
     const end = NOW - SETTLE;
     await insert("purchase");
-    Object.assign(clockwork.state, { fault: { kind: "timeout" }, onlyMetrics: true });
+    Object.assign(service.state, { fault: { kind: "timeout" }, onlyMetrics: true });
     await experiment.put(START, end, { metrics: [purchases] });
     expect(await results()).toMatchObject({ results: null, as_of: null, last_error_at: iso(NOW), is_final: false });
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(end), is_final: false });
-    clockwork.state.fault = null;
-    await clockwork.sweep();
+    service.state.fault = null;
+    await service.sweep();
     expect(await results()).toMatchObject({ as_of: iso(end), last_error_at: null, is_final: true });
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(end), is_final: true });
-    const { queries } = clockwork.state;
-    await clockwork.sweep();
-    expect(clockwork.state.queries).toBe(queries);
+    const { queries } = service.state;
+    await service.sweep();
+    expect(service.state.queries).toBe(queries);
   });
 });
 
@@ -105,15 +105,15 @@ describe("an edit of metrics", () => {
   it("during a refresh shows nothing of the old metric, and the next refresh has the new one", async () => {
     await insert("purchase", "signup", "signup");
     await putMetrics(purchases);
-    await clockwork.call("POST", `/v1/experiments/${experiment.id}/exposures/refresh`);
-    await clockwork.queryInFlight();
+    await service.call("POST", `/v1/experiments/${experiment.id}/exposures/refresh`);
+    await service.queryInFlight();
     const edited = { environment_key: experiment.id, feature_name: experiment.id, started_at: iso(START) };
     const metrics = [{ ...purchases, event: "signup" }];
-    await clockwork.call("PUT", `/v1/experiments/${experiment.id}`, { ...edited, metrics });
-    expect(clockwork.state.inFlight).toBe(1);
+    await service.call("PUT", `/v1/experiments/${experiment.id}`, { ...edited, metrics });
+    expect(service.state.inFlight).toBe(1);
     expect(await results()).toMatchObject({ results: null, as_of: null });
-    await clockwork.pass(0);
-    await clockwork.pass(MINUTE);
+    await service.pass(0);
+    await service.pass(MINUTE);
     expect(await results()).toMatchObject({ last_error_at: null, refresh_requested_at: null });
     expect(await sums()).toEqual({ purchase: 2 });
   });
@@ -123,7 +123,7 @@ describe("an edit of metrics", () => {
     const signups = { ...purchases, key: "signup", event: "signup" };
     await putMetrics(purchases, signups);
     expect(await sums()).toEqual({ purchase: 1, signup: 2 });
-    clockwork.state.fault = { kind: "credentials" };
+    service.state.fault = { kind: "credentials" };
     await insert("purchase", "signup");
     await putMetrics(signups, { ...purchases, name: "Orders", expected_direction: "not_decrease" });
     expect(await sums()).toEqual({ signup: 2, purchase: 1 });
@@ -135,8 +135,8 @@ describe("an edit of metrics", () => {
     expect(await sums()).toEqual({ signup: 2 });
     await putMetrics(signups, purchases);
     expect(await sums()).toEqual({ signup: 2, purchase: 1 });
-    clockwork.state.fault = null;
-    await clockwork.sweep();
+    service.state.fault = null;
+    await service.sweep();
     expect(await sums()).toEqual({ signup: 3, purchase: 2 });
   });
 });

@@ -1,32 +1,32 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   HOUR,
   INTERVAL,
   iso,
   MINUTE,
   SECOND,
-  useClockwork,
-} from "../support/clockwork.ts";
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
+} from "../support/simulated-service.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30);
 const START = NOW - 10 * DAY;
 
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ service, experiment } = setup);
 });
 
 describe("a sweep", () => {
   it("computes numbers as of its scheduled time if it runs late", async () => {
     await experiment.put(NOW + MINUTE);
     const due = NOW + 2 * MINUTE;
-    clockwork.set(due + 20 * SECOND);
+    service.set(due + 20 * SECOND);
     await experiment.expose(due - 1, due);
-    await clockwork.sweep(due);
+    await service.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due),
       computed_at: iso(due + 20 * SECOND),
@@ -38,7 +38,7 @@ describe("a sweep", () => {
     const due = NOW + 20 * SECOND;
     await experiment.put(START);
     await experiment.expose(due - 1, due);
-    await clockwork.sweep(due);
+    await service.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due),
       computed_at: iso(due),
@@ -50,11 +50,11 @@ describe("a sweep", () => {
     await experiment.put(START);
     await experiment.expose(NOW - 1);
     const due = NOW + MINUTE;
-    clockwork.set(due);
-    await clockwork.sweep(due);
+    service.set(due);
+    await service.sweep(due);
     const first = await experiment.get();
     await experiment.expose(NOW - 2);
-    await clockwork.sweep(due);
+    await service.sweep(due);
     const second = await experiment.get();
     expect(second.json).toMatchObject({ as_of: first.json.as_of, exposures: { total_identities: 2 } });
     expect(second.headers.get("ETag")).not.toBe(first.headers.get("ETag"));
@@ -62,9 +62,9 @@ describe("a sweep", () => {
 
   it("shares one queued query among concurrent sweeps", async () => {
     await experiment.put(START);
-    const { queries } = clockwork.state;
-    expect(await Promise.all([1, 2, 3, 4].map(() => clockwork.sweep(NOW)))).toEqual([true, true, true, true]);
-    expect(clockwork.state.queries).toBe(queries + 2);
+    const { queries } = service.state;
+    expect(await Promise.all([1, 2, 3, 4].map(() => service.sweep(NOW)))).toEqual([true, true, true, true]);
+    expect(service.state.queries).toBe(queries + 2);
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW) });
   });
 
@@ -72,8 +72,8 @@ describe("a sweep", () => {
     await experiment.expose(NOW - 1);
     await experiment.put(START);
     await experiment.expose(NOW - 2);
-    clockwork.jump(MINUTE);
-    expect(await clockwork.sweep(NOW - DAY)).toBe(true);
+    service.jump(MINUTE);
+    expect(await service.sweep(NOW - DAY)).toBe(true);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(NOW),
       computed_at: iso(NOW + MINUTE),
@@ -82,12 +82,12 @@ describe("a sweep", () => {
   });
 
   it("does not refresh an experiment that started after its scheduled time", async () => {
-    clockwork.state.fault = { kind: "bad_rows" };
+    service.state.fault = { kind: "bad_rows" };
     await experiment.put(NOW - HOUR);
-    clockwork.state.fault = null;
-    expect(await clockwork.sweep(NOW - DAY)).toBe(true);
+    service.state.fault = null;
+    expect(await service.sweep(NOW - DAY)).toBe(true);
     expect((await experiment.exposures()).exposures).toBeNull();
-    await clockwork.sweep();
+    await service.sweep();
     expect((await experiment.exposures()).as_of).toBe(iso(NOW));
   });
 
@@ -98,7 +98,7 @@ describe("a sweep", () => {
     const final = await experiment.exposures();
     expect(final).toMatchObject({ as_of: iso(end), is_final: true, exposures: { total_identities: 1 } });
     await experiment.expose(end - 2);
-    await clockwork.sweep(NOW - DAY);
+    await service.sweep(NOW - DAY);
     expect(await experiment.exposures()).toEqual(final);
   });
 
@@ -106,10 +106,10 @@ describe("a sweep", () => {
     const end = NOW + HOUR;
     await experiment.put(START, end);
     await experiment.expose(end - 1);
-    clockwork.set(end + 2 * HOUR);
-    await clockwork.sweep(end - MINUTE);
+    service.set(end + 2 * HOUR);
+    await service.sweep(end - MINUTE);
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(end - MINUTE), is_final: false });
-    await clockwork.sweep();
+    await service.sweep();
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(end),
       is_final: true,
@@ -120,11 +120,11 @@ describe("a sweep", () => {
   it("keeps a webhook delivery for three days", async () => {
     await experiment.put(START);
     await experiment.sendWebhook({ id: "delivered" });
-    await clockwork.pass(3 * MINUTE);
+    await service.pass(3 * MINUTE);
     const repeat = async () => (await experiment.sendWebhook({ id: "delivered", at: Date.now() })).json;
-    await clockwork.sweep(NOW + 3 * DAY);
+    await service.sweep(NOW + 3 * DAY);
     expect((await repeat()).skipped).toEqual([{ experiment_id: experiment.id, reason: "repeated" }]);
-    await clockwork.sweep(NOW + 3 * DAY + 1);
+    await service.sweep(NOW + 3 * DAY + 1);
     expect((await repeat()).accepted).toEqual([experiment.id]);
   });
 });
@@ -135,14 +135,14 @@ describe("a sweep that was due before a refresh request", () => {
   it.each(["sendWebhook", "requestRefresh"] as const)("counts as of its own time: %s", async (request) => {
     await experiment.put(START);
     await experiment.sendWebhook();
-    clockwork.set(due + 10 * SECOND);
+    service.set(due + 10 * SECOND);
     await experiment.expose(due + 5 * SECOND);
     // When the sweep runs, the request still waits for the interval or for a retry.
-    clockwork.state.fault = { kind: "timeout" };
+    service.state.fault = { kind: "timeout" };
     expect((await experiment[request]()).status).toBe(202);
-    clockwork.state.fault = null;
-    clockwork.jump(SECOND);
-    await clockwork.sweep(due);
+    service.state.fault = null;
+    service.jump(SECOND);
+    await service.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due + 11 * SECOND),
       refresh_requested_at: null,
@@ -153,12 +153,12 @@ describe("a sweep that was due before a refresh request", () => {
 
   it("refreshes an experiment whose started_at was moved to the time in between", async () => {
     await experiment.put(START);
-    clockwork.set(due + 10 * SECOND);
-    clockwork.state.fault = { kind: "timeout" };
+    service.set(due + 10 * SECOND);
+    service.state.fault = { kind: "timeout" };
     await experiment.put(due - SECOND);
-    clockwork.state.fault = null;
+    service.state.fault = null;
     await experiment.expose(due + 5 * SECOND);
-    await clockwork.sweep(due);
+    await service.sweep(due);
     expect(await experiment.exposures()).toMatchObject({
       as_of: iso(due + 10 * SECOND),
       exposures: { total_identities: 1 },
@@ -167,12 +167,12 @@ describe("a sweep that was due before a refresh request", () => {
 
   it("counts as of the clock at most, even if the request was made while the clock was ahead", async () => {
     await experiment.put(START);
-    clockwork.jump(DAY);
-    clockwork.state.fault = { kind: "bad_rows" };
+    service.jump(DAY);
+    service.state.fault = { kind: "bad_rows" };
     await experiment.requestRefresh();
-    clockwork.state.fault = null;
-    clockwork.set(NOW + MINUTE);
-    await clockwork.sweep(NOW);
+    service.state.fault = null;
+    service.set(NOW + MINUTE);
+    await service.sweep(NOW);
     expect(await experiment.exposures()).toMatchObject({ as_of: iso(NOW + MINUTE), refresh_requested_at: null });
   });
 });
@@ -181,12 +181,12 @@ describe("a postponed webhook", () => {
   it("is not cleared by a sweep that was due before it", async () => {
     await experiment.put(START);
     await experiment.sendWebhook();
-    await clockwork.pass(MINUTE);
+    await service.pass(MINUTE);
     const due = Date.now() - 10 * SECOND;
     await experiment.expose(Date.now() - SECOND);
     expect((await experiment.sendWebhook()).status).toBe(202);
-    await clockwork.sweep(due);
-    await clockwork.pass(INTERVAL);
+    await service.sweep(due);
+    await service.pass(INTERVAL);
     expect(await experiment.exposures()).toMatchObject({
       refresh_requested_at: null,
       exposures: { total_identities: 1 },

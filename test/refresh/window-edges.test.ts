@@ -1,33 +1,33 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import {
-  type Clockwork,
-  type ClockworkExperiment,
   DAY,
   experimentOf,
   HOUR,
   iso,
   MINUTE,
   SETTLE,
-  useClockwork,
-} from "../support/clockwork.ts";
+  type SimulatedExperiment,
+  type SimulatedService,
+  useSimulatedService,
+} from "../support/simulated-service.ts";
 import type { TestWarehouse } from "../support/warehouse.ts";
 
 const NOW = Date.UTC(2026, 5, 20, 10, 30, 0, 1);
 const START = NOW - 10 * HOUR;
 
 let warehouse: TestWarehouse;
-let clockwork: Clockwork;
-let experiment: ClockworkExperiment;
-useClockwork(NOW, (setup) => {
-  ({ warehouse, clockwork, experiment } = setup);
+let service: SimulatedService;
+let experiment: SimulatedExperiment;
+useSimulatedService(NOW, (setup) => {
+  ({ warehouse, service, experiment } = setup);
 });
 
 const NO_NUMBERS = { as_of: null, computed_at: null, exposures: null, is_final: false, refresh_requested_at: null };
 
 /** Sets the clock to a time, sweeps, and returns the exposures. */
 async function sweepAt(time: number) {
-  clockwork.set(time);
-  expect(await clockwork.sweep()).toBe(true);
+  service.set(time);
+  expect(await service.sweep()).toBe(true);
   return experiment.exposures();
 }
 
@@ -36,13 +36,13 @@ describe("started_at in the future", () => {
 
   it("makes a draft: it has no numbers, runs no query and answers a manual request with 409", async () => {
     expect((await experiment.put(start)).json.status).toBe("draft");
-    await clockwork.pass(0);
+    await service.pass(0);
     expect((await experiment.requestRefresh()).status).toBe(409);
     expect((await experiment.sendWebhook()).json.skipped).toEqual([
       { experiment_id: experiment.id, reason: "not_started" },
     ]);
     expect(await sweepAt(start - 1)).toMatchObject({ ...NO_NUMBERS, status: "draft", last_error_at: null });
-    expect(clockwork.state.queries).toBe(0);
+    expect(service.state.queries).toBe(0);
   });
 
   it("needs no further request: the first sweep after it has the first numbers", async () => {
@@ -57,14 +57,14 @@ describe("started_at in the future", () => {
 
   it("changes the status and the ETag at exactly that millisecond", async () => {
     await experiment.put(start);
-    clockwork.set(start - 1);
+    service.set(start - 1);
     const before = await experiment.get();
-    clockwork.set(start);
+    service.set(start);
     const at = await experiment.get();
     expect([before.json.status, at.json.status]).toEqual(["draft", "running"]);
     expect(at.headers.get("ETag")).not.toBe(before.headers.get("ETag"));
     expect((await experiment.read()).status).toBe("running");
-    const listed = await clockwork.call("GET", `/v1/experiments?status=running&environment_key=${experiment.id}`);
+    const listed = await service.call("GET", `/v1/experiments?status=running&environment_key=${experiment.id}`);
     expect(listed.json.experiments).toMatchObject([{ id: experiment.id }]);
   });
 
@@ -86,7 +86,7 @@ describe("started_at in the future", () => {
   it("allows a manual request at exactly that millisecond, and counts the first event one millisecond later", async () => {
     await experiment.expose(start);
     await experiment.put(start);
-    clockwork.set(start);
+    service.set(start);
     expect((await experiment.requestRefresh()).status).toBe(202);
     expect((await experiment.requestRefresh()).status, "too soon, but started").toBe(429);
     expect((await experiment.exposures()).exposures.total_identities).toBe(0);
@@ -158,11 +158,11 @@ describe("ended_at", () => {
     "makes the numbers final after the settling time, for each trigger: $when, $isFinal",
     async ({ time, isFinal }) => {
       for (const trigger of ["requestRefresh", "sendWebhook", "sweep"] as const) {
-        const refreshed = experimentOf(clockwork, `${experiment.id}-${trigger}`);
-        clockwork.set(NOW);
+        const refreshed = experimentOf(service, `${experiment.id}-${trigger}`);
+        service.set(NOW);
         await refreshed.put(START, end);
-        clockwork.set(time);
-        await (trigger === "sweep" ? clockwork.sweep() : refreshed[trigger]());
+        service.set(time);
+        await (trigger === "sweep" ? service.sweep() : refreshed[trigger]());
         expect(await refreshed.exposures(), trigger).toMatchObject({ as_of: iso(end), is_final: isFinal });
         expect((await refreshed.requestRefresh()).status, trigger).toBe(
           isFinal ? 409 : trigger === "requestRefresh" ? 429 : 202,
@@ -173,10 +173,10 @@ describe("ended_at", () => {
 
   it("does not make numbers final if the settling time ends during their query", async () => {
     await experiment.put(START, end);
-    clockwork.set(end + SETTLE - 1);
-    const sweep = clockwork.sweep();
-    await clockwork.queryInFlight();
-    clockwork.set(end + SETTLE);
+    service.set(end + SETTLE - 1);
+    const sweep = service.sweep();
+    await service.queryInFlight();
+    service.set(end + SETTLE);
     expect(await sweep).toBe(true);
     expect(await experiment.exposures()).toMatchObject({ computed_at: iso(end + SETTLE), is_final: false });
   });
@@ -239,7 +239,7 @@ describe("ended_at", () => {
     });
 
     it("can be moved while the warehouse fails: the old numbers stay, but are not final", async () => {
-      clockwork.state.fault = { kind: "timeout" };
+      service.state.fault = { kind: "timeout" };
       await experiment.put(START, end - HOUR, {}, REPLACE);
       expect(await experiment.exposures()).toMatchObject({
         as_of: iso(end),
@@ -247,8 +247,8 @@ describe("ended_at", () => {
         last_error_at: iso(NOW),
         exposures: { total_identities: 2 },
       });
-      clockwork.state.fault = null;
-      await clockwork.sweep();
+      service.state.fault = null;
+      await service.sweep();
       expect(await experiment.exposures()).toMatchObject({ as_of: iso(end - HOUR), is_final: true });
     });
   });

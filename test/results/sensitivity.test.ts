@@ -23,7 +23,7 @@ describe("sensitivityOf", () => {
     expect(sensitivityOf(figures, "control", null, [])?.lift).toBeCloseTo(interval?.[1] ?? 0, 10);
   });
 
-  it("finds the day on which a lift shows: with these identities its interval excludes 0, with 1 % less it does not", () => {
+  it("finds the day on which a lift can be detected: with these identities its interval excludes 0, with 1 % less it does not", () => {
     const arms = fc.record({
       identities: fc.integer({ min: 100, max: 100_000 }),
       mean: fc.double({ min: 1, max: 100, noNaN: true }),
@@ -49,7 +49,7 @@ describe("sensitivityOf", () => {
     );
   });
 
-  it("has no days without new identities, except for a lift that shows by now", () => {
+  it("has no days without new identities, except for a lift that can be detected now", () => {
     const figures = figuresOf([armOf(10_000, 10, 5), armOf(10_000, 10, 5), armOf(10_000, 10, 5)]);
     expect(sensitivityOf(figures, "control", null, [0.1, 0.001])?.days).toEqual(new Map([[0.1, 0]]));
   });
@@ -97,7 +97,7 @@ describe("sensitivityOf", () => {
     expect([...(sensitivity?.days.keys() ?? [])]).toEqual([0.0001]);
   });
 
-  it("never waits for a lift that shows by now, even if only a look-back makes the control precise enough", () => {
+  it("never waits for a lift that can be detected now, even if only a look-back makes the control precise enough", () => {
     const arm: Moments = {
       ...armOf(1000, 10, 40),
       // The covariate explains 99.9 % of the variance.

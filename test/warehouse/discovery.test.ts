@@ -1,7 +1,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
 import { discoverEvents } from "../../src/warehouse/discover-events.ts";
-import { discoverFeatures, MAX_FEATURES, MAX_GROUPS, MAX_VARIANTS } from "../../src/warehouse/discover-features.ts";
+import {
+  discoverFeatures,
+  MAX_FEATURES,
+  MAX_GROUPS,
+  MAX_LISTED_VARIANTS,
+} from "../../src/warehouse/discover-features.ts";
 import { createWarehouse, type Event, type TestWarehouse } from "../support/warehouse.ts";
 
 const DAY = 86_400_000;
@@ -142,7 +147,7 @@ describe("discoverFeatures", () => {
       expect(found.find(({ featureName }) => featureName === "button")?.variants).toEqual([
         { key: "control", identities: 1 },
       ]);
-      expect(noisy?.variants.length).toBeLessThanOrEqual(MAX_VARIANTS);
+      expect(noisy?.variants.length).toBeLessThanOrEqual(MAX_LISTED_VARIANTS);
       expect(JSON.stringify(noisy?.variants).length).toBeLessThan(6 * 5_000 + 1_000);
     }
     expect(few.features.find(({ featureName }) => featureName === "noisy")?.variants[0]?.key).toBe("real");

@@ -1,9 +1,9 @@
 import type { JsonObject } from "../../http/openapi.ts";
 import { apiKeyBody, eventsQuery, importQuery, pageQuery } from "../../http/schemas.ts";
-import { apiKey } from "./component-schemas.ts";
+import { apiKeySchema } from "./component-schemas.ts";
 import {
   admin,
-  experimentIdInPath,
+  apiKeyIdInPath,
   json,
   list,
   object,
@@ -50,7 +50,7 @@ export const adminPaths: JsonObject = {
       security: admin,
       requestBody: { required: true, content: json(schemaOf(apiKeyBody)) },
       responses: withProblems(
-        { 201: { description: "The API key", content: json(object({ ...apiKey, key: { type: "string" } })) } },
+        { 201: { description: "The API key", content: json(object({ ...apiKeySchema, key: { type: "string" } })) } },
         400,
         401,
         403,
@@ -61,7 +61,7 @@ export const adminPaths: JsonObject = {
     },
   },
   "/v1/api-keys/{id}": {
-    parameters: [experimentIdInPath],
+    parameters: [apiKeyIdInPath],
     delete: {
       operationId: "revokeApiKey",
       summary: "Revokes an API key; it is rejected everywhere within a minute",
@@ -86,7 +86,7 @@ export const adminPaths: JsonObject = {
     post: {
       operationId: "importExperiments",
       summary: "Imports the experiments of an export; existing experiments do not change",
-      description: "One bad line refuses the whole file, unless on_error is skip.",
+      description: "One invalid line rejects the whole file, unless on_error is skip.",
       security: admin,
       parameters: queryParameters(importQuery),
       requestBody: { required: true, content: exportedLines },
@@ -171,7 +171,7 @@ export const adminPaths: JsonObject = {
   "/v1/warehouse/events": {
     get: {
       operationId: "listWarehouseEvents",
-      summary: "Lists the events of an environment in the last 30 days but exposures, the most frequent first",
+      summary: "Lists an environment's events of the last 30 days, except exposures, the most frequent first",
       description: "ClickHouse is asked at most once a minute for each environment.",
       security: write,
       parameters: queryParameters(eventsQuery),

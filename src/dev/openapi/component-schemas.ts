@@ -18,11 +18,11 @@ export const shareOrNull: JsonObject = { type: ["number", "null"], minimum: 0, m
 const valueOfDimension: JsonObject = {
   dimension: { description: "sdk_language, sdk_version, first_exposure or traits.NAME", type: "string" },
   value: {
-    description: "Of first_exposure, the begin of a bucket; null: all but the largest values, together",
+    description: "For first_exposure, the start of a bucket; null: all but the largest values, together",
     type: ["string", "null"],
   },
 };
-/** By variant; those that are not configured are together under the empty text. */
+/** By variant; those that are not configured are together under the empty string. */
 const identitiesOfValue: JsonObject = { identities: countByVariant, excluded_identities: count };
 const nullable = (schema: JsonObject): JsonObject => ({ oneOf: [{ type: "null" }, schema] });
 const cause = object({
@@ -38,7 +38,7 @@ const breakdown = object({
   dimension: { type: "string" },
   values: list(object({ value: { type: ["string", "null"] }, ...identitiesOfValue })),
 });
-/** Null if the check is not off, or its breakdown failed. */
+/** Null if the check does not fail, or its breakdown failed. */
 const causes: Record<keyof typeof NO_CAUSES, JsonObject> = {
   causes: nullable(list(reference("Cause"))),
   causes_detail: { type: ["string", "null"] },
@@ -71,7 +71,7 @@ const detail: JsonObject = {
 const health = object({
   status: checkStatus,
   checks: {
-    description: "Every check, in this order. Numbers of another version keep the checks that it had.",
+    description: "Every check, in this order. Numbers stored by another version have its checks.",
     type: "array",
     items: {
       anyOf: [
@@ -82,7 +82,7 @@ const health = object({
   },
 });
 
-export const apiKey: JsonObject = {
+export const apiKeySchema: JsonObject = {
   id: { type: "string" },
   name: { type: "string" },
   environment_key: {
@@ -225,7 +225,7 @@ export const schemas: JsonObject = {
       imported: list({ type: "string" }),
       skipped: list(object({ experiment_id: { type: "string" }, reason: { enum: ["exists", "feature_taken"] } })),
       errors: {
-        description: "The bad lines, if on_error is skip. A path starts with the line's number.",
+        description: "The invalid lines, if on_error is skip. A path starts with the line's number.",
         ...inputErrors,
       },
     },
@@ -236,7 +236,10 @@ export const schemas: JsonObject = {
     variants: list(object({ key: { type: "string" }, identities: count })),
     first_exposure_at: time,
     last_exposure_at: time,
-    experiment_id: { description: "An experiment of it that is not completed", type: ["string", "null"] },
+    experiment_id: {
+      description: "The id of an experiment on this feature that is not completed",
+      type: ["string", "null"],
+    },
   }),
   WarehouseEvent: object({
     event: { type: "string" },
@@ -244,7 +247,7 @@ export const schemas: JsonObject = {
     values: { description: "What the values of its last day look like", enum: valueKinds },
     last_event_at: time,
   }),
-  ApiKey: object(apiKey),
+  ApiKey: object(apiKeySchema),
   WebhookReceipt: object({
     accepted: list({ type: "string" }),
     skipped: list(

@@ -48,13 +48,13 @@ export const downloadPaths: JsonObject = {
   }),
   "/v1/experiments/{id}/causes.csv": download({
     operationId: "getCausesTable",
-    subject: "causes of bad health as a table",
+    subject: "causes of failing checks as a table",
     type: "text/csv",
     description: `One row per cause and variant, with the columns ${CAUSES_HEADER.join(", ")}`,
   }),
   "/v1/experiments/{id}/results.svg": download({
     operationId: "getResultsChart",
-    subject: "results as a picture",
+    subject: "results as a chart",
     type: "image/svg+xml",
     description: "A self-contained SVG image, as tall as its content",
     parameters: queryParameters(resultsChartQuery),

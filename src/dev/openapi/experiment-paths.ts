@@ -74,7 +74,7 @@ export const experimentPaths: JsonObject = {
       operationId: "putExperiment",
       summary: "Creates or replaces an experiment; a started one is refreshed at once",
       description:
-        "An edit that would replace final numbers needs replace_numbers. An edit must send every time that is stored, or null to clear it.",
+        "An edit that would replace final numbers needs replace_numbers=true. An edit must include started_at and ended_at if the experiment has them; null clears them.",
       security: write,
       parameters: queryParameters(editQuery),
       requestBody: { required: true, content: json(reference("ExperimentInput")) },

@@ -28,7 +28,7 @@ export const json = (schema: JsonObject): JsonObject => ({ "application/json": {
 const problems: Readonly<Record<number, string>> = {
   400: "The input is invalid; errors lists what to correct",
   401: "The credentials are missing or invalid",
-  403: "The token lacks the required right",
+  403: "The token lacks the required role",
   404: "Not found, or not visible to this token",
   409: "The current state does not allow this; detail says why",
   413: "The body is too large",
@@ -44,7 +44,7 @@ export function withProblems(success: JsonObject, ...refusals: number[]): JsonOb
   // An operation that checks credentials also limits failed attempts.
   if (refusals.includes(401) && !refusals.includes(429)) refusals.push(429);
   const refusesNobody = refusals.every((status) => status >= 500);
-  const byRuntime = { "4XX": { description: "Refused by the runtime, such as a URL that is too long" } };
+  const byRuntime = { "4XX": { description: "Rejected by the runtime, for example because the URL is too long" } };
   return {
     ...success,
     ...(refusesNobody && byRuntime),
@@ -82,6 +82,8 @@ export const experimentIdInPath: JsonObject = {
   required: true,
   schema: schemaOf(experimentId),
 };
+
+export const apiKeyIdInPath: JsonObject = { name: "id", in: "path", required: true, schema: { type: "string" } };
 
 export const requiredHeader = (name: string): JsonObject => ({
   name,

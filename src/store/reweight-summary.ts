@@ -1,4 +1,4 @@
-import { reweighExposures } from "../exposures/reweigh.ts";
+import { reweightExposures } from "../exposures/reweight.ts";
 import { type Database, numberOf, numberOrNull, runOnPrimary, textOf } from "./database.ts";
 import { variantsOf } from "./experiment-row.ts";
 
@@ -6,7 +6,7 @@ import { variantsOf } from "./experiment-row.ts";
  * Applies an experiment's current variants to its final summary, which no refresh does. Repeating it changes nothing.
  * If the experiment changes meanwhile, nothing is written.
  */
-export async function reweighFinalSummary(database: Database, experimentId: string): Promise<void> {
+export async function reweightFinalSummary(database: Database, experimentId: string): Promise<void> {
   const [row] = await runOnPrimary(database, {
     sql: `SELECT variants, weights_changed_at, started_at, as_of, computed_at, exposures
     FROM experiments JOIN summaries ON experiment_id = id WHERE id = ? AND is_final = 1`,
@@ -17,8 +17,8 @@ export async function reweighFinalSummary(database: Database, experimentId: stri
   const window = { from: numberOf(row, "started_at"), to: numberOf(row, "as_of") };
   const stored = textOf(row, "exposures");
   const weightsChangedAt = numberOrNull(row, "weights_changed_at");
-  const reweighed = reweighExposures(stored, window, { variants: variantsOf(variants), weightsChangedAt });
-  if (reweighed === null || reweighed === stored) return;
+  const reweighted = reweightExposures(stored, window, { variants: variantsOf(variants), weightsChangedAt });
+  if (reweighted === null || reweighted === stored) return;
   const unchanged = "id = ?1 AND is_final = 1 AND variants = ?2 AND computed_at = ?3";
   const values = [experimentId, variants, computedAt];
   await database.transact(
@@ -26,7 +26,7 @@ export async function reweighFinalSummary(database: Database, experimentId: stri
       {
         sql: `UPDATE summaries SET exposures = ?4
         WHERE experiment_id = ?1 AND EXISTS (SELECT 1 FROM experiments WHERE ${unchanged})`,
-        values: [...values, reweighed],
+        values: [...values, reweighted],
       },
       { sql: `UPDATE experiments SET version = version + 1 WHERE ${unchanged}`, values },
     ],

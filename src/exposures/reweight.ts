@@ -1,8 +1,8 @@
 import type { Experiment } from "../experiment.ts";
+import { fitsInRow } from "../row-size.ts";
 import type { Window } from "./buckets.ts";
 import { checkSampleRatio } from "./check-sample-ratio.ts";
 import { checkUnknownVariants } from "./checks.ts";
-import { MAX_BYTES } from "./compute-exposures.ts";
 import { worstStatus } from "./health.ts";
 import { restoreCounts, restoreHealth } from "./restore.ts";
 import { serialise } from "./serialise.ts";
@@ -13,7 +13,7 @@ import { summarise } from "./summary.ts";
  * that depend on weights. Returns null if the numbers can't be restored, or are too large with these variants.
  * @param json the stored `exposures` object
  */
-export function reweighExposures(
+export function reweightExposures(
   json: string,
   window: Window,
   { variants, weightsChangedAt }: Pick<Experiment, "variants" | "weightsChangedAt">,
@@ -33,5 +33,5 @@ export function reweighExposures(
     return check;
   });
   const text = serialise(summary, { status: worstStatus(checks), checks });
-  return new TextEncoder().encode(text).byteLength > MAX_BYTES ? null : text;
+  return fitsInRow(text) ? text : null;
 }

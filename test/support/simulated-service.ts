@@ -26,7 +26,7 @@ export const DAY = 24 * HOUR;
 export const YEAR = 365 * DAY;
 export const INTERVAL = 300 * SECOND;
 export const SETTLE = HOUR;
-/** The maximum delay of a first retry. `startClockwork` sets `random` to 0, which gives this delay. */
+/** The maximum delay of a first retry. `startSimulatedService` sets `random` to 0, which gives this delay. */
 export const FIRST_RETRY = 5 * SECOND;
 
 export const iso = (time: number) => new Date(time).toISOString();
@@ -37,7 +37,7 @@ type LogEntry = { level: LogLevel; event: string; fields: Record<string, unknown
  * Runs the whole product in this process, wired like the Deno service, with the real warehouse and a real database. The
  * test controls two kinds of time, as on a real machine: the wall clock, which may jump, and the monotonic time of timers.
  */
-export async function startClockwork({ settings: warehouseSettings, insert }: TestWarehouse, at: number) {
+export async function startSimulatedService({ settings: warehouseSettings, insert }: TestWarehouse, at: number) {
   vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: at });
   const parsed = parseSettings(varsFor(warehouseSettings));
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure));
@@ -161,17 +161,17 @@ export async function startClockwork({ settings: warehouseSettings, insert }: Te
   };
 }
 
-export type Clockwork = Awaited<ReturnType<typeof startClockwork>>;
+export type SimulatedService = Awaited<ReturnType<typeof startSimulatedService>>;
 
 /** Returns helpers for an experiment that does not exist yet. Its environment and its feature are named by its id. */
-export function experimentOf(clockwork: Clockwork, id: string) {
+export function experimentOf(service: SimulatedService, id: string) {
   const path = `/v1/experiments/${id}`;
-  const get = () => clockwork.call("GET", `${path}/exposures`);
+  const get = () => service.call("GET", `${path}/exposures`);
   return {
     id,
     get,
     exposures: async () => (await get()).json,
-    read: async () => (await clockwork.call("GET", path)).json,
+    read: async () => (await service.call("GET", path)).json,
     /** Creates or edits it, and waits for an immediate refresh. */
     async put(
       startedAt: number | null,
@@ -183,30 +183,30 @@ export function experimentOf(clockwork: Clockwork, id: string) {
         started_at: startedAt === null ? null : iso(startedAt),
         ended_at: endedAt === null ? null : iso(endedAt),
       };
-      const response = await clockwork.call("PUT", `${path}${query}`, {
+      const response = await service.call("PUT", `${path}${query}`, {
         environment_key: id,
         feature_name: id,
         ...times,
         ...fields,
       });
-      await clockwork.pass(0);
+      await service.pass(0);
       return response;
     },
     /** Requests a refresh, and waits for an immediate one. */
     async requestRefresh() {
-      const response = await clockwork.call("POST", `${path}/exposures/refresh`);
-      await clockwork.pass(0);
+      const response = await service.call("POST", `${path}/exposures/refresh`);
+      await service.pass(0);
       return response;
     },
     /** Sends a webhook, and waits for an immediate refresh. */
     async sendWebhook(signing?: { id?: string; at?: number }) {
-      const response = await clockwork.sendWebhook({ experiment_id: id }, signing);
-      await clockwork.pass(0);
+      const response = await service.sendWebhook({ experiment_id: id }, signing);
+      await service.pass(0);
       return response;
     },
     /** Inserts one exposure of a new identity at each time. */
     expose: (...times: number[]) =>
-      clockwork.insert(
+      service.insert(
         times.map((timestamp, index) => ({
           environment_key: id,
           feature_name: id,
@@ -218,23 +218,23 @@ export function experimentOf(clockwork: Clockwork, id: string) {
   };
 }
 
-export type ClockworkExperiment = ReturnType<typeof experimentOf>;
+export type SimulatedExperiment = ReturnType<typeof experimentOf>;
 
-/** Starts a clockwork at `now` for each test of a file, with a new experiment. */
-export function useClockwork(
+/** Starts a simulated service at `now` for each test of a file, with a new experiment. */
+export function useSimulatedService(
   now: number,
-  setUp: (context: { warehouse: TestWarehouse; clockwork: Clockwork; experiment: ClockworkExperiment }) => void,
+  setUp: (context: { warehouse: TestWarehouse; service: SimulatedService; experiment: SimulatedExperiment }) => void,
 ): void {
   let warehouse: TestWarehouse;
-  let clockwork: Clockwork;
+  let service: SimulatedService;
   let count = 0;
   beforeAll(async () => {
     warehouse = await createWarehouse();
   });
   beforeEach(async () => {
-    clockwork = await startClockwork(warehouse, now);
+    service = await startSimulatedService(warehouse, now);
     count += 1;
-    setUp({ warehouse, clockwork, experiment: experimentOf(clockwork, `experiment-${count}`) });
+    setUp({ warehouse, service, experiment: experimentOf(service, `experiment-${count}`) });
   });
-  afterEach(() => clockwork.stop());
+  afterEach(() => service.stop());
 }

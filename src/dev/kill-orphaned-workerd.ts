@@ -7,21 +7,21 @@ const KILL_AT_END_OF_INPUT = 'read -r _; kill -9 "$0"';
 
 /**
  * Makes every workerd that Miniflare starts end with this process, even after SIGKILL. Left behind, it would go on serving
- * the port and writing the state. Miniflare keeps its processes to itself and replaces a crashed one, so that Node has to
- * tell which there are.
- * @returns a function that no longer does so for new processes
+ * the port and writing the state. Miniflare does not expose its processes and replaces a crashed one, so Node's diagnostics
+ * channel reports them.
+ * @returns a function that stops watching for new processes
  */
-export function tieWorkerd(): () => void {
+export function killOrphanedWorkerd(): () => void {
   const onChildProcess = (message: unknown) => {
     if (typeof message !== "object" || message === null || !("process" in message)) return;
     const child = message.process;
-    if (child instanceof ChildProcess) child.once("spawn", () => tie(child));
+    if (child instanceof ChildProcess) child.once("spawn", () => killWithParent(child));
   };
   subscribe("child_process", onChildProcess);
   return () => void unsubscribe("child_process", onChildProcess);
 }
 
-function tie(child: ChildProcess): void {
+function killWithParent(child: ChildProcess): void {
   if (basename(child.spawnfile) !== "workerd") return;
   const watcher = spawn("sh", ["-c", KILL_AT_END_OF_INPUT, String(child.pid)], {
     stdio: ["pipe", "ignore", "ignore"],
