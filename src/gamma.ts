@@ -1,4 +1,4 @@
-// The parts of the gamma function behind both tests of the sample ratio. Differences of ln Γ would cancel: at a million
+// The parts of the gamma function behind the statistical tests. Differences of ln Γ would cancel: at a million
 // identities, their eighth digit is wrong. Stirling's error and the deviance avoid that. Source: Catherine Loader, "Fast
 // and Accurate Computation of Binomial Probabilities" (2000), which R's dbinom and dpois also use.
 

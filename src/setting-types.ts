@@ -4,7 +4,7 @@ import { isWebhookSecret } from "./standard-webhooks.ts";
 // The types of settings. A message completes a sentence that begins with the name of the setting. It never repeats the
 // value, which may be a secret.
 
-export const text = z.string({ error: "must be text" });
+export const text = z.string({ error: "must be a string" });
 
 export const tableName = text.check(z.refine((value) => value.trim() !== "", "must be the name of a table"));
 

@@ -26,9 +26,9 @@ export type SettingDoc = {
 
 const docs = z.registry<SettingDoc>();
 
-/** As the Cron Trigger in wrangler.toml. */
+/** The interval of the Cron Trigger in wrangler.toml. */
 const DEFAULT_SWEEP_SECONDS = 900;
-/** A Cron Trigger runs for 15 minutes at most. This leaves a sweep three of them to start refreshes. */
+/** A Cron Trigger runs for 15 minutes at most. This leaves a sweep three minutes to start refreshes. */
 const MAX_QUERY_SECONDS = 600;
 
 /** Drops empty values: shells and wrangler.toml have no other way to say that a setting is not set. */
@@ -54,7 +54,7 @@ function secret<Value>(schema: z.ZodMiniType<Value, string>) {
 const alertFormat = z.enum(["standard", "slack"], { error: "must be standard or slack" });
 const exposureSource = z.enum(["events", "states"], { error: "must be events or states" });
 
-/** The condition for a check of several settings: these are valid, whatever else is wrong. */
+/** The condition of a check across settings: the named ones are valid, even if others are not. */
 function areValid(...names: string[]) {
   return ({ issues }: z.core.ParsePayload) => issues.every(({ path }) => !names.includes(String(path?.[0])));
 }

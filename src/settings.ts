@@ -50,16 +50,16 @@ export type Settings = {
   flagsmith: FlagsmithSettings | null;
   refreshMinIntervalMs: number;
   settleMs: number;
-  /** The time for which the warehouse keeps events; 0: for good. */
+  /** The days until the warehouse deletes an event; 0: never. */
   eventsTtlDays: number;
   /** The max number of refreshes at once, in the whole installation. */
   queryConcurrency: number;
-  /** The time between two sweeps: pages call numbers stale by it. */
+  /** The interval between sweeps, by which pages judge whether numbers are stale. */
   sweepMs: number;
   cacheSeconds: number;
   /** Set for `EXPOSURE_SOURCE = "states"`; null: identities are counted from the events. */
   states: StatesSettings | null;
-  /** The keys of `traits` whose values are looked at for the cause of bad health. */
+  /** The keys of `traits` by which identities are broken down to explain a failing check. */
   breakdownTraits: string[];
   /** The origins whose pages may read: `*` for all. */
   corsOrigins: string[];

@@ -348,7 +348,7 @@ describe("problems with settings", () => {
     CLIENT_ADDRESS_HEADER: "header of-the-test",
   };
 
-  it("are told all at once, each once, in one line", () => {
+  it("are all reported, each once, in one line", () => {
     const problems = problemsOf(bad);
     expect(problems.map(({ setting }) => setting).sort()).toEqual([...ALL].sort());
     const line = describeProblems(problems);
@@ -382,7 +382,7 @@ describe("CLICKHOUSE_URL", () => {
     expect(line).not.toMatch(/alice|s3cret/);
   });
 
-  it("tells whoever puts credentials into it where they belong", () => {
+  it("names the settings that credentials belong in", () => {
     const line = describeProblems(problemsOf({ CLICKHOUSE_URL: "https://alice:s3cret@clickhouse.example:8443" }));
     expect(line).toContain("CLICKHOUSE_USER");
     expect(line).toContain("CLICKHOUSE_PASSWORD");
@@ -439,7 +439,7 @@ describe("ALERT_WEBHOOK_URL", () => {
     },
   );
 
-  it("is not what is wrong where the secret is no secret", () => {
+  it("is not reported if only ALERT_WEBHOOK_SECRET is invalid", () => {
     const problems = problemsOf({ ALERT_WEBHOOK_URL: "https://alerts.example", ALERT_WEBHOOK_SECRET: "whsec_!" });
     expect(problems.map(({ setting }) => setting)).toEqual(["ALERT_WEBHOOK_SECRET"]);
   });

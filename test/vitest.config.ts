@@ -17,7 +17,7 @@ const bundle = "test/support/worker-setup.ts";
 
 const inRuntimes = ["test/{app,worker}/*.test.ts"];
 const onEngine = [
-  "test/{dev,docs,local,panel,warehouse}/*.test.ts",
+  "test/{browser,dev,docs,local,warehouse}/*.test.ts",
   "test/deno/{locked,serve,service}.test.ts",
   "test/http/webhook-times.test.ts",
   "test/refresh/{clock,final-numbers,longest-windows,results,sweep-times,window-edges}.test.ts",

@@ -1,4 +1,4 @@
--- How many webhooks about features of an environment have come.
+-- The number of webhooks received about features of an environment.
 CREATE TABLE flagsmith_webhooks (
   environment_key TEXT PRIMARY KEY,
   received INTEGER NOT NULL

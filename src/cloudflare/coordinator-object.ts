@@ -18,7 +18,7 @@ export class RefreshCoordinator extends DurableObject<Env> implements Coordinato
     return this.#refresh(now);
   }
 
-  /** Old versions set alarms here. Their requests are in the database, so that only the storage is left to delete. */
+  /** Old versions set alarms here. Their requests are in the database, so only the storage is left to delete. */
   override async alarm(): Promise<void> {
     await this.ctx.storage.deleteAll();
   }

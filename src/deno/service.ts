@@ -65,7 +65,7 @@ export async function openService(
   const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
   const dispatcher = createDispatcher({
     ...shared,
-    // The dispatcher never refreshes an experiment twice at once, so that one process needs no coordinators.
+    // The dispatcher never refreshes an experiment twice at once, so one process needs no coordinators.
     refresh: (experimentId, now) => refreshExperiment(refreshing, experimentId, now),
     concurrency,
     maxRefreshMs: maxRefreshMs(settings),

@@ -8,7 +8,7 @@ import { fireTrigger, TRIGGER_PATH } from "./trigger.ts";
 
 export type LocalService = {
   url: URL;
-  /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. A failure is that of the request. */
+  /** Fires the Cron Trigger, and resolves when the sweep has ended, even if it failed. Fails if the request gets no response. */
   sweep(): Promise<Result<null, string>>;
   /** Resolves with a line that says how the process exited, after `stop` or by itself. */
   exited?: Promise<string>;

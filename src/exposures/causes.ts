@@ -30,13 +30,13 @@ export type Cause = CauseValue & {
 export type CauseReport = {
   /** At most 5 values of one dimension, the worst first. */
   causes: readonly Cause[];
-  /** The first bucket from which on the check fails, in epoch milliseconds; null if from the start, or if not clear. */
+  /** The start of the first bucket from which the check fails, in epoch milliseconds; null: from the start, or unclear. */
   beganAt: number | null;
   /** The answer in one or two sentences, also without a cause. */
   detail: string;
 };
 
-/** Two sets of identities are nearly the same if no count differs by more than this part of it. */
+/** Two sets of identities are nearly the same if no count differs by more than this fraction of it. */
 const TOLERANCE = 0.05;
 /** More would make the sentence too long. */
 const MAX_VERSIONS = 3;

@@ -93,7 +93,7 @@ function judgeSplit(
   };
 }
 
-/** Describes the variant with the largest part in chi-square. */
+/** Describes the variant that contributes most to the chi-square statistic. */
 export function describeWorst(arms: readonly Omit<Arm, "added">[], total: number, period = ""): string {
   const deviationOf = ({ share, identities }: Omit<Arm, "added">) => chiSquare([share], [identities], total);
   const worst = arms.reduce((worst, arm) => (deviationOf(arm) > deviationOf(worst) ? arm : worst));

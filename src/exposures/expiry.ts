@@ -1,7 +1,7 @@
 import { DAY } from "./buckets.ts";
 
 /**
- * True if events at this time have expired at `now`, so that a count of them is incomplete.
+ * True if events at this time have expired at `now`, so a count of them is incomplete.
  * @param eventsTtlDays days until the warehouse deletes an event; 0: never
  */
 export function hasExpired(time: number, now: number, eventsTtlDays: number): boolean {

@@ -13,12 +13,12 @@ const MAX_VALUES = 21;
 const isExplained = ({ name, status }: Check) =>
   EXPLAINED.includes(name) && (status === "warning" || status === "unhealthy");
 
-/** Returns whether a check is off that a breakdown can explain. */
+/** Returns whether a check fails that a breakdown can explain. */
 export function needsBreakdown({ checks }: Health): boolean {
   return checks.some(isExplained);
 }
 
-/** Adds what the breakdowns say about the checks that are off. Statuses stay. */
+/** Adds what the breakdowns say about the failing checks. Statuses stay. */
 export function explainHealth(health: Health, breakdowns: Breakdowns, variants: readonly Variant[]): Health {
   const checks = health.checks.map((check): Check => {
     if (!isExplained(check)) return check;

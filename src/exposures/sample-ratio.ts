@@ -65,7 +65,7 @@ export function chiSquareTail(x: number, degrees: number): number {
   return Math.max(upperGamma(degrees / 2, Math.min(x, Number.MAX_VALUE) / 2), Number.MIN_VALUE);
 }
 
-/** The concentration c of the prior. It weighs as much as so many identities split as configured. */
+/** The concentration c of the prior. It weighs as much as this many identities split as configured. */
 const CONCENTRATION = 10_000;
 
 /**

@@ -68,7 +68,7 @@ export function connectFlagsmith(
       const text = await readText(response);
       return text === null ? failed({ kind: "too_large" }) : parseJson(text);
     } catch (error) {
-      // The error may contain the URL, so that it is not logged.
+      // The error may contain the URL, so it is not logged.
       const isTimeout = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
       return failed({ kind: isTimeout ? "timeout" : "unreachable" });
     }

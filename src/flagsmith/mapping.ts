@@ -34,6 +34,7 @@ const MAX_NAME = 255;
 const MAX_EVENT = 1_000;
 const MAX_OPTIONS = 200;
 
+/** Maps an experiment of Flagsmith to one here, with notes on what differs. */
 export function mapExperiment({ environmentKey, listed, eventOf, rollout, stored }: MappingInput): Mapped {
   const notes: string[] = [];
   const split = splitOf(listed, rollout);

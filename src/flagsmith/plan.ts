@@ -80,7 +80,7 @@ export function planSync(input: PlanInput): { changes: SyncChange[]; notes: Flag
   return { changes: [...departures(input, listed), ...changes.toSorted(byEnd)], notes };
 }
 
-/** Those that end come first, so that the next experiment of the same feature does not overlap with them. */
+/** Puts those that end first, so that the next experiment of the same feature does not overlap with them. */
 const byEnd = (a: SyncChange & { kind: "listed" }, b: SyncChange & { kind: "listed" }) =>
   (a.listed.endedAt ?? MAX_TIME) - (b.listed.endedAt ?? MAX_TIME) || a.listed.id - b.listed.id;
 const MAX_TIME = Number.MAX_SAFE_INTEGER;
@@ -143,7 +143,7 @@ export function mapChange(
   const mapped = mapExperiment({ environmentKey, listed, eventOf, rollout, stored });
   // A row that is final before its end was computed while a clock was ahead.
   if (stored === null || !stored.isFinal || stored.endedAt === null || stored.endedAt > now) return mapped;
-  // Options belong to the feature and events to the metric, so that both may change long after the experiment.
+  // Options belong to the feature and events to the metric, so both may change long after the experiment.
   const kept = { ...stored, name: mapped.input.name };
   return isSame(mapped.input, kept) ? mapped : { input: kept, notes: [FINAL_NUMBERS_NOTE] };
 }

@@ -11,6 +11,7 @@ export type SyncRequests = {
 };
 
 /**
+ * Creates the requests of one process.
  * @param sync runs a sync and returns 0, or returns the time to wait in milliseconds; never throws
  */
 export function createSyncRequests(sync: () => Promise<number>): SyncRequests {

@@ -20,7 +20,7 @@ const flagChange = z.object({ new_state: featureState, previous_state: featureSt
 /** Maps the body of a webhook to its subject: one feature, the whole environment, or nothing. */
 export const flagsmithWebhookBody = z.pipe(
   z.object(
-    { event_type: z.string({ error: "must be text" }), data: z.optional(z.unknown()) },
+    { event_type: z.string({ error: "must be a string" }), data: z.optional(z.unknown()) },
     { error: "must be an object" },
   ),
   z.transform(({ event_type, data }: { event_type: string; data?: unknown }, { issues }) => {

@@ -41,7 +41,7 @@ export function createAuthentication({ settings, database, limiter, clock }: App
   const credentialCache = createTtlCache<Credential>(CACHE_MS, MAX_CACHED, clock);
   /** The hashes of keys that are well-formed but unknown. */
   const unknownKeys = createTtlCache<true>(CACHE_MS, MAX_CACHED, clock);
-  /** For sessions and share links, which know a credential only by its name. */
+  /** For sessions and share links, which refer to a credential by its name. */
   const credentialsByName = createTtlCache<Credential>(CACHE_MS, MAX_CACHED, clock);
   // Hashes of headers that authenticated before, because hashing takes longer than the rest of a cache hit. The lookup
   // reveals nothing of a secret: a Map compares characters only between keys whose internal hashes are equal, and no

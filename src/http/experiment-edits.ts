@@ -16,7 +16,7 @@ import { type experimentBody, experimentId, experimentInput } from "./schemas.ts
 
 // The changes to experiments that both the API and the forms of the panel make.
 
-/** The length of a definition as JSON, in bytes. */
+/** The max length of a definition as JSON, in bytes. */
 export const EXPERIMENT_LIMIT = 64 * KIB;
 
 type Editing = Pick<AppDeps, "database" | "dispatcher" | "clock">;

@@ -31,7 +31,7 @@ export type ExposureRoutes = {
 
 /** The exposures and results of an experiment, and requests to refresh them. */
 export function createExposureRoutes(deps: AppDeps, authentication: Authentication): ExposureRoutes {
-  const { summaries, settings, database, dispatcher, clock } = deps;
+  const { summaries, settings, clock } = deps;
   const app = new Hono<AppEnv>();
   const respond = createResponder(deps);
 
@@ -57,11 +57,8 @@ export function createExposureRoutes(deps: AppDeps, authentication: Authenticati
   for (const request of manualRequests)
     app.post(`/:id/exposures/${request}`, authentication.require("write"), async (c) => {
       const id = c.req.param("id");
-      const { caller, log } = c.var;
-      const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
-      const requested = await requestManualRefresh(refreshing, log, request, id, caller.environmentKey);
+      const requested = await requestManualRefresh(deps, c.var, request, id);
       if (!requested.ok) return refuse(requested.failure);
-      if (request === "recount") log("info", "recount.requested", { experiment_id: id, by: caller.name });
       return c.json({ experiment_id: id, refresh_requested_at: isoTime(requested.value) }, 202);
     });
 

@@ -19,6 +19,7 @@ export type ReadResults = {
   results: Results | null;
 };
 
+/** Computes the results from the stored counts. Without any, the results and their times are null. */
 export function readResults(summary: StoredSummary): ReadResults {
   const stored = summary.results;
   const results = stored && computeResults(parseCounts(stored.counted), summary.experiment);

@@ -9,7 +9,7 @@ import type { ExperimentInput } from "../store/experiments.ts";
 const LATEST = Date.UTC(2300, 0);
 const OBJECT_RULE = "must be an object";
 
-const text = z.string({ error: "must be text" }).check(
+const text = z.string({ error: "must be a string" }).check(
   z.minLength(1, "must not be empty"),
   z.refine((value) => value.isWellFormed(), "must be valid Unicode, without lone surrogates"),
 );
@@ -47,7 +47,7 @@ function hasUniqueKeys(list: readonly { key: string }[], context: z.core.$Refine
 const weight = z.number({ error: "must be a number" }).check(z.minimum(0, "must not be negative"));
 const variant = z.strictObject({ key: text, weight }, { error: "must be an object with key and weight" });
 const variants = z._default(
-  z.array(variant, { error: "must be a list of variants" }).check(z.superRefine(hasUniqueKeys)),
+  z.array(variant, { error: "must be an array of variants" }).check(z.superRefine(hasUniqueKeys)),
   [],
 );
 
@@ -76,7 +76,7 @@ const metric = z.strictObject(
 
 const metrics = z._default(
   z
-    .array(metric, { error: "must be a list of metrics" })
+    .array(metric, { error: "must be an array of metrics" })
     .check(z.maxLength(MAX_METRICS, `must not have more than ${MAX_METRICS} metrics`), z.superRefine(hasUniqueKeys)),
   [],
 );

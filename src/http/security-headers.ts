@@ -1,5 +1,5 @@
 const PLAIN = { "X-Content-Type-Options": "nosniff" };
-/** For a year. Subdomains are not included: others may run them. */
+/** HSTS for a year. Subdomains are not included: others may run them. */
 const HTTPS = { ...PLAIN, "Strict-Transport-Security": "max-age=31536000" };
 
 /**

@@ -13,7 +13,10 @@ export type CredentialReferences = {
 /** A fingerprint has 32 hexadecimal digits, the id of a key has 16. */
 const FINGERPRINT_DIGITS = 32;
 
-/** @param secret the key of the fingerprints: without it, guesses of a token cannot be tested against one */
+/**
+ * Creates the references.
+ * @param secret the key of the fingerprints: without it, guesses of a token cannot be tested against one
+ */
 export function createCredentialReferences(
   secret: string,
   { adminToken, readToken }: Pick<Settings, "adminToken" | "readToken">,

@@ -142,7 +142,7 @@ export function bodyOf(fields: ExperimentFields, stored: Experiment | null) {
   };
 }
 
-/** The texts by what an input shows of them. The first of several is kept. */
+/** Maps what an input shows to the stored text. If several texts look the same, the first is kept. */
 const byShownText = (texts: readonly string[]) => new Map(texts.toReversed().map((text) => [shownText(text), text]));
 
 /** A text as it comes back from an input, which has neither line breaks nor NUL. */
@@ -158,7 +158,7 @@ export function parseTime(text: string): string | null {
   return value.length === "2026-06-01T00:00".length ? `${value}:00Z` : `${value}Z`;
 }
 
-/** A number, or the text that is none. */
+/** The text as a number, or the text itself if it is not one. */
 function numberOf(text: string): number | string {
   return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
 }

@@ -11,7 +11,7 @@ export type ExperimentFormView = FormState & {
   fields: ExperimentFields;
   /** The experiment to edit; null: the form creates one. */
   stored: { experiment: Experiment; hasNumbers: boolean } | null;
-  /** The last edit that the visitor saw, by its time. */
+  /** The `updatedAt` of the experiment when the form was opened; 0: it is new. */
   openedAt: number;
   isDraft: boolean;
   /** The reason why the form was refused as a whole. */

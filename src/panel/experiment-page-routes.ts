@@ -38,7 +38,7 @@ type Shown = PageOptions & {
 
 /** The page of an experiment, and its forms: refresh, recount and share. */
 export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: Visitors): Hono<AppEnv> {
-  const { database, summaries, settings, dispatcher, warehouse, clock } = deps;
+  const { database, summaries, settings, warehouse, clock } = deps;
   const { sessionSecret } = settings;
   const app = new Hono<AppEnv>();
 
@@ -84,10 +84,7 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
         if (wantsJson(c)) return refuse({ kind: "forbidden", detail: READ_ONLY });
         return forbiddenPage(c, { signedIn: visitor.signedIn }, READ_ONLY);
       }
-      const refreshing = { database, dispatcher, minIntervalMs: settings.refreshMinIntervalMs, clock };
-      const requested = await requestManualRefresh(refreshing, c.var.log, request, id, caller.environmentKey);
-      if (requested.ok && request === "recount")
-        c.var.log("info", "recount.requested", { experiment_id: id, by: caller.name });
+      const requested = await requestManualRefresh(deps, { caller, log: c.var.log }, request, id);
       if (requested.ok) rememberWrite(c);
       if (wantsJson(c)) {
         if (!requested.ok) return refuse(requested.failure);

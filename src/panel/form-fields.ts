@@ -24,7 +24,7 @@ export type FormState = {
 export function inputField(state: FormState, field: Field): Markup {
   const { path, label, value, hint, type, inputMode, list, readOnly = false } = field;
   const own = state.errors.filter((error) => error.path === path);
-  // A browser shows no value of another form in an input for times.
+  // A datetime-local input shows nothing for a value in another format, so a text input shows it.
   const typed = type === "datetime-local" && !/^$|^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(value) ? undefined : type;
   const autocomplete = list === undefined ? markup` autocomplete="off"` : markup` list="${list}"`;
   return markup`<div class="field"><label for="${path}">${label}</label>

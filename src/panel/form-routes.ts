@@ -6,8 +6,8 @@ import type { Visitors } from "./visitors.ts";
 
 /** The forms of experiments and API keys, and the page of the warehouse. Their code is evaluated on demand, because few requests need it. */
 export function formRoutes(deps: AppDeps, authentication: Authentication, visitors: Visitors): Hono<AppEnv> {
-  const forms = async () => (await import("./experiment-forms.ts")).createExperimentForms(deps, visitors);
-  const keys = async () => (await import("./api-key-pages.ts")).createApiKeyPages(deps, authentication, visitors);
+  const forms = async () => (await import("./experiment-form-handlers.ts")).createExperimentForms(deps, visitors);
+  const keys = async () => (await import("./api-key-handlers.ts")).createApiKeyPages(deps, authentication, visitors);
   return new Hono<AppEnv>()
     .get("/warehouse", async (c) => (await import("./warehouse-page.ts")).showWarehouse(deps, visitors, c))
     .get("/new", async (c) => (await forms()).showNew(c))

@@ -29,7 +29,7 @@ function isSameOrigin(c: Context<AppEnv>): boolean {
 
 /**
  * Reads the fields of a form.
- * @param limit its length in bytes. The default is for forms that anyone may send.
+ * @param limit the max length in bytes. The default is for forms that anyone may send.
  */
 export async function readForm(c: Context<AppEnv>, limit = 64 * KIB): Promise<Result<URLSearchParams, Refusal>> {
   if (!isOfType(c.req.header("Content-Type"), FORM)) return failed({ kind: "unsupported_media_type", type: FORM });

@@ -18,7 +18,7 @@ export function foundTable(features: readonly OfferedFeature[]): Markup {
 function rowOf(feature: OfferedFeature): Markup {
   const { environmentKey, featureName, variants, firstExposureAt, experimentId } = feature;
   const total = variants.reduce((sum, { identities }) => sum + identities, 0);
-  // A full list may lack variants, so that neither shares nor the sum would be those of all.
+  // A full list may lack variants, so neither shares nor the sum would be those of all.
   const isFull = variants.length >= MAX_LISTED_VARIANTS;
   const shown = variants.slice(0, MAX_SHOWN).map(({ key, identities }, index) => {
     const share = isFull ? "" : ` ${formatPercent(identities / Math.max(1, total))}`;

@@ -8,7 +8,7 @@ import { REPLICA_LAG_MS } from "../store/database.ts";
 
 const COOKIE = "wrote";
 
-/** Makes this visitor's reads see its write. */
+/** Makes this visitor's later reads include the write. */
 export function rememberWrite(c: Context<AppEnv>): void {
   setCookie(c, COOKIE, "1", {
     path: "/",
@@ -19,7 +19,7 @@ export function rememberWrite(c: Context<AppEnv>): void {
   });
 }
 
-/** Returns whether this visitor's reads must see its own writes. The response to a form always must. */
+/** Returns whether this visitor's reads must include their own writes. The response to a form always must. */
 export function hasJustWritten(c: Context<AppEnv>): boolean {
   return c.req.method === "POST" || getCookie(c, COOKIE) !== undefined;
 }

@@ -6,9 +6,9 @@ export type Palette = {
   ink: string;
   faint: string;
   ground: string;
-  /** For what has improved. */
+  /** The colour of an improvement. */
   good: string;
-  /** For what has got worse. */
+  /** The colour of a deterioration. */
   bad: string;
 };
 

@@ -13,7 +13,7 @@ export function safeNextPath(next: string | null | undefined): string {
 const TYPED = /\/(new|edit|api-keys)$/;
 
 /**
- * Asks a visitor to sign in. A page is returned to after that. A form with typed text gets a page of its own, because a
+ * Asks a visitor to sign in. The visitor then returns to the page. A form with typed text gets a page of its own, because a
  * redirect would lose the text; once the visitor has signed in, reloading that page sends the form again. The page's script
  * gets a 401.
  */

@@ -41,7 +41,7 @@ export type SessionDeps = {
 
 /**
  * Sessions in a signed cookie, which holds a random id, a reference to the visitor's credential and the time of expiry.
- * The database knows only the sessions that ended early. A revoked key or a replaced token ends its sessions.
+ * The database has only the sessions that ended early. A revoked key or a replaced token ends its sessions.
  */
 export function createSessions({ secret, references, authentication, database, clock }: SessionDeps): Sessions {
   const outcomes = createTtlCache<"live" | "ended">(CACHE_MS, MAX_CACHED, clock);

@@ -4,9 +4,9 @@ import { explainHealth, needsBreakdown } from "../exposures/explain-health.ts";
 import type { Health } from "../exposures/health.ts";
 import type { Log } from "../log.ts";
 import { adviceFor } from "../warehouse/advice.ts";
-import { breakDown } from "../warehouse/break-down.ts";
 import { MAX_BREAKDOWN_VARIANTS } from "../warehouse/breakdown-query.ts";
 import type { Warehouse } from "../warehouse/client.ts";
+import { countBreakdowns } from "../warehouse/count-breakdowns.ts";
 import { MAX_BREAKDOWN_MS } from "./sweep-times.ts";
 
 export type CauseDeps = {
@@ -18,8 +18,8 @@ export type CauseDeps = {
 };
 
 /**
- * Adds causes to the checks that are off, with one query and a deadline of its own. While all is well, there is no query. A
- * failed one is logged, and the health stays as it is.
+ * Adds causes to the failing checks, with one query and a deadline of its own. If none fails, there is no query. A failed
+ * query is logged, and the health stays as it is.
  */
 export async function addCauses(
   { warehouse, breakdownTraits: traits, clock, log }: CauseDeps,
@@ -30,7 +30,7 @@ export async function addCauses(
 ): Promise<Health> {
   if (!needsBreakdown(health) || variants.length > MAX_BREAKDOWN_VARIANTS) return health;
   const query = { ...started, window, variants, traits, splitFrom: splitFrom(window, weightsChangedAt) };
-  const found = await breakDown(warehouse.withSharedDeadline(clock, MAX_BREAKDOWN_MS), query);
+  const found = await countBreakdowns(warehouse.withSharedDeadline(clock, MAX_BREAKDOWN_MS), query);
   if (found.ok) return explainHealth(health, found.value, variants);
   log("warn", "causes.failed", {
     experiment_id: started.experimentId,

@@ -8,7 +8,7 @@ export type FillDeps = StatesDeps & { clock: () => number };
 
 /**
  * Opens an experiment's window, or goes on filling an open one if it is time. Only the experiment's coordinator calls this,
- * so that it never runs twice at once. A failure is logged, and a later refresh tries again.
+ * so it never runs twice at once. A failure is logged, and a later refresh tries again.
  *
  * An insert in flight while the window is opened may miss it, and its events can't be filled in before it ends. So the
  * window stays open for the longest time that an insert takes, and is filled only after that.

@@ -60,7 +60,7 @@ export async function countWindow(
   const results = text === null ? "failed" : { metrics: counts, counted: text };
   const exposures = await count(deps, target, results, async () => ok(found.value.exposures));
   if (!exposures.ok || !target.isExpiring) return exposures;
-  // States outlive the events that results need. Results of other identities do not replace those of the same ones.
+  // States outlive the events that results need. Results that cover other identities than the exposures do not replace the stored ones.
   const isSame = haveSameIdentities(found.value.exposures, exposures.value.counted);
   return isSame ? exposures : ok({ ...exposures.value, results: null });
 }
@@ -89,7 +89,7 @@ function logResultsFailure(log: Log, { experimentId }: StartedExperiment, failur
 
 /**
  * Counts from states where there are any, else from the events. Final numbers come from the events, because states depend
- * on their materialized views. Once events have expired, they come from the states, unless the events know more identities.
+ * on their materialized views. Once events have expired, they come from the states, unless the events have more identities.
  */
 async function count(
   deps: CountDeps,

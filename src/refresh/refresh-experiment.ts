@@ -40,7 +40,7 @@ export function refreshExperiment(deps: RefreshDeps, id: string, now: number): P
 /**
  * Recomputes an experiment's whole window and stores the summary, or the time of the failure. Final numbers are recounted
  * on request only.
- * @param now the time that the numbers are as of. If a request is pending, they are as of the refresh itself. They end at the
+ * @param now the as-of time of the numbers. If a request is pending, they are as of the refresh itself. They end at the
  * experiment's end, and are never older than the stored ones.
  * @throws DatabaseUnavailable
  */

@@ -1,7 +1,7 @@
 import type { Refresh, RefreshOutcome } from "./refresh-outcome.ts";
 
 export type RefreshRequest = {
-  /** The time that the numbers are as of. */
+  /** The as-of time of the numbers. */
   now: number;
   /** The time from which the refresh is not started any more. */
   until: number;

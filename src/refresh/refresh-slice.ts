@@ -5,7 +5,7 @@ export type SliceOutcome = { refreshed: number; skipped: number; failed: number;
 
 /**
  * Refreshes some experiments, in order. A failure does not stop the others.
- * @param now the time that the numbers are as of
+ * @param now the as-of time of the numbers
  * @param until the time from which no further refresh is started
  */
 export type RefreshSlice = (experimentIds: readonly string[], now: number, until: number) => Promise<SliceOutcome>;

@@ -1,5 +1,6 @@
 import { describeBug, type Log } from "../log.ts";
 import { failed, ok, type Result } from "../result.ts";
+import type { Settings } from "../settings.ts";
 import type { Database } from "../store/database.ts";
 import type { Scope } from "../store/experiment-row.ts";
 import { type ManualRequest, recordManualRequest } from "../store/refresh-requests.ts";
@@ -21,9 +22,12 @@ export async function wakeDispatcher(dispatcher: RefreshDispatcher, log: Log, ur
 export type ManualRefreshDeps = {
   database: Database;
   dispatcher: RefreshDispatcher;
-  minIntervalMs: number;
+  settings: Pick<Settings, "refreshMinIntervalMs">;
   clock: () => number;
 };
+
+/** The client or visitor who requests a refresh, and the log of the request. */
+export type Requester = { caller: { name: string; environmentKey: Scope }; log: Log };
 
 export type ManualRefreshFailure =
   | { kind: "not_found" }
@@ -32,18 +36,22 @@ export type ManualRefreshFailure =
   | { kind: "not_final" }
   | { kind: "too_soon"; retryAfterSeconds: number };
 
+const LOG_EVENTS = { refresh: null, recount: "recount.requested", rebuild: "states.rebuild" } as const;
+
 /** Requests a refresh, a rebuild or a recount on behalf of a client or visitor, and returns the time of the request. */
 export async function requestManualRefresh(
-  { database, dispatcher, minIntervalMs, clock }: ManualRefreshDeps,
-  log: Log,
+  { database, dispatcher, settings, clock }: ManualRefreshDeps,
+  { caller, log }: Requester,
   request: ManualRequest,
   id: string,
-  scope: Scope,
 ): Promise<Result<number, ManualRefreshFailure>> {
   const now = clock();
-  const outcome = await recordManualRequest(database, request, id, scope, now, minIntervalMs);
+  const interval = settings.refreshMinIntervalMs;
+  const outcome = await recordManualRequest(database, request, id, caller.environmentKey, now, interval);
+  const event = LOG_EVENTS[request];
   switch (outcome.kind) {
     case "accepted":
+      if (event !== null) log("info", event, { experiment_id: id, by: caller.name });
       await wakeDispatcher(dispatcher, log, id);
       return ok(now);
     case "too_soon":

@@ -17,6 +17,7 @@ export type Retry = {
   retryAt: number | null;
 };
 
+/** Plans the retry after one more failure. Its time is in epoch milliseconds. */
 export function planRetry({ clock, random }: Pick<RetryDeps, "clock" | "random">, failuresBefore: number): Retry {
   const delay = retryDelay(failuresBefore + 1, random(), REFRESH_RETRIES);
   return delay === null ? { failures: 0, retryAt: null } : { failures: failuresBefore + 1, retryAt: clock() + delay };

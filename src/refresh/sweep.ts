@@ -23,7 +23,7 @@ type SweepCount = { refreshed: number; skipped: number; failed: number };
  * Refreshes every started experiment that is not final, in the order of their ids, starting where the last sweep stopped.
  * If time runs out, the next sweep continues there, so that every experiment gets its turn. Returns true if no
  * refresh failed and none was left. Failures are logged, so that an entry only has to report the result to its platform.
- * @param now the scheduled time of the sweep, which all its numbers are as of
+ * @param now the scheduled time of the sweep, and the as-of time of all its numbers
  * @param until the time from which no further refresh is started
  */
 export async function sweep(deps: SweepDeps, now: number, until: number): Promise<boolean> {

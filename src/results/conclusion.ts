@@ -32,7 +32,7 @@ const DECIDED = ["harmed", "losing", "winning"] as const satisfies Verdict[];
 
 /**
  * Sums up the verdicts of all comparisons. `none`: there is nothing to compare.
- * @param isTrusted whether the health of the exposures allows to believe them
+ * @param isTrusted false while health is unhealthy
  */
 export function conclude(results: Results, isTrusted: boolean): Conclusion {
   const all = results.metrics.flatMap(({ metric, comparisons }) =>

@@ -17,7 +17,10 @@ export type ApiKey = {
 export const API_KEY_COLUMNS = ["id", "name", "environment_key", "role", "created_at", "expires_at"] as const;
 const COLUMNS = API_KEY_COLUMNS.join(", ");
 
-/** @param sha256 the hexadecimal hash of the key's secret, stored in place of the secret */
+/**
+ * Stores a new key.
+ * @param sha256 the hexadecimal hash of the key's secret, stored in place of the secret
+ */
 export async function addApiKey(database: Database, key: ApiKey, sha256: string): Promise<void> {
   const { id, name, environmentKey, role, createdAt, expiresAt } = key;
   await runOnPrimary(database, {

@@ -11,7 +11,7 @@ export async function endSession(database: Database, id: string, expiresAt: numb
   ]);
 }
 
-/** Reads from the primary, because a lagging replica may not know the end yet. */
+/** Reads from the primary, because a lagging replica may not have the end yet. */
 export async function isSessionEnded(database: Database, id: string): Promise<boolean> {
   const rows = await runOnPrimary(database, { sql: "SELECT 1 FROM ended_sessions WHERE id = ?", values: [id] });
   return rows.length > 0;

@@ -1,6 +1,6 @@
 import { type Database, numberOf, numberOrNull, type Statement, textOf } from "./database.ts";
 
-// Which experiments' refreshes have failed for long, and the one open alert about them.
+// The experiments whose refreshes have failed for long, and the one open alert about them.
 
 /** The experiments whose refreshes have failed for some time. */
 export type Failing = {

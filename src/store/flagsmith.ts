@@ -109,7 +109,7 @@ export type ReadExperiment = {
 const RECEIVED_WEBHOOKS = "coalesce((SELECT received FROM flagsmith_webhooks WHERE environment_key = ?1), 0)";
 
 /**
- * Returns how many webhooks about features of an environment have come. A new experiment has no row of its own in which a
+ * Returns the number of webhooks received about features of an environment. A new experiment has no row of its own in which a
  * webhook could say that it must be read again.
  */
 export async function countWebhooks(database: Database, environmentKey: string): Promise<number> {

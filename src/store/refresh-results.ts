@@ -122,7 +122,7 @@ function resultsStatements(
  * Keeps the stored summary, because the count of this refresh is incomplete, and stores the time as that of an error. The
  * request is served, since a retry would count the same.
  *
- * Returns false, and stores nothing, if the summary is another one meanwhile, or an edit allows to replace it.
+ * Returns false, and stores nothing, if the summary has changed meanwhile, or if an edit allows replacing it.
  * @param isFinal whether the stored summary is final from now on
  */
 export async function keepSummary(

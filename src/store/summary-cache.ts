@@ -18,7 +18,7 @@ const MAX_VERSIONS = 10_000;
 
 /**
  * Caches summaries for a TTL after their read began. It holds values, never promises: in a Worker, a request must not
- * await a promise of another request. It also knows which rows of a replica are older than what this process has seen.
+ * await a promise of another request. It also records which rows of a replica are older than what this process has seen.
  */
 export type SummaryCache = {
   get(experimentId: string): StoredSummary | undefined;

@@ -1,7 +1,5 @@
 import type { WarehouseFailure } from "./failure.ts";
 
-// Sentences for the log, the API and the pages.
-
 /** Says what is wrong with the warehouse and what the operator can do about it. */
 export function adviceFor({ kind }: WarehouseFailure): string {
   switch (kind) {

@@ -96,7 +96,7 @@ function conditionsOf(variants: number): string[] {
  * The values of one exposure are joined to one text, its profile. The state of an identity holds the profile of its first
  * exposure. Of several at the same millisecond, it is one that was not late, with the smallest hash. So it depends neither
  * on the order of events nor on duplicates. Identities are then grouped by profile, and only profiles are split into
- * values, so that another dimension costs little but the reading of it. A state grows with the length of its profile.
+ * values, so another dimension costs little but the reading of it. A state grows with the length of its profile.
  *
  * Variants are compared by a hash for which no two names with the same hash are known.
  */

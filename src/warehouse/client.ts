@@ -46,6 +46,10 @@ export function forExperiment(warehouse: Warehouse, experimentId: string): Wareh
 const MAX_ROWS = 100_000;
 const MAX_BYTES = 10_000_000;
 
+/**
+ * Connects to ClickHouse.
+ * @param timeLeft returns the milliseconds that a statement may take; at 0 or below it fails with `timeout`
+ */
 export function connectWarehouse(
   settings: WarehouseSettings,
   timeLeft: () => number = () => settings.queryTimeoutMs,

@@ -58,7 +58,7 @@ export const EVENTS: ExposureSource = {
  * Each grouping set also groups the invalid events, as the identity (0, 0) and as the name ''. Both become one row, and
  * their counts are equal.
  *
- * All arithmetic is on epoch milliseconds, which a DateTime64 without a zone stores, so that the server's time zone has no
+ * All arithmetic is on epoch milliseconds, which a DateTime64 without a zone stores, so the server's time zone has no
  * effect. Hashes are returned as text, because integers in JSON are exact only up to 2^53.
  */
 export function exposureSql(source: ExposureSource, variantHash: VariantHash): string {

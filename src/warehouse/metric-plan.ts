@@ -28,6 +28,7 @@ export type PlannedMetric = Pick<Metric, "aggregation"> & {
 const NEEDS = ["any", "count", "numbers"] as const;
 const NEEDED = { occurrence: "any", count: "count", sum: "numbers", mean: "numbers" } as const;
 
+/** Plans the events to select. Metrics with the same event and period share a selection. */
 export function planMetrics(metrics: readonly Metric[]): MetricPlan {
   const selections: Selection[] = [];
   function select({ event, aggregation }: Metric, period: Pick<Selection, "after" | "before">): number {

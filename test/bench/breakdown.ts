@@ -1,4 +1,4 @@
-import { breakDown } from "../../src/warehouse/break-down.ts";
+import { countBreakdowns } from "../../src/warehouse/count-breakdowns.ts";
 import { countExposures } from "../../src/warehouse/count-exposures.ts";
 import type { Sizes } from "./bench-sizes.ts";
 import { type Cost, type Events, queryOf, startEvents, WINDOW } from "./exposure-events.ts";
@@ -58,7 +58,7 @@ async function compareCosts(
       const answer = await ask();
       if (!answer.ok) throw new Error(JSON.stringify(answer));
     });
-  const ours = { name: what, measure: costOf(() => breakDown(connection, query)) };
+  const ours = { name: what, measure: costOf(() => countBreakdowns(connection, query)) };
   const reference = { name: "the exposures query", measure: costOf(() => countExposures(connection, query)) };
   const measured = await alternate(ours, reference, turns);
   return (["ms", "mib"] as const).map((unit) =>

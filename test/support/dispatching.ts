@@ -36,7 +36,7 @@ export async function flush(): Promise<void> {
 
 /**
  * A dispatcher on a real database, whose clock, alarm and queries the test controls. As in a Durable Object, the alarm
- * survives the end of the process, and an alarm that goes off is no longer set.
+ * survives the end of the process, and an alarm that fires is no longer set.
  */
 export async function createHarness({ concurrency = 6, ids = [ID], endedAt = null as number | null } = {}) {
   const sqlite = openSqlite(":memory:");

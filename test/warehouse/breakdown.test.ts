@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { breakDown } from "../../src/warehouse/break-down.ts";
 import type { BreakdownQuery } from "../../src/warehouse/breakdown-query.ts";
 import { readBreakdowns } from "../../src/warehouse/breakdown-rows.ts";
 import { connectWarehouse, type Warehouse } from "../../src/warehouse/client.ts";
+import { countBreakdowns } from "../../src/warehouse/count-breakdowns.ts";
 import { describeIdentitiesQuery } from "../../src/warehouse/identities-query.ts";
 import { HOUR, scenario } from "../support/arbitrary.ts";
 import { breakDownByBruteForce } from "../support/breakdown-by-brute-force.ts";
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 
 async function answerOf(connection: Warehouse, query: BreakdownQuery) {
-  const answer = await breakDown(connection, query);
+  const answer = await countBreakdowns(connection, query);
   if (!answer.ok) throw new Error(JSON.stringify(answer));
   return answer.value;
 }
@@ -90,7 +90,7 @@ function withProfiles(events: readonly Event[], next: () => Partial<Event>): Eve
   });
 }
 
-describe("breakDown", () => {
+describe("countBreakdowns", () => {
   it("equals a brute-force breakdown, on one server and over shards", async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -19,7 +19,7 @@ import {
 // The alerts that this service sends, and the call that sends a test alert.
 
 const text: JsonObject = { type: "string" };
-/** For people: what has happened, and what to do. */
+/** Texts for people: what has happened, and what to do. */
 const forPeople: JsonObject = { title: text, detail: text };
 
 const aboutExperiment = (data: JsonObject): JsonObject => ({

@@ -227,7 +227,7 @@ describe("the description of drawResults", () => {
   });
 });
 
-// `npx vitest run --config test/vitest.config.ts --project unit test/panel-pure -u` writes the pictures anew. Look at each.
+// `npx vitest run --config test/vitest.config.ts --project unit test/panel -u` writes the pictures anew. Look at each.
 it.each(["light", "dark"] as const)("draws the committed picture in %s colours", async (theme) => {
   const results = resultsWith(
     metricResult({ b: WINNING, c: comparisonOf({ verdict: "losing", lift: -0.7, interval: [-1.3, -0.1] }) }),

@@ -10,7 +10,7 @@ import type { WarehouseFailure } from "./failure.ts";
  * Counts the identities of one experiment by their values at the first exposure. Every row is checked, as those of the
  * exposures query are.
  */
-export async function breakDown(
+export async function countBreakdowns(
   warehouse: Warehouse,
   query: BreakdownQuery,
 ): Promise<Result<Breakdowns, WarehouseFailure>> {

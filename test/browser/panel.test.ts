@@ -4,7 +4,7 @@ import { stopRunsAfterAll } from "../support/local-run.ts";
 import { everyPage } from "./every-page.ts";
 import { experimentPages } from "./experiment-pages.ts";
 import { firstExperiment, formPages } from "./form-pages.ts";
-import { hostileNames } from "./hostile-names.ts";
+import { hostileNames } from "./hostile-name-pages.ts";
 import { listPages } from "./list-pages.ts";
 import { livePages } from "./live-pages.ts";
 import { fillSite, startSite } from "./site.ts";
@@ -13,7 +13,7 @@ import { fillSite, startSite } from "./site.ts";
 
 if (browserPath === null)
   console.warn(
-    "test/panel is skipped because no browser was found. Install Debian's chromium-headless-shell, or set CHROMIUM to a browser.",
+    "test/browser is skipped because no browser was found. Install Debian's chromium-headless-shell, or set CHROMIUM to a browser.",
   );
 
 stopRunsAfterAll();

@@ -118,7 +118,7 @@ describe("the mark of changed weights", () => {
   });
 });
 
-// `npx vitest run --config test/vitest.config.ts --project unit test/panel-pure -u` writes the pictures anew. Look at each.
+// `npx vitest run --config test/vitest.config.ts --project unit test/panel -u` writes the pictures anew. Look at each.
 it.each(["light", "dark"] as const)("draws the committed picture in %s colours", async (theme) => {
   const growth = (rate: number) =>
     Array.from({ length: 60 }, (_, hour) => Math.round(rate * (12 + 8 * Math.sin(hour / 4))));

@@ -48,10 +48,10 @@ type Shown = Partial<Pick<ExperimentFormView, "errors" | "focus" | "notice" | "c
   status?: number;
 };
 
-/** The names that a form offers are a convenience. It shows without them after this time. */
+/** The max wait for suggested names, in milliseconds. Without them, the form is shown all the same. */
 const WAIT_MS = 1000;
 
-/** The length of a form in bytes. A definition is several times as long in a form as it is in JSON. */
+/** The max length of a form, in bytes. A definition is several times as long in a form as it is in JSON. */
 const FORM_LIMIT = MIB;
 
 const FOUND =

@@ -11,7 +11,7 @@ const MAX_BYTES = 120_000;
 
 const [demoURL = "", emptyURL = ""] = process.argv.slice(2);
 if (emptyURL === "" || browserPath === null) {
-  console.error("usage: node test/panel/screenshots.ts DEMO_URL EMPTY_URL. Chromium is required.");
+  console.error("usage: node test/browser/screenshots.ts DEMO_URL EMPTY_URL. Chromium is required.");
   process.exit(1);
 }
 
