@@ -87,27 +87,27 @@ describe("experimentBody", () => {
   });
 
   it.each<Refusal>([
-    ["no environment", { feature_name: "f" }, "environment_key", /text/],
+    ["no environment", { feature_name: "f" }, "environment_key", /must be a string/],
     ["an empty feature", { ...valid, feature_name: "" }, "feature_name", /empty/],
-    ["a number as the name", { ...valid, name: 1 }, "name", /text/],
-    ["null as the name", { ...valid, name: null }, "name", /text/],
+    ["a number as the name", { ...valid, name: 1 }, "name", /must be a string/],
+    ["null as the name", { ...valid, name: null }, "name", /must be a string/],
     ["an empty name", { ...valid, name: "" }, "name", /empty/],
     ["half a surrogate pair", { ...valid, name: HALF_A_PAIR }, "name", /surrogate/],
     ["a NUL, which SQLite would truncate", { ...valid, environment_key: "a\0b" }, "environment_key", /NUL/],
     ["an unknown key", { ...valid, colour: "red" }, "colour", /unknown/],
-    ["variants that are not a list", { ...valid, variants: {} }, "variants", /list/],
-    ["null as variants", { ...valid, variants: null }, "variants", /list/],
+    ["variants that are not a list", { ...valid, variants: {} }, "variants", /must be an array/],
+    ["null as variants", { ...valid, variants: null }, "variants", /must be an array/],
     ["a variant that is text", variants("a"), "variants.0", /object with key and weight/],
     ["a variant that is null", variants(null), "variants.0", /object with key and weight/],
-    ["a variant without a key", variants({ weight: 1 }), "variants.0.key", /text/],
+    ["a variant without a key", variants({ weight: 1 }), "variants.0.key", /must be a string/],
     ["a variant with an empty key", variants({ key: "", weight: 1 }), "variants.0.key", /empty/],
     ["half a surrogate pair in a key", variants({ key: HALF_A_PAIR, weight: 1 }), "variants.0.key", /surrogate/],
     ["a weight as text", variants({ key: "a", weight: "1" }), "variants.0.weight", /number/],
     ["an infinite weight", variants({ key: "a", weight: Infinity }), "variants.0.weight", /number/],
     ["a negative weight", variants({ key: "a", weight: -0.1 }), "variants.0.weight", /negative/],
     ["an unknown key in a variant", variants({ key: "a", weight: 1, name: "A" }), "variants.0.name", /unknown/],
-    ["metrics that are not a list", { ...valid, metrics: {} }, "metrics", /list/],
-    ["null as metrics", { ...valid, metrics: null }, "metrics", /list/],
+    ["metrics that are not a list", { ...valid, metrics: {} }, "metrics", /must be an array/],
+    ["null as metrics", { ...valid, metrics: null }, "metrics", /must be an array/],
     ["a metric that is null", metrics(purchases, null), "metrics.1", /object with key, event/],
     ["more than 20 metrics", metrics(...numbered(21)), "metrics", /20/],
     ["a metric that is text", metrics("a"), "metrics.0", /object with key, event/],
@@ -116,10 +116,10 @@ describe("experimentBody", () => {
     ["a metric's key of 65 characters", metrics({ ...purchases, key: "k".repeat(65) }), "metrics.0.key", /1 to 64/],
     ["a metric's key that is a number", metrics({ ...purchases, key: 1 }), "metrics.0.key", /1 to 64/],
     ["an empty name of a metric", metrics({ ...purchases, name: "" }), "metrics.0.name", /empty/],
-    ["null as a metric's name", metrics({ ...purchases, name: null }), "metrics.0.name", /text/],
+    ["null as a metric's name", metrics({ ...purchases, name: null }), "metrics.0.name", /must be a string/],
     ["a key twice", metrics(purchases, { ...purchases, event: "b" }), "metrics.1.key", /unique/],
     ["an empty event", metrics({ ...purchases, event: "" }), "metrics.0.event", /empty/],
-    ["a metric without an event", metrics({ ...purchases, event: undefined }), "metrics.0.event", /text/],
+    ["a metric without an event", metrics({ ...purchases, event: undefined }), "metrics.0.event", /must be a string/],
     ["an event with a NUL", metrics({ ...purchases, event: "a\0" }), "metrics.0.event", /NUL/],
     [
       "half a surrogate pair in an event",
@@ -292,7 +292,7 @@ describe("apiKeyBody", () => {
   });
 
   it.each<[what: string, part: object, path: string, message: RegExp]>([
-    ["no name", { name: undefined }, "name", /text/],
+    ["no name", { name: undefined }, "name", /must be a string/],
     ["a NUL in the name", { name: "a\0b" }, "name", /NUL/],
     ["no role", { role: undefined }, "role", /^must be one of read, write$/],
     ["the role admin", { role: "admin" }, "role", /^must be one of read, write$/],
@@ -419,7 +419,7 @@ describe("flagsmithWebhookBody", () => {
   });
 
   it("requires an event type", () => {
-    const error = { path: "event_type", message: expect.stringContaining("text") };
+    const error = { path: "event_type", message: expect.stringContaining("a string") };
     expect(refused(flagsmithWebhookBody, {})).toEqual([error]);
     expect(refused(flagsmithWebhookBody, { event_type: 1 })).toEqual([error]);
   });
