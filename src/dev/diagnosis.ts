@@ -14,7 +14,8 @@ export type Answers = {
 
 /** One line of the report. */
 export type Diagnosis = {
-  subject: string /** What is wrong, and what to do; null: nothing. */;
+  subject: string;
+  /** What is wrong, and what to do; null: nothing. */
   problem: string | null;
 };
 

@@ -42,7 +42,7 @@ const MAX_DISCARD_MS = 2_000;
 /**
  * Reads the body that a handler left unread, for a limited time. The runtimes close the connection otherwise, and a client
  * that is still sending may never see the response (RFC 9112, section 9.6). A client that sent
- * `Expect` may not have sent its body, which is not read then.
+ * `Expect` may not have sent its body, so that is not read.
  */
 export const discardUnreadBody: MiddlewareHandler = async (c, next) => {
   await next();

@@ -6,7 +6,7 @@ import { refuse } from "./problem.ts";
 import type { AppEnv } from "./request-context.ts";
 import { isoTime } from "./responses.ts";
 
-/** Requests a refresh that replaces the experiment's states. The refresh replaces them itself, because only one runs at a time. */
+/** Requests a refresh that replaces the experiment's states, because no other refresh runs at the same time. */
 export function rebuildRoute(deps: AppDeps, authentication: Authentication): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 

@@ -5,8 +5,8 @@ import type { Exposures } from "./parse-exposures.ts";
 export const CAUSES_HEADER = ["check", "dimension", "value", "variant", "identities", "detail"];
 
 /**
- * Writes the causes of failing checks as RFC 4180 CSV: for each cause, one row per variant, and one for identities with several.
- * Without causes, only the header.
+ * Writes the causes of failing checks as RFC 4180 CSV: for each cause, one row per variant, and one for identities with
+ * several. Without causes, only the header.
  */
 export function writeCausesCsv(exposures: Exposures | null): string {
   const rows = [CAUSES_HEADER.join()];

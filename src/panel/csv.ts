@@ -3,8 +3,8 @@ import type { Exposures } from "./parse-exposures.ts";
 const HEADER = ["bucket", "variant", "new_identities", "cumulative_identities"];
 
 /**
- * Writes exposures as RFC 4180 CSV: one row per bucket and variant in order of time, then a row without a bucket for identities with
- * several variants. Without exposures, only the header.
+ * Writes exposures as RFC 4180 CSV: one row per bucket and variant in order of time, then a row without a bucket for
+ * identities with several variants. Without exposures, only the header.
  */
 export function writeCsv(exposures: Exposures | null): string {
   const rows = [HEADER.join()];

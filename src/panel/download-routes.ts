@@ -35,7 +35,10 @@ function exposuresOf({ exposures, experiment }: StoredSummary): Exposures | null
 /** The share link's own parameters. */
 const withoutLink = ({ until: _, by: __, signature: ___, ...parameters }: Record<string, string>) => parameters;
 
-/** An experiment's exposures, causes and results as SVG or CSV, for a client with a token, a signed-in visitor, or a share link. */
+/**
+ * An experiment's exposures, causes and results as SVG or CSV, for a client with a token, a signed-in visitor, or a share
+ * link.
+ */
 export function downloadRoutes(
   { summaries, settings, clock }: AppDeps,
   authentication: Authentication,

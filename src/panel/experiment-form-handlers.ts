@@ -71,7 +71,10 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     };
   }
 
-  /** Passes the experiment on if the visitor may see it and Flagsmith does not define it. It is read from the primary, because an edit replaces all of it. */
+  /**
+   * Passes the experiment on if the visitor may see it and Flagsmith does not define it. It is read from the primary, because
+   * an edit replaces all of it.
+   */
   function ofExperiment(
     handle: (c: Context<AppEnv>, visitor: Visitor, summary: StoredSummary) => Promise<Response>,
   ): Handler {

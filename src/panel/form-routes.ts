@@ -4,7 +4,10 @@ import type { AppDeps } from "../http/deps.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import type { Visitors } from "./visitors.ts";
 
-/** The forms of experiments and API keys, and the page of the warehouse. Their code is evaluated on demand, because few requests need it. */
+/**
+ * The forms of experiments and API keys, and the page of the warehouse. Their code is evaluated on demand, because few
+ * requests need it.
+ */
 export function formRoutes(deps: AppDeps, authentication: Authentication, visitors: Visitors): Hono<AppEnv> {
   const forms = async () => (await import("./experiment-form-handlers.ts")).createExperimentForms(deps, visitors);
   const keys = async () => (await import("./api-key-handlers.ts")).createApiKeyPages(deps, authentication, visitors);

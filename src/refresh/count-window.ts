@@ -60,7 +60,8 @@ export async function countWindow(
   const results = text === null ? "failed" : { metrics: counts, counted: text };
   const exposures = await count(deps, target, results, async () => ok(found.value.exposures));
   if (!exposures.ok || !target.isExpiring) return exposures;
-  // States outlive the events that results need. Results that cover other identities than the exposures do not replace the stored ones.
+  // States outlive the events that results need. Results that cover other identities than the exposures do not replace the
+  // stored ones.
   const isSame = haveSameIdentities(found.value.exposures, exposures.value.counted);
   return isSame ? exposures : ok({ ...exposures.value, results: null });
 }

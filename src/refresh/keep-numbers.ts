@@ -17,8 +17,8 @@ type Incomplete = Pick<Counted, "source"> & {
 };
 
 /**
- * True if the stored numbers include identities that a count lacks. Once events expire, an excluded identity may have only the exposures to
- * one variant left, and would be counted in that one.
+ * True if the stored numbers include identities that a count lacks. Once events expire, an excluded identity may have only
+ * the exposures to one variant left, and would be counted in that one.
  */
 export async function isIncomplete(
   { database }: Pick<RetryDeps, "database">,
