@@ -155,7 +155,9 @@ describe("settings", () => {
       },
       sessionSecret: "session secret of 32 characters.",
       alertEndpoint: {
-        ...{ url: new URL("https://alerts.example/hook?key=1"), format: "standard", secret: ALERT_WEBHOOK_SECRET },
+        url: new URL("https://alerts.example/hook?key=1"),
+        format: "standard",
+        secret: ALERT_WEBHOOK_SECRET,
       },
       refreshMinIntervalMs: 10_000,
       settleMs: 0,

@@ -32,7 +32,11 @@ type DemoMetric = {
 
 const follows = (...pairs: [rate: number, mean: number][]) => pairs.map(([rate, mean]) => ({ rate, mean }));
 const metric = (key: string, name: string, aggregation: string, expected_direction: string) => ({
-  ...{ key, name, event: key, aggregation, expected_direction },
+  key,
+  name,
+  event: key,
+  aggregation,
+  expected_direction,
 });
 
 const EXPERIMENTS: readonly DemoExperiment[] = [
@@ -187,7 +191,11 @@ export function createDemo(warehouse: WarehouseSettings, worker: URL, adminToken
       if (existing.status !== 404) continue;
       const started = new Date(Math.floor((now - age) / HOUR) * HOUR);
       const body = {
-        ...{ name, environment_key: ENVIRONMENT, feature_name: feature, variants, started_at: started },
+        name,
+        environment_key: ENVIRONMENT,
+        feature_name: feature,
+        variants,
+        started_at: started,
         metrics: metrics.map(({ definition }) => definition),
       };
       const created = await fetch(urlOf(id), { method: "PUT", headers, body: JSON.stringify(body) });

@@ -109,7 +109,11 @@ function metricsOf(
       return leaveOut("this version does not know its aggregation or direction. Update edge-exposures.");
     return [
       {
-        ...{ key, name: cleanName(name) || key, event, aggregation: known, expectedDirection: direction },
+        key,
+        name: cleanName(name) || key,
+        event,
+        aggregation: known,
+        expectedDirection: direction,
         conversionWindowHours: null,
         lookbackDays: 0,
       },

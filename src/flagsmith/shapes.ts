@@ -93,7 +93,13 @@ export function readExperiment(entry: unknown): ListedExperiment | UnreadableExp
   }
   const { id, name, status, feature, metrics, started_at, ended_at, updated_at } = parsed.data;
   return {
-    ...{ id, name, status, featureName: feature.name, startedAt: started_at, endedAt: ended_at, updatedAt: updated_at },
+    id,
+    name,
+    status,
+    featureName: feature.name,
+    startedAt: started_at,
+    endedAt: ended_at,
+    updatedAt: updated_at,
     options: feature.multivariate_options.toSorted(byId).map((option) => {
       return { optionId: option.id, key: option.key ?? null, percentage: option.default_percentage_allocation };
     }),

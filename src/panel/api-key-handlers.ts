@@ -48,8 +48,14 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
     ]);
     const page = pageOf(rows, limit);
     const main = apiKeysPage({
-      ...{ fields: blank, errors: [], created: null, notice: null, environments, now: clock() },
-      ...{ keys: page.shown, next: page.next_cursor },
+      fields: blank,
+      errors: [],
+      created: null,
+      notice: null,
+      environments,
+      now: clock(),
+      keys: page.shown,
+      next: page.next_cursor,
       ...shown,
     });
     return htmlResponse(c, { title: "API keys", signedIn: visitor.signedIn }, main, { status });
@@ -62,11 +68,15 @@ export function createApiKeyPages(deps: AppDeps, authentication: Authentication,
       if (!form.ok) return refusedFormPage(c, { signedIn: visitor.signedIn }, form.failure);
       const textOf = (name: string) => form.value.get(name) ?? "";
       const fields = {
-        ...{ name: textOf("name"), environment_key: textOf("environment_key") },
-        ...{ role: textOf("role"), expires_at: textOf("expires_at") },
+        name: textOf("name"),
+        environment_key: textOf("environment_key"),
+        role: textOf("role"),
+        expires_at: textOf("expires_at"),
       };
       const body = parseInput(apiKeyBody, {
-        ...{ name: fields.name, role: fields.role, expires_at: parseTime(fields.expires_at) },
+        name: fields.name,
+        role: fields.role,
+        expires_at: parseTime(fields.expires_at),
         environment_key: fields.environment_key === "" ? null : fields.environment_key,
       });
       const created = body.ok ? await createApiKey(deps, c.var, body.value) : body;

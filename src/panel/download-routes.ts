@@ -23,7 +23,11 @@ import type { DownloadKind } from "./share-link.ts";
 import type { Visitors } from "./visitors.ts";
 
 const NO_EXPOSURES: Exposures = {
-  ...{ total: 0, excluded: 0, granularity: "day", buckets: [], variants: [] },
+  total: 0,
+  excluded: 0,
+  granularity: "day",
+  buckets: [],
+  variants: [],
   health: { status: "waiting", checks: [] },
 };
 

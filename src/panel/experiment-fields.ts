@@ -31,12 +31,22 @@ export type ExperimentFields = {
 
 export const blankVariant: VariantRow = { key: "", weight: "" };
 export const blankMetric: MetricRow = {
-  ...{ key: "", name: "", event: "", aggregation: "occurrence", expected_direction: "increase" },
-  ...{ conversion_window_hours: "", lookback_days: "0" },
+  key: "",
+  name: "",
+  event: "",
+  aggregation: "occurrence",
+  expected_direction: "increase",
+  conversion_window_hours: "",
+  lookback_days: "0",
 };
 
 export const newExperiment: ExperimentFields = {
-  ...{ id: "", name: "", environment_key: "", feature_name: "", started_at: "", ended_at: "" },
+  id: "",
+  name: "",
+  environment_key: "",
+  feature_name: "",
+  started_at: "",
+  ended_at: "",
   variants: ["control", "treatment"].map((key) => ({ key, weight: "50" })),
   metrics: [],
 };
@@ -68,7 +78,9 @@ export function fieldsFound({
   const rows = variants.map(({ key }, index) => ({ key, weight: String(weights[index]) }));
   return {
     ...newExperiment,
-    ...{ name: featureName, environment_key: environmentKey, feature_name: featureName },
+    name: featureName,
+    environment_key: environmentKey,
+    feature_name: featureName,
     started_at: inputTime(Math.floor(firstExposureAt / 60_000) * 60_000),
     variants: [...rows.filter(({ key }) => key === "control"), ...rows.filter(({ key }) => key !== "control")],
   };

@@ -165,7 +165,12 @@ export function createExperimentForms(deps: AppDeps, { visitorOf }: Visitors) {
     ]);
     const features = found?.ok ? found.value.features : [];
     const main = experimentForm({
-      ...{ errors: [], focus: null, notice: null, costs: [], preview: null, remark: null },
+      errors: [],
+      focus: null,
+      notice: null,
+      costs: [],
+      preview: null,
+      remark: null,
       openedAt: stored?.experiment.updatedAt ?? 0,
       ...shown,
       fields: scope === null || stored !== null ? fields : { ...fields, environment_key: scope },

@@ -86,7 +86,10 @@ ${
     : ""
 }</div>
 <div class="pair">${inputField(view, {
-    ...{ path: "started_at", label: "Start (UTC)", value: fields.started_at, type: "datetime-local" },
+    path: "started_at",
+    label: "Start (UTC)",
+    value: fields.started_at,
+    type: "datetime-local",
     hint: drops ?? "Exposures count from here on. It may be in the past or in the future. Empty: a draft.",
   })}
 ${inputField(view, { path: "ended_at", label: "End (UTC)", value: fields.ended_at, type: "datetime-local", hint: "Empty: no planned end." })}</div>`;
@@ -169,10 +172,21 @@ function errorList({ errors }: FormState): Markup | "" {
 }
 
 const LABELS: Readonly<Record<string, string>> = {
-  ...{ id: "ID", name: "Name", environment_key: "Environment", feature_name: "Feature", started_at: "Start" },
-  ...{ ended_at: "End", variants: "Variant", metrics: "Metric", key: "key", weight: "weight", event: "event" },
-  ...{ aggregation: "counts", expected_direction: "direction" },
-  ...{ conversion_window_hours: "window", lookback_days: "look-back" },
+  id: "ID",
+  name: "Name",
+  environment_key: "Environment",
+  feature_name: "Feature",
+  started_at: "Start",
+  ended_at: "End",
+  variants: "Variant",
+  metrics: "Metric",
+  key: "key",
+  weight: "weight",
+  event: "event",
+  aggregation: "counts",
+  expected_direction: "direction",
+  conversion_window_hours: "window",
+  lookback_days: "look-back",
 };
 
 /** `metrics.0.event` → `Metric 1: event` */

@@ -114,7 +114,11 @@ export function experimentPageRoutes(deps: AppDeps, { visitorOf, findShared }: V
     const { experiment } = summary;
     const isSynced = experiment.source === "flagsmith" && !shared;
     const main = experimentPage({
-      ...{ experiment, summary, series, now, sweepMs: settings.sweepMs },
+      experiment,
+      summary,
+      series,
+      now,
+      sweepMs: settings.sweepMs,
       flagsmith: isSynced ? await viewFlagsmith(database, settings.flagsmith, caller.environmentKey) : null,
       link: link ?? null,
       notice: notice ?? null,

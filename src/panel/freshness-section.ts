@@ -1,11 +1,9 @@
 import type { Experiment } from "../experiment.ts";
+import { IDLE_INTERVAL_MS } from "../exposures/idle.ts";
 import type { StoredSummary } from "../store/summaries.ts";
 import { ago, timeOf } from "./badges.ts";
 import type { ExperimentView } from "./experiment-view.ts";
 import { type Markup, markup } from "./markup.ts";
-
-/** Sweeps refresh an idle experiment only this often. */
-const IDLE_SWEEP_MS = 3_600_000;
 
 /** The age of the numbers, whether they can still change, the last failure, and the refresh button. */
 export function freshnessSection({ summary, now, sweepMs, may, experiment }: ExperimentView): Markup {
@@ -28,7 +26,7 @@ function ageOf(summary: StoredSummary, now: number, sweepMs: number): Markup | "
   // Numbers are never as of a time after the end, however often they are computed.
   const isOfWhole = experiment.endedAt !== null && asOf >= experiment.endedAt;
   const age = isFinal ? 0 : now - (isOfWhole ? computedAt : asOf);
-  const interval = isIdle ? Math.max(sweepMs, IDLE_SWEEP_MS) : sweepMs;
+  const interval = isIdle ? Math.max(sweepMs, IDLE_INTERVAL_MS) : sweepMs;
   const level = age > 12 * interval ? "unhealthy" : age > 4 * interval ? "warning" : "";
   return markup`<span class="badge ${level}">as of ${timeOf(asOf)}</span>, computed ${timeOf(computedAt)} (${ago(now - computedAt)}). `;
 }

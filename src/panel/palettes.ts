@@ -22,12 +22,20 @@ export type Theme = (typeof themes)[number];
 
 export const PALETTES: Record<Theme, Palette> = {
   light: {
-    ...{ lines: LIGHT_LINES, ink: "#1b2330", faint: "#586274", ground: "#ffffff" },
-    ...{ good: "#0f7049", bad: "#a81c1c" },
+    lines: LIGHT_LINES,
+    ink: "#1b2330",
+    faint: "#586274",
+    ground: "#ffffff",
+    good: "#0f7049",
+    bad: "#a81c1c",
   },
   dark: {
-    ...{ lines: DARK_LINES, ink: "#e8ecf3", faint: "#a3adbd", ground: "#12161d" },
-    ...{ good: "#58d6a6", bad: "#ff9c9c" },
+    lines: DARK_LINES,
+    ink: "#e8ecf3",
+    faint: "#a3adbd",
+    ground: "#12161d",
+    good: "#58d6a6",
+    bad: "#ff9c9c",
   },
 };
 

@@ -1,16 +1,17 @@
+import { IDLE_INTERVAL_MS } from "../exposures/idle.ts";
 import { type Database, numberOf, numberOrNull, runOnPrimary, textOf } from "./database.ts";
 import { NEEDS_REFRESH } from "./experiment-row.ts";
 
 /** The ids after `after` up to and including `upTo`; null: to the end. */
 export type IdRange = { after: string; upTo: string | null };
 
-/** Idle experiments are refreshed once an hour. The minute less allows for sweeps that are not punctual. */
-const IDLE_INTERVAL_MS = 59 * 60_000;
+/** The age from which numbers of an idle experiment are due. The minute less allows for sweeps that are not punctual. */
+const MIN_IDLE_AGE_MS = IDLE_INTERVAL_MS - 60_000;
 
 // A condition on ?1 to ?3: a sweep at ?1 must refresh this experiment, and its id is in the range. Numbers from the future
 // are due, because the clock has been set back since.
 const IS_DUE = `${NEEDS_REFRESH} AND started_at <= ?1 AND id > ?2 AND (?3 IS NULL OR id <= ?3)
-  AND (is_idle = 0 OR refresh_requested_at IS NOT NULL OR as_of NOT BETWEEN ?1 - ${IDLE_INTERVAL_MS - 1} AND ?1)`;
+  AND (is_idle = 0 OR refresh_requested_at IS NOT NULL OR as_of NOT BETWEEN ?1 - ${MIN_IDLE_AGE_MS - 1} AND ?1)`;
 
 /** Lists a page of the experiments in the range that a sweep at `now` must refresh. */
 export async function listDueExperiments(

@@ -155,7 +155,10 @@ describe("an alert that the receiver does not accept", () => {
     expect(events).toEqual([...Array(12).fill("warn alert.failed"), "error alert.given_up"]);
     expect(harness.state.logs.map(({ fields }) => fields)).toEqual(
       Array.from({ length: 13 }, (_, index) => ({
-        ...{ alert_id: "a", experiment_id: "some", reason: "status 500", tries: index + 1 },
+        alert_id: "a",
+        experiment_id: "some",
+        reason: "status 500",
+        tries: index + 1,
       })),
     );
   });

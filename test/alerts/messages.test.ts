@@ -9,16 +9,36 @@ import type { Comparison } from "../../src/results/compare.ts";
 import type { ResultTransition } from "../../src/results/result-history.ts";
 
 const metric: Metric = {
-  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchase",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "sum",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 const experiment: Experiment = {
-  ...{ id: "cta", name: "Checkout CTA", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
-  ...{ source: "api", startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null },
+  id: "cta",
+  name: "Checkout CTA",
+  environmentKey: "env",
+  featureName: "button",
+  variants: [],
+  metrics: [metric],
+  source: "api",
+  startedAt: 0,
+  endedAt: null,
+  createdAt: 0,
+  updatedAt: 0,
+  weightsChangedAt: null,
 };
 const comparison: Comparison = {
-  ...{ lift: 0.11, interval: [0.052, 0.168], pValue: 0.0002, verdict: "winning" },
-  ...{ credibleInterval: [0.06, 0.16], chanceToWin: 0.99, varianceReduction: null },
+  lift: 0.11,
+  interval: [0.052, 0.168],
+  pValue: 0.0002,
+  verdict: "winning",
+  credibleInterval: [0.06, 0.16],
+  chanceToWin: 0.99,
+  varianceReduction: null,
 };
 const winning = { metric, variant: "treatment", decision: "winning", isResolved: false, comparison } as const;
 const healthy: Health = { status: "healthy", checks: [] };
@@ -78,9 +98,17 @@ describe("resultsAlert", () => {
       type: "results.changed",
       timestamp: "2026-11-03T01:00:00.000Z",
       data: {
-        ...{ experiment_id: "cta", name: "Checkout CTA", environment_key: "env", feature_name: "button" },
-        ...{ metric: { key: "purchase", name: "Purchases" }, variant: "treatment", verdict: "winning" },
-        ...{ lift: 0.11, interval: [0.052, 0.168], p_value: 0.0002, health: "healthy" },
+        experiment_id: "cta",
+        name: "Checkout CTA",
+        environment_key: "env",
+        feature_name: "button",
+        metric: { key: "purchase", name: "Purchases" },
+        variant: "treatment",
+        verdict: "winning",
+        lift: 0.11,
+        interval: [0.052, 0.168],
+        p_value: 0.0002,
+        health: "healthy",
         title: 'Checkout CTA: Purchases: "treatment" is winning',
         detail:
           'Purchases: "treatment" is winning with a lift of +11.0% (95% interval +5.2% to +16.8%, valid at every look).',

@@ -56,8 +56,11 @@ type FoundMetric = {
 };
 
 const metricOf = (metric: Experiment["metrics"][number]): Metric => ({
-  ...{ ...metric, name: metric.key, expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  ...metric,
+  name: metric.key,
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 });
 const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
 

@@ -15,7 +15,11 @@ let publicWorker: TestWorker;
 beforeAll(async () => {
   warehouse = await createWarehouse();
   const exposure = (identifier: string, value: string, hour: number, feature_name = "kept") => ({
-    ...{ environment_key: "env", feature_name, timestamp: from + hour * HOUR + 1000, identifier, value },
+    environment_key: "env",
+    feature_name,
+    timestamp: from + hour * HOUR + 1000,
+    identifier,
+    value,
   });
   await warehouse.insert([
     ...[

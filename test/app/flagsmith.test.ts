@@ -15,7 +15,9 @@ let worker: TestWorker;
 beforeAll(async () => {
   [warehouse, flagsmith] = await Promise.all([createWarehouse(), startFlagsmith()]);
   worker = await startWorker(warehouse.settings, {
-    ...{ FLAGSMITH_API_URL: flagsmith.apiUrl, FLAGSMITH_API_KEY: FLAGSMITH_KEY, FLAGSMITH_ENVIRONMENTS: "env,other" },
+    FLAGSMITH_API_URL: flagsmith.apiUrl,
+    FLAGSMITH_API_KEY: FLAGSMITH_KEY,
+    FLAGSMITH_ENVIRONMENTS: "env,other",
     SESSION_SECRET: "session secret of the tests",
   });
 });
@@ -52,7 +54,11 @@ describe("a sweep", () => {
     );
     expect(await worker.sweep()).toBe(true);
     expect(await experiment()).toMatchObject({
-      ...{ id: "flagsmith-1", source: "flagsmith", environment_key: "env", feature_name: "a", status: "running" },
+      id: "flagsmith-1",
+      source: "flagsmith",
+      environment_key: "env",
+      feature_name: "a",
+      status: "running",
       variants: [
         { key: "control", weight: 75 },
         { key: "treatment-1", weight: 25 },

@@ -67,7 +67,9 @@ describe("the health in an exposures response", () => {
         expected: { control: 0.5, treatment: 0.5 },
         observed: { control: 1000, treatment: 1200 },
         tested_from: null,
-        ...{ causes: [], began_at: null, breakdown: null },
+        causes: [],
+        began_at: null,
+        breakdown: null,
         causes_detail: expect.stringMatching(/^[^\n]+\.$/),
       },
       { name: "multiple_variants", ...healthy, share: 0, excluded_identities: 0, ...noCauses },
@@ -251,9 +253,15 @@ describe("the causes of bad health", () => {
     expect(found).toMatchObject({ status: "warning", began_at: null });
     expect(found?.["causes"]).toEqual([
       {
-        ...{ dimension: "sdk_version", value: "2.0.0", identities: { control: 300, treatment: 100 } },
-        ...{ excluded_identities: 0, p_value: expect.any(Number), explained: expect.any(Number) },
-        ...{ is_fair_without: true, same_as: [], detail: expect.stringContaining('"2.0.0"') },
+        dimension: "sdk_version",
+        value: "2.0.0",
+        identities: { control: 300, treatment: 100 },
+        excluded_identities: 0,
+        p_value: expect.any(Number),
+        explained: expect.any(Number),
+        is_fair_without: true,
+        same_as: [],
+        detail: expect.stringContaining('"2.0.0"'),
       },
     ]);
     expect(found?.["causes_detail"]).toMatch(/^[^\n]+\.$/);

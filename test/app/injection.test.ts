@@ -120,7 +120,8 @@ describe("a value that reaches ClickHouse", () => {
     await warehouse.insert(events);
 
     const queries = payloads.map((payload) => ({
-      ...{ environment_key: payload, feature_name: payload },
+      environment_key: payload,
+      feature_name: payload,
       variants: [payload],
     }));
     async function check(query: (typeof queries)[number]) {
@@ -167,7 +168,8 @@ describe("a value that reaches ClickHouse", () => {
           aggregation: "count" as const,
           expected_direction: "increase" as const,
         },
-        ...{ conversion_window_hours: null, lookback_days: 0 },
+        conversion_window_hours: null,
+        lookback_days: 0,
       }));
       const body = { environment_key: id, feature_name: id, ...times, metrics };
       const created = await put(id, { ...body, variants: names.map((key) => ({ key, weight: 1 })) });

@@ -35,8 +35,12 @@ async function startStub() {
   return {
     state,
     settings: {
-      ...{ url: new URL(`http://127.0.0.1:${port}`), database: "default", user: "default", password: "" },
-      ...{ table: "events", queryTimeoutMs: 120_000 },
+      url: new URL(`http://127.0.0.1:${port}`),
+      database: "default",
+      user: "default",
+      password: "",
+      table: "events",
+      queryTimeoutMs: 120_000,
     },
     /** Holds all queries until the returned function is called. */
     close() {
@@ -62,8 +66,19 @@ beforeAll(async () => {
   const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
     const id = `experiment-${String(index).padStart(4, "0")}`;
     return JSON.stringify({
-      ...{ id, name: id, environment_key: "env", feature_name: id, variants: [], started_at: STARTED, ended_at: null },
-      ...{ created_at: STARTED, updated_at: STARTED, as_of: null, computed_at: null, is_final: false, exposures: null },
+      id,
+      name: id,
+      environment_key: "env",
+      feature_name: id,
+      variants: [],
+      started_at: STARTED,
+      ended_at: null,
+      created_at: STARTED,
+      updated_at: STARTED,
+      as_of: null,
+      computed_at: null,
+      is_final: false,
+      exposures: null,
     });
   });
   for (let from = 0; from < lines.length; from += 500) {

@@ -565,7 +565,10 @@ describe("discovery", () => {
     expect(found.json.features).toHaveLength(2);
     expect(found.json.features).toContainEqual(hostile);
     expect(found.json.features).toContainEqual({
-      ...{ ...hostile, environment_key: "env", feature_name: "button", experiment_id: "button" },
+      ...hostile,
+      environment_key: "env",
+      feature_name: "button",
+      experiment_id: "button",
       variants: [
         { key: "treatment", identities: 2 },
         { key: "control", identities: 1 },

@@ -176,13 +176,17 @@ describe("creating an experiment", () => {
     ]);
     expect([response.status, response.headers.get("Location")]).toEqual([303, "/experiments/button"]);
     expect(await get("button")).toMatchObject({
-      ...{ id: "button", name: "Button", environment_key: "env", feature_name: "button" },
+      id: "button",
+      name: "Button",
+      environment_key: "env",
+      feature_name: "button",
       variants: [
         { key: "control", weight: 50 },
         { key: "treatment", weight: 50 },
       ],
       metrics: [{ key: "buy-now", name: "buy-now", event: "buy now", aggregation: "sum", lookback_days: 0 }],
-      ...{ started_at: "2026-06-01T00:00:00.000Z", ended_at: "2026-07-01T12:30:05.000Z" },
+      started_at: "2026-06-01T00:00:00.000Z",
+      ended_at: "2026-07-01T12:30:05.000Z",
     });
   });
 
@@ -206,7 +210,8 @@ describe("creating an experiment", () => {
         "variants.key": "twice",
         "variants.weight": "half",
       },
-      ...{ started_at: "soon", ended_at: "2026-07-01T00:00" },
+      started_at: "soon",
+      ended_at: "2026-07-01T00:00",
     });
     const response = await submit(admin, "/new", fields);
     expect(response.status).toBe(400);

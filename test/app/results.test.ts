@@ -26,14 +26,25 @@ afterAll(async () => {
 });
 
 const metric = (key: string, fields: Partial<MetricJson> = {}): MetricJson => ({
-  ...{ key, name: key, event: "purchase", aggregation: "occurrence", expected_direction: "increase" },
-  ...{ conversion_window_hours: null, lookback_days: 0, ...fields },
+  key,
+  name: key,
+  event: "purchase",
+  aggregation: "occurrence",
+  expected_direction: "increase",
+  conversion_window_hours: null,
+  lookback_days: 0,
+  ...fields,
 });
 
 const pathOf = (id: string, view = "results") => `/v1/experiments/${id}/${view}`;
 const put = (id: string, metrics: readonly MetricJson[], fields: object = {}) =>
   worker.call("PUT", `/v1/experiments/${id}`, {
-    ...{ environment_key: "env", feature_name: id, ...window, variants, metrics, ...fields },
+    environment_key: "env",
+    feature_name: id,
+    ...window,
+    variants,
+    metrics,
+    ...fields,
   });
 const variants = ["control", "treatment"].map((key) => ({ key, weight: 1 }));
 
@@ -63,8 +74,12 @@ function randomEvents(feature_name: string, seed: number): Event[] {
       const offsets = [0, -1, 1, HOUR, HOUR - 1, -DAY, -DAY - 1, -3 * DAY, Math.floor(uniform() * DAY), to - first];
       const timestamp = first + pick(offsets);
       const event = {
-        ...{ environment_key: pick(["env", "env", "env", "other"]), feature_name: pick(["", feature_name, "x"]) },
-        ...{ event: pick(["purchase", "purchase", "signup"]), timestamp, identifier, value: pick(values) },
+        environment_key: pick(["env", "env", "env", "other"]),
+        feature_name: pick(["", feature_name, "x"]),
+        event: pick(["purchase", "purchase", "signup"]),
+        timestamp,
+        identifier,
+        value: pick(values),
       };
       events.push(...(uniform() < 0.3 ? [event, { ...event, feature_name: "again" }] : [event]));
     }
@@ -199,7 +214,11 @@ describe("GET /v1/experiments/{id}/results.csv", () => {
   it("has a row for each metric and variant, and keeps names from being read as formulas", async () => {
     await warehouse.insert(
       ["=1+1", 'a,"b"', "control"].map((value, index) => ({
-        ...{ environment_key: "env", feature_name: "names", timestamp: from + HOUR, identifier: `n${index}`, value },
+        environment_key: "env",
+        feature_name: "names",
+        timestamp: from + HOUR,
+        identifier: `n${index}`,
+        value,
       })),
     );
     await put("names", [metric("-any", { event: `'"\\'); DROP TABLE events; --` })]);

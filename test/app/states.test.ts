@@ -268,7 +268,9 @@ describe("with EXPOSURE_SOURCE = states", () => {
       [fromEvents, "events"],
     ] as const) {
       expect(await worker.exposures(experiment.id)).toMatchObject({
-        ...{ is_final: true, as_of: iso(later), last_error_at: null },
+        is_final: true,
+        as_of: iso(later),
+        last_error_at: null,
         exposures: { total_identities: 2 },
       });
       expect(experiment.logged("refresh.succeeded").at(-1)).toMatchObject({ is_final: true, source });

@@ -24,8 +24,19 @@ beforeEach(async () => {
   const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
     const id = idOf(index);
     return JSON.stringify({
-      ...{ id, name: id, environment_key: "env", feature_name: id, variants: [], started_at: STARTED, ended_at: null },
-      ...{ created_at: STARTED, updated_at: STARTED, as_of: null, computed_at: null, is_final: false, exposures: null },
+      id,
+      name: id,
+      environment_key: "env",
+      feature_name: id,
+      variants: [],
+      started_at: STARTED,
+      ended_at: null,
+      created_at: STARTED,
+      updated_at: STARTED,
+      as_of: null,
+      computed_at: null,
+      is_final: false,
+      exposures: null,
     });
   });
   const imported = await worker.fetch("/v1/import", {

@@ -64,7 +64,9 @@ async function compareCosts(
   return (["ms", "mib"] as const).map((unit) =>
     figureOf(
       {
-        ...{ what, against: reference.name, unit: unit === "ms" ? "ms" : "MiB" },
+        what,
+        against: reference.name,
+        unit: unit === "ms" ? "ms" : "MiB",
         goal: goal === null || unit === "mib" ? null : { bound: "max", ratio: goal },
       },
       measured.map((turn) => ({ ours: turn.ours[unit], reference: turn.reference[unit] })),

@@ -46,8 +46,15 @@ export async function measure({ turns }: Sizes): Promise<Figure[]> {
     const figureOf = (against: string, reference: number, goal: Figure["goal"]): Figure => {
       const ratio = size / reference;
       return {
-        ...{ what: "the bundle, gzipped", against, unit: "KiB", ours: size, reference },
-        ...{ ratio, range: [ratio, ratio], turns: 1, goal },
+        what: "the bundle, gzipped",
+        against,
+        unit: "KiB",
+        ours: size,
+        reference,
+        ratio,
+        range: [ratio, ratio],
+        turns: 1,
+        goal,
       };
     };
     return [

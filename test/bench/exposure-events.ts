@@ -32,7 +32,11 @@ export async function startEvents(withStates = false) {
   const started = await startWarehouse({ folder, port: 0, users: [user] });
   if (!started.ok) throw new Error(started.failure);
   const settings = {
-    ...{ url: started.value.url, database: "default", user: user.name, password: "", table: "events" },
+    url: started.value.url,
+    database: "default",
+    user: user.name,
+    password: "",
+    table: "events",
     queryTimeoutMs: 900_000,
   };
   await prepareWarehouse(settings, withStates);

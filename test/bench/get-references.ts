@@ -84,8 +84,16 @@ export async function startWorkerReferences(
     const d1 = await miniflare.getD1Database("DB");
     await migrate(openD1(d1), readMigrations("migrations/d1"));
     const row = {
-      ...{ id: idOf(0), name: idOf(0), environment_key: "env-0", feature_name: idOf(0), variants: "[]" },
-      ...{ started_at: NOW, created_at: NOW, updated_at: NOW, as_of: NOW, computed_at: NOW },
+      id: idOf(0),
+      name: idOf(0),
+      environment_key: "env-0",
+      feature_name: idOf(0),
+      variants: "[]",
+      started_at: NOW,
+      created_at: NOW,
+      updated_at: NOW,
+      as_of: NOW,
+      computed_at: NOW,
     };
     const columns = Object.keys(row);
     await d1

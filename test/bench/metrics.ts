@@ -17,8 +17,13 @@ const EVENTS = [
 ];
 
 const metricOf = (event: string, aggregation: Aggregation, index = 0): Metric => ({
-  ...{ key: `${event}-${aggregation}-${index}`, name: event, event, aggregation, expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: `${event}-${aggregation}-${index}`,
+  name: event,
+  event,
+  aggregation,
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 });
 const sum = metricOf("purchase", "sum");
 const TWO = [metricOf("sign_up", "occurrence"), sum];

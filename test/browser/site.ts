@@ -152,10 +152,17 @@ export async function fillSite(): Promise<void> {
   const names = new Map([MARKUP, REVERSING, LONG, "=1+1"].map((key, index) => [key, 20 - index]));
   await expose(MARKUP, names, now - 5 * HOUR, REVERSING);
   await put("hostile", {
-    ...{ name: MARKUP + LONG, feature_name: MARKUP, environment_key: REVERSING, started_at: at(now - 6 * HOUR) },
+    name: MARKUP + LONG,
+    feature_name: MARKUP,
+    environment_key: REVERSING,
+    started_at: at(now - 6 * HOUR),
     variants: [MARKUP, REVERSING, LONG].map((key) => ({ key, weight: 1 })),
     metrics: [MARKUP, REVERSING, LONG].map((name, index) => ({
-      ...{ key: `m${index}`, name, event: name, aggregation: "sum", expected_direction: "not_increase" },
+      key: `m${index}`,
+      name,
+      event: name,
+      aggregation: "sum",
+      expected_direction: "not_increase",
     })),
   });
   await put("reversed", { name: REVERSING, feature_name: LONG, environment_key: MARKUP });

@@ -173,10 +173,16 @@ describe("the permissions of the Deno service", () => {
         clickhouse: { name: "net", host: "clickhouse.example:443" },
         state: { name: "write", path: "/var/lib/state" },
       },
-      ...{ migrations: { name: "read", path: "migrations/d1" }, token: { name: "env", variable: "ADMIN_TOKEN" } },
-      ...{ otherHost: { name: "net", host: "example.com:443" }, otherPort: { name: "net", host: "127.0.0.1:8123" } },
-      ...{ home: { name: "env", variable: "HOME" }, etc: { name: "read", path: "/etc" } },
-      ...{ sources: { name: "write", path: "src" }, run: { name: "run" }, ffi: { name: "ffi" }, sys: { name: "sys" } },
+      migrations: { name: "read", path: "migrations/d1" },
+      token: { name: "env", variable: "ADMIN_TOKEN" },
+      otherHost: { name: "net", host: "example.com:443" },
+      otherPort: { name: "net", host: "127.0.0.1:8123" },
+      home: { name: "env", variable: "HOME" },
+      etc: { name: "read", path: "/etc" },
+      sources: { name: "write", path: "src" },
+      run: { name: "run" },
+      ffi: { name: "ffi" },
+      sys: { name: "sys" },
     };
     const script = `const states = Object.entries(${JSON.stringify(queries)})
       .map(([name, query]) => [name, Deno.permissions.querySync(query).state]);

@@ -31,15 +31,23 @@ describe("an experiment of Flagsmith", () => {
     expect(map({ metrics }, [{ optionId: 1, percentage: 20 }], { 3: "buy" })).toEqual({
       notes: [],
       input: {
-        ...{ id: "flagsmith-7", name: "Experiment 7", environmentKey: "env", featureName: "feature-7" },
+        id: "flagsmith-7",
+        name: "Experiment 7",
+        environmentKey: "env",
+        featureName: "feature-7",
         variants: [
           { key: "control", weight: 80 },
           { key: "treatment-1", weight: 20 },
         ],
         metrics: [
           {
-            ...{ key: "m3", name: "Metric 3", event: "buy", aggregation: "occurrence", expectedDirection: "increase" },
-            ...{ conversionWindowHours: null, lookbackDays: 0 },
+            key: "m3",
+            name: "Metric 3",
+            event: "buy",
+            aggregation: "occurrence",
+            expectedDirection: "increase",
+            conversionWindowHours: null,
+            lookbackDays: 0,
           },
         ],
         startedAt: STARTED,

@@ -24,7 +24,10 @@ function storedAs(each: ListedExperiment, more: Partial<StoredExperiment> = {}):
 }
 
 const readAs = (id: number, more = {}) => ({
-  ...{ experimentId: idOf(id), changedAt: "t1", rollout: "null", readAt: NOW - 1 },
+  experimentId: idOf(id),
+  changedAt: "t1",
+  rollout: "null",
+  readAt: NOW - 1,
   ...more,
 });
 

@@ -45,7 +45,9 @@ async function sync({ environments = ["env"], after = MINUTE, duration = 0 } = {
   };
   const client = connectFlagsmith(settings, { clock, random: () => 0, send, sleep });
   const slices = {
-    ...{ database, client, clock },
+    database,
+    client,
+    clock,
     log: (level: LogLevel, event: string, fields = {}) => void lines.push({ level, event, ...fields }),
   };
   return syncFlagsmith({
@@ -86,9 +88,14 @@ describe("a sync", () => {
     const first = await rows();
     expect(first).toMatchObject([
       {
-        ...{ id: "flagsmith-1", source: "flagsmith", environment_key: "env", feature_name: "a", ended_at: null },
+        id: "flagsmith-1",
+        source: "flagsmith",
+        environment_key: "env",
+        feature_name: "a",
+        ended_at: null,
         variants: '[{"key":"control","weight":80},{"key":"treatment-1","weight":20}]',
-        ...{ metrics: expect.stringContaining('"event":"buy"'), refresh_requested_at: now },
+        metrics: expect.stringContaining('"event":"buy"'),
+        refresh_requested_at: now,
       },
       { id: "flagsmith-2", started_at: null },
       { id: "flagsmith-3", ended_at: null, refresh_requested_at: now },
@@ -341,7 +348,8 @@ describe("an experiment that is completed before the sync of a webhook", () => {
   it("has the split that it ended with, as a change of its last moment", async () => {
     await sync({ after: HOUR });
     expect(await rowOf("flagsmith-1")).toMatchObject({
-      ...{ ended_at: end, weights_changed_at: end - 1 },
+      ended_at: end,
+      weights_changed_at: end - 1,
       variants: '[{"key":"control","weight":30},{"key":"treatment-1","weight":70}]',
     });
     await sync();
@@ -354,7 +362,8 @@ describe("an experiment that is completed before the sync of a webhook", () => {
       /experiments\/1\/$/.test(String(request[0])) ? new Response("{}") : send(...request);
     await sync({ after: HOUR });
     expect(await rowOf("flagsmith-1")).toMatchObject({
-      ...{ ended_at: end, weights_changed_at: null },
+      ended_at: end,
+      weights_changed_at: null,
       variants: '[{"key":"control","weight":80},{"key":"treatment-1","weight":20}]',
     });
     expect((await environmentOf())?.notes).toMatchObject([{ text: expect.stringMatching(/^Its split stays/) }]);
@@ -402,8 +411,10 @@ describe("an experiment that Flagsmith no longer lists", () => {
     expect(await rowOf("flagsmith-1")).toMatchObject({ ended_at: lastListed });
     expect(await rowOf("flagsmith-2")).toMatchObject({ started_at: null, ended_at: null });
     expect(lines).toContainEqual({
-      ...{ level: "info", event: "flagsmith.left" },
-      ...{ experiment_id: "flagsmith-1", ended_at: iso(lastListed) },
+      level: "info",
+      event: "flagsmith.left",
+      experiment_id: "flagsmith-1",
+      ended_at: iso(lastListed),
     });
     await sync();
     expect(events().filter((event) => event === "flagsmith.left")).toHaveLength(1);
@@ -471,7 +482,10 @@ describe("an experiment that Flagsmith no longer lists", () => {
 
 describe("an experiment with final numbers", () => {
   const ended = {
-    ...{ feature: "a", status: "completed", ended_at: iso(START - HOUR), rollout: { 1: 60 } },
+    feature: "a",
+    status: "completed",
+    ended_at: iso(START - HOUR),
+    rollout: { 1: 60 },
     metrics: [{ metric: 3, expected_direction: "increase" }],
   };
 

@@ -17,11 +17,18 @@ const NOW = START + 30 * DAY;
 const key = fc.constantFrom("control", "2", "10", "__proto__", "constructor", "$multiple", 'a"b', "ключ");
 
 const purchases: Metric = {
-  ...{ key: "purchase", name: "☃", event: "purchase", aggregation: "mean", expectedDirection: "not_decrease" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchase",
+  name: "☃",
+  event: "purchase",
+  aggregation: "mean",
+  expectedDirection: "not_decrease",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 const MOMENTS: Moments = {
-  ...{ identities: 0, sum: -0.1, squaredDeviations: 1e-300 },
+  identities: 0,
+  sum: -0.1,
+  squaredDeviations: 1e-300,
   covariate: { sum: 1e300, squaredDeviations: 0, productsOfDeviations: -5 },
 };
 
@@ -54,7 +61,9 @@ const backup = fc
     const counted = countsText(metrics.map((metric) => ({ metric, invalidValues: excluded, variants: moments })));
     return {
       experiment: { id, name, source: "api", ...definition, createdAt: START - 1, updatedAt: START, weightsChangedAt },
-      ...{ asOf: window.to, computedAt: window.to, isFinal: isFinal && endedAt !== null },
+      asOf: window.to,
+      computedAt: window.to,
+      isFinal: isFinal && endedAt !== null,
       // A refresh after the end may keep an earlier, fuller count as the final one.
       lastErrorAt: isFinal && endedAt !== null && endedAt > window.to ? endedAt : null,
       exposures: serialise(summary, checkHealth(evidence)),

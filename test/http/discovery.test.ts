@@ -36,8 +36,12 @@ function start() {
 }
 
 const feature = (featureName: string) => ({
-  ...{ environment_key: "env", feature_name: featureName, variant_keys: ["a"], variant_identities: [1] },
-  ...{ first_exposure_at: NOW - 2, last_exposure_at: NOW - 1 },
+  environment_key: "env",
+  feature_name: featureName,
+  variant_keys: ["a"],
+  variant_identities: [1],
+  first_exposure_at: NOW - 2,
+  last_exposure_at: NOW - 1,
 });
 
 describe("discovery", () => {

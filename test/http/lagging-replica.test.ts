@@ -63,7 +63,9 @@ async function refresh(isolate: Isolate, total: number) {
   const basis = await beginRefresh(isolate.database, "some");
   if (basis === null) throw new Error("The experiment is missing.");
   const exposures = JSON.stringify({
-    ...{ total_identities: total, excluded_identities: 0, variants: { control: total } },
+    total_identities: total,
+    excluded_identities: 0,
+    variants: { control: total },
     health: { status: "healthy", checks: [] },
     timeseries: { granularity: "hour", points: [] },
   });

@@ -215,7 +215,9 @@ describe("a share link", () => {
 
 describe("PUBLIC_URL", () => {
   const vars = {
-    ...{ ADMIN_TOKEN: "", READ_TOKEN: "reader-of-the-tests", SESSION_SECRET: "s".repeat(32) },
+    ADMIN_TOKEN: "",
+    READ_TOKEN: "reader-of-the-tests",
+    SESSION_SECRET: "s".repeat(32),
     PUBLIC_URL: "https://panel.example",
   };
 

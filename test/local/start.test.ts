@@ -89,7 +89,8 @@ describe("npm start", () => {
     const { exposures } = await demo.exposures("pricing-page");
     expect(exposures.excluded_identities).toBeGreaterThan(100);
     expect(exposures.health.checks[0]).toMatchObject({
-      ...{ name: "sample_ratio", status: "unhealthy" },
+      name: "sample_ratio",
+      status: "unhealthy",
       causes: [{ dimension: "sdk_version", value: "4.3.0", is_fair_without: true }],
     });
   });

@@ -10,7 +10,10 @@ const START = Date.UTC(2026, 5, 1);
 function exposuresOf(keys: readonly string[], added: readonly number[] = [1, 2]): Exposures {
   const cumulative = added.map((_, index) => added.slice(0, index + 1).reduce((sum, count) => sum + count, 0));
   return {
-    ...{ total: 0, excluded: 3, granularity: "hour", health: { status: "healthy", checks: [] } },
+    total: 0,
+    excluded: 3,
+    granularity: "hour",
+    health: { status: "healthy", checks: [] },
     buckets: added.map((_, index) => START + index * 3_600_000),
     variants: keys.map((key) => ({ key, total: cumulative.at(-1) ?? 0, added: [...added], cumulative })),
   };

@@ -11,8 +11,13 @@ const START = Date.UTC(2026, 5, 1);
 const AS_OF = START + 10 * HOUR;
 
 const metric: Metric = {
-  ...{ key: "m", name: "Purchases", event: "purchase", aggregation: "occurrence", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "m",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "occurrence",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 
 type Arms = Record<string, { identities: number; conversions: number }>;
@@ -34,10 +39,17 @@ function pageOf(weightsChangedAt: number | null, arms = EQUAL, weights: readonly
       variants,
       metrics: [metric],
     },
-    ...{ startedAt: START, endedAt: null, createdAt: START, updatedAt: START, weightsChangedAt },
+    startedAt: START,
+    endedAt: null,
+    createdAt: START,
+    updatedAt: START,
+    weightsChangedAt,
   };
   const counts = Object.entries(arms).map(([variant, { identities }]) => ({
-    ...{ multiple: false as const, variant, bucket: START, identities },
+    multiple: false as const,
+    variant,
+    bucket: START,
+    identities,
   }));
   const collection = { latestExposureAt: START, lateIdentities: 0, invalidEvents: 0, events: 0 };
   const computed = computeExposures({ counts, collection }, { from: START, to: AS_OF }, experiment, AS_OF, 0);
@@ -50,11 +62,25 @@ function pageOf(weightsChangedAt: number | null, arms = EQUAL, weights: readonly
   const page = experimentPage({
     experiment,
     summary: {
-      ...{ experiment, version: 1, ...times, refreshRequestedAt: null, isFinal: false, isIdle: false },
-      ...{ exposures: serialise(computed.value.summary, computed.value.health), results: { ...times, counted } },
+      experiment,
+      version: 1,
+      ...times,
+      refreshRequestedAt: null,
+      isFinal: false,
+      isIdle: false,
+      exposures: serialise(computed.value.summary, computed.value.health),
+      results: { ...times, counted },
     },
-    ...{ series: "cumulative", now: AS_OF, sweepMs: HOUR, may: { write: false, shareUntil: null } },
-    ...{ query: null, identitiesQuery: null, shareQuery: null, link: null, notice: null, flagsmith: null },
+    series: "cumulative",
+    now: AS_OF,
+    sweepMs: HOUR,
+    may: { write: false, shareUntil: null },
+    query: null,
+    identitiesQuery: null,
+    shareQuery: null,
+    link: null,
+    notice: null,
+    flagsmith: null,
   });
   return page.toString();
 }

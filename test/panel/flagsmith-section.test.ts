@@ -6,8 +6,18 @@ const NOW = Date.UTC(2026, 5, 1);
 const settingsOf = (url: string) => ({ apiUrl: new URL(url), apiKey: "key", environments: ["env", "other"] });
 const viewOf = (url: string, scope: string | null = null) => viewFlagsmith(emptyDatabase, settingsOf(url), scope);
 const experiment = {
-  ...{ id: "flagsmith-7", name: "x", source: "flagsmith" as const, environmentKey: "env", featureName: "f" },
-  ...{ variants: [], metrics: [], startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null },
+  id: "flagsmith-7",
+  name: "x",
+  source: "flagsmith" as const,
+  environmentKey: "env",
+  featureName: "f",
+  variants: [],
+  metrics: [],
+  startedAt: 0,
+  endedAt: null,
+  createdAt: 0,
+  updatedAt: 0,
+  weightsChangedAt: null,
 };
 
 describe("what pages say about Flagsmith", () => {

@@ -10,16 +10,45 @@ const END = START + 10 * HOUR;
 /** The level of the badge while sweeps come every hour. */
 function levelOf(endedAt: number | null, now: number, times: Partial<StoredSummary>): string | undefined {
   const experiment: Experiment = {
-    ...{ source: "api", id: "e", name: "E", environmentKey: "env", featureName: "f", variants: [], metrics: [] },
-    ...{ startedAt: START, endedAt, createdAt: START, updatedAt: START, weightsChangedAt: null },
+    source: "api",
+    id: "e",
+    name: "E",
+    environmentKey: "env",
+    featureName: "f",
+    variants: [],
+    metrics: [],
+    startedAt: START,
+    endedAt,
+    createdAt: START,
+    updatedAt: START,
+    weightsChangedAt: null,
   };
   const summary: StoredSummary = {
-    ...{ experiment, version: 1, asOf: END, computedAt: END, lastErrorAt: null, refreshRequestedAt: null },
-    ...{ isFinal: false, isIdle: false, exposures: null, results: null, ...times },
+    experiment,
+    version: 1,
+    asOf: END,
+    computedAt: END,
+    lastErrorAt: null,
+    refreshRequestedAt: null,
+    isFinal: false,
+    isIdle: false,
+    exposures: null,
+    results: null,
+    ...times,
   };
   const section = freshnessSection({
-    ...{ experiment, summary, series: "cumulative", now, sweepMs: HOUR, may: { write: false, shareUntil: null } },
-    ...{ query: null, identitiesQuery: null, shareQuery: null, link: null, notice: null, flagsmith: null },
+    experiment,
+    summary,
+    series: "cumulative",
+    now,
+    sweepMs: HOUR,
+    may: { write: false, shareUntil: null },
+    query: null,
+    identitiesQuery: null,
+    shareQuery: null,
+    link: null,
+    notice: null,
+    flagsmith: null,
   });
   return /class="badge ([^"]*)"/.exec(section.toString())?.[1];
 }

@@ -11,8 +11,12 @@ const values = [
 ];
 const cause = { dimension: "traits.plan", ...values[0], detail: `"${HOSTILE}" explains it.` };
 const check: CheckResult = {
-  ...{ name: "sample_ratio", status: "unhealthy", detail: "It is off." },
-  ...{ causes: [cause], causes_detail: "One value explains it.", began_at: null },
+  name: "sample_ratio",
+  status: "unhealthy",
+  detail: "It is off.",
+  causes: [cause],
+  causes_detail: "One value explains it.",
+  began_at: null,
   breakdown: { dimension: "traits.plan", values },
 };
 

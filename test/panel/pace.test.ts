@@ -9,7 +9,10 @@ const START = Date.UTC(2026, 5, 1);
 function exposuresOf(granularity: Exposures["granularity"], ...added: readonly number[][]): Exposures {
   const size = granularity === "hour" ? HOUR : DAY;
   return {
-    ...{ total: 0, excluded: 0, granularity, health: { status: "healthy", checks: [] } },
+    total: 0,
+    excluded: 0,
+    granularity,
+    health: { status: "healthy", checks: [] },
     buckets: (added[0] ?? []).map((_, index) => START + index * size),
     variants: added.map((added, index) => ({ key: `v${index}`, total: 0, added, cumulative: [] })),
   };

@@ -20,7 +20,10 @@ import { textOf } from "../support/svg.ts";
 import { problemOfXml } from "../support/xml.ts";
 
 const armOf = (identities: number, mean: number, deviation: number): Moments => ({
-  ...{ identities, sum: identities * mean, squaredDeviations: deviation ** 2 * identities, covariate: null },
+  identities,
+  sum: identities * mean,
+  squaredDeviations: deviation ** 2 * identities,
+  covariate: null,
 });
 
 function resultsOf(metric: Metric, arms: readonly (readonly [string, Moments])[]): Results {

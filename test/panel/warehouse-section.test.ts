@@ -10,7 +10,11 @@ import { signInWith } from "../support/visitor.ts";
 const table = { database: "flagsmith_exp", table: "events" };
 const none = ok({ features: [], isTruncated: false });
 const feature = {
-  ...{ environmentKey: "e", featureName: "f", firstExposureAt: 0, lastExposureAt: 0, experimentId: null },
+  environmentKey: "e",
+  featureName: "f",
+  firstExposureAt: 0,
+  lastExposureAt: 0,
+  experimentId: null,
   variants: [{ key: "control", identities: 1 }],
 };
 

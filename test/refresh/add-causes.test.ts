@@ -39,7 +39,8 @@ async function add(
 }
 
 const rows = [0, 1, 2].map((dimension) => ({
-  ...{ dimension, text: dimension === 0 ? String(FROM) : "x" },
+  dimension,
+  text: dimension === 0 ? String(FROM) : "x",
   counts: [3000, 0, 0, 2000, 1000, 0],
 }));
 

@@ -7,8 +7,13 @@ import type { Warehouse } from "../../src/warehouse/client.ts";
 const START = Date.UTC(2026, 5, 1);
 const TIMEOUT = 30_000;
 const metric: Metric = {
-  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "count", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchase",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "count",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 
 describe("countWindow", () => {

@@ -95,8 +95,10 @@ describe("the limit", () => {
       { event: "coordinator.unreachable", fields: { experiment_id: "stuck", error: expect.any(String) } },
     ]);
     expect(await harness.row("stuck")).toMatchObject({
-      ...{ failures: 1, refresh_due_at: START + 5 * SECOND },
-      ...{ last_error_at: START, manually_requested_at: null },
+      failures: 1,
+      refresh_due_at: START + 5 * SECOND,
+      last_error_at: START,
+      manually_requested_at: null,
     });
     await harness.requestManually("other");
     expect(harness.last().experimentId).toBe("other");

@@ -136,8 +136,11 @@ describe("the health of final numbers", () => {
     ];
     const exposed = (value: string, count: number) =>
       Array.from({ length: count }, (_, index) => ({
-        ...{ environment_key: experiment.id, feature_name: experiment.id, timestamp: START },
-        ...{ identifier: `${value}-${index}`, value },
+        environment_key: experiment.id,
+        feature_name: experiment.id,
+        timestamp: START,
+        identifier: `${value}-${index}`,
+        value,
       }));
     await service.insert([...exposed("control", 900), ...exposed("treatment", 100)]);
     const statusOf = ({ exposures }: Awaited<ReturnType<SimulatedExperiment["exposures"]>>) => [
@@ -171,7 +174,10 @@ describe("the sample ratio after a ramp", () => {
     const exposed = (timestamp: number, identities: Record<string, number>) =>
       Object.entries(identities).flatMap(([value, count]) =>
         Array.from({ length: count }, (_, index) => ({
-          ...{ environment_key: experiment.id, feature_name: experiment.id, timestamp, value },
+          environment_key: experiment.id,
+          feature_name: experiment.id,
+          timestamp,
+          value,
           identifier: `${timestamp}-${value}-${index}`,
         })),
       );

@@ -13,8 +13,14 @@ import { idleWarehouse } from "../support/idle-warehouse.ts";
 const START = Date.UTC(2026, 0, 1);
 const END = START + 95 * DAY;
 const input = {
-  ...{ id: "x", name: "x", environmentKey: "e", featureName: "f", variants: [], metrics: [] },
-  ...{ startedAt: START, endedAt: END },
+  id: "x",
+  name: "x",
+  environmentKey: "e",
+  featureName: "f",
+  variants: [],
+  metrics: [],
+  startedAt: START,
+  endedAt: END,
 };
 
 /** Counts 1,000 identities of an experiment, whose first ones have expired by its final refresh. */
@@ -36,8 +42,16 @@ async function startExpired() {
     withSharedDeadline: () => warehouse,
   };
   const deps = {
-    ...{ database, warehouse, clock: () => state.now, random: () => 0, log: () => {}, alerts: null },
-    ...{ settleMs: HOUR, eventsTtlDays: 90, states: null, breakdownTraits: [] },
+    database,
+    warehouse,
+    clock: () => state.now,
+    random: () => 0,
+    log: () => {},
+    alerts: null,
+    settleMs: HOUR,
+    eventsTtlDays: 90,
+    states: null,
+    breakdownTraits: [],
   };
   const put = (options = {}) => putExperiment(database, input, null, state.now, options);
   const refresh = () => refreshExperiment(deps, "x", state.now);

@@ -7,20 +7,35 @@ import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { momentsOf } from "../support/moments.ts";
 
 const metric: Metric = {
-  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchase",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "sum",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 const experiment: Experiment = {
-  ...{ id: "cta", name: "Checkout CTA", environmentKey: "env", featureName: "button", metrics: [metric] },
+  id: "cta",
+  name: "Checkout CTA",
+  environmentKey: "env",
+  featureName: "button",
+  metrics: [metric],
   variants: ["control", "treatment"].map((key) => ({ key, weight: 1 })),
-  ...{ source: "api", startedAt: 0, endedAt: null, createdAt: 0, updatedAt: 0, weightsChangedAt: null },
+  source: "api",
+  startedAt: 0,
+  endedAt: null,
+  createdAt: 0,
+  updatedAt: 0,
+  weightsChangedAt: null,
 };
 const valuesOf = (least: number) => Array.from({ length: 100 }, (_, index) => least + (index % 10));
 /** Counts in which the treatment wins. */
 const counted: CountedResults = {
   metrics: [
     {
-      ...{ metric, invalidValues: 0 },
+      metric,
+      invalidValues: 0,
       variants: new Map([
         ["control", momentsOf(100, valuesOf(10))],
         ["treatment", momentsOf(100, valuesOf(15))],
@@ -51,7 +66,10 @@ describe("trackChanges", () => {
     expect(trackAll([counted, counted]).lines).toEqual([
       { event: "health.changed", check: "sample_ratio", status: "unhealthy", detail: "The split is off." },
       {
-        ...{ event: "results.changed", metric: "purchase", variant: "treatment", status: "winning" },
+        event: "results.changed",
+        metric: "purchase",
+        variant: "treatment",
+        status: "winning",
         detail: expect.stringMatching(
           /^No result should be believed while health is unhealthy \(sample_ratio\)\. Purch/,
         ),

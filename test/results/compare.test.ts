@@ -12,7 +12,12 @@ const seed = Number(process.env["SEED"] ?? 20261124);
 
 /** The comparison that has no lift. */
 const NOTHING: Comparison = {
-  ...{ lift: null, interval: null, pValue: null, credibleInterval: null, chanceToWin: null, varianceReduction: null },
+  lift: null,
+  interval: null,
+  pValue: null,
+  credibleInterval: null,
+  chanceToWin: null,
+  varianceReduction: null,
   verdict: "collecting",
 };
 

@@ -7,8 +7,13 @@ import type { Moments } from "../../src/results/moments.ts";
 import { countsJson, countsText, parseCounts, readCountsJson } from "../../src/results/stored-counts.ts";
 
 const metric: Metric = {
-  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
-  ...{ conversionWindowHours: 24, lookbackDays: 7 },
+  key: "purchase",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "sum",
+  expectedDirection: "increase",
+  conversionWindowHours: 24,
+  lookbackDays: 7,
 };
 const covariate = { sum: 5, squaredDeviations: 1, productsOfDeviations: -1 };
 const moments = (identities: number) => ({ identities, sum: identities / 3, squaredDeviations: 2, covariate });

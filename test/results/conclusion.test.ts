@@ -17,7 +17,8 @@ const comparison = (verdict: Verdict): Comparison => ({
     credibleInterval: null,
     chanceToWin: null,
   },
-  ...{ varianceReduction: null, verdict },
+  varianceReduction: null,
+  verdict,
 });
 
 const isOpen = (verdict: Verdict) => verdict === "inconclusive" || verdict === "unharmed";
@@ -30,8 +31,13 @@ function resultsOf(...metrics: Verdict[][]): Results {
       const isGuardrail = verdicts.some((verdict) => verdict === "harmed" || verdict === "unharmed");
       const expectedDirection: ExpectedDirection = isGuardrail ? "not_increase" : "increase";
       const metric: Metric = {
-        ...{ key: `m${index}`, name: `Metric ${index}`, event: "e", aggregation: "count", expectedDirection },
-        ...{ conversionWindowHours: null, lookbackDays: 0 },
+        key: `m${index}`,
+        name: `Metric ${index}`,
+        event: "e",
+        aggregation: "count",
+        expectedDirection,
+        conversionWindowHours: null,
+        lookbackDays: 0,
       };
       const comparisons = new Map(verdicts.map((verdict, index) => ["abc"[index] ?? "", comparison(verdict)]));
       return { metric, invalidValues: 0, variants: new Map(), comparisons };
@@ -142,7 +148,10 @@ describe("describeConclusion", () => {
   });
 
   const constant = (identities: number, value: number): Moments => ({
-    ...{ identities, sum: identities * value, squaredDeviations: 0, covariate: null },
+    identities,
+    sum: identities * value,
+    squaredDeviations: 0,
+    covariate: null,
   });
   const varied = (identities: number, mean: number): Moments => ({
     ...constant(identities, mean),

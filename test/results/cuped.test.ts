@@ -88,7 +88,9 @@ describe("CUPED", () => {
 
   it("changes nothing if the means of a constant covariate differ by rounding", () => {
     const arm = (identities: number, sum: number, squaredDeviations: number, sumBefore: number): Moments => ({
-      ...{ identities, sum, squaredDeviations },
+      identities,
+      sum,
+      squaredDeviations,
       covariate: { sum: sumBefore, squaredDeviations: 0, productsOfDeviations: 0 },
     });
     // Each identity has 0.1 before, as ClickHouse adds it up.

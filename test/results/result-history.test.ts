@@ -14,12 +14,22 @@ import {
 import { type Verdict, verdicts } from "../../src/results/verdict.ts";
 
 const metric: Metric = {
-  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchase",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "sum",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 const comparisonOf = (verdict: Verdict): Comparison => ({
-  ...{ lift: 0.1, interval: [0.05, 0.15], pValue: 0.01, verdict },
-  ...{ credibleInterval: null, chanceToWin: null, varianceReduction: null },
+  lift: 0.1,
+  interval: [0.05, 0.15],
+  pValue: 0.01,
+  verdict,
+  credibleInterval: null,
+  chanceToWin: null,
+  varianceReduction: null,
 });
 
 /** Results in which each of these treatments has the verdict. */

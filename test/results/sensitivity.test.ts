@@ -10,7 +10,10 @@ const variants = ["control", "a", "b"].map((key) => ({ key, weight: 1 }));
 
 /** Arms whose values have this mean and this standard deviation. */
 const armOf = (identities: number, mean: number, deviation: number): Moments => ({
-  ...{ identities, sum: identities * mean, squaredDeviations: deviation ** 2 * (identities - 1), covariate: null },
+  identities,
+  sum: identities * mean,
+  squaredDeviations: deviation ** 2 * (identities - 1),
+  covariate: null,
 });
 const figuresOf = (arms: readonly Moments[], configured = variants) =>
   computeFigures(metric, new Map(arms.map((arm, index) => [variants[index]?.key ?? "", arm])), configured, "control");

@@ -32,7 +32,9 @@ describe("verdictOf", () => {
 
 describe("withPooledVariance", () => {
   const arm = (identities: number, variance: number): Moments => ({
-    ...{ identities, sum: identities, covariate: null },
+    identities,
+    sum: identities,
+    covariate: null,
     squaredDeviations: variance * (identities - 1),
   });
 
@@ -128,7 +130,9 @@ describe("the verdict where a small arm varies less than a large one", () => {
   it("does not depend on the variance of equal arms, nor on one identity more", () => {
     expect(compare(fromConversions(1000, 980), fromConversions(1000, 1000), conversions, 1).verdict).toBe("winning");
     const arm = (identities: number, mean: number, deviation: number): Moments => ({
-      ...{ identities, sum: identities * mean, covariate: null },
+      identities,
+      sum: identities * mean,
+      covariate: null,
       squaredDeviations: deviation ** 2 * (identities - 1),
     });
     for (const identities of [3999, 4000, 4001])

@@ -11,8 +11,13 @@ import { saveSummary } from "../../src/store/refresh-results.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const metric: Metric = {
-  ...{ key: "purchase", name: "Purchases", event: "purchase", aggregation: "sum", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchase",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "sum",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 const experiment = {
   id: "some",
@@ -28,7 +33,12 @@ function historyOf(alerted: Decision | null): ResultHistory {
   return { control: "control", metrics: [{ metric, variants }] };
 }
 const summary = {
-  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 3, isIdle: false, exposures: "{}" },
+  asOf: NOW,
+  computedAt: NOW,
+  isFinal: false,
+  identities: 3,
+  isIdle: false,
+  exposures: "{}",
   healthHistory: { window: { last: 1, alerted: 1 } },
   resultHistory: historyOf("winning"),
   alerts: [{ id: "msg_1", experimentId: "some", body: "{}" }],

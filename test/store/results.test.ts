@@ -13,12 +13,23 @@ import { getSummary } from "../../src/store/summaries.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const metric: Metric = {
-  ...{ key: "purchase", name: "☃", event: "a'b", aggregation: "count", expectedDirection: "not_increase" },
-  ...{ conversionWindowHours: 1, lookbackDays: 0 },
+  key: "purchase",
+  name: "☃",
+  event: "a'b",
+  aggregation: "count",
+  expectedDirection: "not_increase",
+  conversionWindowHours: 1,
+  lookbackDays: 0,
 };
 const input: ExperimentInput = {
-  ...{ id: "some", name: "some", environmentKey: "env", featureName: "button", variants: [], metrics: [metric] },
-  ...{ startedAt: NOW - 1000, endedAt: null },
+  id: "some",
+  name: "some",
+  environmentKey: "env",
+  featureName: "button",
+  variants: [],
+  metrics: [metric],
+  startedAt: NOW - 1000,
+  endedAt: null,
 };
 const counted = countsText([{ metric, invalidValues: 0, variants: new Map() }]) ?? "";
 const computed = { counted };

@@ -16,8 +16,14 @@ import { getSummary } from "../../src/store/summaries.ts";
 const NOW = Date.UTC(2026, 5, 1);
 const PAYLOAD = `{"total_identities":5,"excluded_identities":0,"text":"${"x".repeat(1_850_000)}"}`;
 const input = {
-  ...{ id: "some", name: "some", environmentKey: "env", featureName: "button", variants: [], metrics: [] },
-  ...{ startedAt: NOW - 1000, endedAt: null },
+  id: "some",
+  name: "some",
+  environmentKey: "env",
+  featureName: "button",
+  variants: [],
+  metrics: [],
+  startedAt: NOW - 1000,
+  endedAt: null,
 };
 
 let folder: string;
@@ -49,9 +55,16 @@ async function bytesOf(write: (database: Database) => Promise<unknown>): Promise
 const rowsOf = (table: string) => runOnPrimary(sqlite, { sql: `SELECT * FROM ${table}`, values: [] });
 
 const summary = {
-  ...{ asOf: NOW, computedAt: NOW, isFinal: false, identities: 5, isIdle: false, exposures: PAYLOAD },
-  ...{ healthHistory: { window: { last: 1, alerted: 0 } }, resultHistory: { control: "control", metrics: [] } },
-  ...{ alerts: [], results: null },
+  asOf: NOW,
+  computedAt: NOW,
+  isFinal: false,
+  identities: 5,
+  isIdle: false,
+  exposures: PAYLOAD,
+  healthHistory: { window: { last: 1, alerted: 0 } },
+  resultHistory: { control: "control", metrics: [] },
+  alerts: [],
+  results: null,
 };
 
 describe("a summary of the maximum size", () => {

@@ -28,8 +28,14 @@ const RAMP: Weights = [
 /** Saves the experiment, and returns when its weights changed. */
 async function put(weights: Weights, now: number, fields: Partial<ExperimentInput> = {}): Promise<number | null> {
   const input = {
-    ...{ id: "ramp", name: "ramp", environmentKey: "env", featureName: "button", metrics: [] },
-    ...{ startedAt: START, endedAt: null, ...fields },
+    id: "ramp",
+    name: "ramp",
+    environmentKey: "env",
+    featureName: "button",
+    metrics: [],
+    startedAt: START,
+    endedAt: null,
+    ...fields,
     variants: weights.map(([key, weight]) => ({ key, weight })),
   };
   const saved = await putExperiment(database, input, null, now, { replaceNumbers: true });

@@ -27,7 +27,9 @@ export function exposuresOf(series: Record<string, number[]>, step = HOUR): Expo
   const length = variants[0]?.added.length ?? 0;
   return {
     total: variants.reduce((sum, { total }) => sum + total, 0),
-    ...{ excluded: 1, granularity: step === HOUR ? "hour" : "day", health: { status: "healthy", checks: [] } },
+    excluded: 1,
+    granularity: step === HOUR ? "hour" : "day",
+    health: { status: "healthy", checks: [] },
     buckets: Array.from({ length }, (_, index) => START + index * step),
     variants,
   };

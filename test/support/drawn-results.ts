@@ -6,18 +6,33 @@ import type { MetricResult, Results } from "../../src/results/compute-results.ts
 import { readSvg, textOf } from "./svg.ts";
 
 export const resultsOptions = {
-  ...{ width: 760, palette: PALETTES.light, name: "Checkout", asOf: Date.UTC(2026, 5, 1) },
+  width: 760,
+  palette: PALETTES.light,
+  name: "Checkout",
+  asOf: Date.UTC(2026, 5, 1),
   health: "healthy",
 } as const;
 
 export const metricOf = (fields: Partial<Metric> = {}): Metric => ({
-  ...{ key: "m", name: "Purchases", event: "purchase", aggregation: "count", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0, ...fields },
+  key: "m",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "count",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
+  ...fields,
 });
 
 export const comparisonOf = (fields: Partial<Comparison>): Comparison => ({
-  ...{ lift: null, interval: null, verdict: "collecting", pValue: null },
-  ...{ credibleInterval: null, chanceToWin: null, varianceReduction: null, ...fields },
+  lift: null,
+  interval: null,
+  verdict: "collecting",
+  pValue: null,
+  credibleInterval: null,
+  chanceToWin: null,
+  varianceReduction: null,
+  ...fields,
 });
 export const WINNING = comparisonOf({ verdict: "winning", lift: 0.1, interval: [0.05, 0.15] });
 
@@ -26,7 +41,9 @@ export function metricResult(comparisons: Record<string, Comparison>, fields: Pa
   const figures = { sum: 0, standardDeviation: 1 };
   const treatments = Object.keys(comparisons).map((key) => [key, { ...figures, identities: 1100, mean: 2.2 }] as const);
   return {
-    ...{ metric: metricOf(fields), invalidValues: 0, comparisons: new Map(Object.entries(comparisons)) },
+    metric: metricOf(fields),
+    invalidValues: 0,
+    comparisons: new Map(Object.entries(comparisons)),
     variants: new Map([["control", { ...figures, identities: 1000, mean: 2 }], ...treatments]),
   };
 }

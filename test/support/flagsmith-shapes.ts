@@ -26,9 +26,16 @@ export function entry(id: number, input: EntryInput = {}) {
   return {
     id,
     feature: {
-      ...{ id: 100 + id, name: input.feature ?? `feature-${id}`, type: "MULTIVARIATE", initial_value: "off" },
+      id: 100 + id,
+      name: input.feature ?? `feature-${id}`,
+      type: "MULTIVARIATE",
+      initial_value: "off",
       multivariate_options: (input.options ?? options(50)).map((option) => ({
-        ...{ uuid: crypto.randomUUID(), type: "unicode", integer_value: null, string_value: "on", boolean_value: null },
+        uuid: crypto.randomUUID(),
+        type: "unicode",
+        integer_value: null,
+        string_value: "on",
+        boolean_value: null,
         ...option,
       })),
     },

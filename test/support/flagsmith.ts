@@ -81,8 +81,11 @@ export function createFlagsmith() {
     const shown = results.slice((number - 1) * size, number * size);
     const counts = { created: 0, running: results.length, paused: 0, completed: 0 };
     return {
-      ...{ count: results.length, next: number * size < results.length ? next : null, previous: null },
-      ...{ results: shown, status_counts: counts },
+      count: results.length,
+      next: number * size < results.length ? next : null,
+      previous: null,
+      results: shown,
+      status_counts: counts,
     };
   }
 
@@ -107,7 +110,9 @@ export function createFlagsmith() {
 function rolloutOf({ rollout = { 1: 50 } }: FakeExperiment) {
   if (rollout === null) return null;
   return {
-    ...{ enabled: true, rollout_percentage: 20, feature_state_value: { type: "string", value: "off" } },
+    enabled: true,
+    rollout_percentage: 20,
+    feature_state_value: { type: "string", value: "off" },
     multivariate_feature_state_values: Object.entries(rollout).map(([option, percentage_allocation]) => {
       return { multivariate_feature_option: Number(option), percentage_allocation };
     }),

@@ -60,7 +60,8 @@ const definition = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       feature: openFeature,
-      ...{ variants, metrics },
+      variants,
+      metrics,
       start: fc.constantFrom(-80 * HOUR, -5 * HOUR, -5 * HOUR + 1, -4 * HOUR),
       // null: no end. -HOUR / 2: ended, but late events still count throughout the run. 8_000: ends during the run.
       end: fc.constantFrom(null, null, null, -HOUR / 2, 8_000),
@@ -70,7 +71,8 @@ const definition = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       feature: openFeature,
-      ...{ variants, metrics },
+      variants,
+      metrics,
       start: fc.constantFrom(null, 8_000),
       end: fc.constant(null),
     }),
@@ -80,7 +82,8 @@ const definition = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       feature: fc.constant("settled" as const),
-      ...{ variants, metrics },
+      variants,
+      metrics,
       start: fc.constant(-5 * HOUR),
       end: fc.constantFrom(-2 * HOUR, -3 * HOUR),
     }),

@@ -15,7 +15,8 @@ export function resultsByBruteForce(events: readonly Event[], query: Query, metr
     const comparisonOf = (treatment: string) =>
       compareByBruteForce(valuesOf(control ?? ""), valuesOf(treatment), isAdjusted, 0.05 / treatments.length);
     return {
-      ...{ key, invalidValues },
+      key,
+      invalidValues,
       variants: new Map(
         keys.map((variant) => [variant, { ...statisticsOf(valuesOf(variant).y), ...valuesOf(variant) }]),
       ),

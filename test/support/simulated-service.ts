@@ -83,13 +83,20 @@ export async function startSimulatedService({ settings: warehouseSettings, inser
   const refreshing = { ...shared, settleMs, eventsTtlDays, breakdownTraits, states, alerts: null };
   const timer = createTimerAlarm(Date.now, () => void dispatcher.onAlarm());
   const dispatcher = createDispatcher({
-    ...{ ...shared, concurrency, alarm: timer, maxRefreshMs: maxRefreshMs(settings) },
+    ...shared,
+    concurrency,
+    alarm: timer,
+    maxRefreshMs: maxRefreshMs(settings),
     refresh: (id, now) => refreshExperiment(refreshing, id, now),
   });
   const sweepDeps = { ...shared, concurrency, refreshSlice: dispatcher.refreshSlice };
   const budget = sweepBudget(settings);
   const app = createApp({
-    ...{ ...shared, settings, dispatcher, flagsmith: null, alerts: null },
+    ...shared,
+    settings,
+    dispatcher,
+    flagsmith: null,
+    alerts: null,
     summaries: summariesThrough(cache, database),
     discovery: createDiscovery(warehouse, settings.warehouse.queryTimeoutMs, Date.now),
     limiter: async () => true,

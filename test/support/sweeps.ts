@@ -73,7 +73,11 @@ export async function sweepWith({
   };
   const shared = { concurrency, clock, log };
   const dispatcher = createDispatcher({
-    ...{ ...shared, database, random: () => 0, refresh: recorded, maxRefreshMs: 600_000 },
+    ...shared,
+    database,
+    random: () => 0,
+    refresh: recorded,
+    maxRefreshMs: 600_000,
     alarm: { get: async () => null, set: async () => undefined, clear: async () => undefined },
   });
   const refreshSlice = wrapSlice(dispatcher.refreshSlice);

@@ -30,7 +30,11 @@ beforeAll(async () => {
 });
 
 const exposure = (fields: Partial<Event>): Event => ({
-  ...{ environment_key: "env", feature_name: "button", identifier: "ann", value: "control", timestamp: NOW - DAY },
+  environment_key: "env",
+  feature_name: "button",
+  identifier: "ann",
+  value: "control",
+  timestamp: NOW - DAY,
   ...fields,
 });
 

@@ -195,7 +195,10 @@ describe("countMetrics", () => {
     const environmentKey = randomUUID();
     await insertMany(environmentKey, 500_000, EXPOSURES);
     await insertMany(environmentKey, 1_000_000, {
-      ...{ event: "'purchase'", at: "1 + number", identifier: "toString(number % 500000)", value: "'2.5'" },
+      event: "'purchase'",
+      at: "1 + number",
+      identifier: "toString(number % 500000)",
+      value: "'2.5'",
     });
     const spilled: boolean[] = [];
     const recording: Warehouse = {

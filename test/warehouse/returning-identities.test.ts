@@ -16,8 +16,13 @@ import { createWarehouse, type TestWarehouse } from "../support/warehouse.ts";
 const START = Date.UTC(2026, 0, 1);
 const TTL = 90 * DAY;
 const PURCHASES: Metric = {
-  ...{ key: "purchases", name: "Purchases", event: "purchase", aggregation: "count", expectedDirection: "increase" },
-  ...{ conversionWindowHours: null, lookbackDays: 0 },
+  key: "purchases",
+  name: "Purchases",
+  event: "purchase",
+  aggregation: "count",
+  expectedDirection: "increase",
+  conversionWindowHours: null,
+  lookbackDays: 0,
 };
 const WHOLE = { total_identities: 70, excluded_identities: 30, variants: { a: 35, b: 35 } };
 
@@ -41,8 +46,16 @@ async function start(environment: string, { states, metrics = [], endedAt }: Sta
   await migrate(database, readMigrations("migrations/d1"));
   let now = START;
   const deps = {
-    ...{ database, warehouse: connectWarehouse(warehouse.settings), clock: () => now, random: () => 0, log: () => {} },
-    ...{ settleMs: HOUR, eventsTtlDays: TTL / DAY, states: states ?? null, breakdownTraits: [], alerts: null },
+    database,
+    warehouse: connectWarehouse(warehouse.settings),
+    clock: () => now,
+    random: () => 0,
+    log: () => {},
+    settleMs: HOUR,
+    eventsTtlDays: TTL / DAY,
+    states: states ?? null,
+    breakdownTraits: [],
+    alerts: null,
   };
   const variants = ["a", "b"].map((key) => ({ key, weight: 1 }));
   const input = { id: environment, name: "", environmentKey: environment, featureName: "f", variants, metrics };
@@ -79,7 +92,8 @@ describe("identities whose exposures to another variant have expired", () => {
   it("stay excluded from the final numbers of states", async () => {
     const endedAt = START + TTL + DAY;
     const { refresh, expireFirstDay, exposures, summary } = await start("states", {
-      ...{ states: { longestInsertMs: 0 }, endedAt },
+      states: { longestInsertMs: 0 },
+      endedAt,
     });
     for (const delay of [0, 1, 2]) await refresh(START + TTL + delay);
     await expireFirstDay();
@@ -90,7 +104,8 @@ describe("identities whose exposures to another variant have expired", () => {
 
   it("never count in the results beside states", async () => {
     const { refresh, expireFirstDay, exposures, summary } = await start("results", {
-      ...{ states: { longestInsertMs: 0 }, metrics: [PURCHASES] },
+      states: { longestInsertMs: 0 },
+      metrics: [PURCHASES],
     });
     for (const delay of [0, 1, 2]) await refresh(START + TTL + delay);
     const before = (await summary())?.results;
