@@ -77,7 +77,7 @@ export const script = `"use strict";
         output.textContent = "";
         return;
       }
-      output.textContent = "A refresh was requested recently. You can request another in " + Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+      output.textContent = "A refresh was requested recently. You can refresh again in " + Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
       setTimeout(tick, 250);
     };
     tick();

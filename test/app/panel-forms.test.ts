@@ -92,7 +92,7 @@ describe("the first page", () => {
 
   it("finds the features of the warehouse, and is two clicks from the numbers of one", async () => {
     const first = await showing(admin, "/", "found");
-    expect(first.text).toContain("ClickHouse answers, and its events table is right.");
+    expect(first.text).toContain("ClickHouse answers, and its events table has the required columns.");
     expect(first.text).toMatch(/control\u2069 90%.*treatment\u2069 10%.*about 100 identities/s);
     const option = '<option value="purchase" label="purchase: 1 in 30 days, values are numbers">';
     const form = await until(
@@ -339,7 +339,7 @@ describe("editing an experiment", () => {
     await create("costly");
     const asked = await edit("costly", { started_at: "2026-11-01T00:00" });
     expect(asked.status).toBe(409);
-    expect(asked.text).toContain("Another start drops all numbers and results.");
+    expect(asked.text).toContain("Changing the start deletes all numbers and results.");
     expect((await worker.exposures("costly")).exposures).not.toBeNull();
     const agreed = await edit("costly", { started_at: "2026-11-01T00:00" }, { agreed: "numbers" });
     expect(agreed.status).toBe(303);

@@ -53,7 +53,7 @@ export function firstExperiment(): void {
     // The page shows without features while ClickHouse is slow.
     const links = page.locator(".cards a");
     for (let tries = 0; tries < 10 && (await links.count()) === 0; tries++) await page.reload();
-    await page.getByText("ClickHouse answers, and its events table is right.").waitFor();
+    await page.getByText("ClickHouse answers, and its events table has the required columns.").waitFor();
     expect(plain(await page.locator(".cards tbody tr").innerText())).toMatch(/first.*control 75%, treatment 25%/s);
     await tabTo(page, ".cards a");
     await page.keyboard.press("Enter");
@@ -149,7 +149,7 @@ export function formPages(): void {
     const page = await site.open("/experiments/plain/edit");
     await page.locator("#feature_name").fill(LONG);
     await page.getByRole("button", { name: "Save", exact: true }).click();
-    await page.getByText("Another feature drops all numbers and results.").waitFor();
+    await page.getByText("Changing the feature deletes all numbers and results.").waitFor();
     expect(takeBrowserErrors()).toEqual([expect.stringContaining("409")]);
     await checkAccessibility(page);
     expect(await page.locator("#feature_name").inputValue()).toBe(LONG);
@@ -168,13 +168,13 @@ export function formPages(): void {
     expect(takeBrowserErrors()).toEqual([expect.stringContaining("400")]);
     await page.getByLabel("Name").fill(MARKUP);
     await page.getByRole("button", { name: "Create key" }).click();
-    const key = await page.locator("#made").inputValue();
+    const key = await page.locator("#created").inputValue();
     expect(key).toMatch(/^ee_[0-9a-f]{72}$/);
     await page.getByRole("button", { name: "Copy" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(key);
     await page.goto("/api-keys");
-    expect(await page.locator("#made").count()).toBe(0);
+    expect(await page.locator("#created").count()).toBe(0);
     const row = page.locator(".cards tbody tr").filter({ hasText: MARKUP });
     await row.getByText("Revoke", { exact: true }).click();
     await row.getByRole("button", { name: "Revoke for good" }).click();
