@@ -91,7 +91,7 @@ export async function openService(
 
   function fetch(request: Request, connection: { remoteAddr: object }): Response | Promise<Response> {
     if (stopped) return refuse({ kind: "unavailable" });
-    const response = app.fetch(request, new Peer(connection));
+    const response = app.fetch(request, peerOf(connection));
     if (response instanceof Response) return response;
     inFlight.add(response);
     return response.finally(() => inFlight.delete(response));
@@ -133,15 +133,11 @@ export async function openService(
 }
 
 /** The client of a connection. Its address is read on demand, because reading it takes time. */
-class Peer {
-  readonly #connection: { remoteAddr: object };
-
-  constructor(connection: { remoteAddr: object }) {
-    this.#connection = connection;
-  }
-
-  get address(): string | undefined {
-    const { remoteAddr } = this.#connection;
-    return "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
-  }
+function peerOf(connection: { remoteAddr: object }) {
+  return {
+    get address(): string | undefined {
+      const { remoteAddr } = connection;
+      return "hostname" in remoteAddr ? String(remoteAddr.hostname) : undefined;
+    },
+  };
 }
