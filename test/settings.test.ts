@@ -265,6 +265,7 @@ describe("a malformed setting is named", () => {
         "ftp://flagsmith.example",
         "https://u:p@flagsmith.example/",
         "https://f.example/?a=b",
+        "https://f.example/#a",
         17,
         {},
       ],

@@ -341,6 +341,15 @@ describe("findCauses › multiple_variants", () => {
     ]);
   });
 
+  it("does not say so of a later period, or of an SDK version", () => {
+    const time = hours(24, () => [300, 300]);
+    const values = time.values.map((one, hour) => ({ ...one, excluded: hour >= 5 && hour < 10 ? 90 : 1 }));
+    for (const some of [{ ...time, values }, versionsWith(400, 22)]) {
+      const { causes } = findCauses("multiple_variants", breakdowns(some), []);
+      expect(causes.map(({ detail }) => detail)).toEqual([expect.stringMatching(/ did\.$/)]);
+    }
+  });
+
   it("says that all values are alike", () => {
     expect(findCauses("multiple_variants", breakdowns(versionsWith(100, 110, 95, 104)), [])).toEqual({
       ...noCause,

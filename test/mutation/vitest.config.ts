@@ -15,7 +15,7 @@ export default defineConfig({
       "test/{alerts,exposures,results}/*.test.ts",
       "test/panel/{chart,chart-axes,chart-heading,interval-axis,results-chart,results-layout}.test.ts",
       "test/panel/{csv,pace,parse-exposures,share-link,sparkline}.test.ts",
-      "test/{backoff,standard-webhooks,ttl-cache}.test.ts",
+      "test/{backoff,setting-types,standard-webhooks,ttl-cache,with-timeout}.test.ts",
       "test/http/{api-key-format,authentication,callers,failed-attempts,responses,schemas}.test.ts",
       "test/flagsmith/{mapping,plan,sync,webhook}.test.ts",
       "test/refresh/{coordinator,dispatcher,keep-numbers,sweep}.test.ts",
