@@ -11,6 +11,7 @@ export default defineConfig({
       "test/experiment.test.ts",
       "test/format.test.ts",
       "test/settings.test.ts",
+      "test/settings-docs.test.ts",
       "test/deno/timer-alarm.test.ts",
       "test/{alerts,exposures,results}/*.test.ts",
       "test/panel/{chart,chart-axes,chart-heading,interval-axis,results-chart,results-layout}.test.ts",

@@ -1,6 +1,6 @@
 import { ClickHouseError } from "@clickhouse/client-web";
 import { describe, expect, it } from "vitest";
-import { adviceFor } from "../../src/warehouse/advice.ts";
+import { adviceFor, adviceForStates } from "../../src/warehouse/advice.ts";
 import { classify, type FailureKind, isTransient } from "../../src/warehouse/failure.ts";
 
 const TEXT = "DB::Exception: secret table, secret value";
@@ -131,5 +131,20 @@ describe("a failure", () => {
     ["refused", ["CLICKHOUSE_URL"]],
   ])("names the setting to check in its advice: %s", (kind, settings) => {
     for (const setting of settings) expect(adviceFor({ kind })).toContain(setting);
+  });
+});
+
+describe("adviceForStates", () => {
+  it.each([
+    ["missing_table", /tables do not exist\. Run migrations\/clickhouse\/0002 to 0012\.$/],
+    ["missing_column", /lack a column\. Run migrations\/clickhouse\/0009 to 0012\.$/],
+    ["credentials", /need SELECT, INSERT and ALTER DELETE/],
+    ["settings_refused", /need SELECT, INSERT and ALTER DELETE.* no readonly\. See docs\/states\.md\.$/],
+  ] as const)("concerns the tables of states for %s", (kind, advice) => {
+    expect(adviceForStates({ kind })).toMatch(advice);
+  });
+
+  it.each(["timeout", "bad_query", "limited"] as const)("is the same as for the events for %s", (kind) => {
+    expect(adviceForStates({ kind })).toBe(adviceFor({ kind }));
   });
 });
