@@ -114,7 +114,7 @@ describe("a failure", () => {
 
   it("has its own line of advice for each kind", () => {
     const lines = kinds.map((kind) => adviceFor({ kind }));
-    for (const line of lines) expect(line).toMatch(/^\w[^\n]{20,}$/);
+    for (const line of lines) expect(line).toMatch(/^\w[^\n]{20,}\.$/);
     expect(new Set(lines).size).toBe(kinds.length);
   });
 
