@@ -10,7 +10,7 @@ import {
   type SaveOptions,
   saveExperiment,
 } from "../http/experiment-edits.ts";
-import { type InputError, problemOf, type Refusal } from "../http/problem.ts";
+import type { Refusal } from "../http/problem.ts";
 import type { AppEnv } from "../http/request-context.ts";
 import { isoTime } from "../http/responses.ts";
 import { experimentBody, experimentInput } from "../http/schemas.ts";
@@ -30,7 +30,7 @@ import {
   newExperiment,
   readFields,
 } from "./experiment-fields.ts";
-import { type ExperimentFormView, experimentForm } from "./experiment-form.ts";
+import { experimentForm } from "./experiment-form.ts";
 import { readForm } from "./forms.ts";
 import { htmlResponse } from "./html-response.ts";
 import { safeText } from "./markup.ts";
@@ -39,15 +39,11 @@ import { waitFor } from "./offered-features.ts";
 import { rememberWrite } from "./own-writes.ts";
 import { previewOf } from "./preview.ts";
 import { askToSignIn } from "./redirects.ts";
+import { rejected, type Shown, saved } from "./submitted-form.ts";
 import type { Visitor, Visitors } from "./visitors.ts";
 
 type Handler = (c: Context<AppEnv>) => Promise<Response>;
 type Body = ReturnType<typeof bodyOf>;
-type Shown = Partial<Pick<ExperimentFormView, "errors" | "focus" | "notice" | "costs" | "preview" | "remark">> & {
-  openedAt?: number;
-  status?: number;
-};
-
 /** The max wait for suggested names, in milliseconds. Without them, the form is shown all the same. */
 const WAIT_MS = 1000;
 
@@ -243,32 +239,6 @@ async function saveFirst(
   const isTaken = !outcome.ok && outcome.failure.kind === "invalid_input";
   return isTaken && others.length > 0 ? saveFirst(others, save) : outcome;
 }
-
-/** Redirects to a saved experiment, or shows the form with the reason why it was refused. */
-function saved(
-  c: Context<AppEnv>,
-  outcome: Result<SavedExperiment, Refusal>,
-  again: (shown: Shown) => Promise<Response>,
-): Response | Promise<Response> {
-  if (outcome.ok) {
-    rememberWrite(c);
-    return c.redirect(`/experiments/${encodeURIComponent(outcome.value.experiment.id)}`, 303);
-  }
-  const { failure } = outcome;
-  if (failure.kind === "invalid_input") return again(rejected(failure.errors));
-  if (failure.kind === "final_numbers") return again({ costs: [FINAL_NUMBERS_COST], status: 409 });
-  const { detail, status } = problemOf(failure);
-  return again({ notice: detail, status });
-}
-
-function rejected(errors: readonly InputError[]): Shown {
-  const inOrder = errors.toSorted((a, b) => placeOf(a) - placeOf(b));
-  return { errors: inOrder, focus: inOrder[0]?.path ?? null, status: 400 };
-}
-
-/** The fields and lists in the order of the page. */
-const PLACES = ["feature_name", "environment_key", "name", "id", "started_at", "ended_at", "variants", "metrics"];
-const placeOf = ({ path }: InputError) => PLACES.indexOf(path.replace(/\..*/, ""));
 
 /** The field to continue at after a row was added or removed. */
 function changedRow(fields: ExperimentFields, form: URLSearchParams): string {

@@ -1,5 +1,6 @@
 import { aggregations, type Experiment, expectedDirections } from "../experiment.ts";
 import { formatNumber } from "../format.ts";
+import type { InputError } from "../http/problem.ts";
 import { describeAggregation, describeDirection } from "../results/format-results.ts";
 import type { FoundEvent, ValueKind } from "../warehouse/discover-events.ts";
 import type { EditCost } from "./edit-costs.ts";
@@ -171,11 +172,12 @@ function errorList({ errors }: FormState): Markup | "" {
   )}</ul></div>`;
 }
 
+/** The names of fields and lists in errors, in the order of the page. */
 const LABELS: Readonly<Record<string, string>> = {
-  id: "ID",
-  name: "Name",
-  environment_key: "Environment",
   feature_name: "Feature",
+  environment_key: "Environment",
+  name: "Name",
+  id: "ID",
   started_at: "Start",
   ended_at: "End",
   variants: "Variant",
@@ -188,6 +190,13 @@ const LABELS: Readonly<Record<string, string>> = {
   conversion_window_hours: "window",
   lookback_days: "look-back",
 };
+
+/** Sorts errors by the order of the page. */
+export function inPageOrder(errors: readonly InputError[]): InputError[] {
+  const names = Object.keys(LABELS);
+  const placeOf = ({ path }: InputError) => names.indexOf(path.replace(/\..*/, ""));
+  return errors.toSorted((a, b) => placeOf(a) - placeOf(b));
+}
 
 /** `metrics.0.event` → `Metric 1: event` */
 function labelOf(path: string): string {

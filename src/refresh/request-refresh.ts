@@ -48,12 +48,13 @@ export async function requestManualRefresh(
   const now = clock();
   const interval = settings.refreshMinIntervalMs;
   const outcome = await recordManualRequest(database, request, id, caller.environmentKey, now, interval);
-  const event = LOG_EVENTS[request];
   switch (outcome.kind) {
-    case "accepted":
+    case "accepted": {
+      const event = LOG_EVENTS[request];
       if (event !== null) log("info", event, { experiment_id: id, by: caller.name });
       await wakeDispatcher(dispatcher, log, id);
       return ok(now);
+    }
     case "too_soon":
       // The request before may have been cut off before it woke the dispatcher.
       if (outcome.pending) await wakeDispatcher(dispatcher, log, null);

@@ -3,20 +3,12 @@ import * as z from "zod";
 import { failingAlert, failingResolved, healthAlert, resultsAlert, testAlert } from "../../src/alerts/messages.ts";
 import { slackBody } from "../../src/alerts/slack.ts";
 import { alertSchemas } from "../../src/dev/openapi/alert-paths.ts";
-import type { Experiment, Metric } from "../../src/experiment.ts";
+import type { Experiment } from "../../src/experiment.ts";
 import { type Check, type Health, NO_CAUSES } from "../../src/exposures/health.ts";
 import type { Comparison } from "../../src/results/compare.ts";
 import type { ResultTransition } from "../../src/results/result-history.ts";
+import { purchases as metric } from "../support/sample-metric.ts";
 
-const metric: Metric = {
-  key: "purchase",
-  name: "Purchases",
-  event: "purchase",
-  aggregation: "sum",
-  expectedDirection: "increase",
-  conversionWindowHours: null,
-  lookbackDays: 0,
-};
 const experiment: Experiment = {
   id: "cta",
   name: "Checkout CTA",

@@ -161,13 +161,11 @@ describe("a value that reaches ClickHouse", () => {
       ]);
       await warehouse.insert(events);
       const metrics = names.map((name, index) => ({
-        ...{
-          key: `m${index}`,
-          name,
-          event: name,
-          aggregation: "count" as const,
-          expected_direction: "increase" as const,
-        },
+        key: `m${index}`,
+        name,
+        event: name,
+        aggregation: "count" as const,
+        expected_direction: "increase" as const,
         conversion_window_hours: null,
         lookback_days: 0,
       }));

@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exportLine } from "../support/export-line.ts";
 import { ADMIN, FLAGSMITH_SECRET, startWorker, type TestWorker, until } from "../support/worker.ts";
 
 // The load on the warehouse in the real runtimes: sweeps, webhooks and retries together. The warehouse is a stub that
@@ -63,24 +64,9 @@ let worker: TestWorker;
 beforeAll(async () => {
   warehouse = await startStub();
   worker = await startWorker(warehouse.settings, { QUERY_CONCURRENCY: CONCURRENCY });
-  const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
-    const id = `experiment-${String(index).padStart(4, "0")}`;
-    return JSON.stringify({
-      id,
-      name: id,
-      environment_key: "env",
-      feature_name: id,
-      variants: [],
-      started_at: STARTED,
-      ended_at: null,
-      created_at: STARTED,
-      updated_at: STARTED,
-      as_of: null,
-      computed_at: null,
-      is_final: false,
-      exposures: null,
-    });
-  });
+  const lines = Array.from({ length: EXPERIMENTS }, (_, index) =>
+    exportLine(`experiment-${String(index).padStart(4, "0")}`, STARTED),
+  );
   for (let from = 0; from < lines.length; from += 500) {
     const imported = await worker.fetch("/v1/import", {
       method: "POST",

@@ -203,13 +203,11 @@ describe("creating an experiment", () => {
 
   it("shows each error of the API beside its field, and keeps what was typed", async () => {
     const fields = replaced(fieldsOn(await admin.get("/new")), {
-      ...{
-        id: "no spaces",
-        name: 'A "name" <b>',
-        environment_key: "",
-        "variants.key": "twice",
-        "variants.weight": "half",
-      },
+      id: "no spaces",
+      name: 'A "name" <b>',
+      environment_key: "",
+      "variants.key": "twice",
+      "variants.weight": "half",
       started_at: "soon",
       ended_at: "2026-07-01T00:00",
     });

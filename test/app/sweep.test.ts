@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { exportLine } from "../support/export-line.ts";
 import { faults, startProxy, type WarehouseProxy } from "../support/proxy.ts";
 import { createWarehouse } from "../support/warehouse.ts";
 import { ADMIN, deleteExperiments, startWorker, type TestWorker, until } from "../support/worker.ts";
@@ -21,24 +22,7 @@ afterAll(async () => {
   proxy.stop();
 });
 beforeEach(async () => {
-  const lines = Array.from({ length: EXPERIMENTS }, (_, index) => {
-    const id = idOf(index);
-    return JSON.stringify({
-      id,
-      name: id,
-      environment_key: "env",
-      feature_name: id,
-      variants: [],
-      started_at: STARTED,
-      ended_at: null,
-      created_at: STARTED,
-      updated_at: STARTED,
-      as_of: null,
-      computed_at: null,
-      is_final: false,
-      exposures: null,
-    });
-  });
+  const lines = Array.from({ length: EXPERIMENTS }, (_, index) => exportLine(idOf(index), STARTED));
   const imported = await worker.fetch("/v1/import", {
     method: "POST",
     headers: { Authorization: `Bearer ${ADMIN}`, "Content-Type": "application/jsonl" },

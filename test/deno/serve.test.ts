@@ -141,11 +141,9 @@ describe("the permissions of the Deno service", () => {
       CLICKHOUSE_URL: "https://clickhouse.example:8443/proxy",
       ALERT_WEBHOOK_URL: "https://alerts.example/hook",
       ALERT_WEBHOOK_SECRET: ALERT_SECRET,
-      ...{
-        FLAGSMITH_API_KEY: "key",
-        FLAGSMITH_API_URL: "https://flagsmith.example/api/v1/",
-        FLAGSMITH_ENVIRONMENTS: "env",
-      },
+      FLAGSMITH_API_KEY: "key",
+      FLAGSMITH_API_URL: "https://flagsmith.example/api/v1/",
+      FLAGSMITH_ENVIRONMENTS: "env",
     };
     expect(permissions("0.0.0.0", env)).toEqual([
       "--allow-net=0.0.0.0:8787,clickhouse.example:8443,flagsmith.example:443,alerts.example:443",
@@ -169,10 +167,8 @@ describe("the permissions of the Deno service", () => {
 
   it("grant access to nothing else", () => {
     const queries = {
-      ...{
-        clickhouse: { name: "net", host: "clickhouse.example:443" },
-        state: { name: "write", path: "/var/lib/state" },
-      },
+      clickhouse: { name: "net", host: "clickhouse.example:443" },
+      state: { name: "write", path: "/var/lib/state" },
       migrations: { name: "read", path: "migrations/d1" },
       token: { name: "env", variable: "ADMIN_TOKEN" },
       otherHost: { name: "net", host: "example.com:443" },

@@ -127,15 +127,13 @@ describe("restoreExposures", () => {
     const variants = ["b", "10", "2"].map((key) => ({ key, weight: 1 }));
     const summary = summarise([], window, ["b", "10", "2"]);
     const health = checkHealth({
-      ...{
-        window,
-        countedAt: window.to,
-        isRunning: true,
-        variants,
-        weightsChangedAt: null,
-        summary,
-        eventsTtlDays: 90,
-      },
+      window,
+      countedAt: window.to,
+      isRunning: true,
+      variants,
+      weightsChangedAt: null,
+      summary,
+      eventsTtlDays: 90,
       collection: { latestExposureAt: window.from, lateIdentities: 0, invalidEvents: 0, events: 0 },
     });
     const identities = new Map([...variants.map(({ key }): [string, number] => [key, 1]), ["", 2]]);

@@ -16,14 +16,12 @@ const START = Date.UTC(2026, 5, 1, 9, 30);
 const hostile = '<b>\r\n"\u202e\0';
 
 const experiment: Experiment = {
-  ...{
-    id: "checkout",
-    name: `Checkout ${hostile.replace("\0", "")}`,
-    createdAt: 1,
-    updatedAt: 2,
-    weightsChangedAt: 3,
-    source: "api",
-  },
+  id: "checkout",
+  name: `Checkout ${hostile.replace("\0", "")}`,
+  createdAt: 1,
+  updatedAt: 2,
+  weightsChangedAt: 3,
+  source: "api",
   environmentKey: "env\nkey",
   featureName: "checkout_button",
   startedAt: START + 1234,
@@ -34,13 +32,11 @@ const experiment: Experiment = {
   ],
   metrics: [
     {
-      ...{
-        key: "purchase",
-        name: "Purchases\n",
-        event: "purchase\r",
-        aggregation: "sum",
-        expectedDirection: "decrease",
-      },
+      key: "purchase",
+      name: "Purchases\n",
+      event: "purchase\r",
+      aggregation: "sum",
+      expectedDirection: "decrease",
       conversionWindowHours: 24,
       lookbackDays: 14,
     },

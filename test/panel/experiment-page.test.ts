@@ -6,6 +6,7 @@ import { serialise } from "../../src/exposures/serialise.ts";
 import { experimentPage } from "../../src/panel/experiment-page.ts";
 import { countsText } from "../../src/results/stored-counts.ts";
 import { fromConversions } from "../support/moments.ts";
+import { plainView } from "../support/plain-view.ts";
 
 const START = Date.UTC(2026, 5, 1);
 const AS_OF = START + 10 * HOUR;
@@ -30,15 +31,13 @@ const EQUAL: Arms = {
 function pageOf(weightsChangedAt: number | null, arms = EQUAL, weights: readonly [number, number] = [50, 50]): string {
   const variants = Object.keys(arms).map((key, index) => ({ key, weight: weights[index] ?? 50 }));
   const experiment: Experiment = {
-    ...{
-      source: "api",
-      id: "ramp",
-      name: "Ramp",
-      environmentKey: "env",
-      featureName: "button",
-      variants,
-      metrics: [metric],
-    },
+    source: "api",
+    id: "ramp",
+    name: "Ramp",
+    environmentKey: "env",
+    featureName: "button",
+    variants,
+    metrics: [metric],
     startedAt: START,
     endedAt: null,
     createdAt: START,
@@ -74,13 +73,7 @@ function pageOf(weightsChangedAt: number | null, arms = EQUAL, weights: readonly
     series: "cumulative",
     now: AS_OF,
     sweepMs: HOUR,
-    may: { write: false, shareUntil: null },
-    query: null,
-    identitiesQuery: null,
-    shareQuery: null,
-    link: null,
-    notice: null,
-    flagsmith: null,
+    ...plainView,
   });
   return page.toString();
 }

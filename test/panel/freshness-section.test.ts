@@ -3,6 +3,7 @@ import type { Experiment } from "../../src/experiment.ts";
 import { HOUR } from "../../src/exposures/buckets.ts";
 import { freshnessSection } from "../../src/panel/freshness-section.ts";
 import type { StoredSummary } from "../../src/store/summaries.ts";
+import { plainView } from "../support/plain-view.ts";
 
 const START = Date.UTC(2026, 5, 1);
 const END = START + 10 * HOUR;
@@ -42,13 +43,7 @@ function levelOf(endedAt: number | null, now: number, times: Partial<StoredSumma
     series: "cumulative",
     now,
     sweepMs: HOUR,
-    may: { write: false, shareUntil: null },
-    query: null,
-    identitiesQuery: null,
-    shareQuery: null,
-    link: null,
-    notice: null,
-    flagsmith: null,
+    ...plainView,
   });
   return /class="badge ([^"]*)"/.exec(section.toString())?.[1];
 }

@@ -1,20 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { Experiment, Metric } from "../../src/experiment.ts";
+import type { Experiment } from "../../src/experiment.ts";
 import type { Health } from "../../src/exposures/health.ts";
 import type { CountedResults } from "../../src/refresh/count-window.ts";
 import { trackChanges } from "../../src/refresh/track-changes.ts";
 import { NO_RESULT_HISTORY } from "../../src/results/result-history.ts";
 import { momentsOf } from "../support/moments.ts";
+import { purchases as metric } from "../support/sample-metric.ts";
 
-const metric: Metric = {
-  key: "purchase",
-  name: "Purchases",
-  event: "purchase",
-  aggregation: "sum",
-  expectedDirection: "increase",
-  conversionWindowHours: null,
-  lookbackDays: 0,
-};
 const experiment: Experiment = {
   id: "cta",
   name: "Checkout CTA",

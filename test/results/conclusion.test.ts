@@ -10,13 +10,11 @@ import { metricOf } from "../support/drawn-results.ts";
 import { fromConversions } from "../support/moments.ts";
 
 const comparison = (verdict: Verdict): Comparison => ({
-  ...{
-    lift: 0.112,
-    interval: isOpen(verdict) ? [-0.051, 0.274] : [0.051, 0.174],
-    pValue: 0.001,
-    credibleInterval: null,
-    chanceToWin: null,
-  },
+  lift: 0.112,
+  interval: isOpen(verdict) ? [-0.051, 0.274] : [0.051, 0.174],
+  pValue: 0.001,
+  credibleInterval: null,
+  chanceToWin: null,
   varianceReduction: null,
   verdict,
 });

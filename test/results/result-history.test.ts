@@ -12,16 +12,8 @@ import {
   trackResults,
 } from "../../src/results/result-history.ts";
 import { type Verdict, verdicts } from "../../src/results/verdict.ts";
+import { purchases as metric } from "../support/sample-metric.ts";
 
-const metric: Metric = {
-  key: "purchase",
-  name: "Purchases",
-  event: "purchase",
-  aggregation: "sum",
-  expectedDirection: "increase",
-  conversionWindowHours: null,
-  lookbackDays: 0,
-};
 const comparisonOf = (verdict: Verdict): Comparison => ({
   lift: 0.1,
   interval: [0.05, 0.15],

@@ -1,24 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { readMigrations } from "../../src/deno/read-migrations.ts";
 import { openSqlite } from "../../src/deno/sqlite.ts";
-import type { Metric } from "../../src/experiment.ts";
 import type { Decision, ResultHistory } from "../../src/results/result-history.ts";
 import { type Database, runOnPrimary } from "../../src/store/database.ts";
 import { putExperiment } from "../../src/store/experiments.ts";
 import { migrate } from "../../src/store/migrations.ts";
 import { beginRefresh } from "../../src/store/refresh-basis.ts";
 import { saveSummary } from "../../src/store/refresh-results.ts";
+import { purchases as metric } from "../support/sample-metric.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
-const metric: Metric = {
-  key: "purchase",
-  name: "Purchases",
-  event: "purchase",
-  aggregation: "sum",
-  expectedDirection: "increase",
-  conversionWindowHours: null,
-  lookbackDays: 0,
-};
 const experiment = {
   id: "some",
   name: "some",
