@@ -37,8 +37,9 @@ const STATUS_BY_CODE: Readonly<Record<number, number>> = {
  * queries, inserts, parameters, settings, users, and exception codes.
  */
 export function createWarehouse(engine: Engine, users: readonly WarehouseUser[]): Server {
-  // The URL contains the parameters. ClickHouse has the same limit.
-  return createServer({ maxHeaderSize: 1024 * 1024 }, (request, response) => {
+  // The URL contains the parameters. ClickHouse has the same limit. Clients end idle connections: if the server did, it could
+  // close one that a client has just sent a query on.
+  return createServer({ maxHeaderSize: 1024 * 1024, keepAliveTimeout: 0 }, (request, response) => {
     void handle(request, response).catch((error: unknown) => {
       console.error(JSON.stringify({ event: "warehouse.bug", error: String(error) }));
       response.destroy();

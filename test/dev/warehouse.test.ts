@@ -26,6 +26,12 @@ describe("the embedded warehouse", () => {
     expect(await ping.text()).toBe("Ok.\n");
   });
 
+  it("does not announce that it ends idle connections, because a client could be sending a query just then", async () => {
+    const ping = await fetch(new URL("/ping", inject("warehouseUrl")));
+    await ping.text();
+    expect(ping.headers.get("Keep-Alive")).toBeNull();
+  });
+
   it("accepts a query in the URL, in the body, or in both", async () => {
     expect((await call({ query: "SELECT 1" }, as(owner))).text).toBe("1\n");
     expect((await call({}, { method: "POST", body: "SELECT 2", ...as(owner) })).text).toBe("2\n");
